@@ -1,0 +1,123 @@
+"""The variables a training script finds: SM_* and what Python itself needs.
+
+The platform sets none of the SM_* variables; the toolkit in SageMaker's own
+images does, and scripts rely on them, so the runner does the same.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from typing import Any, Dict, List
+
+from arguments import script_arguments
+from job import Job
+from roots import Roots
+
+MASTER_PORT = 7777  # what the SageMaker SDK uses
+LOG_LEVEL = 20  # logging.INFO
+PROBE_SECONDS = 30
+
+
+def script_environment(job: Job, roots: Roots) -> Dict[str, str]:
+    """Give the script's whole environment.
+
+    Whatever the job's own environment sets wins over what is made here, so a
+    user can set any SM_* variable by hand. Only PYTHONPATH is joined: the code
+    folder comes first, so that packages beside the script can be imported from
+    a script in a subfolder too.
+    """
+    environment = {
+        # Child processes of the script should be seen as promptly as the script.
+        "PYTHONUNBUFFERED": "1",
+        # A crash in native code shows where it happened.
+        "PYTHONFAULTHANDLER": "1",
+    }
+    environment.update(
+        {"SM_" + name.upper(): _variable_value(value) for name, value in _training_values(job, roots).items()}
+    )
+    environment.update(os.environ)
+    search_path = [str(roots.code), os.environ.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, search_path))
+    return environment
+
+
+def _training_values(job: Job, roots: Roots) -> Dict[str, Any]:
+    """Give every SM_* value, by its name in lower case without the prefix."""
+    values = {
+        "model_dir": str(roots.model),
+        "input_dir": str(roots.input),
+        "input_config_dir": str(roots.input_config),
+        "output_dir": str(roots.output),
+        "output_data_dir": str(roots.output_data),
+        "output_intermediate_dir": str(roots.output_intermediate),
+        "channels": job.channels,
+        "hps": job.hyperparameters,
+        "hosts": job.hosts,
+        "host_count": len(job.hosts),
+        "current_host": job.current_host,
+        "current_host_rank": job.hosts.index(job.current_host),
+        "master_addr": job.hosts[0],
+        "master_port": MASTER_PORT,
+        "current_instance_type": job.resource_config.get("current_instance_type", "local"),
+        "num_gpus": _count_gpus(),
+        "num_cpus": len(os.sched_getaffinity(0)),
+        "num_neurons": _count_neuron_cores(),
+        "network_interface_name": job.resource_config["network_interface_name"],
+        "resource_config": job.resource_config,
+        "input_data_config": job.input_data_config,
+        "user_args": script_arguments(job.hyperparameters),
+        "user_entry_point": job.artifact,
+        "module_name": os.path.splitext(job.artifact)[0],
+        "module_dir": str(roots.code),
+        "log_level": job.platform_parameters.get("sagemaker_container_log_level", LOG_LEVEL),
+    }
+    channel_folders = {name: str(roots.input_data / name) for name in job.channels}
+    values["training_env"] = dict(
+        values,
+        channel_input_dirs=channel_folders,
+        hyperparameters=job.hyperparameters,
+        job_name=os.environ.get("TRAINING_JOB_NAME"),
+        is_master=job.current_host == job.hosts[0],
+    )
+    values.update(("channel_" + name, folder) for name, folder in channel_folders.items())
+    values.update(("hp_" + key, value) for key, value in job.hyperparameters.items())
+    return values
+
+
+def _variable_value(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _count_gpus() -> int:
+    listing = _probe(["nvidia-smi", "--list-gpus"])
+    return sum(line.startswith("GPU ") for line in listing.splitlines())
+
+
+def _count_neuron_cores() -> int:
+    try:
+        return sum(device.get("nc_count", 0) for device in json.loads(_probe(["neuron-ls", "-j"])))
+    except ValueError:
+        return 0
+
+
+def _probe(command: List[str]) -> str:
+    """Ask a vendor's tool about the hardware; where there is none, the answer is empty."""
+    if shutil.which(command[0]) is None:
+        return ""
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=PROBE_SECONDS,
+            universal_newlines=True,
+            check=False,
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""

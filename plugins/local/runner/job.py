@@ -1,0 +1,96 @@
+"""What the platform says about this job, read from `/opt/ml/input/config`."""
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple
+
+from roots import Roots
+
+# Hyperparameters meant for the platform or its tuner, never for the script.
+RESERVED_PREFIX = "sagemaker_"
+TUNING_METRIC = "_tuning_objective_metric"
+
+
+class SetupError(Exception):
+    """The image or the job's configuration cannot be used; the message says why."""
+
+
+class Job(NamedTuple):
+    """One training job as its container sees it."""
+
+    artifact: str
+    hyperparameters: Dict[str, Any]
+    platform_parameters: Dict[str, Any]
+    input_data_config: Dict[str, Any]
+    resource_config: Dict[str, Any]
+
+    @property
+    def is_notebook(self) -> bool:
+        return self.artifact.endswith(".ipynb")
+
+    @property
+    def hosts(self) -> List[str]:
+        return sorted(self.resource_config["hosts"])
+
+    @property
+    def current_host(self) -> str:
+        return self.resource_config["current_host"]
+
+    @property
+    def channels(self) -> List[str]:
+        return sorted(self.input_data_config)
+
+
+def read_job(roots: Roots) -> Job:
+    """Read every file the job is described in.
+
+    Only the artifact's description has to be there; without the others this is
+    a job on one host, with no hyperparameters and no channels.
+    """
+    artifact = _read_object(roots.artifact_description).get("artifact")
+    if not isinstance(artifact, str) or not (roots.code / artifact).is_file():
+        raise SetupError(
+            "the image names {!r} in {} as what to train, and there is no such file in {}".format(
+                artifact, roots.artifact_description, roots.code
+            )
+        )
+    parameters = {
+        key: _decode(value)
+        for key, value in _read_object(roots.input_config / "hyperparameters.json").items()
+    }
+    resources = {"current_host": "algo-1", "network_interface_name": "eth0"}
+    resources.update(_read_object(roots.input_config / "resourceconfig.json"))
+    resources.setdefault("hosts", [resources["current_host"]])
+    if resources["current_host"] not in resources["hosts"]:
+        raise SetupError("resourceconfig.json does not list this host, {}".format(resources["current_host"]))
+    return Job(
+        artifact=artifact,
+        hyperparameters={k: v for k, v in parameters.items() if not _is_reserved(k)},
+        platform_parameters={k: v for k, v in parameters.items() if _is_reserved(k)},
+        input_data_config=_read_object(roots.input_config / "inputdataconfig.json"),
+        resource_config=resources,
+    )
+
+
+def _is_reserved(key: str) -> bool:
+    return key.startswith(RESERVED_PREFIX) or key == TUNING_METRIC
+
+
+def _decode(value: Any) -> Any:
+    """A hyperparameter arrives as a string: JSON where it can be, else as it stands."""
+    try:
+        return json.loads(value)
+    except (TypeError, ValueError):
+        return value
+
+
+def _read_object(path: Path) -> Dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SetupError("cannot read {}: {}".format(path, error)) from error
+    if not isinstance(content, dict):
+        raise SetupError("{} does not hold a JSON object".format(path))
+    return content

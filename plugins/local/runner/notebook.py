@@ -1,0 +1,126 @@
+"""Runs a notebook in place of a script; the runner starts it as a child process.
+
+The executed notebook is saved after each cell and is whole whatever happens:
+its outputs and its error are in `/opt/ml/output/data/<name>.ipynb`.
+"""
+
+import keyword
+import logging
+import os
+import signal
+import sys
+import tempfile
+import warnings
+from typing import Any, Dict, List
+
+from failure import MEANINGS, readable_lines, reason, write_failure
+from job import Job, read_job
+from roots import Roots
+
+
+def main() -> int:
+    _prepare_process()
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    from kernel import ENGINE, Session, Stopped
+
+    roots = Roots.from_environment()
+    job = read_job(roots)
+    session = Session()
+    source = roots.code / job.artifact
+    try:
+        papermill.execute_notebook(
+            _literal_path(source),
+            _literal_path(roots.output_data / source.name),
+            parameters=_notebook_parameters(job),
+            engine_name=ENGINE,
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            cwd=source.parent,
+            session=session,
+        )
+    except (PapermillExecutionError, DeadKernelError, Stopped):
+        pass  # the session knows more about each of them
+    signal.alarm(0)
+    if session.stop_signal is not None:
+        return 128 + session.stop_signal
+    if session.kernel_exit is not None:
+        return _report_dead_kernel(session, roots)
+    if session.cell_failed:
+        return _report_failed_cell(session, roots)
+    return 0
+
+
+def _prepare_process() -> None:
+    """Keep the libraries quiet, and the kernel's own files out of the user's home."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
+    scratch = tempfile.mkdtemp(prefix="alekseylearn-")
+    os.environ.setdefault("IPYTHONDIR", os.path.join(scratch, "ipython"))
+    os.environ.setdefault("JUPYTER_RUNTIME_DIR", os.path.join(scratch, "jupyter"))
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+
+
+def _notebook_parameters(job: Job) -> Dict[str, Any]:
+    """Give the hyperparameters that can be names in Python; say which cannot."""
+    parameters = {}
+    for key, value in job.hyperparameters.items():
+        if key.isidentifier() and not keyword.iskeyword(key):
+            parameters[key] = value
+        else:
+            print("alekseylearn: no variable can be called {!r}; it is in SM_HPS".format(key), file=sys.stderr)
+    return parameters
+
+
+def _literal_path(path: Any) -> str:
+    """Papermill fills in braces in a path."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _cell_number(session: Any) -> int:
+    """Count as Jupyter numbers the cells of a fresh run, without the parameters' cell."""
+    number = 0
+    for cell in session.client.nb.cells:
+        is_injected = "injected-parameters" in cell.metadata.get("tags", [])
+        if cell.cell_type == "code" and cell.source.strip() and not is_injected:
+            number += 1
+        if cell is session.cell:
+            break
+    return number
+
+
+def _report_failed_cell(session: Any, roots: Roots) -> int:
+    error = [output for output in session.cell.outputs if output.output_type == "error"][-1]
+    if error.ename == "SystemExit" and error.evalue in ("", "None", "0"):
+        return 0
+    what = "{}: {}".format(error.ename, error.evalue) if error.evalue else error.ename
+    _report(session, roots, what, readable_lines("\n".join(error.traceback).encode("utf-8", "replace")))
+    if error.ename == "SystemExit" and error.evalue.isdigit():
+        return int(error.evalue) % 256
+    return 1
+
+
+def _report_dead_kernel(session: Any, roots: Roots) -> int:
+    code = session.kernel_exit
+    code = 128 - code if code < 0 else code or 1
+    meaning = MEANINGS.get(code, "exit code {}".format(code))
+    _report(session, roots, "its kernel died: {}".format(meaning), [])
+    return code
+
+
+def _report(session: Any, roots: Roots, what: str, traceback: List[str]) -> None:
+    headline = "Cell {} failed: {}".format(_cell_number(session), what)
+    first_line = session.cell.source.strip().splitlines()[0]
+    details = ["The cell begins: " + first_line] + traceback
+    print("\n".join(traceback + [headline]), file=sys.stderr)
+    write_failure(roots.failure, reason(headline, details))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Where things are inside a training container.
+
+The image's own files lie under one root, what SageMaker gives and takes under
+another. Both can be moved by a variable, so that the runner also runs outside a
+container.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Roots(NamedTuple):
+    """The two folders from which every other path follows."""
+
+    home: Path
+    ml: Path
+
+    @classmethod
+    def from_environment(cls) -> "Roots":
+        return cls(
+            home=Path(os.environ.get("ALEKSEYLEARN_HOME", "/opt/alekseylearn")),
+            ml=Path(os.environ.get("ALEKSEYLEARN_ML_ROOT", "/opt/ml")),
+        )
+
+    @property
+    def code(self) -> Path:
+        return self.home / "code"
+
+    @property
+    def artifact_description(self) -> Path:
+        return self.home / "artifact.json"
+
+    @property
+    def input(self) -> Path:
+        return self.ml / "input"
+
+    @property
+    def input_config(self) -> Path:
+        return self.input / "config"
+
+    @property
+    def input_data(self) -> Path:
+        return self.input / "data"
+
+    @property
+    def model(self) -> Path:
+        return self.ml / "model"
+
+    @property
+    def output(self) -> Path:
+        return self.ml / "output"
+
+    @property
+    def output_data(self) -> Path:
+        return self.output / "data"
+
+    @property
+    def output_intermediate(self) -> Path:
+        return self.output / "intermediate"
+
+    @property
+    def failure(self) -> Path:
+        return self.output / "failure"
+
+    def make_output_folders(self) -> None:
+        """Make the folders a script may write to without asking.
+
+        The checkpoint folder is left out: a script reads its presence as
+        "checkpoints are kept", and only the platform can keep that promise.
+        """
+        for folder in (self.model, self.output_data, self.output_intermediate):
+            folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,224 @@
+"""Running the script as the first process of a container has to.
+
+That process gets the stop signals and must hand them on, inherits every orphan
+and must reap it, and takes everything down with it when it ends. So it ends
+last, with the script's own exit code and after the script's last byte.
+"""
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Callable, Dict, List, NamedTuple, Optional
+
+from relay import Relay
+
+# Output of processes that outlive the script is waited for this long.
+DRAIN_SECONDS = 2.0
+# After a stop, the script's workers may take this long to save their state.
+STOP_SECONDS = 60.0
+POLL_SECONDS = 0.1
+
+CHUNK_BYTES = 1 << 16
+PIPE_BYTES = 1 << 20  # more than a pipe holds
+TAIL_BYTES = 1 << 16
+
+
+class Outcome(NamedTuple):
+    """How the script ended."""
+
+    exit_code: int
+    stop_signal: Optional[int]
+    stderr_tail: bytes
+
+
+class _Stream(NamedTuple):
+    source: int
+    relay: Relay
+    is_stderr: bool
+
+
+class Supervisor:
+    """Runs one script. From its making on, no stop signal is lost."""
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._exit_code = None  # type: Optional[int]
+        self._exited_at = 0.0
+        self._stop_signal = None  # type: Optional[int]
+        self._stderr_tail = b""
+        self._selector = selectors.DefaultSelector()
+        self._streams = []  # type: List[_Stream]
+        self._watch_signals()
+
+    def run(self, command: List[str], environment: Dict[str, str], folder: Path) -> Outcome:
+        """Run the command to its end.
+
+        It leads a session of its own, so that whatever it leaves behind can be
+        found by its process group.
+        """
+        process = subprocess.Popen(
+            command,
+            cwd=str(folder),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._pid = process.pid
+        if self._stop_signal is not None:
+            self._send(self._stop_signal)
+        assert process.stdout is not None and process.stderr is not None
+        self._open_stream(process.stdout.fileno(), sys.stdout.fileno(), is_stderr=False)
+        self._open_stream(process.stderr.fileno(), sys.stderr.fileno(), is_stderr=True)
+
+        while not self._is_over():
+            for key, _ in self._selector.select(self._patience()):
+                if key.data is None:
+                    os.read(key.fd, CHUNK_BYTES)
+                else:
+                    self._read(key.data, CHUNK_BYTES)
+            for stream in self._streams:
+                stream.relay.tick(time.monotonic())
+            self._reap()
+        self._take_what_is_left()
+        self._signal_group(signal.SIGKILL)
+
+        assert self._exit_code is not None
+        process.returncode = self._exit_code  # it was reaped here, not by Popen
+        return Outcome(self._exit_code, self._stop_signal, self._stderr_tail)
+
+    # Signals
+
+    def _watch_signals(self) -> None:
+        """Make every signal wake the loop, and hand the stop signals on at once."""
+        wake_source, wake_target = os.pipe()
+        os.set_blocking(wake_source, False)
+        os.set_blocking(wake_target, False)
+        self._selector.register(wake_source, selectors.EVENT_READ, None)
+        signal.set_wakeup_fd(wake_target, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+
+    def _on_stop(self, number: int, _frame: Optional[FrameType]) -> None:
+        """Hand a stop signal on: from here, for the loop may be busy writing."""
+        self._stop_signal = number
+        if self._pid:
+            self._send(number)
+
+    def _send(self, number: int) -> None:
+        """Signal the script alone, and only after its end what it left behind.
+
+        Workers are the script's to stop: a data loader that died of the same
+        signal would ruin the checkpoint which the script is about to save.
+        """
+        if self._exit_code is not None:
+            self._signal_group(number)
+            return
+        try:
+            os.kill(self._pid, number)
+        except ProcessLookupError:
+            pass
+
+    def _signal_group(self, number: int) -> bool:
+        """Signal what is left of the script's process group; say if there was any."""
+        try:
+            os.killpg(self._pid, number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+    def _reap(self) -> None:
+        """Collect every process that has ended: the script, and adopted orphans."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self._pid:
+                self._exited_at = time.monotonic()
+                self._exit_code = _shell_code(status)
+                if self._stop_signal is not None:
+                    self._signal_group(signal.SIGTERM)
+
+    # Output
+
+    def _open_stream(self, source: int, target: int, is_stderr: bool) -> None:
+        os.set_blocking(source, False)
+        stream = _Stream(source, Relay(_writer(target)), is_stderr)
+        self._streams.append(stream)
+        self._selector.register(source, selectors.EVENT_READ, stream)
+
+    def _read(self, stream: _Stream, size: int) -> None:
+        try:
+            chunk = os.read(stream.source, size)
+        except BlockingIOError:
+            return
+        if not chunk:
+            self._close(stream)
+            return
+        if stream.is_stderr:
+            self._stderr_tail = (self._stderr_tail + chunk)[-TAIL_BYTES:]
+        stream.relay.feed(chunk, time.monotonic())
+
+    def _close(self, stream: _Stream) -> None:
+        stream.relay.close()
+        self._streams.remove(stream)
+        self._selector.unregister(stream.source)
+
+    def _take_what_is_left(self) -> None:
+        """Empty the pipes that someone still holds open, without waiting."""
+        for stream in list(self._streams):
+            self._read(stream, PIPE_BYTES)
+        for stream in list(self._streams):
+            self._close(stream)
+
+    # Time
+
+    def _patience(self) -> Optional[float]:
+        """Say how long the loop may sleep if nothing happens."""
+        deadlines = [stream.relay.deadline() for stream in self._streams]
+        times = [max(0.0, d - time.monotonic()) for d in deadlines if d is not None]
+        if self._exit_code is not None:
+            times.append(POLL_SECONDS)
+        return min(times) if times else None
+
+    def _is_over(self) -> bool:
+        if self._exit_code is None:
+            return False
+        waited = time.monotonic() - self._exited_at
+        if self._stop_signal is not None and self._signal_group(0):
+            return waited > STOP_SECONDS
+        return not self._streams or waited > DRAIN_SECONDS
+
+
+def _shell_code(status: int) -> int:
+    """Give a wait status as a shell does: 128 and the number for a signal."""
+    if os.WIFSIGNALED(status):
+        return 128 + os.WTERMSIG(status)
+    return os.WEXITSTATUS(status)
+
+
+def _writer(target: int) -> Callable[[bytes], None]:
+    """Give a function that writes all it is given, as long as anyone listens.
+
+    A log reader that goes away must not end the training.
+    """
+
+    def write(data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(target, view) :]
+            except BrokenPipeError:
+                return
+
+    return write
