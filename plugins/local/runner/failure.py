@@ -16,6 +16,7 @@ from supervise import Outcome
 REASON_CHARACTERS = 1024
 HEADLINE_CHARACTERS = 480
 LAST_LINES = 20
+CRASH_LINES = 8
 
 MEANINGS = {
     2: "usually an argument that the script does not accept",
@@ -49,7 +50,7 @@ def explain(outcome: Outcome) -> str:
         headline = "The script ended with exit code {}: {}.".format(code, MEANINGS[code])
     else:
         headline = "The script ended with exit code {} and no traceback.".format(code)
-    return reason(headline, lines[-LAST_LINES:])
+    return reason(headline, last_words(lines))
 
 
 def reason(headline: str, details: List[str]) -> str:
@@ -89,6 +90,18 @@ def last_traceback(lines: List[str]) -> Optional[tuple]:
     if end == len(lines):
         return None
     return lines[end], lines[start:end] + lines[end + 1 : end + 1 + LAST_LINES]
+
+
+def last_words(lines: List[str]) -> List[str]:
+    """Give the lines that tell most about an end without a traceback.
+
+    A crash in native code lists the frames of the thread it happened in from
+    the innermost on; there the first ones count.
+    """
+    for start, line in enumerate(lines):
+        if line.startswith("Current thread 0x"):
+            return lines[start : start + CRASH_LINES]
+    return lines[-LAST_LINES:]
 
 
 def readable_lines(output: bytes) -> List[str]:

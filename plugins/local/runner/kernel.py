@@ -3,7 +3,9 @@
 import os
 import re
 import signal
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import FrameType
 from typing import Any, Optional
@@ -21,6 +23,11 @@ STOP_SECONDS = 30
 START_SECONDS = 120
 # After a cell's end, the wait for output that is still on its way.
 OUTPUT_SECONDS = 600
+TAIL_BYTES = 1 << 16
+
+# A crash in native code says where it happened, and does so past the messages
+# that the crash cuts off.
+SHOW_CRASHES = "--IPKernelApp.exec_lines=import faulthandler, sys; faulthandler.enable(sys.stderr)"
 
 _OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\r\n])")
 
@@ -33,6 +40,7 @@ class Session:
     """One run of a notebook: what it is doing, and whether it was told to stop."""
 
     def __init__(self) -> None:
+        self.kernel_stderr = tempfile.TemporaryFile()
         self.client = None  # type: Optional[Client]
         self.cell = None  # type: Any
         self.cell_failed = False
@@ -57,6 +65,12 @@ class Session:
         finally:
             self._is_executing = False
 
+    def kernel_words(self) -> bytes:
+        """Give the end of what the kernel's process itself said."""
+        size = self.kernel_stderr.seek(0, os.SEEK_END)
+        self.kernel_stderr.seek(max(0, size - TAIL_BYTES))
+        return self.kernel_stderr.read()
+
     def _on_stop(self, number: int, _frame: Optional[FrameType]) -> None:
         self.stop_signal = number
         signal.alarm(STOP_SECONDS)
@@ -71,6 +85,12 @@ class Client(PapermillNotebookClient):
     """Papermill's client, which also shows what cells display."""
 
     session = None  # type: Session
+
+    def create_kernel_manager(self) -> Any:
+        """Talk over sockets in the file system: no ports, and nobody else listens."""
+        manager = super().create_kernel_manager()
+        manager.transport = "ipc"
+        return manager
 
     def execute_cell(self, cell: Any, cell_index: int, **options: Any) -> Any:
         def execute() -> Any:
@@ -126,9 +146,12 @@ class KernelEngine(Engine):
             iopub_timeout=OUTPUT_SECONDS,
             shutdown_kernel="immediate",
             log_output=True,
+            extra_arguments=[SHOW_CRASHES],
         )
         client.session, session.client = session, client
-        return client.execute()
+        # What a cell writes past Python comes as a message and, again, from the
+        # kernel's own streams. Only a kernel that died has more to say there.
+        return client.execute(stdout=subprocess.DEVNULL, stderr=session.kernel_stderr)
 
 
 class WholeFiles(LocalHandler):

@@ -13,7 +13,7 @@ import tempfile
 import warnings
 from typing import Any, Dict, List
 
-from failure import MEANINGS, readable_lines, reason, write_failure
+from failure import MEANINGS, last_words, readable_lines, reason, write_failure
 from job import Job, read_job
 from roots import Roots
 
@@ -110,15 +110,16 @@ def _report_dead_kernel(session: Any, roots: Roots) -> int:
     code = session.kernel_exit
     code = 128 - code if code < 0 else code or 1
     meaning = MEANINGS.get(code, "exit code {}".format(code))
-    _report(session, roots, "its kernel died: {}".format(meaning), [])
+    words = last_words(readable_lines(session.kernel_words()))
+    _report(session, roots, "its kernel died: {}".format(meaning), words)
     return code
 
 
-def _report(session: Any, roots: Roots, what: str, traceback: List[str]) -> None:
+def _report(session: Any, roots: Roots, what: str, evidence: List[str]) -> None:
     headline = "Cell {} failed: {}".format(_cell_number(session), what)
     first_line = session.cell.source.strip().splitlines()[0]
-    details = ["The cell begins: " + first_line] + traceback
-    print("\n".join(traceback + [headline]), file=sys.stderr)
+    details = ["The cell begins: " + first_line] + evidence
+    print("\n".join(evidence + [headline]), file=sys.stderr)
     write_failure(roots.failure, reason(headline, details))
 
 
