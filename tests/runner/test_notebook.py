@@ -1,0 +1,130 @@
+"""Notebooks in place of a script."""
+
+import json
+import signal
+import sys
+import time
+
+
+def notebook(*sources, metadata=None, minor=0):
+    cells = [
+        {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": source}
+        for source in sources
+    ]
+    return {"nbformat": 4, "nbformat_minor": minor, "metadata": metadata or {}, "cells": cells}
+
+
+def holds_notebook(container, name, content):
+    (container.code / name).write_text(json.dumps(content))
+    container.trains(name)
+
+
+def saved(container, name="train.ipynb"):
+    return json.loads((container.ml / "output" / "data" / name).read_text())
+
+
+def test_hyperparameters_are_the_notebooks_parameters(container):
+    container.holds_project("failing-notebook", "train.ipynb")
+    container.has_hyperparameters(**{"divisor": "4", "learning-rate": "0.1"})
+    ended = container.run()
+    assert ended.exit_code == 0
+    assert ended.stdout == b"divisor is 4\n0.25\nthe last cell\n"
+    assert ended.stderr == b"alekseylearn: no variable can be called 'learning-rate'; it is in SM_HPS\n"
+    assert (container.ml / "model" / "first.txt").exists()
+    assert ended.failure is None
+
+
+def test_a_failing_cell_is_named_and_the_notebook_is_saved_with_its_error(container):
+    container.holds_project("failing-notebook", "train.ipynb")
+    ended = container.run()
+    assert ended.exit_code == 1
+    assert ended.stderr.endswith(b"Cell 3 failed: ZeroDivisionError: division by zero\n")
+    lines = ended.failure.splitlines()
+    assert lines[0] == "Cell 3 failed: ZeroDivisionError: division by zero"
+    assert lines[1] == "The cell begins: numerator = 1"
+    assert "----> 2 numerator / divisor" in lines
+    assert "\x1b" not in ended.failure
+    errors = [o for cell in saved(container)["cells"] for o in cell.get("outputs", []) if o["output_type"] == "error"]
+    assert [error["ename"] for error in errors] == ["ZeroDivisionError"]
+
+
+def test_the_injected_cell_does_not_shift_the_count(container):
+    container.holds_project("failing-notebook", "train.ipynb")
+    container.has_hyperparameters(divisor="0")
+    assert container.run().failure.startswith("Cell 3 failed")
+
+
+def test_sigterm_interrupts_the_cell_and_saves_the_notebook(container):
+    endless = "import time\ntry:\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    print('saving')"
+    holds_notebook(container, "train.ipynb", notebook("print('training')", endless, "print('never')"))
+    process = container.start()
+    container.wait_for_output("training")
+    time.sleep(0.5)
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    ended = container.wait()
+    assert time.monotonic() - started < 5
+    assert ended.exit_code == 143
+    assert ended.stdout == b"training\nsaving\n"
+    outputs = [cell["outputs"] for cell in saved(container)["cells"]]
+    assert outputs[0][0]["text"] == ["training\n"]
+    assert outputs[1][0]["text"] == ["saving\n"]
+    assert outputs[2] == []
+
+
+def test_an_old_notebook_of_a_foreign_kernel_runs_in_the_images_environment(container):
+    metadata = {"kernelspec": {"name": "conda-env-elsewhere-py", "display_name": "x", "language": "R"}}
+    holds_notebook(container, "old.ipynb", notebook("import sys\nprint(sys.prefix)", metadata=metadata))
+    ended = container.run()
+    assert ended.exit_code == 0
+    assert ended.stderr == b""
+    assert ended.stdout.decode().strip() == sys.prefix
+
+
+def test_output_is_seen_while_the_cell_runs_and_bars_stay_one_text(container):
+    bar = """
+import sys, time
+for step in range(15):
+    print(f"\\rstep {step}", end="", file=sys.stderr, flush=True)
+    time.sleep(0.1)
+print(file=sys.stderr)
+print("drawn")
+time.sleep(1)
+6 * 7
+"""
+    holds_notebook(container, "train.ipynb", notebook(bar))
+    process = container.start()
+    container.wait_for_output("drawn")
+    assert process.poll() is None
+    ended = container.wait()
+    assert ended.stdout == b"drawn\n42\n"
+    assert ended.stderr.endswith(b"step 14\n")
+    streams = [o for o in saved(container)["cells"][0]["outputs"] if o["output_type"] == "stream"]
+    assert [(s["name"], s["text"]) for s in streams] == [("stderr", ["step 14\n"]), ("stdout", ["drawn\n"])]
+
+
+def test_a_cell_may_end_the_run(container):
+    for code in (0, 3):
+        holds_notebook(container, "train.ipynb", notebook(f"import sys\nsys.exit({code})", "print('never')"))
+        ended = container.run()
+        assert ended.exit_code == code
+        assert ended.stdout == b""
+    assert ended.failure.startswith("Cell 1 failed: SystemExit: 3")
+
+
+def test_a_kernel_that_dies_is_explained(container):
+    holds_notebook(container, "train.ipynb", notebook("x = 1", "import os\nos.kill(os.getpid(), 9)"))
+    ended = container.run()
+    assert ended.exit_code == 137
+    assert ended.failure.startswith("Cell 2 failed: its kernel died: killed by SIGKILL, usually because memory ran out\n")
+
+
+def test_a_notebook_in_a_subfolder_runs_there_and_imports_from_the_code_folder(container):
+    (container.code / "shared.py").write_text("name = 'shared'\n")
+    (container.code / "notebooks").mkdir()
+    (container.code / "notebooks" / "data.txt").write_text("data")
+    source = "import shared\nprint(shared.name, open('data.txt').read())"
+    holds_notebook(container, "notebooks/{odd} name.ipynb", notebook(source))
+    ended = container.run()
+    assert ended.stdout == b"shared data\n"
+    assert saved(container, "{odd} name.ipynb")

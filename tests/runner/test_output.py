@@ -1,0 +1,46 @@
+"""Output on its way through the runner."""
+
+import random
+
+
+def test_no_line_is_lost_and_bars_are_thinned_out(container):
+    container.holds_project("noisy")
+    ended = container.run()
+    expected = b"".join(b"line %d\n" % number for number in range(100_000))
+    assert ended.stdout == expected + b"no line feed at the end"
+
+    lines = ended.stderr.split(b"\n")[:-1]
+    assert b"writing: 100000/100000" in lines
+    assert lines[-1].endswith(b"is the last") and lines[-2].startswith(b"epoch ")
+    moving = [line for line in lines if line.endswith(b"\r")]
+    assert 2 <= len(moving) <= 6
+    assert len(lines) == len(moving) + 2
+    last_epoch = lines[-1].split()[1]
+    assert moving[-1] == b"epoch " + last_epoch + b"\r"
+
+
+def test_bytes_that_are_no_redraw_pass_unchanged(container):
+    data = bytes(byte for byte in random.Random(5).randbytes(300_000) if byte != 13) + b"a\r\nb\r\n\r\nend"
+    (container.code / "data").write_bytes(data)
+    container.holds_script(
+        """
+        import sys
+        data = open("data", "rb").read()
+        for start in range(0, len(data), 777):
+            sys.stdout.buffer.write(data[start : start + 777])
+        sys.stdout.buffer.flush()
+        """
+    )
+    assert container.run().stdout == data
+
+
+def test_stdout_and_stderr_stay_apart(container):
+    container.holds_script("import sys\nprint('out')\nprint('err', file=sys.stderr)\n")
+    ended = container.run()
+    assert (ended.stdout, ended.stderr) == (b"out\n", b"err\n")
+
+
+def test_an_unfinished_line_is_seen_before_it_ends(container):
+    container.holds_script("import time\nprint('loading ... ', end='')\ntime.sleep(600)\n")
+    container.start()
+    container.wait_for_output("loading ... ")
