@@ -123,8 +123,40 @@ def test_a_notebook_in_a_subfolder_runs_there_and_imports_from_the_code_folder(c
     (container.code / "shared.py").write_text("name = 'shared'\n")
     (container.code / "notebooks").mkdir()
     (container.code / "notebooks" / "data.txt").write_text("data")
-    source = "import shared\nprint(shared.name, open('data.txt').read())"
+    source = "import os, shared\nprint(shared.name, open('data.txt').read(), len(os.listdir()))"
     holds_notebook(container, "notebooks/{odd} name.ipynb", notebook(source))
     ended = container.run()
-    assert ended.stdout == b"shared data\n"
+    assert ended.stdout == b"shared data 2\n"
     assert saved(container, "{odd} name.ipynb")
+
+
+def test_a_module_that_shadows_the_standard_library_does_not_stop_the_kernel(container):
+    (container.code / "random.py").write_text("raise RuntimeError('not the real one')\n")
+    holds_notebook(container, "train.ipynb", notebook("print('fine')"))
+    assert container.run().stdout == b"fine\n"
+
+
+def test_the_notebook_starts_without_any_names(container):
+    names = "print([name for name in globals() if not name.startswith('_')])"
+    holds_notebook(container, "train.ipynb", notebook(names))
+    assert container.run().stdout == b"['In', 'Out', 'get_ipython', 'exit', 'quit', 'open']\n"
+
+
+def test_a_kernel_that_does_not_start_says_why(container):
+    (container.code / "broken").mkdir()
+    (container.code / "broken" / "ipykernel_launcher.py").write_text("raise RuntimeError('no kernel today')\n")
+    container.environment["PYTHONPATH"] = str(container.code / "broken")
+    holds_notebook(container, "train.ipynb", notebook("1"))
+    ended = container.run()
+    assert ended.exit_code == 1
+    assert ended.failure.startswith("The notebook's kernel did not start: RuntimeError: no kernel today\n")
+
+
+def test_a_stop_before_the_first_cell_is_a_stop(container):
+    holds_notebook(container, "train.ipynb", notebook("print('never')"))
+    process = container.start()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    ended = container.wait()
+    assert ended.exit_code == 143
+    assert ended.stdout == b""

@@ -24,8 +24,8 @@ def script_environment(job: Job, roots: Roots) -> Dict[str, str]:
 
     Whatever the job's own environment sets wins over what is made here, so a
     user can set any SM_* variable by hand. Only PYTHONPATH is joined: the code
-    folder comes first, so that packages beside the script can be imported from
-    a script in a subfolder too.
+    folder comes first, so that its packages can be imported from a script in a
+    subfolder too. A notebook's kernel adds the folder itself, once it is up.
     """
     environment = {
         # Child processes of the script should be seen as promptly as the script.
@@ -37,8 +37,9 @@ def script_environment(job: Job, roots: Roots) -> Dict[str, str]:
         {"SM_" + name.upper(): _variable_value(value) for name, value in _training_values(job, roots).items()}
     )
     environment.update(os.environ)
-    search_path = [str(roots.code), os.environ.get("PYTHONPATH", "")]
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, search_path))
+    if not job.is_notebook:
+        search_path = [str(roots.code), os.environ.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, search_path))
     return environment
 
 

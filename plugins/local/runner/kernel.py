@@ -25,9 +25,12 @@ START_SECONDS = 120
 OUTPUT_SECONDS = 600
 TAIL_BYTES = 1 << 16
 
-# A crash in native code says where it happened, and does so past the messages
-# that the crash cuts off.
-SHOW_CRASHES = "--IPKernelApp.exec_lines=import faulthandler, sys; faulthandler.enable(sys.stderr)"
+# Run by the kernel before the first cell; neither line leaves a name behind.
+# A crash in native code shall say where it happened, past the messages which it
+# cuts off. Modules at the top of the code folder can be imported from a notebook
+# in a subfolder, but, unlike with PYTHONPATH, a `random.py` there cannot keep
+# the kernel itself from starting.
+PREPARATION = "__import__('faulthandler').enable(__import__('sys').stderr); __import__('sys').path.insert(1, {!r})"
 
 _OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\r\n])")
 
@@ -87,9 +90,13 @@ class Client(PapermillNotebookClient):
     session = None  # type: Session
 
     def create_kernel_manager(self) -> Any:
-        """Talk over sockets in the file system: no ports, and nobody else listens."""
+        """Talk over sockets in the file system: no ports, and nobody else listens.
+
+        They need a folder of their own; by default they would lie among the code.
+        """
         manager = super().create_kernel_manager()
         manager.transport = "ipc"
+        manager.ip = os.path.join(tempfile.mkdtemp(prefix="alekseylearn-"), "kernel")
         return manager
 
     def execute_cell(self, cell: Any, cell_index: int, **options: Any) -> Any:
@@ -146,7 +153,7 @@ class KernelEngine(Engine):
             iopub_timeout=OUTPUT_SECONDS,
             shutdown_kernel="immediate",
             log_output=True,
-            extra_arguments=[SHOW_CRASHES],
+            extra_arguments=["--IPKernelApp.exec_lines=" + PREPARATION.format(options["code_folder"])],
         )
         client.session, session.client = session, client
         # What a cell writes past Python comes as a message and, again, from the

@@ -41,9 +41,14 @@ def main() -> int:
             progress_bar=False,
             cwd=source.parent,
             session=session,
+            code_folder=str(roots.code),
         )
     except (PapermillExecutionError, DeadKernelError, Stopped):
         pass  # the session knows more about each of them
+    except RuntimeError as error:
+        if session.cell is not None:
+            raise
+        return _report_no_kernel(session, roots, error)
     signal.alarm(0)
     if session.stop_signal is not None:
         return 128 + session.stop_signal
@@ -103,6 +108,14 @@ def _report_failed_cell(session: Any, roots: Roots) -> int:
     _report(session, roots, what, readable_lines("\n".join(error.traceback).encode("utf-8", "replace")))
     if error.ename == "SystemExit" and error.evalue.isdigit():
         return int(error.evalue) % 256
+    return 1
+
+
+def _report_no_kernel(session: Any, roots: Roots, error: RuntimeError) -> int:
+    words = last_words(readable_lines(session.kernel_words()))
+    headline = "The notebook's kernel did not start: {}".format(words[-1] if words else error)
+    print("\n".join(words + [headline]), file=sys.stderr)
+    write_failure(roots.failure, reason(headline, words))
     return 1
 
 
