@@ -7,7 +7,11 @@ import os
 def test_the_variables_of_a_described_job(container):
     container.holds_project("hyperparameters")
     container.has_hyperparameters(
-        epochs="3", name="first try", layers="[64, 32]", sagemaker_job_name='"x"', _tuning_objective_metric="loss"
+        epochs="3",
+        name="first try",
+        layers="[64, 32]",
+        sagemaker_job_name='"x"',
+        _tuning_objective_metric="loss",
     )
     container.is_given("inputdataconfig", {"train": {"TrainingInputMode": "File"}, "dev": {}})
     container.is_given(
@@ -141,7 +145,7 @@ def test_any_other_argument_is_refused(container):
     for arguments in (["serve"], ["train", "now"], [""]):
         ended = container.run(*arguments)
         assert ended.exit_code == 2
-        assert b'started with the one argument "train"' in ended.stderr
+        assert b'with the one argument "train"' in ended.stderr
     assert not container.ml.exists()
 
 

@@ -1,5 +1,7 @@
 """How a run ends: its exit code, and the reason in the failure file."""
 
+import sys
+
 import pytest
 
 REASON = 1024
@@ -18,7 +20,9 @@ def test_the_scripts_exit_code_is_the_runners(container, code):
         assert f"about to exit with {code}" in ended.failure
 
 
-@pytest.mark.parametrize("name, code, meaning", [("SIGKILL", 137, "memory"), ("SIGSEGV", 139, "segmentation fault")])
+@pytest.mark.parametrize(
+    "name, code, meaning", [("SIGKILL", 137, "memory"), ("SIGSEGV", 139, "segmentation fault")]
+)
 def test_death_by_a_signal_is_explained(container, name, code, meaning):
     container.holds_project("killed")
     container.has_hyperparameters(signal=name)
@@ -70,6 +74,24 @@ def test_the_last_of_several_tracebacks_counts(container):
         """
     )
     assert container.run().failure.startswith("ValueError: second\n")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups came with Python 3.11")
+def test_the_last_of_a_group_of_exceptions_counts(container):
+    container.holds_script(
+        """
+        def fail():
+            raise ValueError("inner")
+
+        try:
+            fail()
+        except ValueError as error:
+            raise ExceptionGroup("several", [KeyError("other"), error])
+        """
+    )
+    failure = container.run().failure
+    assert failure.startswith("ValueError: inner\n")
+    assert "in fail" in failure
 
 
 def test_a_syntax_error_in_the_script_comes_first_too(container):

@@ -44,8 +44,9 @@ def test_a_failing_cell_is_named_and_the_notebook_is_saved_with_its_error(contai
     assert lines[1] == "The cell begins: numerator = 1"
     assert "----> 2 numerator / divisor" in lines
     assert "\x1b" not in ended.failure
-    errors = [o for cell in saved(container)["cells"] for o in cell.get("outputs", []) if o["output_type"] == "error"]
-    assert [error["ename"] for error in errors] == ["ZeroDivisionError"]
+    outputs = [output for cell in saved(container)["cells"] for output in cell.get("outputs", [])]
+    errors = [output["ename"] for output in outputs if output["output_type"] == "error"]
+    assert errors == ["ZeroDivisionError"]
 
 
 def test_the_injected_cell_does_not_shift_the_count(container):
@@ -99,24 +100,39 @@ time.sleep(1)
     ended = container.wait()
     assert ended.stdout == b"drawn\n42\n"
     assert ended.stderr.endswith(b"step 14\n")
-    streams = [o for o in saved(container)["cells"][0]["outputs"] if o["output_type"] == "stream"]
-    assert [(s["name"], s["text"]) for s in streams] == [("stderr", ["step 14\n"]), ("stdout", ["drawn\n"])]
+    streams = [
+        (output["name"], output["text"])
+        for output in saved(container)["cells"][0]["outputs"]
+        if output["output_type"] == "stream"
+    ]
+    assert streams == [("stderr", ["step 14\n"]), ("stdout", ["drawn\n"])]
 
 
 def test_a_cell_may_end_the_run(container):
     for code in (0, 3):
-        holds_notebook(container, "train.ipynb", notebook(f"import sys\nsys.exit({code})", "print('never')"))
+        last = f"import sys\nsys.exit({code})"
+        holds_notebook(container, "train.ipynb", notebook(last, "print('never')"))
         ended = container.run()
         assert ended.exit_code == code
         assert ended.stdout == b""
     assert ended.failure.startswith("Cell 1 failed: SystemExit: 3")
 
 
+def test_a_cell_that_is_expected_to_fail_does_not_fail_the_run(container):
+    content = notebook("1 / 0", "print('after')")
+    content["cells"][0]["metadata"]["tags"] = ["raises-exception"]
+    holds_notebook(container, "train.ipynb", content)
+    ended = container.run()
+    assert ended.exit_code == 0
+    assert ended.stdout == b"after\n"
+
+
 def test_a_kernel_that_dies_is_explained(container):
     holds_notebook(container, "train.ipynb", notebook("x = 1", "import os\nos.kill(os.getpid(), 9)"))
     ended = container.run()
     assert ended.exit_code == 137
-    assert ended.failure.startswith("Cell 2 failed: its kernel died: killed by SIGKILL, usually because memory ran out\n")
+    reason = "Cell 2 failed: its kernel died: killed by SIGKILL, usually because memory ran out\n"
+    assert ended.failure.startswith(reason)
 
 
 def test_a_notebook_in_a_subfolder_runs_there_and_imports_from_the_code_folder(container):

@@ -71,6 +71,13 @@ def test_clearing_a_bar_is_no_state(relay, written):
     assert written == [b"one\r\n", b"plain\n"]
 
 
+def test_a_bar_that_stays_cleared_is_not_waited_for(relay, written):
+    relay.feed(b"\rone\r   ", now=0.0)
+    relay.tick(now=relay.deadline())
+    assert relay.deadline() is None
+    assert written == [b"one\r\n"]
+
+
 def test_the_lower_of_two_bars_is_thinned_out_too(relay, written):
     relay.feed(b"\repoch 0", now=0.0)
     for step in range(30):

@@ -79,7 +79,7 @@ def test_a_stop_reaches_the_script_even_while_nobody_reads_the_log(container):
         """
     )
     read_end, write_end = os.pipe()
-    process = subprocess.Popen([sys.executable, str(RUNNER), "train"], env=container.environment, stdout=write_end)
+    process = _start_with_stdout(container, write_end)
     os.close(write_end)
     try:
         _wait_for(container.ml / "model" / "ready")
@@ -98,7 +98,7 @@ def test_an_orphan_that_holds_the_output_open_does_not_hold_the_run(container):
         orphan = '''
         import time
         print("orphan speaks", flush=True)
-        time.sleep(600)
+        time.sleep(15)
         '''.replace("\\n        ", "\\n")
         subprocess.Popen([sys.executable, "-c", orphan], start_new_session=True)
         print("script ends")
@@ -133,11 +133,17 @@ def test_a_log_reader_that_goes_away_does_not_end_the_training(container):
         open(os.environ["SM_MODEL_DIR"] + "/done", "w").close()
         """
     )
-    process = subprocess.Popen([sys.executable, str(RUNNER), "train"], env=container.environment, stdout=subprocess.PIPE)
+    process = _start_with_stdout(container, subprocess.PIPE)
     process.stdout.readline()
     process.stdout.close()
     assert process.wait(10) == 0
     assert (container.ml / "model" / "done").exists()
+
+
+def _start_with_stdout(container, stdout):
+    command = [sys.executable, str(RUNNER), "train"]
+    container.process = subprocess.Popen(command, env=container.environment, stdout=stdout)
+    return container.process
 
 
 def _is_zombie(pid):

@@ -20,7 +20,7 @@ SETUP_EXIT_CODE = 1
 
 def main(arguments: List[str]) -> int:
     if arguments != ["train"]:
-        _complain('this image trains when it is started with the one argument "train", not with {}'.format(arguments))
+        _complain('this image is to be started with the one argument "train", not with {}'.format(arguments))
         return USAGE_EXIT_CODE
     supervisor = Supervisor()
     roots = Roots.from_environment()

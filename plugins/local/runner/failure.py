@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from supervise import Outcome
 
@@ -33,6 +33,8 @@ MEANINGS = {
 }
 
 _TRACEBACK = "Traceback (most recent call last):"
+# The margin beside the parts of an exception group.
+_MARGIN = re.compile(r"^ *[|+] ")
 _SOURCE_LINE = re.compile(r'  File ".+", line \d+')
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -74,9 +76,10 @@ def reason(headline: str, details: List[str]) -> str:
     return text + "\nIn full:\n" + "\n".join([headline] + details) + "\n"
 
 
-def last_traceback(lines: List[str]) -> Optional[tuple]:
+def last_traceback(lines: List[str]) -> Optional[Tuple[str, List[str]]]:
     """Find the last traceback: what was raised, and the frames that led there."""
-    starts = [i for i, line in enumerate(lines) if line == _TRACEBACK]
+    lines = [_MARGIN.sub("", line) for line in lines]
+    starts = [i for i, line in enumerate(lines) if line.endswith(_TRACEBACK)]
     if starts:
         start = starts[-1] + 1
     else:  # a syntax error in the script itself has no title

@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Optional
+from typing import Any, Iterator, Optional
 
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
@@ -30,7 +31,10 @@ TAIL_BYTES = 1 << 16
 # cuts off. Modules at the top of the code folder can be imported from a notebook
 # in a subfolder, but, unlike with PYTHONPATH, a `random.py` there cannot keep
 # the kernel itself from starting.
-PREPARATION = "__import__('faulthandler').enable(__import__('sys').stderr); __import__('sys').path.insert(1, {!r})"
+PREPARATION = (
+    "__import__('faulthandler').enable(__import__('sys').stderr); "
+    "__import__('sys').path.insert(1, {!r})"
+)
 
 _OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\r\n])")
 
@@ -42,11 +46,12 @@ class Stopped(BaseException):
 class Session:
     """One run of a notebook: what it is doing, and whether it was told to stop."""
 
-    def __init__(self) -> None:
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
         self.kernel_stderr = tempfile.TemporaryFile()
         self.client = None  # type: Optional[Client]
         self.cell = None  # type: Any
-        self.cell_failed = False
+        self.error = None  # type: Optional[CellExecutionError]
         self.kernel_exit = None  # type: Optional[int]
         self.stop_signal = None  # type: Optional[int]
         self._is_executing = False
@@ -54,16 +59,17 @@ class Session:
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGALRM, self._on_patience_over)
 
-    def execute(self, cell: Any, execute: Any) -> Any:
-        """Execute one cell, so that a stop meets it or comes before it."""
+    @contextmanager
+    def executing(self, cell: Any) -> Iterator[None]:
+        """Mark a cell's execution, so that a stop meets it or comes before it."""
         if self.stop_signal is not None:
             raise Stopped
         self.cell = cell
         self._is_executing = True
         try:
-            return execute()
-        except CellExecutionError:
-            self.cell_failed = True
+            yield
+        except CellExecutionError as error:
+            self.error = error
             raise
         finally:
             self._is_executing = False
@@ -96,18 +102,16 @@ class Client(PapermillNotebookClient):
         """
         manager = super().create_kernel_manager()
         manager.transport = "ipc"
-        manager.ip = os.path.join(tempfile.mkdtemp(prefix="alekseylearn-"), "kernel")
+        manager.ip = str(self.session.scratch / "kernel")
         return manager
 
     def execute_cell(self, cell: Any, cell_index: int, **options: Any) -> Any:
-        def execute() -> Any:
-            return super(Client, self).execute_cell(cell, cell_index, **options)
-
-        try:
-            return self.session.execute(cell, execute)
-        except DeadKernelError:
-            self.session.kernel_exit = self.km.provisioner.process.poll()
-            raise
+        with self.session.executing(cell):
+            try:
+                return super().execute_cell(cell, cell_index, **options)
+            except DeadKernelError:
+                self.session.kernel_exit = self.km.provisioner.process.poll()
+                raise
 
     def interrupt(self) -> None:
         """Raise KeyboardInterrupt in the running cell."""
@@ -146,6 +150,7 @@ class KernelEngine(Engine):
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
         session = options["session"]
+        preparation = PREPARATION.format(options["code_folder"])
         client = Client(
             nb_man,
             kernel_name=kernel_name,
@@ -153,7 +158,7 @@ class KernelEngine(Engine):
             iopub_timeout=OUTPUT_SECONDS,
             shutdown_kernel="immediate",
             log_output=True,
-            extra_arguments=["--IPKernelApp.exec_lines=" + PREPARATION.format(options["code_folder"])],
+            extra_arguments=["--IPKernelApp.exec_lines=" + preparation],
         )
         client.session, session.client = session, client
         # What a cell writes past Python comes as a message and, again, from the

@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import warnings
+from pathlib import Path
 from typing import Any, Dict, List
 
 from failure import MEANINGS, last_words, readable_lines, reason, write_failure
@@ -19,7 +20,13 @@ from roots import Roots
 
 
 def main() -> int:
-    _prepare_process()
+    with tempfile.TemporaryDirectory(prefix="alekseylearn-") as scratch:
+        _prepare_process(Path(scratch))
+        return _train(Path(scratch))
+
+
+def _train(scratch: Path) -> int:
+    # Imported late, for they warn as they load.
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -28,7 +35,7 @@ def main() -> int:
 
     roots = Roots.from_environment()
     job = read_job(roots)
-    session = Session()
+    session = Session(scratch)
     source = roots.code / job.artifact
     try:
         papermill.execute_notebook(
@@ -54,20 +61,19 @@ def main() -> int:
         return 128 + session.stop_signal
     if session.kernel_exit is not None:
         return _report_dead_kernel(session, roots)
-    if session.cell_failed:
+    if session.error is not None:
         return _report_failed_cell(session, roots)
     return 0
 
 
-def _prepare_process() -> None:
+def _prepare_process(scratch: Path) -> None:
     """Keep the libraries quiet, and the kernel's own files out of the user's home."""
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")
-    scratch = tempfile.mkdtemp(prefix="alekseylearn-")
-    os.environ.setdefault("IPYTHONDIR", os.path.join(scratch, "ipython"))
-    os.environ.setdefault("JUPYTER_RUNTIME_DIR", os.path.join(scratch, "jupyter"))
+    os.environ.setdefault("IPYTHONDIR", str(scratch / "ipython"))
+    os.environ.setdefault("JUPYTER_RUNTIME_DIR", str(scratch / "jupyter"))
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
 
@@ -79,7 +85,8 @@ def _notebook_parameters(job: Job) -> Dict[str, Any]:
         if key.isidentifier() and not keyword.iskeyword(key):
             parameters[key] = value
         else:
-            print("alekseylearn: no variable can be called {!r}; it is in SM_HPS".format(key), file=sys.stderr)
+            message = "alekseylearn: no variable can be called {!r}; it is in SM_HPS"
+            print(message.format(key), file=sys.stderr)
     return parameters
 
 
@@ -101,11 +108,17 @@ def _cell_number(session: Any) -> int:
 
 
 def _report_failed_cell(session: Any, roots: Roots) -> int:
-    error = [output for output in session.cell.outputs if output.output_type == "error"][-1]
+    error = session.error
     if error.ename == "SystemExit" and error.evalue in ("", "None", "0"):
         return 0
     what = "{}: {}".format(error.ename, error.evalue) if error.evalue else error.ename
-    _report(session, roots, what, readable_lines("\n".join(error.traceback).encode("utf-8", "replace")))
+    traceback = [
+        line
+        for output in session.cell.outputs
+        if output.output_type == "error"
+        for line in readable_lines("\n".join(output.traceback).encode("utf-8", "replace"))
+    ]
+    _report(session, roots, what, traceback)
     if error.ename == "SystemExit" and error.evalue.isdigit():
         return int(error.evalue) % 256
     return 1

@@ -123,6 +123,8 @@ class Relay:
         elif self._redrawing:
             if self._held.strip():
                 self._newest = self._held
+            else:
+                self._shown = self._held
             self._pass_newest(now)
         else:
             self._write(self._held)
