@@ -160,12 +160,12 @@ def test_the_notebook_starts_without_any_names(container):
 
 def test_a_kernel_that_does_not_start_says_why(container):
     (container.code / "broken").mkdir()
-    (container.code / "broken" / "ipykernel_launcher.py").write_text("raise RuntimeError('no kernel today')\n")
+    (container.code / "broken" / "ipykernel_launcher.py").write_text("raise RuntimeError('no kernel')\n")
     container.environment["PYTHONPATH"] = str(container.code / "broken")
     holds_notebook(container, "train.ipynb", notebook("1"))
     ended = container.run()
     assert ended.exit_code == 1
-    assert ended.failure.startswith("The notebook's kernel did not start: RuntimeError: no kernel today\n")
+    assert ended.failure.startswith("The notebook's kernel did not start: RuntimeError: no kernel\n")
 
 
 def test_a_stop_before_the_first_cell_is_a_stop(container):
