@@ -1,0 +1,95 @@
+//! The Elastic Container Registry.
+
+use aws_sdk_ecr::types::{ImageIdentifier, Repository as EcrRepository};
+use base64::{Engine, prelude::BASE64_STANDARD};
+
+use super::{
+    Aws,
+    failure::{code, explain},
+};
+use crate::{
+    capability::docker::Login,
+    error::{Error, Kind, Result},
+};
+
+/// A repository of the account's registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    /// Its name in the registry.
+    pub name: String,
+    /// Where the engine pushes to, without a tag.
+    pub address: String,
+}
+
+impl Aws {
+    /// The repository of that name; made where it is missing.
+    ///
+    /// # Errors
+    /// The user may neither see nor make it.
+    pub async fn ensure_repository(&self, name: &str) -> Result<Repository> {
+        if let Some(found) = self.repository(name).await? {
+            return Ok(found);
+        }
+        let made = self.ecr().await.create_repository().repository_name(name).send().await;
+        match made {
+            Ok(answer) => of(name, answer.repository),
+            // Another run made it meanwhile.
+            Err(error) if code(&error) == "RepositoryAlreadyExistsException" => {
+                self.repository(name).await?.ok_or_else(|| Error::failed(format!("the repository {name} comes and goes")))
+            }
+            Err(error) => Err(explain(format!("cannot make the ECR repository {name}"), error)),
+        }
+    }
+
+    async fn repository(&self, name: &str) -> Result<Option<Repository>> {
+        match self.ecr().await.describe_repositories().repository_names(name).send().await {
+            Ok(answer) => of(name, answer.repositories.unwrap_or_default().pop()).map(Some),
+            Err(error) if code(&error) == "RepositoryNotFoundException" => Ok(None),
+            Err(error) => Err(explain(format!("cannot look up the ECR repository {name}"), error)),
+        }
+    }
+
+    /// The digest that a tag has in a repository; none where there is no such tag.
+    ///
+    /// # Errors
+    /// The user may not look.
+    pub async fn digest(&self, repository: &Repository, tag: &str) -> Result<Option<String>> {
+        let image = ImageIdentifier::builder().image_tag(tag).build();
+        let asked = self.ecr().await.describe_images().repository_name(&repository.name).image_ids(image).send().await;
+        match asked {
+            Ok(answer) => Ok(answer.image_details.unwrap_or_default().pop().and_then(|image| image.image_digest)),
+            Err(error) if matches!(code(&error), "ImageNotFoundException" | "RepositoryNotFoundException") => Ok(None),
+            Err(error) => Err(explain(format!("cannot look for {}:{tag} in ECR", repository.name), error)),
+        }
+    }
+
+    /// Who pushes to the account's registry. Lasts 12 hours.
+    ///
+    /// # Errors
+    /// The user may not push.
+    pub async fn login(&self) -> Result<Login> {
+        let answer = self
+            .ecr()
+            .await
+            .get_authorization_token()
+            .send()
+            .await
+            .map_err(|error| explain("cannot log in to ECR", error))?;
+        let token = answer.authorization_data.unwrap_or_default().pop().and_then(|data| data.authorization_token);
+        let decoded = token.and_then(|token| String::from_utf8(BASE64_STANDARD.decode(token).ok()?).ok());
+        let login = decoded.as_deref().and_then(|text| text.split_once(':'));
+        let (user, password) =
+            login.ok_or_else(|| Error::new(Kind::Denied, "ECR gave no login that can be read"))?;
+        Ok(Login { user: user.to_owned(), password: password.to_owned() })
+    }
+
+    async fn ecr(&self) -> aws_sdk_ecr::Client {
+        aws_sdk_ecr::Client::new(self.config().await)
+    }
+}
+
+fn of(name: &str, repository: Option<EcrRepository>) -> Result<Repository> {
+    let address = repository.and_then(|repository| repository.repository_uri);
+    let address = address.ok_or_else(|| Error::failed(format!("ECR told no address of the repository {name}")))?;
+    Ok(Repository { name: name.to_owned(), address })
+}

@@ -1,0 +1,112 @@
+//! What AWS's errors mean to a user.
+
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+use crate::error::{Error, Kind};
+
+const CREDENTIALS: &str = "log in (`aws sso login`, or `aws configure`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and \
+                           AWS_SECRET_ACCESS_KEY; `aws sts get-caller-identity` shows who you are";
+
+/// `operation` is a sentence: what could not be done.
+pub(super) fn explain<E, R>(operation: impl Into<String>, error: SdkError<E, R>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    let operation = operation.into();
+    let text = causes(&error);
+    let Some(code) = error.code() else {
+        return without_answer(operation, &text, &error);
+    };
+    let message = error.message().unwrap_or("no reason given");
+    let (kind, hint) = kind_of(code);
+    let failure = Error::new(kind, format!("{operation}: {message} ({code})"));
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// The code of the service's answer, where there is one.
+pub(super) fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
+    error.code().unwrap_or_default()
+}
+
+fn kind_of(code: &str) -> (Kind, Option<&'static str>) {
+    match code {
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => {
+            (Kind::Denied, Some("the credentials have expired: log in again (`aws sso login`)"))
+        }
+        "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidAccessKeyId" | "SignatureDoesNotMatch"
+        | "AuthFailure" | "MissingAuthenticationToken" | "IncompleteSignature" | "InvalidSignatureException" => {
+            (Kind::Denied, Some(CREDENTIALS))
+        }
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "Forbidden" | "AllAccessDisabled" => {
+            (Kind::Denied, Some("ask the account's administrator for this permission, or use another profile"))
+        }
+        "RequestTimeTooSkewed" | "RequestInTheFuture" => (Kind::Denied, Some("set this machine's clock")),
+        "Throttling" | "ThrottlingException" | "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown"
+        | "ServiceUnavailable" | "ServiceUnavailableException" | "InternalFailure" | "InternalError"
+        | "InternalServerError" | "InternalServerException" | "ServerException" | "500" | "503" => {
+            (Kind::Unavailable, Some("the service is busy: try again in a moment"))
+        }
+        "NoSuchEntity" | "NoSuchBucket" | "NoSuchKey" | "NotFound" | "ResourceNotFound" | "ResourceNotFoundException"
+        | "RepositoryNotFoundException" => (Kind::NotFound, None),
+        "ResourceInUse" | "ResourceInUseException" | "ConflictException" => (Kind::Conflict, None),
+        "ResourceLimitExceeded" | "LimitExceededException" | "ServiceQuotaExceededException" => {
+            (Kind::Quota, Some("ask for a higher quota in the AWS console (Service Quotas)"))
+        }
+        "ValidationException" | "ValidationError" | "InvalidParameterException" => (Kind::Invalid, None),
+        _ => (Kind::Failed, None),
+    }
+}
+
+fn without_answer<E, R>(operation: String, text: &str, error: &SdkError<E, R>) -> Error
+where
+    E: std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    let lower = text.to_lowercase();
+    let cause = || text.lines().last().unwrap_or_default().to_owned();
+    match error {
+        _ if lower.contains("credential") || lower.contains("identity provider") || lower.contains("sso") => {
+            Error::new(Kind::Denied, format!("{operation}: there are no usable AWS credentials"))
+                .hint(CREDENTIALS)
+                .source(cause())
+        }
+        _ if lower.contains("region") && lower.contains("missing") => {
+            Error::invalid(format!("{operation}: no AWS region is set"))
+                .hint("set AWS_REGION, or `region` in your AWS profile (`aws configure set region us-east-1`)")
+        }
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
+            Error::new(Kind::Unavailable, format!("{operation}: AWS cannot be reached"))
+                .hint("see whether the network, the region and any custom endpoint (AWS_ENDPOINT_URL) are right")
+                .source(cause())
+        }
+        _ => Error::failed(operation).source(cause()),
+    }
+}
+
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.map(|error| format!("{error}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_become_kinds_a_script_can_tell_apart() {
+        for (code, kind) in [
+            ("ExpiredTokenException", Kind::Denied),
+            ("ThrottlingException", Kind::Unavailable),
+            ("ResourceInUse", Kind::Conflict),
+            ("ResourceLimitExceeded", Kind::Quota),
+            ("NoSuchEntity", Kind::NotFound),
+            ("Unheard", Kind::Failed),
+        ] {
+            assert_eq!(kind_of(code).0, kind, "{code}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Who the user is, and which roles there are.
+
+use serde_json::Value;
+
+use super::{
+    Aws,
+    failure::{code, explain},
+};
+use crate::error::{Error, Kind, Result};
+
+/// A role of the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// `arn:aws:iam::…:role/…`
+    pub arn: String,
+    /// The services that may assume it; none where the account does not let the user look.
+    pub trusted_services: Option<Vec<String>>,
+}
+
+impl Aws {
+    /// The account's twelve digits.
+    ///
+    /// # Errors
+    /// There are no credentials, or they are not valid.
+    pub async fn account(&self) -> Result<String> {
+        let asked = self.account.get_or_try_init(|| async {
+            let answer = aws_sdk_sts::Client::new(self.config().await)
+                .get_caller_identity()
+                .send()
+                .await
+                .map_err(|error| explain("cannot tell which AWS account this is", error))?;
+            answer.account.ok_or_else(|| Error::failed("AWS did not tell which account this is"))
+        });
+        asked.await.cloned()
+    }
+
+    /// A role by name or ARN. Where the user may not look roles up, the ARN is made from the name.
+    ///
+    /// # Errors
+    /// There is no such role.
+    pub async fn role(&self, name: &str) -> Result<Role> {
+        let short = name.rsplit('/').next().unwrap_or(name);
+        let asked = aws_sdk_iam::Client::new(self.config().await).get_role().role_name(short).send().await;
+        match asked {
+            Ok(answer) => {
+                let role = answer.role.ok_or_else(|| Error::failed(format!("AWS told nothing of the role {name}")))?;
+                Ok(Role { trusted_services: role.assume_role_policy_document.map(|text| services(&text)), arn: role.arn })
+            }
+            Err(error) if code(&error) == "NoSuchEntity" => {
+                Err(Error::new(Kind::NotFound, format!("there is no role {name} in this account"))
+                    .hint("`aws iam list-roles` lists them; SageMaker needs one that it may assume"))
+            }
+            Err(error) if matches!(code(&error), "AccessDenied" | "AccessDeniedException") => {
+                let arn = match name.starts_with("arn:") {
+                    true => name.to_owned(),
+                    false => format!("arn:aws:iam::{}:role/{name}", self.account().await?),
+                };
+                Ok(Role { arn, trusted_services: None })
+            }
+            Err(error) => Err(explain(format!("cannot look up the role {name}"), error)),
+        }
+    }
+}
+
+/// Who is allowed to assume a role, out of its trust policy: JSON, percent-encoded.
+fn services(policy: &str) -> Vec<String> {
+    let text = percent_encoding::percent_decode_str(policy).decode_utf8_lossy();
+    let policy: Value = serde_json::from_str(&text).unwrap_or_default();
+    let statements = match &policy["Statement"] {
+        Value::Array(statements) => statements.clone(),
+        one => vec![one.clone()],
+    };
+    let allowed = statements.iter().filter(|statement| statement["Effect"] == "Allow");
+    allowed
+        .flat_map(|statement| match &statement["Principal"]["Service"] {
+            Value::Array(services) => services.clone(),
+            one => vec![one.clone()],
+        })
+        .filter_map(|service| service.as_str().map(str::to_owned))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trust_policies_come_in_two_shapes() {
+        let one = r#"{"Statement":{"Effect":"Allow","Principal":{"Service":"sagemaker.amazonaws.com"}}}"#;
+        let many = "%7B%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22Service%22%3A%5B%22a%22%2C%22b%22%5D%7D%7D%5D%7D";
+        assert_eq!(services(one), ["sagemaker.amazonaws.com"]);
+        assert_eq!(services(many), ["a", "b"]);
+        assert!(services("nonsense").is_empty());
+    }
+}

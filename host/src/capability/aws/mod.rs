@@ -1,0 +1,54 @@
+//! AWS, by its SDK: profiles, regions, credentials and endpoints are found as every AWS tool finds them, and stay
+//! here.
+
+mod ecr;
+mod failure;
+mod identity;
+mod logs;
+mod s3;
+mod sagemaker;
+
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
+use tokio::sync::OnceCell;
+
+pub use ecr::Repository;
+pub use identity::Role;
+pub use logs::LogEvent;
+pub use s3::Object;
+pub use sagemaker::{TrainingJob, TrainingJobRequest};
+
+use crate::error::{Error, Result};
+
+/// As many tries of one request as throttling services need.
+const ATTEMPTS: u32 = 8;
+
+/// The user's AWS account, as the surroundings name it. Nothing is read or asked before a first verb needs it.
+#[derive(Default)]
+pub struct Aws {
+    config: OnceCell<SdkConfig>,
+    account: OnceCell<String>,
+}
+
+impl Aws {
+    async fn config(&self) -> &SdkConfig {
+        self.config
+            .get_or_init(|| async {
+                aws_config::defaults(BehaviorVersion::latest())
+                    .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+                    .load()
+                    .await
+            })
+            .await
+    }
+
+    /// The region that requests go to.
+    ///
+    /// # Errors
+    /// None is set.
+    pub async fn region(&self) -> Result<String> {
+        self.config().await.region().map(ToString::to_string).ok_or_else(|| {
+            Error::invalid("no AWS region is set")
+                .hint("set AWS_REGION, or `region` in your AWS profile (`aws configure set region us-east-1`)")
+        })
+    }
+}

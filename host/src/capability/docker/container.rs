@@ -1,0 +1,173 @@
+//! Containers: started, looked at, stopped and removed.
+
+use std::{collections::HashMap, time::Duration};
+
+use bollard::{
+    models::{ContainerCreateBody, HostConfig, HostConfigLogConfig},
+    query_parameters::{
+        CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+        StartContainerOptions, UploadToContainerOptionsBuilder,
+    },
+};
+use jiff::Timestamp;
+
+use super::{Engine, LABEL, archive, explain, failure};
+use crate::error::{Error, Kind, Result};
+
+/// One container to be started.
+#[derive(Clone, Debug, Default)]
+pub struct ContainerSpec {
+    /// Its name in the engine.
+    pub name: String,
+    /// The job it belongs to.
+    pub job: String,
+    /// The host name that its programs see.
+    pub host_name: String,
+    /// The image's name.
+    pub image: String,
+    /// What the image's entry point gets.
+    pub arguments: Vec<String>,
+    /// Variables.
+    pub environment: Vec<(String, String)>,
+    /// Files to be there before the start, by their absolute paths.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// Folders kept outside of the image's layers, removed with the container.
+    pub scratch: Vec<String>,
+}
+
+/// A container as it is now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerState {
+    /// It has not ended.
+    pub running: bool,
+    /// Once it has ended.
+    pub exit_code: Option<i32>,
+    /// The kernel ended it for want of memory.
+    pub out_of_memory: bool,
+    /// Milliseconds since the Unix epoch.
+    pub started: Option<u64>,
+    /// Milliseconds since the Unix epoch.
+    pub finished: Option<u64>,
+}
+
+impl Engine {
+    /// Creates and starts a container; where one of that name exists already, it is started if it never was.
+    ///
+    /// # Errors
+    /// The image is missing, or the engine refuses.
+    pub async fn start(&self, spec: &ContainerSpec) -> Result<()> {
+        let operation = format!("cannot start the container {}", spec.name);
+        let failed = |error| explain(&operation, error);
+        let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
+        match self.docker.create_container(Some(options), body(spec)).await {
+            Ok(_) => {}
+            // Another process, or an earlier try, was here: go on from where it stopped.
+            Err(error) if failure::has_status(&error, 409) => {
+                if self.container(&spec.name).await?.is_some_and(|state| state.started.is_some()) {
+                    return Ok(());
+                }
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        if !spec.files.is_empty() {
+            let upload = UploadToContainerOptionsBuilder::new().path("/").build();
+            let tar = archive::of_files(&spec.files)?;
+            self.docker
+                .upload_to_container(&spec.name, Some(upload), bollard::body_full(tar.into()))
+                .await
+                .map_err(failed)?;
+        }
+        self.docker.start_container(&spec.name, None::<StartContainerOptions>).await.map_err(failed)
+    }
+
+    /// None where there is no such container.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn container(&self, name: &str) -> Result<Option<ContainerState>> {
+        let found = match self.docker.inspect_container(name, None).await {
+            Ok(found) => found.state.unwrap_or_default(),
+            Err(error) if failure::is_not_found(&error) => return Ok(None),
+            Err(error) => return Err(explain(&format!("cannot look at the container {name}"), error)),
+        };
+        let started = found.started_at.as_deref().and_then(milliseconds);
+        let finished = found.finished_at.as_deref().and_then(milliseconds);
+        let running = found.running.unwrap_or(false);
+        let ended = started.is_some() && !running;
+        Ok(Some(ContainerState {
+            running,
+            exit_code: found.exit_code.filter(|_| ended).and_then(|code| code.try_into().ok()),
+            out_of_memory: found.oom_killed.unwrap_or(false),
+            started,
+            finished: finished.filter(|_| ended),
+        }))
+    }
+
+    /// SIGTERM, and SIGKILL where it still runs after the grace. Nothing happens to what has ended.
+    ///
+    /// # Errors
+    /// The engine refuses.
+    pub async fn stop(&self, name: &str, grace: Duration) -> Result<()> {
+        // Not the engine's own stop: that one blocks a single request for the whole grace, beyond its time limit.
+        self.signal(name, "SIGTERM").await?;
+        let deadline = tokio::time::Instant::now() + grace;
+        while self.container(name).await?.is_some_and(|state| state.running) {
+            if tokio::time::Instant::now() >= deadline {
+                return self.signal(name, "SIGKILL").await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
+    async fn signal(&self, name: &str, signal: &str) -> Result<()> {
+        let options = KillContainerOptionsBuilder::new().signal(signal).build();
+        match self.docker.kill_container(name, Some(options)).await {
+            Ok(()) => Ok(()),
+            // It has ended, or is gone.
+            Err(error) if failure::has_status(&error, 409) || failure::is_not_found(&error) => Ok(()),
+            Err(error) => Err(explain(&format!("cannot stop the container {name}"), error)),
+        }
+    }
+
+    /// Removes a container with its scratch folders; nothing happens where there is none.
+    ///
+    /// # Errors
+    /// The engine refuses.
+    pub async fn remove(&self, name: &str) -> Result<()> {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        match self.docker.remove_container(name, Some(options)).await {
+            Ok(()) => Ok(()),
+            Err(error) if failure::is_not_found(&error) || failure::has_status(&error, 409) => Ok(()),
+            Err(error) => Err(explain(&format!("cannot remove the container {name}"), error)),
+        }
+    }
+}
+
+fn body(spec: &ContainerSpec) -> ContainerCreateBody {
+    ContainerCreateBody {
+        image: Some(spec.image.clone()),
+        hostname: Some(spec.host_name.clone()),
+        cmd: Some(spec.arguments.clone()),
+        env: Some(spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        labels: Some(HashMap::from([(LABEL.to_owned(), spec.job.clone())])),
+        volumes: Some(spec.scratch.clone()),
+        host_config: Some(HostConfig {
+            // The engine's default may rotate, and a rotated log has lost lines.
+            log_config: Some(HostConfigLogConfig { typ: Some("json-file".into()), config: Some(HashMap::new()) }),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// The engine writes the year 1 for "never".
+fn milliseconds(time: &str) -> Option<u64> {
+    let time: Timestamp = time.parse().ok()?;
+    u64::try_from(time.as_millisecond()).ok().filter(|time| *time > 0)
+}
+
+/// What a name that alekseylearn gave to a container begins with.
+pub(super) fn missing(name: &str) -> Error {
+    Error::new(Kind::NotFound, format!("there is no container {name}"))
+}

@@ -1,0 +1,45 @@
+//! What the engine's errors mean to a user.
+
+use bollard::errors::Error as Bollard;
+
+use crate::error::{Error, Kind};
+
+/// `operation` is a sentence: what could not be done.
+pub(super) fn explain(operation: &str, error: Bollard) -> Error {
+    let text = causes(&error);
+    let kind = match &error {
+        Bollard::DockerResponseServerError { status_code, .. } => match status_code {
+            400 => Kind::Invalid,
+            401 | 403 => Kind::Denied,
+            404 => Kind::NotFound,
+            409 => Kind::Conflict,
+            _ => Kind::Failed,
+        },
+        Bollard::RequestTimeoutError | Bollard::HyperResponseError { .. } | Bollard::HyperLegacyError { .. } => {
+            Kind::Unavailable
+        }
+        _ => Kind::Failed,
+    };
+    let failure = Error::new(kind, operation);
+    let failure = match () {
+        () if text.contains("no space left on device") => {
+            failure.hint("free some disk: `docker system prune` removes what nothing uses")
+        }
+        () if kind == Kind::Unavailable => failure.hint("see whether Docker still runs: `docker info`"),
+        () => failure,
+    };
+    failure.source(error)
+}
+
+/// The error and its causes, as one text to look for words in.
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(|error| format!("{error}\n")).collect()
+}
+
+pub(super) fn is_not_found(error: &Bollard) -> bool {
+    has_status(error, 404)
+}
+
+pub(super) fn has_status(error: &Bollard, status: u16) -> bool {
+    matches!(error, Bollard::DockerResponseServerError { status_code, .. } if *status_code == status)
+}

@@ -1,0 +1,86 @@
+//! Pushes to registries.
+
+use std::collections::HashMap;
+
+use bollard::{
+    auth::DockerCredentials,
+    query_parameters::{PushImageOptionsBuilder, TagImageOptionsBuilder},
+};
+use futures_util::StreamExt;
+
+use super::{Engine, Image, explain};
+use crate::{
+    capability::{Listener, Progress},
+    error::{Error, Kind, Result},
+};
+
+/// Who pushes.
+pub struct Login {
+    /// The registry's user.
+    pub user: String,
+    /// Its password or token.
+    pub password: String,
+}
+
+impl Engine {
+    /// Pushes an image as `repository:tag` and tells the digest it has there.
+    ///
+    /// # Errors
+    /// The registry refuses, or cannot be reached.
+    pub async fn push(
+        &self,
+        image: &Image,
+        repository: &str,
+        tag: &str,
+        login: Login,
+        listener: Listener<'_>,
+    ) -> Result<String> {
+        let operation = format!("cannot push {repository}:{tag}");
+        let tagging = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+        self.docker.tag_image(&image.reference, Some(tagging)).await.map_err(|error| explain(&operation, error))?;
+        let credentials = DockerCredentials {
+            username: Some(login.user),
+            password: Some(login.password),
+            serveraddress: repository.split('/').next().map(str::to_owned),
+            ..DockerCredentials::default()
+        };
+        let options = PushImageOptionsBuilder::new().tag(tag).build();
+        // The library leaves out which layer is meant; its size stands in.
+        let mut layers: HashMap<u64, u64> = HashMap::new();
+        let mut answers = self.docker.push_image(repository, Some(options), Some(credentials));
+        while let Some(answer) = answers.next().await {
+            // A failed push answers 200 and says so in the stream.
+            let info = answer.map_err(|error| refused(&operation, error))?;
+            let detail = info.progress_detail.unwrap_or_default();
+            if let (Some(done), Some(total)) = (detail.current, detail.total) {
+                layers.insert(total.unsigned_abs(), done.unsigned_abs());
+                listener(Progress::Bytes(layers.values().sum(), Some(layers.keys().sum())));
+            }
+        }
+        let pushed = self.image(&format!("{repository}:{tag}")).await?;
+        pushed.and_then(|image| image.digest_in(repository).map(str::to_owned)).ok_or_else(|| {
+            Error::failed(format!("the engine pushed {repository}:{tag}, but knows no digest of it")).hint("push again")
+        })
+    }
+}
+
+impl Image {
+    /// Its digest in a repository, where it was pushed to or pulled from it.
+    pub fn digest_in(&self, repository: &str) -> Option<&str> {
+        self.digests.iter().find_map(|digest| digest.strip_prefix(repository)?.strip_prefix('@'))
+    }
+}
+
+fn refused(operation: &str, error: bollard::errors::Error) -> Error {
+    let text = super::failure::causes(&error);
+    let (kind, hint) = match () {
+        () if text.contains("does not exist") || text.contains("name unknown") => {
+            (Kind::NotFound, "the repository is missing: it may have been deleted just now")
+        }
+        () if ["no basic auth", "denied", "unauthorized", "401", "403"].iter().any(|word| text.contains(word)) => {
+            (Kind::Denied, "the registry does not take these credentials: see that they are valid and may push")
+        }
+        () => (Kind::Unavailable, "see whether the registry can be reached, and try again"),
+    };
+    Error::new(kind, operation).hint(hint).source(error)
+}

@@ -1,0 +1,20 @@
+//! What the host can do for drivers, each by the library that knows the service: the only rooms that name bollard
+//! or the AWS SDK. None of them knows of plugins, grants or the terminal.
+
+pub mod aws;
+pub mod docker;
+pub mod transfer;
+
+/// How far some work is, told while it goes on.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress<'a> {
+    /// A step begins.
+    Step(&'a str),
+    /// A line of what the service says.
+    Line(&'a str),
+    /// Bytes done, of a total where that is known.
+    Bytes(u64, Option<u64>),
+}
+
+/// Who listens to the progress.
+pub type Listener<'a> = &'a (dyn Fn(Progress<'_>) + Send + Sync);

@@ -1,0 +1,326 @@
+//! A `.tar.gz` into a folder, and nowhere else. The archive was made by code on another machine: nothing in it is
+//! trusted.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs,
+    io::{self, Read},
+    path::{Component, Path, PathBuf},
+};
+
+use flate2::read::MultiGzDecoder;
+use tar::{Archive, Entry, EntryType};
+
+use crate::error::{Context, Error, Kind, Result};
+
+/// What an archive held.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Unpacked {
+    /// The files, relative to the folder, sorted.
+    pub files: Vec<PathBuf>,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// Model artifacts hold far fewer.
+const MOST_ENTRIES: usize = 1_000_000;
+/// A bomb expands beyond both of these; honest archives, sparse ones too, stay below one.
+const BOMB_RATIO: u64 = 200;
+const BOMB_SIZE: u64 = 8 << 30;
+
+/// Unpacks `archive` into `folder`, which is made where it is missing. All of it is unpacked beside its place first,
+/// and moved there at the end. Files that are there already are refused, or replaced with `overwrite`.
+///
+/// # Errors
+/// The archive is damaged or hostile, something is in the way, or the disk is full. The folder is as it was.
+pub fn unpack(archive: &Path, folder: &Path, overwrite: bool) -> Result<Unpacked> {
+    let cannot_write = || format!("cannot write to {}", folder.display());
+    let source = fs::File::open(archive).context(|| format!("cannot read {}", archive.display()))?;
+    let limit = source.metadata().context(cannot_write)?.len().saturating_mul(BOMB_RATIO).max(BOMB_SIZE);
+    fs::create_dir_all(folder).context(cannot_write)?;
+    // In the same folder, so that moving is only renaming.
+    let staging = tempfile::Builder::new().prefix(".alekseylearn-").tempdir_in(folder).context(cannot_write)?;
+    let unpacked = unpack_all(source, staging.path(), limit).map_err(|problem| match problem {
+        Problem::Hostile(what) => Error::failed(format!("{} is not to be trusted: {what}", archive.display()))
+            .hint("nothing was written; fetch with --no-extract to look at the archive itself"),
+        Problem::Io(error) if error.raw_os_error().is_some() => Error::failed(cannot_write())
+            .hint("free some disk, or fetch into another folder")
+            .source(error),
+        Problem::Io(error) => Error::failed(format!("{} is damaged", archive.display()))
+            .hint("nothing was written; fetch it again")
+            .source(error),
+    })?;
+    move_into(staging.path(), folder, overwrite)?;
+    Ok(unpacked)
+}
+
+enum Problem {
+    Hostile(String),
+    Io(io::Error),
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // The staging folder was empty: only the archive itself can be in its own way.
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+                Self::Hostile("one name in it stands for two things".into())
+            }
+            _ => Self::Io(error),
+        }
+    }
+}
+
+fn unpack_all(source: impl Read, staging: &Path, limit: u64) -> Result<Unpacked, Problem> {
+    let mut unpacked = Unpacked::default();
+    let mut seen = BTreeSet::new();
+    let mut links = Vec::new();
+    let mut archive = Archive::new(MultiGzDecoder::new(io::BufReader::new(source)));
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = safe_path(&entry)?;
+        if path.as_os_str().is_empty() {
+            continue;
+        }
+        let target = staging.join(&path);
+        let kind = entry.header().entry_type();
+        if kind.is_dir() {
+            fs::create_dir_all(&target)?;
+            continue;
+        }
+        let shown = path.display().to_string();
+        if !seen.insert(path.clone()) {
+            return Err(Problem::Hostile(format!("it holds {shown} twice")));
+        }
+        if seen.len() > MOST_ENTRIES {
+            return Err(Problem::Hostile(format!("it holds more than {MOST_ENTRIES} files")));
+        }
+        unpacked.size += entry.size();
+        if unpacked.size > limit {
+            return Err(Problem::Hostile(format!("it unpacks to more than {limit} bytes, a small archive to fill a disk")));
+        }
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        match kind {
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => write_file(&mut entry, &target)?,
+            EntryType::Symlink => links.push((target, entry.link_name()?.unwrap_or_default().into_owned())),
+            EntryType::Link => copy_of(&entry, staging, &target)?,
+            other => return Err(Problem::Hostile(format!("{shown} is neither a file nor a folder ({other:?})"))),
+        }
+        unpacked.files.push(path);
+    }
+    // The tar's end is not the stream's: a cut or corrupt tail shows only when it is read.
+    io::copy(&mut archive.into_inner(), &mut io::sink())?;
+    make_links(staging, &links)?;
+    unpacked.files.sort();
+    Ok(unpacked)
+}
+
+/// Relative, without `..`, and not of our own names.
+fn safe_path<R: Read>(entry: &Entry<'_, R>) -> Result<PathBuf, Problem> {
+    let path = entry.path()?;
+    let mut safe = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => safe.push(name),
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) => {
+                return Err(Problem::Hostile(format!("{} is an absolute path", path.display())));
+            }
+            Component::ParentDir => {
+                return Err(Problem::Hostile(format!("{} leads out of the folder", path.display())));
+            }
+        }
+    }
+    Ok(safe)
+}
+
+fn write_file<R: Read>(entry: &mut Entry<'_, R>, target: &Path) -> Result<(), Problem> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(target)?;
+    let copied = io::copy(entry, &mut file)?;
+    if copied < entry.size() {
+        return Err(Problem::Io(io::Error::from(io::ErrorKind::UnexpectedEof)));
+    }
+    let executable = entry.header().mode().is_ok_and(|mode| mode & 0o100 != 0);
+    file.set_permissions(fs::Permissions::from_mode(if executable { 0o755 } else { 0o644 }))?;
+    Ok(())
+}
+
+/// Symbolic links come last, so that no file was ever written through one; each must lead to something within the
+/// folder, also through others.
+fn make_links(staging: &Path, links: &[(PathBuf, PathBuf)]) -> Result<(), Problem> {
+    for (link, points_to) in links {
+        if points_to.is_absolute() {
+            return Err(leads_out(staging, link));
+        }
+        std::os::unix::fs::symlink(points_to, link)?;
+    }
+    let root = staging.canonicalize()?;
+    for (link, _) in links {
+        if !link.canonicalize().is_ok_and(|end| end.starts_with(&root)) {
+            return Err(leads_out(staging, link));
+        }
+    }
+    Ok(())
+}
+
+fn leads_out(staging: &Path, link: &Path) -> Problem {
+    let name = link.strip_prefix(staging).unwrap_or(link);
+    Problem::Hostile(format!("{} is a link to nothing in the folder", name.display()))
+}
+
+/// A hard link to a file of the same archive, as a copy.
+fn copy_of<R: Read>(entry: &Entry<'_, R>, staging: &Path, target: &Path) -> Result<(), Problem> {
+    let name = entry.link_name()?.unwrap_or_default();
+    let inside = name.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let original = staging.join(&name);
+    if !inside || !original.symlink_metadata().is_ok_and(|data| data.is_file()) {
+        return Err(Problem::Hostile(format!("a link leads to {}, which is no file of it", name.display())));
+    }
+    fs::copy(original, target)?;
+    Ok(())
+}
+
+fn move_into(staging: &Path, folder: &Path, overwrite: bool) -> Result<()> {
+    let cannot_write = || format!("cannot write to {}", folder.display());
+    let names: Vec<OsString> = fs::read_dir(staging)
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.file_name())).collect())
+        .context(cannot_write)?;
+    if !overwrite && let Some(name) = names.iter().find(|name| folder.join(name).symlink_metadata().is_ok()) {
+        return Err(Error::new(Kind::Conflict, format!("{} is there already", folder.join(name).display()))
+            .hint("fetch into another folder, or replace it with --overwrite"));
+    }
+    for name in names {
+        let target = folder.join(&name);
+        if let Ok(data) = target.symlink_metadata() {
+            // Not atomic for a folder; the user asked to have it replaced.
+            let removed = if data.is_dir() { fs::remove_dir_all(&target) } else { fs::remove_file(&target) };
+            removed.context(cannot_write)?;
+        }
+        fs::rename(staging.join(&name), &target).context(cannot_write)?;
+    }
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).context(cannot_write)
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    enum Item<'a> {
+        File(&'a str, &'a [u8]),
+        Symlink(&'a str, &'a str),
+        HardLink(&'a str, &'a str),
+        Device(&'a str),
+    }
+    use Item::*;
+
+    /// Writes names as they are: `tar` itself refuses the hostile ones.
+    fn archive(items: &[Item<'_>]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        for item in items {
+            let (name, kind, target, content): (_, _, _, &[u8]) = match item {
+                File(name, content) => (name, EntryType::Regular, "", content),
+                Symlink(name, target) => (name, EntryType::Symlink, *target, b""),
+                HardLink(name, target) => (name, EntryType::Link, *target, b""),
+                Device(name) => (name, EntryType::Char, "", b""),
+            };
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(content.len() as u64);
+            header.set_mode(0o4755);
+            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.as_old_mut().linkname[..target.len()].copy_from_slice(target.as_bytes());
+            header.set_cksum();
+            tar.append(&header, content).unwrap();
+        }
+        tar.into_inner().unwrap().finish().unwrap()
+    }
+
+    fn try_unpack(bytes: &[u8]) -> (tempfile::TempDir, Result<Unpacked>) {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("model.tar.gz");
+        fs::write(&file, bytes).unwrap();
+        let result = unpack(&file, &root.path().join("out"), false);
+        (root, result)
+    }
+
+    #[test]
+    fn an_honest_archive_arrives() {
+        let items = [File("./model.txt", b"abc"), File("a/b.txt", b"d"), Symlink("a/l", "../model.txt"), HardLink("h", "model.txt")];
+        let (root, result) = try_unpack(&archive(&items));
+        let unpacked = result.unwrap();
+        assert_eq!(unpacked.files, ["a/b.txt", "a/l", "h", "model.txt"].map(PathBuf::from));
+        let out = root.path().join("out");
+        assert_eq!(fs::read_to_string(out.join("a/l")).unwrap(), "abc");
+        assert_eq!(fs::read_to_string(out.join("h")).unwrap(), "abc");
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 3, "nothing but what was in the archive");
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(out.join("model.txt")).unwrap().permissions().mode() & 0o7777, 0o755, "no setuid");
+    }
+
+    #[test]
+    fn a_hostile_archive_leaves_nothing() {
+        for items in [
+            vec![File("../evil", b"x")],
+            vec![File("/tmp/evil", b"x")],
+            vec![File("a/../../evil", b"x")],
+            vec![Symlink("l", "/etc")],
+            vec![Symlink("l", "../x")],
+            vec![Symlink("a/l", "../../x")],
+            vec![Symlink("d/l", ".."), Symlink("x", "d/l/.."), File("x/evil", b"x")],
+            vec![File("d/f", b""), Symlink("d/l", ".."), Symlink("x", "d/l/..")],
+            vec![Symlink("dangling", "nothing")],
+            vec![File("a", b"x"), File("a/b", b"x")],
+            vec![Symlink("l", "."), File("l/x", b"x"), File("l/../../evil", b"x")],
+            vec![HardLink("h", "/etc/passwd")],
+            vec![HardLink("h", "../model.tar.gz")],
+            vec![Symlink("s", "x"), HardLink("h", "s")],
+            vec![Device("d")],
+            vec![File("a", b"1"), File("./a", b"2")],
+        ] {
+            let (root, result) = try_unpack(&archive(&items));
+            let error = result.unwrap_err();
+            assert!(error.message().contains("is not to be trusted"), "{error}");
+            assert_eq!(fs::read_dir(root.path().join("out")).unwrap().count(), 0);
+            assert!(!root.path().join("evil").exists());
+        }
+    }
+
+    #[test]
+    fn a_file_cannot_be_written_through_a_link() {
+        let (root, result) = try_unpack(&archive(&[Symlink("l", "m"), File("l", b"x")]));
+        assert!(result.is_err());
+        assert_eq!(fs::read_dir(root.path().join("out")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_damaged_archive_leaves_nothing() {
+        let whole = archive(&[File("model.txt", &[7; 10_000])]);
+        for bytes in [&whole[..whole.len() / 2], &whole[..whole.len() - 4], b"not an archive", b""] {
+            let (root, result) = try_unpack(bytes);
+            assert!(result.is_err(), "{} bytes", bytes.len());
+            assert_eq!(fs::read_dir(root.path().join("out")).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_there_stays_unless_it_is_to_be_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("model.tar.gz");
+        fs::write(&file, archive(&[File("model.txt", b"new"), File("z.txt", b"z")])).unwrap();
+        let out = root.path().join("out");
+        fs::create_dir(&out).unwrap();
+        fs::write(out.join("model.txt"), "old").unwrap();
+        let error = unpack(&file, &out, false).unwrap_err();
+        assert_eq!(error.kind(), Kind::Conflict);
+        assert_eq!(fs::read_to_string(out.join("model.txt")).unwrap(), "old");
+        assert!(!out.join("z.txt").exists());
+        unpack(&file, &out, true).unwrap();
+        assert_eq!(fs::read_to_string(out.join("model.txt")).unwrap(), "new");
+    }
+}

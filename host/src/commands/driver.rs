@@ -1,0 +1,99 @@
+use serde_json::json;
+
+use crate::{
+    config::OptionSpec,
+    error::{Error, Kind, Result},
+    job::Context,
+    ui::table,
+};
+
+/// List drivers, or show the options of one
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Arguments {
+    /// List the drivers
+    List,
+    /// Show a driver's options
+    Show {
+        /// As in --train-driver NAME
+        name: String,
+    },
+}
+
+pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    match arguments {
+        Arguments::List => list(context).await,
+        Arguments::Show { name } => show(context, name).await,
+    }
+}
+
+async fn list(context: &Context) -> Result<()> {
+    let drivers = context.plugins.list().await?;
+    let rows: Vec<[String; 3]> = drivers
+        .iter()
+        .map(|driver| [driver.kind.name().to_owned(), driver.name.clone(), driver.granted.join(", ")])
+        .collect();
+    let data: Vec<_> = drivers
+        .iter()
+        .map(|driver| json!({ "name": driver.name, "kind": driver.kind.name(), "granted": driver.granted }))
+        .collect();
+    context.ui.result(&table(["KIND", "NAME", "GRANTED"], &rows), json!({ "drivers": data }));
+    Ok(())
+}
+
+async fn show(context: &Context, name: &str) -> Result<()> {
+    let mut kinds = Vec::new();
+    if let Ok(driver) = context.plugins.build_driver(name).await {
+        kinds.push(("build", driver.options().await?));
+    }
+    if let Ok(driver) = context.plugins.train_driver(name).await {
+        kinds.push(("train", driver.options().await?));
+    }
+    if kinds.is_empty() {
+        return Err(Error::new(Kind::NotFound, format!("there is no driver `{name}`"))
+            .hint("`alekseylearn driver list` lists them"));
+    }
+    let text: Vec<String> = kinds.iter().map(|(kind, specs)| page(name, kind, specs)).collect();
+    let data: Vec<_> = kinds
+        .iter()
+        .map(|(kind, specs)| json!({ "kind": kind, "options": specs.iter().map(described).collect::<Vec<_>>() }))
+        .collect();
+    context.ui.result(&text.join("\n\n"), json!({ "name": name, "drivers": data }));
+    Ok(())
+}
+
+fn page(name: &str, kind: &str, specs: &[OptionSpec]) -> String {
+    let head = format!("{name}: {kind} driver (--{kind}-driver {name})");
+    if specs.is_empty() {
+        return format!("{head}\n\nIt has no options.");
+    }
+    let rows: Vec<[String; 4]> = specs
+        .iter()
+        .map(|spec| {
+            let value = match (&spec.default, spec.required) {
+                (Some(default), _) => default.clone(),
+                (None, true) => "(required)".into(),
+                (None, false) => String::new(),
+            };
+            let mut help = spec.help.clone();
+            if !spec.choices.is_empty() {
+                help = format!("{help}: {}", spec.choices.join(", "));
+            }
+            [format!("--config.{}", spec.key), spec.kind.name().to_owned(), value, help]
+        })
+        .collect();
+    format!("{head}\n\n{}", table(["OPTION", "TYPE", "DEFAULT", "MEANING"], &rows))
+}
+
+fn described(spec: &OptionSpec) -> serde_json::Value {
+    json!({
+        "key": spec.key,
+        "type": spec.kind.name(),
+        "required": spec.required,
+        "default": spec.default,
+        "choices": spec.choices,
+        "least": spec.range.0,
+        "most": spec.range.1,
+        "secret": spec.secret,
+        "help": spec.help,
+    })
+}

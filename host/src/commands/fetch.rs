@@ -1,0 +1,100 @@
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::{
+    config::S3Location,
+    error::{Error, Result},
+    job::{self, Context, Fetch, Fetched, Record},
+    ui::bytes,
+};
+
+/// Bring a job's model home
+///
+/// Writes what the training left in /opt/ml/model into DIR, and nowhere else.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// Folder to write to; made where it is missing
+    dir: PathBuf,
+
+    /// A job's name, or a tag such as models/train for its newest job
+    job: String,
+
+    /// The output_path that the job was submitted with: finds jobs of other machines too
+    #[arg(value_name = "S3-PATH")]
+    location: Option<S3Location>,
+
+    /// Driver that trained it; only for a job that another machine submitted
+    #[arg(long, alias = "train_driver", value_name = "NAME", default_value = "sagemaker", requires = "location")]
+    train_driver: String,
+
+    /// Leave the archive as it is
+    #[arg(long, alias = "no_extract")]
+    no_extract: bool,
+
+    /// Bring what the training left in /opt/ml/output/data too, into DIR/output-data
+    #[arg(long, alias = "output_data")]
+    output_data: bool,
+
+    /// Replace files that are in the way
+    #[arg(long)]
+    overwrite: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  The newest job of models/train.py:
+    alekseylearn fetch ./out models/train
+
+  The same, of any machine, by where its results are:
+    alekseylearn fetch ./out models/train s3://bucket/path
+
+  An executed notebook, also where a cell failed:
+    alekseylearn fetch ./out models/explore --output-data";
+
+pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let record = Record::open(&context.environment)?;
+    let known = match &arguments.location {
+        Some(location) => {
+            context.found_under(&record, &arguments.train_driver, &arguments.job, location).await?
+        }
+        None => context.known(&record, &arguments.job).await?,
+    };
+    let status = job::look(&record, &known).await?;
+    if !status.state.is_final() {
+        let name = &known.job.name;
+        return Err(Error::new(crate::error::Kind::Conflict, format!("the job {name} is still {}", status.state.name()))
+            .hint(format!("`alekseylearn logs -f {name}` waits for its end")));
+    }
+    let folder = context.environment.resolve(&arguments.dir);
+    let fetch = Fetch {
+        folder: &folder,
+        no_extract: arguments.no_extract,
+        output_data: arguments.output_data,
+        overwrite: arguments.overwrite,
+    };
+    let fetched = tokio::select! {
+        fetched = job::fetch(context, &known, &fetch) => fetched?,
+        _ = tokio::signal::ctrl_c() => {
+            return Err(Error::new(crate::error::Kind::Interrupted, "interrupted").hint("nothing was written"));
+        }
+    };
+    context.ui.result(
+        &told(&arguments.dir, &fetched),
+        json!({ "job": known.job.name, "folder": folder, "files": fetched.files, "bytes": fetched.size }),
+    );
+    Ok(())
+}
+
+/// What came, for a person: all of a few files, the number of many.
+pub(super) fn told(folder: &Path, fetched: &Fetched) -> String {
+    const FEW: usize = 10;
+    let count = fetched.files.len();
+    let files = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+    let mut lines = vec![format!("{files}, {}, in {}", bytes(fetched.size), folder.display())];
+    if count <= FEW {
+        lines.extend(fetched.files.iter().map(|file| format!("  {}", folder.join(file).display())));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,127 @@
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::{
+    config::Assignment,
+    error::{Error, Kind, Result},
+    job::{self, Context, Ending, Fetch, Fit, Known, Record},
+    plugin::State,
+};
+
+/// Train a script or notebook
+///
+/// Builds an image of the training artifact, the files beside it and what its requirements.txt asks for, runs it on
+/// the train driver's service, and shows its log until it ends. Ctrl-C lets the job go on by itself.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The training artifact: a script (.py) or a notebook (.ipynb)
+    pub(super) path: PathBuf,
+
+    /// Driver that builds the image
+    #[arg(long, alias = "build_driver", value_name = "NAME", default_value = "local")]
+    pub(super) build_driver: String,
+
+    /// Driver that trains it
+    #[arg(long, alias = "train_driver", value_name = "NAME", default_value = "local")]
+    pub(super) train_driver: String,
+
+    /// Set a driver's option; also written --config.KEY=VALUE or --config.KEY VALUE
+    #[arg(short = 'c', long = "config", value_name = "KEY=VALUE")]
+    pub(super) options: Vec<Assignment>,
+
+    /// Requirements file to install from, instead of the requirements.txt beside the artifact
+    #[arg(long, aliases = ["env_file", "envfile"], value_name = "FILE")]
+    env_file: Option<PathBuf>,
+
+    /// Build a new image even where nothing changed; with --fetch, replace files that are in the way
+    #[arg(long)]
+    overwrite: bool,
+
+    /// Return as soon as the job is submitted
+    #[arg(long, conflicts_with = "fetch")]
+    detach: bool,
+
+    /// Bring the model into this folder once the job has completed
+    #[arg(long, value_name = "DIR")]
+    fetch: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Train on this machine, as the cloud would:
+    alekseylearn fit models/train.py --fetch ./out
+
+  Train on SageMaker:
+    alekseylearn fit models/train.py --train-driver sagemaker \\
+        --config.output_path=s3://bucket/path --config.role_name=role
+
+  Give the script its arguments:
+    alekseylearn fit models/train.py --config.hyperparameters.epochs=10
+
+`alekseylearn driver show NAME` lists a driver's options.";
+
+pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
+    let record = Record::open(&context.environment)?;
+    let fit = Fit {
+        artifact: arguments.path.clone(),
+        requirements: arguments.env_file.clone(),
+        build_driver: arguments.build_driver.clone(),
+        train_driver: arguments.train_driver.clone(),
+        options: arguments.options.clone(),
+        build_anew: arguments.overwrite,
+    };
+    let submission = tokio::select! {
+        submission = job::fit(context, &record, &fit) => submission?,
+        // A request that is under way is in the record already: an equal run asks for the same job.
+        _ = tokio::signal::ctrl_c() => {
+            return Err(Error::new(Kind::Interrupted, "interrupted")
+                .hint("run the same command again to go on: what was built is kept"));
+        }
+    };
+    let known = &submission.known;
+    if submission.resumed {
+        context.ui.warning(&format!("{} was submitted by an earlier run that was cut off; going on with it", known.job.name));
+    }
+    if arguments.detach {
+        return detached(context, known);
+    }
+    match job::follow(context, &record, known).await? {
+        Ending::Detached => detached(context, known),
+        Ending::Ended(status) => {
+            job::end_of(known, &status).await?;
+            completed(context, known, &arguments).await
+        }
+    }
+}
+
+fn detached(context: &Context, known: &Known<'_>) -> Result<()> {
+    let name = &known.job.name;
+    let text = format!(
+        "The job {name} goes on by itself.\n  \
+         come back:  alekseylearn logs -f {name}\n  \
+         its state:  alekseylearn status {name}\n  \
+         end it:     alekseylearn stop {name}\n  \
+         its model:  alekseylearn fetch ./out {name}"
+    );
+    context.ui.result(&text, json!({ "job": name, "state": "detached" }));
+    Ok(())
+}
+
+async fn completed(context: &Context, known: &Known<'_>, arguments: &Arguments) -> Result<()> {
+    let name = &known.job.name;
+    let state = State::Completed.name();
+    let Some(folder) = &arguments.fetch else {
+        let text = format!("The job {name} completed. Bring its model home:\n  alekseylearn fetch ./out {name}");
+        context.ui.result(&text, json!({ "job": name, "state": state }));
+        return Ok(());
+    };
+    let fetch = Fetch { folder, no_extract: false, output_data: false, overwrite: arguments.overwrite };
+    let fetched = job::fetch(context, known, &fetch).await?;
+    context.ui.result(
+        &format!("The job {name} completed.\n{}", super::fetch::told(folder, &fetched)),
+        json!({ "job": name, "state": state, "folder": folder, "files": fetched.files, "bytes": fetched.size }),
+    );
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! One file per command: its arguments, whose comments are the help, and what it does.
+
+mod driver;
+mod fetch;
+mod fit;
+mod jobs;
+mod logs;
+mod status;
+mod stop;
+
+use std::{ffi::OsString, sync::Arc};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    config::spell_out,
+    environment::Environment,
+    error::{Kind, Result},
+    job::Context,
+    plugin::{Plugins, Services},
+    ui::{Style, Ui, Volume},
+};
+
+/// Train a script or notebook on cloud compute with one command
+#[derive(Debug, Parser)]
+#[command(name = "alekseylearn", version, after_long_help = exit_codes(), propagate_version = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    style: StyleArguments,
+}
+
+/// How to say it
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
+struct StyleArguments {
+    /// Write one JSON object a line to standard output, instead of text
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// Say more
+    #[arg(short, long, global = true)]
+    verbose: bool,
+
+    /// Say only results, warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Fit(fit::Arguments),
+    Fetch(fetch::Arguments),
+    Jobs(jobs::Arguments),
+    Status(status::Arguments),
+    Logs(logs::Arguments),
+    Stop(stop::Arguments),
+    #[command(subcommand)]
+    Driver(driver::Arguments),
+}
+
+impl Arguments {
+    /// Reads a command line, `--config.KEY=VALUE` included.
+    ///
+    /// # Errors
+    /// It is wrong, or asks for help.
+    pub fn read(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(spell_out(arguments))
+    }
+
+    /// How the user wants to be told.
+    pub fn style(&self, environment: &Environment) -> Style {
+        let volume = match (self.style.quiet, self.style.verbose) {
+            (true, _) => Volume::Quiet,
+            (_, true) => Volume::Verbose,
+            _ => Volume::Normal,
+        };
+        let json = self.style.json;
+        Style { json, volume, color: environment.color, interactive: environment.interactive }
+    }
+
+    /// Does what is asked.
+    ///
+    /// # Errors
+    /// Whatever the command fails with.
+    pub async fn run(self, environment: Environment, ui: Arc<Ui>) -> Result<()> {
+        let services = Arc::new(Services::new(&environment));
+        let plugins = Plugins::new(&environment, services.clone(), ui.clone())?;
+        let context = Context { environment, ui, plugins, services };
+        match self.command {
+            Command::Fit(arguments) => fit::run(&context, arguments).await,
+            Command::Fetch(arguments) => fetch::run(&context, &arguments).await,
+            Command::Jobs(arguments) => jobs::run(&context, &arguments),
+            Command::Status(arguments) => status::run(&context, &arguments).await,
+            Command::Logs(arguments) => logs::run(&context, &arguments).await,
+            Command::Stop(arguments) => stop::run(&context, &arguments).await,
+            Command::Driver(arguments) => driver::run(&context, &arguments).await,
+        }
+    }
+}
+
+fn exit_codes() -> String {
+    let lines = Kind::ALL.iter().map(|kind| format!("  {:>3}  {}", kind.exit_code(), kind.meaning()));
+    let lines: Vec<String> = ["    0  it worked".to_owned()].into_iter().chain(lines).collect();
+    format!("Exit codes:\n{}", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn both_spellings_of_the_drivers_work() {
+        for line in [
+            "alekseylearn fit a.py --build-driver x --train-driver y --config.a=b --config.c d",
+            "alekseylearn fit a.py --build_driver x --train_driver y -c a=b --config.c=d",
+        ] {
+            let arguments = Arguments::read(line.split(' ').map(OsString::from).collect()).unwrap();
+            let Command::Fit(fit) = arguments.command else { panic!("{line}") };
+            assert_eq!((fit.build_driver.as_str(), fit.train_driver.as_str()), ("x", "y"));
+            let options: Vec<_> = fit.options.iter().map(|option| (&*option.key, &*option.value)).collect();
+            assert_eq!(options, [("a", "b"), ("c", "d")]);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::{
+    error::Result,
+    job::{self, Context, Record},
+    ui::duration,
+};
+
+/// Ask the service how a job is
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// A job's name, or a tag such as models/train for its newest job
+    job: String,
+}
+
+pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let record = Record::open(&context.environment)?;
+    let known = context.known(&record, &arguments.job).await?;
+    let status = job::look(&record, &known).await?;
+    let mut lines = vec![format!("{}: {}", known.job.name, status.state.name())];
+    if let Some(detail) = &status.detail {
+        lines.push(format!("  now:     {detail}"));
+    }
+    let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
+    for phase in &status.phases {
+        let time = Duration::from_millis(phase.end.unwrap_or(now).saturating_sub(phase.start));
+        lines.push(format!("  {:24} {}", phase.name, duration(time)));
+    }
+    if let Some(seconds) = status.billable_seconds {
+        lines.push(format!("  billed:  {}", duration(Duration::from_secs(seconds))));
+    }
+    if let Some(reason) = &status.reason {
+        lines.push(format!("  reason:  {}", reason.replace('\n', "\n           ")));
+    }
+    context.ui.result(
+        &lines.join("\n"),
+        json!({
+            "job": known.job.name,
+            "driver": known.driver.name(),
+            "state": status.state.name(),
+            "detail": status.detail,
+            "reason": status.reason,
+            "exit_code": status.exit_code,
+            "phases": status.phases,
+            "billable_seconds": status.billable_seconds,
+        }),
+    );
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! The command line's own spelling of options: `--config.KEY=VALUE`, which clap does not know.
+
+use std::{ffi::OsString, str::FromStr};
+
+/// One `KEY=VALUE` as the user gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// With underscores, as drivers declare it; the part after the first dot is left as it is.
+    pub key: String,
+    /// Everything after the first `=`.
+    pub value: String,
+}
+
+impl FromStr for Assignment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (key, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not KEY=VALUE"))?;
+        let (first, rest) = match key.split_once('.') {
+            Some((first, rest)) => (first, Some(rest)),
+            None => (key, None),
+        };
+        if first.is_empty() || rest == Some("") {
+            return Err(format!("`{text}` has an empty key"));
+        }
+        let first = first.replace('-', "_");
+        Ok(Self { key: rest.map_or(first.clone(), |rest| format!("{first}.{rest}")), value: value.to_owned() })
+    }
+}
+
+/// Turns `--config.KEY=VALUE` and `--config.KEY VALUE` into `-c KEY=VALUE`, up to a `--`.
+pub fn spell_out(arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut out = Vec::with_capacity(arguments.len());
+    let mut rest = arguments.into_iter();
+    while let Some(argument) = rest.next() {
+        if argument == "--" {
+            out.push(argument);
+            out.extend(rest);
+            break;
+        }
+        let Some(assignment) = argument.to_str().and_then(|text| text.strip_prefix("--config.")) else {
+            out.push(argument);
+            continue;
+        };
+        out.push("-c".into());
+        if assignment.contains('=') {
+            out.push(assignment.into());
+        } else {
+            let mut joined = OsString::from(assignment);
+            if let Some(value) = rest.next() {
+                joined.push("=");
+                joined.push(value);
+            }
+            out.push(joined);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spelled(line: &str) -> String {
+        let words = spell_out(line.split(' ').map(OsString::from).collect());
+        words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn all_spellings_become_one() {
+        assert_eq!(spelled("fit a.py --config.k=v"), "fit a.py -c k=v");
+        assert_eq!(spelled("fit --config.k v a.py"), "fit -c k=v a.py");
+        assert_eq!(spelled("fit --config.k=a=b"), "fit -c k=a=b");
+        assert_eq!(spelled("fit --config.k -5"), "fit -c k=-5");
+        assert_eq!(spelled("fit -- --config.k=v"), "fit -- --config.k=v");
+        assert_eq!(spelled("fit --config.k"), "fit -c k");
+    }
+
+    #[test]
+    fn keys_may_be_written_with_dashes() {
+        let assignment: Assignment = "output-path=s3://a-b/c".parse().unwrap();
+        assert_eq!((assignment.key.as_str(), assignment.value.as_str()), ("output_path", "s3://a-b/c"));
+        let assignment: Assignment = "hyper-parameters.learning-rate=1".parse().unwrap();
+        assert_eq!(assignment.key, "hyper_parameters.learning-rate");
+        assert!("novalue".parse::<Assignment>().is_err());
+        assert!("=v".parse::<Assignment>().is_err());
+    }
+}

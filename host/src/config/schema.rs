@@ -1,0 +1,107 @@
+//! What a driver declares of its options.
+
+use super::{S3Location, Value};
+
+/// One option of a driver.
+#[derive(Clone, Debug)]
+pub struct OptionSpec {
+    /// As in `--config.KEY=VALUE`.
+    pub key: String,
+    /// What a value must look like.
+    pub kind: OptionType,
+    /// One sentence.
+    pub help: String,
+    /// The user must give it.
+    pub required: bool,
+    /// Taken where the user gives none.
+    pub default: Option<String>,
+    /// The only values allowed; empty: any.
+    pub choices: Vec<String>,
+    /// Smallest and largest value of a number.
+    pub range: (Option<i64>, Option<i64>),
+    /// Never shown, logged or recorded.
+    pub secret: bool,
+}
+
+/// The type of an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionType {
+    /// Any text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// `--config.KEY.NAME=VALUE`, any number of them.
+    Entries,
+    /// `s3://bucket/prefix`. The run may read and write there.
+    S3Location,
+    /// A role's name or ARN. The run may look it up and pass it on.
+    Role,
+}
+
+impl OptionType {
+    /// As `driver show` prints it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "true|false",
+            Self::Entries => "NAME=VALUE…",
+            Self::S3Location => "s3://…",
+            Self::Role => "role",
+        }
+    }
+}
+
+impl OptionSpec {
+    /// An option of which nothing but key, type and help is known.
+    pub fn new(kind: OptionType, key: String, help: String) -> Self {
+        Self { key, kind, help, required: false, default: None, choices: Vec::new(), range: (None, None), secret: false }
+    }
+
+    /// One value, typed.
+    ///
+    /// # Errors
+    /// What is wrong with it, without naming the option.
+    pub fn parse(&self, text: &str) -> Result<Value, String> {
+        if !self.choices.is_empty() && !self.choices.iter().any(|choice| choice == text) {
+            return Err(format!("`{text}` is not one of {}", self.choices.join(", ")));
+        }
+        match self.kind {
+            OptionType::Text | OptionType::Entries => Ok(Value::Text(text.to_owned())),
+            OptionType::Integer => {
+                let number: i64 = text.parse().map_err(|_| format!("`{text}` is not a whole number"))?;
+                self.in_range(number as f64).map(|()| Value::Integer(number))
+            }
+            OptionType::Number => match text.parse::<f64>() {
+                Ok(number) if number.is_finite() => self.in_range(number).map(|()| Value::Number(number)),
+                _ => Err(format!("`{text}` is not a number")),
+            },
+            OptionType::Boolean => match text {
+                "true" | "yes" | "1" => Ok(Value::Boolean(true)),
+                "false" | "no" | "0" => Ok(Value::Boolean(false)),
+                _ => Err(format!("`{text}` is neither true nor false")),
+            },
+            OptionType::S3Location => text.parse::<S3Location>().map(|place| Value::Text(place.to_string())),
+            OptionType::Role if text.trim().is_empty() => Err("a role has a name".into()),
+            OptionType::Role => Ok(Value::Text(text.to_owned())),
+        }
+    }
+
+    fn in_range(&self, number: f64) -> Result<(), String> {
+        let (least, most) = self.range;
+        match () {
+            () if least.is_some_and(|least| number < least as f64) => {
+                Err(format!("{number} is below {}", least.unwrap_or_default()))
+            }
+            () if most.is_some_and(|most| number > most as f64) => {
+                Err(format!("{number} is above {}", most.unwrap_or_default()))
+            }
+            () => Ok(()),
+        }
+    }
+}

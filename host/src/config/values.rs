@@ -1,0 +1,216 @@
+//! The options of one run.
+
+use std::collections::BTreeMap;
+
+use super::{Assignment, OptionSpec, OptionType, S3Location};
+use crate::error::{Error, Result};
+
+/// One value, of its option's type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Text, a location or a role.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Number(f64),
+    /// Yes or no.
+    Boolean(bool),
+    /// Names and their values.
+    Entries(BTreeMap<String, String>),
+}
+
+/// The options of one driver in one run: valid, defaults filled in.
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    values: BTreeMap<String, Value>,
+    /// Where the run may read and write.
+    locations: Vec<S3Location>,
+    /// The roles it may pass on.
+    roles: Vec<String>,
+    /// As the user gave them, secrets left out: what a record keeps.
+    given: Vec<(String, String)>,
+}
+
+impl Values {
+    /// No options but a place that the command line named.
+    pub fn of_location(location: S3Location) -> Self {
+        Self { locations: vec![location], ..Self::default() }
+    }
+
+    /// A value by its key.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.values.get(key)
+    }
+
+    /// The places in S3 that the user designated.
+    pub fn locations(&self) -> &[S3Location] {
+        &self.locations
+    }
+
+    /// The roles that the user designated.
+    pub fn roles(&self) -> &[String] {
+        &self.roles
+    }
+
+    /// As the user gave them, secrets left out.
+    pub fn given(&self) -> &[(String, String)] {
+        &self.given
+    }
+
+    /// Checks what the user gave against one driver's schema; keys of no option of it are left alone.
+    ///
+    /// # Errors
+    /// The first value that is missing or wrong.
+    pub fn new(driver: &str, specs: &[OptionSpec], given: &[Assignment]) -> Result<Self> {
+        let mut values = Self::default();
+        for spec in specs {
+            values.take(driver, spec, given)?;
+        }
+        Ok(values)
+    }
+
+    fn take(&mut self, driver: &str, spec: &OptionSpec, given: &[Assignment]) -> Result<()> {
+        let wrong = |key: &str, problem: String| {
+            Error::invalid(format!("--config.{key}: {problem}"))
+                .hint(format!("{}; see `alekseylearn driver show {driver}`", spec.help))
+        };
+        if spec.kind == OptionType::Entries {
+            let mut entries = BTreeMap::new();
+            for assignment in given {
+                let Some((_, name)) = assignment.key.split_once('.').filter(|(key, _)| *key == spec.key) else {
+                    continue;
+                };
+                let value = spec.parse(&assignment.value).map_err(|problem| wrong(&assignment.key, problem))?;
+                if let Value::Text(value) = value {
+                    entries.insert(name.to_owned(), value);
+                }
+                self.remember(spec, assignment);
+            }
+            self.values.insert(spec.key.clone(), Value::Entries(entries));
+            return Ok(());
+        }
+        // The last one wins, as on every command line.
+        let assignment = given.iter().rfind(|assignment| assignment.key == spec.key);
+        let Some(text) = assignment.map(|assignment| &assignment.value).or(spec.default.as_ref()) else {
+            if spec.required {
+                return Err(Error::invalid(format!("--config.{} is missing: {driver} needs it", spec.key))
+                    .hint(format!("{}: add --config.{}=VALUE", spec.help, spec.key)));
+            }
+            return Ok(());
+        };
+        let value = spec.parse(text).map_err(|problem| wrong(&spec.key, problem))?;
+        if let Value::Text(text) = &value {
+            match spec.kind {
+                OptionType::S3Location => self.locations.extend(text.parse()),
+                OptionType::Role => self.roles.push(text.clone()),
+                _ => {}
+            }
+        }
+        self.values.insert(spec.key.clone(), value);
+        if let Some(assignment) = assignment {
+            self.remember(spec, assignment);
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, spec: &OptionSpec, assignment: &Assignment) {
+        if !spec.secret {
+            self.given.push((assignment.key.clone(), assignment.value.clone()));
+        }
+    }
+}
+
+/// Refuses keys that none of the drivers knows, and shared out the rest, in the drivers' order.
+///
+/// # Errors
+/// The first key that is unknown, or the first value that is missing or wrong.
+pub fn validate<const N: usize>(
+    given: &[Assignment],
+    drivers: [(&str, &[OptionSpec]); N],
+) -> Result<[Values; N]> {
+    for assignment in given {
+        let (key, name) = match assignment.key.split_once('.') {
+            Some((key, _)) => (key, true),
+            None => (assignment.key.as_str(), false),
+        };
+        let spec = drivers.iter().flat_map(|(_, specs)| specs.iter()).find(|spec| spec.key == key);
+        match spec {
+            None => return Err(unknown(key, &drivers)),
+            Some(spec) if name != (spec.kind == OptionType::Entries) => {
+                let form = if name { "VALUE" } else { "NAME=VALUE" };
+                let joint = if name { "=" } else { "." };
+                return Err(Error::invalid(format!("--config.{} has the wrong form", assignment.key))
+                    .hint(format!("write --config.{key}{joint}{form}")));
+            }
+            Some(_) => {}
+        }
+    }
+    let mut all = [const { None }; N];
+    for (slot, (driver, specs)) in all.iter_mut().zip(drivers) {
+        *slot = Some(Values::new(driver, specs, given)?);
+    }
+    Ok(all.map(Option::unwrap_or_default))
+}
+
+fn unknown(key: &str, drivers: &[(&str, &[OptionSpec])]) -> Error {
+    let names: Vec<&str> = drivers.iter().map(|(name, _)| *name).collect();
+    let keys = drivers.iter().flat_map(|(_, specs)| specs.iter()).map(|spec| spec.key.as_str());
+    let nearest = keys.map(|known| (strsim::damerau_levenshtein(key, known), known)).min();
+    let hint = match nearest {
+        Some((distance, known)) if distance <= 2.max(key.len() / 3) => format!("did you mean --config.{known}?"),
+        _ => format!("`alekseylearn driver show {}` lists the options", names.last().unwrap_or(&"")),
+    };
+    let mut drivers = names.clone();
+    drivers.dedup();
+    Error::invalid(format!("no option --config.{key} in {}", drivers.join(" or "))).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn specs() -> Vec<OptionSpec> {
+        let new = |kind, key: &str| OptionSpec::new(kind, key.into(), "A value".into());
+        let mut path = new(OptionType::S3Location, "output_path");
+        path.required = true;
+        let mut count = new(OptionType::Integer, "count");
+        count.default = Some("1".into());
+        count.range = (Some(1), Some(9));
+        vec![path, count, new(OptionType::Entries, "hyperparameters"), new(OptionType::Role, "role_name")]
+    }
+
+    fn values(line: &[&str]) -> Result<Values> {
+        let given: Vec<Assignment> = line.iter().map(|text| text.parse().unwrap()).collect();
+        validate(&given, [("sagemaker", &specs())]).map(|[values]| values)
+    }
+
+    #[test]
+    fn defaults_are_filled_in_and_authority_is_collected() {
+        let values =
+            values(&["output_path=s3://bucket/p/", "hyperparameters.lr=0.1", "role_name=r", "count=3"]).unwrap();
+        assert_eq!(values.get("count"), Some(&Value::Integer(3)));
+        assert_eq!(values.locations()[0].to_string(), "s3://bucket/p");
+        assert_eq!(values.roles(), ["r"]);
+        assert_eq!(values.get("hyperparameters"), Some(&Value::Entries([("lr".into(), "0.1".into())].into())));
+    }
+
+    #[test]
+    fn each_mistake_names_its_option() {
+        for (line, expected) in [
+            (vec!["output_path=s3://bucket", "output_paht=x"], "no option --config.output_paht"),
+            (vec![], "--config.output_path is missing"),
+            (vec!["output_path=bucket"], "--config.output_path: `bucket` is not of the form"),
+            (vec!["output_path=s3://bucket", "count=many"], "--config.count: `many` is not a whole number"),
+            (vec!["output_path=s3://bucket", "count=10"], "--config.count: 10 is above 9"),
+            (vec!["output_path=s3://bucket", "hyperparameters=3"], "--config.hyperparameters has the wrong form"),
+            (vec!["output_path=s3://bucket", "count.x=3"], "--config.count.x has the wrong form"),
+        ] {
+            let error = values(&line).unwrap_err();
+            assert!(error.message().starts_with(expected), "{line:?}: {error}");
+            assert!(error.hint_text().is_some(), "{line:?}");
+        }
+        let error = values(&["output_path=s3://bucket", "output_paht=x"]).unwrap_err();
+        assert_eq!(error.hint_text(), Some("did you mean --config.output_path?"));
+    }
+}

@@ -1,0 +1,237 @@
+//! What can go wrong, what the user can do about it, and the exit code that a script sees.
+
+use std::{error::Error as StdError, fmt};
+
+/// The result of everything that can fail for a reason the user should read.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The kind of an error: it decides the exit code, and nothing else does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Something failed that none of the others describes.
+    Failed,
+    /// An argument, an option or a file that the user gave is wrong.
+    Invalid,
+    /// Credentials, a role or a grant are missing or do not suffice.
+    Denied,
+    /// What was named does not exist.
+    NotFound,
+    /// It exists already, or is in a state that forbids this.
+    Conflict,
+    /// A limit of the service or of the account was reached.
+    Quota,
+    /// Docker or the service cannot be reached or is overloaded.
+    Unavailable,
+    /// The service or driver cannot do this at all.
+    Unsupported,
+    /// A plugin is broken, or broke its limits.
+    Plugin,
+    /// The training itself failed.
+    JobFailed,
+    /// The training was stopped before its end.
+    JobStopped,
+    /// The user pressed Ctrl-C before anything was submitted.
+    Interrupted,
+}
+
+impl Kind {
+    /// All kinds, in the order of their documentation.
+    pub const ALL: [Self; 12] = [
+        Self::Failed,
+        Self::Invalid,
+        Self::Denied,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Quota,
+        Self::Unavailable,
+        Self::Unsupported,
+        Self::Plugin,
+        Self::JobFailed,
+        Self::JobStopped,
+        Self::Interrupted,
+    ];
+
+    /// The program's exit code. 0 is success; 2 is also what a wrong command line gives.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Invalid => 2,
+            Self::Denied => 3,
+            Self::NotFound => 4,
+            Self::Conflict => 5,
+            Self::Quota => 6,
+            Self::Unavailable => 7,
+            Self::Unsupported => 8,
+            Self::Plugin => 9,
+            Self::JobFailed => 10,
+            Self::JobStopped => 11,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The name in `--json`, and in the contract.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Invalid => "invalid",
+            Self::Denied => "denied",
+            Self::NotFound => "not-found",
+            Self::Conflict => "conflict",
+            Self::Quota => "quota",
+            Self::Unavailable => "unavailable",
+            Self::Unsupported => "unsupported",
+            Self::Plugin => "plugin",
+            Self::JobFailed => "job-failed",
+            Self::JobStopped => "job-stopped",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// One line for the help.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Failed => "something else failed",
+            Self::Invalid => "an argument, an option or a file is wrong",
+            Self::Denied => "credentials, a role or a grant do not suffice",
+            Self::NotFound => "what was named does not exist",
+            Self::Conflict => "it exists already, or its state forbids this",
+            Self::Quota => "a limit of the service or the account was reached",
+            Self::Unavailable => "Docker or the service cannot be reached",
+            Self::Unsupported => "the service or driver cannot do this",
+            Self::Plugin => "a plugin is broken, or broke its limits",
+            Self::JobFailed => "the training failed",
+            Self::JobStopped => "the training was stopped",
+            Self::Interrupted => "interrupted before anything was submitted",
+        }
+    }
+}
+
+/// One error: a sentence, what to do about it, and what caused it.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+    details: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// `message` is one sentence without a trailing period, and never repeats its source.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, message: message.into(), hint: None, details: None, source: None }))
+    }
+
+    /// An argument, an option or a file that the user gave is wrong.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Kind::Invalid, message)
+    }
+
+    /// Something failed that no other kind describes.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    /// What the user can do about it.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Lines to be shown below the error, such as the end of a log.
+    pub fn details(mut self, details: impl Into<String>) -> Self {
+        self.0.details = Some(details.into());
+        self
+    }
+
+    /// What caused it.
+    pub fn source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The sentence alone.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The sentence and those of its causes, as one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.0.message.clone();
+        let mut cause = StdError::source(self);
+        while let Some(error) = cause {
+            let sentence = error.to_string();
+            // Libraries often repeat the cause's text in their own.
+            if !text.contains(&sentence) {
+                text.push_str(": ");
+                text.push_str(&sentence);
+            }
+            cause = error.source();
+        }
+        text
+    }
+
+    /// See [`Error::hint`].
+    pub fn hint_text(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// See [`Error::details`].
+    pub fn details_text(&self) -> Option<&str> {
+        self.0.details.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// Names the operation that failed, where a library's error alone would not tell.
+pub trait Context<T> {
+    /// The kind is [`Kind::Failed`].
+    fn context(self, message: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for std::result::Result<T, E> {
+    fn context(self, message: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|error| Error::failed(message()).source(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_own_code_and_name() {
+        let codes: std::collections::BTreeSet<u8> = Kind::ALL.iter().map(|kind| kind.exit_code()).collect();
+        let names: std::collections::BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(codes.len(), Kind::ALL.len());
+        assert_eq!(names.len(), Kind::ALL.len());
+        assert!(!codes.contains(&0));
+    }
+
+    #[test]
+    fn the_chain_tells_each_cause_once() {
+        let cause = std::io::Error::other("disk full");
+        let error = Error::failed("cannot write the record").source(cause);
+        assert_eq!(error.chain(), "cannot write the record: disk full");
+        assert_eq!(Error::failed("it says: disk full").source(error).chain(), "it says: disk full: cannot write the record");
+    }
+}

@@ -1,0 +1,204 @@
+//! From a training folder to a submitted job.
+
+use std::{path::PathBuf, sync::Arc};
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::{Context, Entry, Known, Record, SUBMITTING, name};
+use crate::{
+    capability::{Listener, Progress, aws::Repository},
+    config::{Assignment, Values, validate},
+    error::{Context as _, Error, Kind, Result},
+    plugin::{Destination, Finding, Image, Job, State, TrainDriver, Training},
+    project::Project,
+    ui::Event,
+};
+
+/// What the user asked for.
+#[derive(Clone, Debug)]
+pub struct Fit {
+    /// The training artifact.
+    pub artifact: PathBuf,
+    /// Another requirements file than the one beside the artifact.
+    pub requirements: Option<PathBuf>,
+    /// By name.
+    pub build_driver: String,
+    /// By name.
+    pub train_driver: String,
+    /// `--config.KEY=VALUE`, as given.
+    pub options: Vec<Assignment>,
+    /// Make a new image even where nothing changed.
+    pub build_anew: bool,
+}
+
+/// A job that the service has.
+pub struct Submission<'a> {
+    /// The job and its driver.
+    pub known: Known<'a>,
+    /// An earlier run had submitted it, and ended before it could say so.
+    pub resumed: bool,
+}
+
+/// Understands the folder, checks the options, builds, pushes and submits.
+///
+/// # Errors
+/// Any step fails. Before the submission nothing is left but an image; after it the record knows the job.
+pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result<Submission<'a>> {
+    let requirements = fit.requirements.as_ref().map(|path| context.environment.resolve(path));
+    let project = Project::open(&context.environment.resolve(&fit.artifact), requirements.as_deref())?;
+    let project = Arc::new(project);
+    let builder = context.plugins.build_driver(&fit.build_driver).await?;
+    let trainer = context.plugins.train_driver(&fit.train_driver).await?;
+    let (build_specs, train_specs) = (builder.options().await?, trainer.options().await?);
+    let [build_options, train_options] =
+        validate(&fit.options, [(builder.name(), &build_specs), (trainer.name(), &train_specs)])?;
+    let train_options = Arc::new(train_options);
+    let mut training = Task {
+        project: project.clone(),
+        job_name: name::new(&project.tag, Timestamp::now()),
+        certificates: certificates(context)?,
+        build_anew: fit.build_anew,
+    };
+
+    context.ui.stage(&format!("Checking {} for {}", project.artifact, trainer.name()));
+    check(context, &trainer, &training, &train_options).await?;
+    let (destination, repository) = trainer.prepare(training.with(&train_options, None)).await?;
+
+    let image = match destination {
+        Destination::None => None,
+        Destination::Engine | Destination::Repository(_) => {
+            context.ui.stage(&format!("Building the image {}", project.tag));
+            let image = builder.build(training.with(&Arc::new(build_options), None)).await?;
+            if image.reused {
+                context.ui.detail(&format!("nothing changed: {} is used again", image.reference));
+            }
+            Some(match repository {
+                Some(repository) => push(context, &image, &repository).await?,
+                None => image.reference,
+            })
+        }
+    };
+
+    let fingerprint = fingerprint(trainer.name(), image.as_deref(), &train_options);
+    // An equal run ended between asking the service and hearing its answer: the same name makes it the same job.
+    let unanswered = record.unanswered(&fingerprint)?;
+    let resumed = unanswered.is_some();
+    if let Some(entry) = unanswered {
+        training.job_name = entry.name;
+    } else {
+        record.add(&Entry {
+            name: training.job_name.clone(),
+            tag: project.tag.clone(),
+            artifact: project.folder.join(&project.artifact).display().to_string(),
+            driver: trainer.name().to_owned(),
+            options: train_options.given().to_vec(),
+            fingerprint,
+            image: image.clone(),
+            reference: None,
+            state: SUBMITTING.to_owned(),
+            reason: None,
+            created: Timestamp::now().to_string(),
+            finished: None,
+        })?;
+    }
+    let folder = record.folder(&training.job_name)?;
+    let submitted = trainer.submit(training.with(&train_options, image), &folder).await;
+    let reference = submitted.inspect_err(|error| forget(context, record, &training.job_name, error))?;
+    record.submitted(&training.job_name, &reference, State::Queued.name())?;
+    context.ui.say(&Event::Submitted { job: &training.job_name, driver: trainer.name() });
+    let job = Job {
+        name: training.job_name.clone(),
+        reference: Some(reference),
+        tag: project.tag.clone(),
+        options: train_options,
+        folder,
+    };
+    Ok(Submission { known: Known { entry: record.get(&job.name)?, job, driver: trainer }, resumed })
+}
+
+/// What stays the same through all steps of one fit.
+struct Task {
+    project: Arc<Project>,
+    job_name: String,
+    certificates: Option<String>,
+    build_anew: bool,
+}
+
+impl Task {
+    fn with(&self, options: &Arc<Values>, image: Option<String>) -> Training {
+        Training {
+            project: self.project.clone(),
+            options: options.clone(),
+            job_name: self.job_name.clone(),
+            image,
+            certificates: self.certificates.clone(),
+            build_anew: self.build_anew,
+        }
+    }
+}
+
+fn certificates(context: &Context) -> Result<Option<String>> {
+    let Some(path) = &context.environment.certificates else { return Ok(None) };
+    let text = std::fs::read_to_string(path);
+    text.map(Some).context(|| format!("cannot read the certificates {}, which the environment names", path.display()))
+}
+
+async fn check(context: &Context, trainer: &TrainDriver<'_>, training: &Task, options: &Arc<Values>) -> Result<()> {
+    let mut problems = Vec::new();
+    for finding in trainer.check(training.with(options, None)).await? {
+        match finding {
+            Finding::Note(note) => context.ui.detail(&note),
+            Finding::Warning { message, fix } => context.ui.warning(&format!("{message}; {fix}")),
+            Finding::Problem { message, fix } => problems.push((message, fix)),
+        }
+    }
+    let mut problems = problems.into_iter();
+    let Some((message, fix)) = problems.next() else { return Ok(()) };
+    let error = Error::invalid(message).hint(fix);
+    let others: Vec<String> = problems.map(|(message, fix)| format!("{message}\n  {fix}")).collect();
+    Err(if others.is_empty() { error } else { error.details(others.join("\n")) })
+}
+
+/// The image's name in the repository, by its digest.
+async fn push(context: &Context, image: &Image, repository: &Repository) -> Result<String> {
+    let tag = image.reference.rsplit_once(':').map_or("latest", |(_, tag)| tag);
+    if let Some(digest) = image.digest_in(&repository.address)
+        && context.services.aws.digest(repository, tag).await?.as_deref() == Some(digest)
+    {
+        context.ui.detail(&format!("nothing changed: {}:{tag} is there already", repository.address));
+        return Ok(format!("{}@{digest}", repository.address));
+    }
+    context.ui.stage(&format!("Pushing to {}", repository.address));
+    let login = context.services.aws.login().await?;
+    let show: Listener<'_> = &|progress| {
+        if let Progress::Bytes(done, total) = progress {
+            context.ui.say(&Event::Progress { done, total });
+        }
+    };
+    let engine = context.services.docker().await?;
+    let digest = engine.push(image, &repository.address, tag, login, show).await?;
+    Ok(format!("{}@{digest}", repository.address))
+}
+
+fn fingerprint(driver: &str, image: Option<&str>, options: &Values) -> String {
+    let mut hash = Sha256::new();
+    for part in [driver, image.unwrap_or_default()] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    for (key, value) in options.given() {
+        hash.update(format!("{key}={value}\0"));
+    }
+    hex::encode(hash.finalize())
+}
+
+/// A refused job never was. Where the answer is not known, the record keeps it, and the next equal run asks again.
+fn forget(context: &Context, record: &Record, name: &str, error: &Error) {
+    if error.kind() == Kind::Unavailable {
+        return;
+    }
+    if let Err(failed) = record.forget(name) {
+        context.ui.warning(&failed.chain());
+    }
+}

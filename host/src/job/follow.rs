@@ -1,0 +1,233 @@
+//! A job from its submission to its end: its states, and its log as it comes.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::{Context, Entry, Known, Record};
+use crate::{
+    error::{Error, Kind, Result},
+    plugin::{JobStatus, LogPage, State},
+    ui::Event,
+};
+
+/// How long to wait between two looks: short while something happens, longer while nothing does.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Errors that pass are waited out this long.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// As many of a failed job's last lines as its error shows.
+const LAST_LINES: usize = 20;
+
+/// How a job was left.
+#[derive(Debug)]
+pub enum Ending {
+    /// It ended.
+    Ended(JobStatus),
+    /// The user pressed Ctrl-C; it goes on.
+    Detached,
+}
+
+/// Shows a job's states and log until it ends, or the user presses Ctrl-C.
+///
+/// # Errors
+/// The service cannot be asked any more. The job goes on.
+pub async fn follow(context: &Context, record: &Record, known: &Known<'_>) -> Result<Ending> {
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut following = Following::new(context, record, known);
+    loop {
+        let step = async {
+            let status = following.step().await?;
+            if status.is_none() {
+                tokio::time::sleep(following.wait).await;
+            }
+            Ok(status)
+        };
+        tokio::select! {
+            biased;
+            _ = &mut interrupted => return Ok(Ending::Detached),
+            status = step => {
+                if let Some(status) = status? {
+                    return Ok(Ending::Ended(status));
+                }
+            }
+        }
+    }
+}
+
+struct Following<'a> {
+    context: &'a Context,
+    record: &'a Record,
+    known: &'a Known<'a>,
+    cursor: Option<String>,
+    said: Option<(State, Option<String>)>,
+    started: Instant,
+    troubled: Option<Instant>,
+    wait: Duration,
+}
+
+impl<'a> Following<'a> {
+    fn new(context: &'a Context, record: &'a Record, known: &'a Known<'a>) -> Self {
+        Self {
+            context,
+            record,
+            known,
+            cursor: None,
+            said: None,
+            started: Instant::now(),
+            troubled: None,
+            wait: SHORTEST_WAIT,
+        }
+    }
+
+    /// One look at the job. The status, once it has ended and all of its log has been shown.
+    async fn step(&mut self) -> Result<Option<JobStatus>> {
+        match self.look().await {
+            Ok(status) => {
+                self.troubled = None;
+                Ok(status)
+            }
+            Err(error) if error.kind() == Kind::Unavailable => {
+                let since = *self.troubled.get_or_insert_with(Instant::now);
+                if since.elapsed() > PATIENCE {
+                    return Err(error);
+                }
+                self.context.ui.detail(&format!("asking again: {}", error.chain()));
+                self.wait = LONGEST_WAIT;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn look(&mut self) -> Result<Option<JobStatus>> {
+        let status = look(self.record, self.known).await?;
+        self.say(&status);
+        // Asked for after the state: what the job wrote before it ended is there now.
+        let shown = self.show_logs().await?;
+        self.wait = if shown { SHORTEST_WAIT } else { (self.wait * 3 / 2).min(LONGEST_WAIT) };
+        Ok(status.state.is_final().then_some(status))
+    }
+
+    fn say(&mut self, status: &JobStatus) {
+        let now = (status.state, status.detail.clone());
+        // How it ended is said at the end.
+        if !status.state.is_final() && self.said.as_ref() != Some(&now) {
+            self.context.ui.say(&Event::Status {
+                job: &self.known.job.name,
+                state: status.state.name(),
+                detail: status.detail.as_deref(),
+                elapsed_seconds: self.started.elapsed().as_secs(),
+            });
+            self.said = Some(now);
+            self.wait = SHORTEST_WAIT;
+        }
+    }
+
+    /// Whether there was anything.
+    async fn show_logs(&mut self) -> Result<bool> {
+        let mut any = false;
+        loop {
+            let page = logs(self.known, self.cursor.as_deref()).await?;
+            any |= !page.lines.is_empty();
+            show(self.context, &self.known.job.name, &page);
+            self.cursor = Some(page.cursor);
+            if page.drained {
+                return Ok(any);
+            }
+        }
+    }
+}
+
+/// The log from its beginning; with `follow`, until the job ends or the user presses Ctrl-C.
+///
+/// # Errors
+/// The service cannot be asked.
+pub async fn print_logs(context: &Context, record: &Record, known: &Known<'_>, follow: bool) -> Result<()> {
+    if follow {
+        self::follow(context, record, known).await?;
+        return Ok(());
+    }
+    Following::new(context, record, known).show_logs().await?;
+    Ok(())
+}
+
+/// The job's state now, also in the record.
+///
+/// # Errors
+/// The service cannot be asked.
+pub async fn look(record: &Record, known: &Known<'_>) -> Result<JobStatus> {
+    let lock = record.lock(&known.job.name)?;
+    let status = known.driver.status(&known.job).await?;
+    drop(lock);
+    if known.entry.is_some() {
+        let reason = status.reason.as_deref();
+        record.seen(&known.job.name, status.state.name(), reason, status.state.is_final())?;
+    }
+    Ok(status)
+}
+
+async fn logs(known: &Known<'_>, cursor: Option<&str>) -> Result<LogPage> {
+    known.driver.logs(&known.job, cursor).await
+}
+
+fn show(context: &Context, job: &str, page: &LogPage) {
+    for line in &page.lines {
+        context.ui.say(&Event::Log { job, node: &line.node, time: line.time, text: &line.text });
+    }
+}
+
+/// An error for a job that did not end well: its reason, the end of its log, and what to do next.
+///
+/// # Errors
+/// Always, unless the job completed.
+pub async fn end_of(known: &Known<'_>, status: &JobStatus) -> Result<()> {
+    let name = &known.job.name;
+    let reason = status.reason.as_deref().unwrap_or("no reason was given");
+    let error = match status.state {
+        State::Stopped => Error::new(Kind::JobStopped, format!("the job {name} was stopped")),
+        State::Failed => {
+            let first = reason.lines().next().unwrap_or(reason);
+            let error = Error::new(Kind::JobFailed, format!("the job {name} failed: {first}"));
+            let rest: Vec<&str> = reason.lines().skip(1).collect();
+            let mut details = rest.join("\n");
+            if rest.is_empty() {
+                details = last_lines(known).await;
+            }
+            if details.is_empty() { error } else { error.details(details) }
+        }
+        _ => return Ok(()),
+    };
+    Err(error.hint(format!(
+        "`alekseylearn logs {name}` shows all that it wrote; `alekseylearn fetch DIR {name} --output-data` brings \
+         what it left"
+    )))
+}
+
+async fn last_lines(known: &Known<'_>) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut cursor = None;
+    loop {
+        // The job has failed: not to have its log is no second failure.
+        let Ok(page) = logs(known, cursor.as_deref()).await else { break };
+        lines.extend(page.lines.into_iter().map(|line| line.text));
+        lines.drain(..lines.len().saturating_sub(LAST_LINES));
+        if page.drained {
+            break;
+        }
+        cursor = Some(page.cursor);
+    }
+    lines.join("\n")
+}
+
+impl Entry {
+    /// Seconds from its submission to its end, or to now.
+    pub fn seconds(&self) -> Option<i64> {
+        let created: Timestamp = self.created.parse().ok()?;
+        let end = match &self.finished {
+            Some(finished) => finished.parse().ok()?,
+            None => Timestamp::now(),
+        };
+        Some(end.as_second() - created.as_second())
+    }
+}

@@ -1,0 +1,58 @@
+//! alekseylearn trains a person's script or notebook on cloud compute with one command.
+//!
+//! Directions: `commands` → `job` → `plugin` → `capability`; every room may use `error`, `config` and `environment`.
+
+mod capability;
+mod commands;
+mod config;
+mod environment;
+mod error;
+mod job;
+mod plugin;
+mod project;
+mod ui;
+
+use std::{process::ExitCode, sync::Arc};
+
+use commands::Arguments;
+use environment::Environment;
+use error::{Error, Result};
+use ui::{Style, Ui, Volume};
+
+/// Reads the command line, does what it asks, and tells how it went.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::read(Environment::arguments()) {
+        Ok(arguments) => arguments,
+        // Help, the version, or what is wrong with the command line: clap knows where each is to be printed.
+        Err(error) => error.exit(),
+    };
+    let environment = match Environment::read() {
+        Ok(environment) => environment,
+        Err(error) => {
+            let plain = Style { json: false, volume: Volume::Normal, color: false, interactive: false };
+            return failed(&Ui::new(plain), &error);
+        }
+    };
+    let ui = Arc::new(Ui::new(arguments.style(&environment)));
+    match work(arguments, environment, ui.clone()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&ui, &error),
+    }
+}
+
+fn work(arguments: Arguments, environment: Environment, ui: Arc<Ui>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::failed("cannot start").source(error))?;
+    let outcome = runtime.block_on(arguments.run(environment, ui));
+    // A thread that still reads from a service must not keep the program.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn failed(ui: &Ui, error: &Error) -> ExitCode {
+    ui.error(error);
+    ExitCode::from(error.kind().exit_code())
+}

@@ -1,0 +1,22 @@
+//! Plugins: WASI components that drive builds and trainings. The only room that names wasmtime.
+//!
+//! A component holds no capability: [`authority`] decides every verb it asks for, `verbs` delegates what is allowed
+//! to [`crate::capability`], and each call gets a store of its own with limits on memory and time.
+
+mod authority;
+mod bindings;
+mod driver;
+mod report;
+mod run;
+mod runtime;
+mod services;
+mod shipped;
+mod state;
+mod verbs;
+
+pub use authority::Scope;
+pub use driver::{BuildDriver, Image, LogPage, Plugins, TrainDriver};
+pub use report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, Phase, Place, State};
+pub use run::{Job, Training};
+pub use runtime::DriverKind;
+pub use services::Services;

@@ -1,0 +1,133 @@
+//! What drivers tell the host.
+
+use crate::config::S3Location;
+
+/// Where the image must be for the service to run it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The service needs no image.
+    None,
+    /// The engine that built it.
+    Engine,
+    /// A registry's repository, without a tag.
+    Repository(String),
+}
+
+/// One thing found by a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The run would fail.
+    Problem {
+        /// What is wrong.
+        message: String,
+        /// What the user can do.
+        fix: String,
+    },
+    /// The run may disappoint.
+    Warning {
+        /// What may be wrong.
+        message: String,
+        /// What the user can do.
+        fix: String,
+    },
+    /// Worth knowing.
+    Note(String),
+}
+
+/// The life of a job, the same for every service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The service has it, but has not begun.
+    Queued,
+    /// It runs.
+    Running,
+    /// It was asked to stop.
+    Stopping,
+    /// It ended well.
+    Completed,
+    /// It ended badly.
+    Failed,
+    /// It was stopped.
+    Stopped,
+}
+
+impl State {
+    /// As the user reads it and the record keeps it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// It will not change any more.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Stopped)
+    }
+}
+
+/// A job's state now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobStatus {
+    /// The state.
+    pub state: State,
+    /// The service's own word for it.
+    pub detail: Option<String>,
+    /// Why it failed or stopped.
+    pub reason: Option<String>,
+    /// Of the training script.
+    pub exit_code: Option<i32>,
+    /// What it went through.
+    pub phases: Vec<Phase>,
+    /// What the service charges for.
+    pub billable_seconds: Option<u64>,
+}
+
+/// One phase of a job, in milliseconds since the Unix epoch.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Phase {
+    /// The service's name for it.
+    pub name: String,
+    /// When it began.
+    pub start: u64,
+    /// When it ended, if it has.
+    pub end: Option<u64>,
+}
+
+impl JobStatus {
+    /// A state of which nothing more is known.
+    pub fn new(state: State) -> Self {
+        Self { state, detail: None, reason: None, exit_code: None, phases: Vec::new(), billable_seconds: None }
+    }
+}
+
+/// A result of a job, and where it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// Which result.
+    pub kind: ArtifactKind,
+    /// Where it lies.
+    pub place: Place,
+}
+
+/// Which result of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArtifactKind {
+    /// What the training wrote to `/opt/ml/model`.
+    Model,
+    /// What the training wrote to `/opt/ml/output/data`.
+    OutputData,
+}
+
+/// Where a `.tar.gz` lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the job's folder; relative to it.
+    JobFile(String),
+    /// In S3.
+    S3(S3Location),
+}

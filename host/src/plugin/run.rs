@@ -1,0 +1,44 @@
+//! What a driver is asked to work on, as the host holds it.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{config::Values, project::Project};
+
+/// One training on its way to becoming a job. A driver sees only what the contract's `training` tells.
+#[derive(Debug)]
+pub struct Training {
+    /// The training folder.
+    pub project: Arc<Project>,
+    /// The options of the driver that is called.
+    pub options: Arc<Values>,
+    /// The name the job is to have.
+    pub job_name: String,
+    /// The image where the train driver asked for it.
+    pub image: Option<String>,
+    /// Certificates that this network needs, in PEM.
+    pub certificates: Option<String>,
+    /// The user asked for a new image even where nothing changed.
+    pub build_anew: bool,
+}
+
+/// One job that was submitted.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its name, the same for alekseylearn and the service.
+    pub name: String,
+    /// What `submit` gave back.
+    pub reference: Option<String>,
+    /// The training artifact's tag.
+    pub tag: String,
+    /// The options that it was submitted with.
+    pub options: Arc<Values>,
+    /// The job's folder, which the driver sees as `/job`.
+    pub folder: PathBuf,
+}
+
+/// A training, shared by the handles that a guest holds of it.
+pub type SharedTraining = Arc<Training>;
+/// A job, likewise.
+pub type SharedJob = Arc<Job>;
+/// Options, likewise.
+pub type OptionValues = Arc<Values>;

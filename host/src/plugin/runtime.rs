@@ -1,0 +1,179 @@
+//! The engine that runs components, and the compiled form of them.
+
+use std::{
+    collections::BTreeSet,
+
+    hash::{DefaultHasher, Hash, Hasher},
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Once,
+    time::Duration,
+};
+
+use sha2::{Digest, Sha256};
+use wasmtime::{
+    Config, Engine, Store, UpdateDeadline,
+    component::{Component, HasSelf, InstancePre, Linker},
+};
+
+use super::{
+    authority::Capability,
+    bindings::Capabilities,
+    state::State,
+};
+use crate::{
+    environment::Environment,
+    error::{Context, Error, Kind, Result},
+};
+
+/// How often a running driver is looked at.
+const TICK: Duration = Duration::from_millis(10);
+/// The running time that one call of a driver has, host calls not counted: what it does itself is little.
+const MOST_TICKS: u32 = 3_000;
+
+const BUILD: &str = "alekseylearn:driver/build@0.1.0";
+const TRAIN: &str = "alekseylearn:driver/train@0.1.0";
+const PACKAGE: &str = "alekseylearn:driver/";
+
+/// What a driver is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DriverKind {
+    /// Makes images.
+    Build,
+    /// Trains them.
+    Train,
+}
+
+impl DriverKind {
+    /// As in `--build-driver`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Train => "train",
+        }
+    }
+}
+
+/// One engine, shared by all drivers of a process.
+pub(super) struct Runtime {
+    engine: Engine,
+    linker: Linker<State>,
+    cache: PathBuf,
+    ticking: Once,
+}
+
+/// A component that is ready to be called.
+pub(super) struct Loaded {
+    pub(super) pre: InstancePre<State>,
+    pub(super) kinds: BTreeSet<DriverKind>,
+    /// The parts of the contract that it imports.
+    pub(super) wants: BTreeSet<Capability>,
+}
+
+impl Runtime {
+    pub(super) fn new(cache: &Path) -> Result<Self> {
+        let mut config = Config::new();
+        config.epoch_interruption(true);
+        let broken = || "the WebAssembly engine cannot start".to_owned();
+        let engine = Engine::new(&config).context(broken)?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).context(broken)?;
+        Capabilities::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state).context(broken)?;
+        Ok(Self { engine, linker, cache: cache.join("drivers"), ticking: Once::new() })
+    }
+
+    /// Makes a component ready: from its compiled form where there is one.
+    pub(super) fn load(&self, name: &str, wasm: &[u8]) -> Result<Loaded> {
+        let component = match self.compiled(wasm) {
+            Some(component) => component,
+            None => self.compile(name, wasm)?,
+        };
+        let kind = component.component_type();
+        let kinds = kind.exports(&self.engine).filter_map(|(export, _)| match export {
+            BUILD => Some(DriverKind::Build),
+            TRAIN => Some(DriverKind::Train),
+            _ => None,
+        });
+        let kinds: BTreeSet<DriverKind> = kinds.collect();
+        if kinds.is_empty() {
+            return Err(Error::new(Kind::Plugin, format!("{name} is no plugin: it exports neither {BUILD} nor {TRAIN}"))
+                .hint("build it with the SDK of this version"));
+        }
+        let wants = kind.imports(&self.engine).filter_map(|(import, _)| {
+            let interface = import.strip_prefix(PACKAGE)?.split('@').next()?;
+            Capability::of_interface(interface)
+        });
+        let wants = wants.collect();
+        let pre = self.linker.instantiate_pre(&component).map_err(|error| {
+            Error::new(Kind::Plugin, format!("the plugin {name} asks for what this program does not have"))
+                .hint("it may be built for another version of alekseylearn")
+                .source(error)
+        })?;
+        Ok(Loaded { pre, kinds, wants })
+    }
+
+    /// A store for one call.
+    pub(super) fn store(&self, state: State) -> Store<State> {
+        let engine = self.engine.weak();
+        self.ticking.call_once(|| {
+            std::thread::spawn(move || {
+                while let Some(engine) = engine.upgrade() {
+                    engine.increment_epoch();
+                    drop(engine);
+                    std::thread::sleep(TICK);
+                }
+            });
+        });
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.limits);
+        store.set_epoch_deadline(1);
+        // Asked only while the driver itself runs: what it waits for in the host does not count.
+        store.epoch_deadline_callback(|mut context| {
+            let state = context.data_mut();
+            state.ticks += 1;
+            if state.ticks > MOST_TICKS {
+                return Err(wasmtime::Error::msg("it ran for 30 seconds without an end"));
+            }
+            Ok(UpdateDeadline::Yield(1))
+        });
+        store
+    }
+
+    fn compiled(&self, wasm: &[u8]) -> Option<Component> {
+        let path = self.compiled_path(wasm);
+        // SAFETY: the file is in a folder that only this user can write to, was written by `compile` below, whole or
+        // not at all, and carries the hash of its source and of the engine in its name. Whoever can change it can
+        // change this program as well.
+        unsafe { Component::deserialize_file(&self.engine, path) }.ok()
+    }
+
+    fn compile(&self, name: &str, wasm: &[u8]) -> Result<Component> {
+        let component = Component::new(&self.engine, wasm).map_err(|error| {
+            Error::new(Kind::Plugin, format!("{name} is no WebAssembly component that can be run"))
+                .hint("install the plugin again; its author finds how to build one in the SDK's documentation")
+                .source(error)
+        })?;
+        // Without the compiled form all works, only slower: a full disk is no reason to stop.
+        let _ = self.keep(&component, &self.compiled_path(wasm));
+        Ok(component)
+    }
+
+    fn keep(&self, component: &Component, path: &Path) -> Result<()> {
+        let failed = || format!("cannot write {}", path.display());
+        Environment::private_folder(&self.cache)?;
+        let mut partial = tempfile::NamedTempFile::new_in(&self.cache).context(failed)?;
+        let code = component.serialize().context(failed)?;
+        partial.write_all(&code).context(failed)?;
+        partial.as_file().sync_all().context(failed)?;
+        partial.persist(path).context(failed)?;
+        Ok(())
+    }
+
+    fn compiled_path(&self, wasm: &[u8]) -> PathBuf {
+        let mut engine = DefaultHasher::new();
+        self.engine.precompile_compatibility_hash().hash(&mut engine);
+        let source = hex::encode(Sha256::digest(wasm));
+        self.cache.join(format!("{source}-{:016x}.cwasm", engine.finish()))
+    }
+
+}

@@ -1,0 +1,105 @@
+//! `aws-identity`, `ecr`, `s3` and `cloudwatch-logs`.
+
+use wasmtime::component::Resource;
+
+use crate::{
+    capability::aws::Role,
+    config::S3Location,
+    error::{Error, Result},
+    plugin::{
+        authority::Verb,
+        bindings::alekseylearn::driver::{aws_identity, cloudwatch_logs, ecr, s3},
+        run::{SharedJob, SharedTraining},
+        state::State,
+    },
+};
+
+impl aws_identity::Host for State {
+    async fn account(&mut self) -> Result<String> {
+        self.allow(Verb::Identity)?;
+        self.services.aws.account().await
+    }
+
+    async fn region(&mut self) -> Result<String> {
+        self.allow(Verb::Identity)?;
+        self.services.aws.region().await
+    }
+
+    async fn role(&mut self, name: String) -> Result<Resource<Role>> {
+        self.allow(Verb::Role(&name))?;
+        let role = self.services.aws.role(&name).await?;
+        self.push(role)
+    }
+}
+
+impl aws_identity::HostIamRole for State {
+    async fn arn(&mut self, this: Resource<Role>) -> wasmtime::Result<String> {
+        Ok(self.get(&this)?.arn.clone())
+    }
+
+    async fn trusted_services(&mut self, this: Resource<Role>) -> wasmtime::Result<Option<Vec<String>>> {
+        Ok(self.get(&this)?.trusted_services.clone())
+    }
+
+    async fn drop(&mut self, this: Resource<Role>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl ecr::Host for State {
+    async fn ensure_repository(&mut self, training: Resource<SharedTraining>) -> Result<String> {
+        let name = self.get(&training)?.project.tag.clone();
+        self.allow(Verb::Repository(&name))?;
+        let repository = self.services.aws.ensure_repository(&name).await?;
+        let address = repository.address.clone();
+        self.repositories.push(repository);
+        Ok(address)
+    }
+}
+
+impl s3::Host for State {
+    async fn object_size(&mut self, uri: String) -> Result<Option<u64>> {
+        let place = place(&uri)?;
+        self.allow(Verb::Location(&place))?;
+        Ok(self.services.aws.object(&place).await?.map(|object| object.size))
+    }
+
+    async fn folders(&mut self, uri: String) -> Result<Vec<String>> {
+        let place = place(&uri)?;
+        self.allow(Verb::Location(&place))?;
+        self.services.aws.folders(&place).await
+    }
+
+    async fn bucket_region(&mut self, uri: String) -> Result<String> {
+        let place = place(&uri)?;
+        self.allow(Verb::Bucket(&place.bucket))?;
+        self.services.aws.bucket_region(&place.bucket).await
+    }
+}
+
+fn place(uri: &str) -> Result<S3Location> {
+    uri.parse().map_err(|problem: String| Error::invalid(problem))
+}
+
+impl cloudwatch_logs::Host for State {
+    async fn streams(&mut self, job: Resource<SharedJob>, group: String) -> Result<Vec<String>> {
+        let job = &self.get(&job)?.name;
+        self.allow(Verb::Log { job, group: &group, stream: None })?;
+        self.services.aws.log_streams(&group, &format!("{job}/")).await
+    }
+
+    async fn events(
+        &mut self,
+        job: Resource<SharedJob>,
+        group: String,
+        stream: String,
+        token: Option<String>,
+    ) -> Result<(Vec<cloudwatch_logs::Event>, String)> {
+        let job = &self.get(&job)?.name;
+        self.allow(Verb::Log { job, group: &group, stream: Some(&stream) })?;
+        let (events, token) = self.services.aws.log_events(&group, &stream, token.as_deref()).await?;
+        let events = events.into_iter().map(|event| cloudwatch_logs::Event { time: event.time, text: event.text });
+        Ok((events.collect(), token))
+    }
+}

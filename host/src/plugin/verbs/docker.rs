@@ -1,0 +1,250 @@
+//! `docker`: images and the containers of one job.
+
+use std::{
+    path::{Component, Path, PathBuf},
+    time::Duration,
+};
+
+use wasmtime::component::Resource;
+
+use crate::{
+    capability::docker::{self, BuildContext, ContainerSpec, ContainerState, Image},
+    error::{Error, Kind, Result},
+    plugin::{
+        authority::Verb,
+        bindings::alekseylearn::driver::{docker as wit, types::{LogLine, LogPage}},
+        run::{SharedJob, SharedTraining},
+        state::{State, show},
+    },
+};
+
+/// As long as any service waits between SIGTERM and SIGKILL.
+const LONGEST_GRACE: u32 = 600;
+
+impl State {
+    /// The container of a node; its name says whose it is.
+    fn container_of(&self, job: &Resource<SharedJob>, node: &str) -> Result<String> {
+        let job = self.get(job)?;
+        self.allow(Verb::Container(&job.name))?;
+        node_name(&job.name, node)
+    }
+
+    fn saved_log(&self, job: &Resource<SharedJob>, node: &str) -> Result<PathBuf> {
+        Ok(self.get(job)?.folder.join("logs").join(format!("{node}.log")))
+    }
+}
+
+fn node_name(job: &str, node: &str) -> Result<String> {
+    let plain = !node.is_empty() && node.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if !plain || node.len() > 64 {
+        return Err(Error::new(Kind::Plugin, format!("`{node}` is no name of a node")));
+    }
+    Ok(format!("alekseylearn-{job}-{node}"))
+}
+
+/// A file of the job's folder, named by a guest.
+fn in_job(job: &SharedJob, file: &str) -> Result<PathBuf> {
+    let path = Path::new(file);
+    if path.components().all(|part| matches!(part, Component::Normal(_))) && !file.is_empty() {
+        return Ok(job.folder.join(path));
+    }
+    Err(Error::new(Kind::Denied, format!("`{file}` does not lie in the job's folder")))
+}
+
+impl wit::Host for State {
+    async fn node(&mut self, job: Resource<SharedJob>, node: String) -> Result<Option<Resource<ContainerState>>> {
+        let name = self.container_of(&job, &node)?;
+        let services = self.services.clone();
+        match services.docker().await?.container(&name).await? {
+            Some(state) => self.push(state).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn logs(&mut self, job: Resource<SharedJob>, node: String, cursor: Option<String>) -> Result<LogPage> {
+        let name = self.container_of(&job, &node)?;
+        let file = self.saved_log(&job, &node)?;
+        let seen = match cursor {
+            Some(cursor) => cursor.parse().map_err(|_| Error::invalid(format!("`{cursor}` is no cursor of a log")))?,
+            None => 0,
+        };
+        let page = if file.is_file() {
+            docker::saved(&file, seen)?
+        } else {
+            match self.services.docker().await?.logs(&name, seen).await {
+                // It may have been collected just now, by another process.
+                Err(_) if file.is_file() => docker::saved(&file, seen)?,
+                page => page?,
+            }
+        };
+        let lines = page.lines.into_iter().map(|line| LogLine { node: node.clone(), time: line.time, text: line.text });
+        Ok(LogPage { lines: lines.collect(), cursor: page.seen.to_string(), drained: page.drained })
+    }
+
+    async fn stop(&mut self, job: Resource<SharedJob>, node: String, grace: u32) -> Result<()> {
+        let name = self.container_of(&job, &node)?;
+        let grace = Duration::from_secs(grace.min(LONGEST_GRACE).into());
+        self.services.docker().await?.stop(&name, grace).await
+    }
+
+    async fn read(&mut self, job: Resource<SharedJob>, node: String, path: String) -> Result<Option<Vec<u8>>> {
+        let name = self.container_of(&job, &node)?;
+        self.services.docker().await?.read(&name, &path).await
+    }
+
+    async fn collect(
+        &mut self,
+        job: Resource<SharedJob>,
+        node: String,
+        folder: String,
+        archive: String,
+    ) -> Result<bool> {
+        let name = self.container_of(&job, &node)?;
+        let archive = in_job(self.get(&job)?, &archive)?;
+        self.services.docker().await?.collect(&name, &folder, &archive).await
+    }
+
+    async fn save_logs(&mut self, job: Resource<SharedJob>, node: String) -> Result<()> {
+        let name = self.container_of(&job, &node)?;
+        let file = self.saved_log(&job, &node)?;
+        self.services.docker().await?.save_logs(&name, &file).await
+    }
+
+    async fn remove(&mut self, job: Resource<SharedJob>, node: String) -> Result<()> {
+        let name = self.container_of(&job, &node)?;
+        self.services.docker().await?.remove(&name).await
+    }
+}
+
+impl wit::HostImage for State {
+    async fn reference(&mut self, this: Resource<Image>) -> wasmtime::Result<String> {
+        Ok(self.get(&this)?.reference.clone())
+    }
+
+    async fn id(&mut self, this: Resource<Image>) -> wasmtime::Result<String> {
+        Ok(self.get(&this)?.id.clone())
+    }
+
+    async fn drop(&mut self, this: Resource<Image>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl wit::HostImageBuild for State {
+    async fn new(&mut self, training: Resource<SharedTraining>) -> wasmtime::Result<Resource<BuildContext>> {
+        let training = self.get(&training)?;
+        let context = BuildContext {
+            name: training.project.tag.clone(),
+            platform: "linux/amd64".into(),
+            files: training.project.files.clone(),
+            anew: training.build_anew,
+            ..BuildContext::default()
+        };
+        Ok(self.push(context)?)
+    }
+
+    async fn dockerfile(&mut self, this: Resource<BuildContext>, text: String) -> wasmtime::Result<()> {
+        self.get_mut(&this)?.dockerfile = text;
+        Ok(())
+    }
+
+    async fn file(&mut self, this: Resource<BuildContext>, path: String, content: Vec<u8>) -> wasmtime::Result<()> {
+        let inside = Path::new(&path).components().all(|part| matches!(part, Component::Normal(_)));
+        if !inside || path.starts_with("code/") {
+            return Err(Error::new(Kind::Plugin, format!("`{path}` is no place for a file of a build")).into());
+        }
+        self.get_mut(&this)?.extra.insert(path, content);
+        Ok(())
+    }
+
+    async fn platform(&mut self, this: Resource<BuildContext>, name: String) -> wasmtime::Result<()> {
+        self.get_mut(&this)?.platform = name;
+        Ok(())
+    }
+
+    async fn run(&mut self, this: Resource<BuildContext>) -> Result<Resource<Image>> {
+        let context = self.get(&this)?.clone();
+        self.allow(Verb::Image(&context.name))?;
+        let ui = self.ui.clone();
+        let image = self.services.docker().await?.build(context, &show(&ui)).await?;
+        self.push(image)
+    }
+
+    async fn drop(&mut self, this: Resource<BuildContext>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl wit::HostContainer for State {
+    async fn new(
+        &mut self,
+        training: Resource<SharedTraining>,
+        node: String,
+        image: String,
+    ) -> wasmtime::Result<Resource<ContainerSpec>> {
+        let job = self.get(&training)?.job_name.clone();
+        let spec =
+            ContainerSpec { name: node_name(&job, &node)?, job, host_name: node, image, ..ContainerSpec::default() };
+        Ok(self.push(spec)?)
+    }
+
+    async fn argument(&mut self, this: Resource<ContainerSpec>, text: String) -> wasmtime::Result<()> {
+        self.get_mut(&this)?.arguments.push(text);
+        Ok(())
+    }
+
+    async fn environment(&mut self, this: Resource<ContainerSpec>, name: String, value: String) -> wasmtime::Result<()> {
+        self.get_mut(&this)?.environment.push((name, value));
+        Ok(())
+    }
+
+    async fn file(&mut self, this: Resource<ContainerSpec>, path: String, content: Vec<u8>) -> wasmtime::Result<()> {
+        self.get_mut(&this)?.files.push((path, content));
+        Ok(())
+    }
+
+    async fn scratch(&mut self, this: Resource<ContainerSpec>, path: String) -> wasmtime::Result<()> {
+        self.get_mut(&this)?.scratch.push(path);
+        Ok(())
+    }
+
+    async fn start(&mut self, this: Resource<ContainerSpec>) -> Result<()> {
+        let spec = self.get(&this)?;
+        self.allow(Verb::Container(&spec.job))?;
+        self.services.docker().await?.start(spec).await
+    }
+
+    async fn drop(&mut self, this: Resource<ContainerSpec>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl wit::HostNodeState for State {
+    async fn running(&mut self, this: Resource<ContainerState>) -> wasmtime::Result<bool> {
+        Ok(self.get(&this)?.running)
+    }
+
+    async fn exit_code(&mut self, this: Resource<ContainerState>) -> wasmtime::Result<Option<i32>> {
+        Ok(self.get(&this)?.exit_code)
+    }
+
+    async fn out_of_memory(&mut self, this: Resource<ContainerState>) -> wasmtime::Result<bool> {
+        Ok(self.get(&this)?.out_of_memory)
+    }
+
+    async fn started(&mut self, this: Resource<ContainerState>) -> wasmtime::Result<Option<u64>> {
+        Ok(self.get(&this)?.started)
+    }
+
+    async fn finished(&mut self, this: Resource<ContainerState>) -> wasmtime::Result<Option<u64>> {
+        Ok(self.get(&this)?.finished)
+    }
+
+    async fn drop(&mut self, this: Resource<ContainerState>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! The contract's imports: each function only converts, asks the authority, and delegates to a capability.
+
+mod aws;
+mod docker;
+mod options;
+mod report;
+mod run;
+mod sagemaker;
+
+use super::{
+    bindings::alekseylearn::driver::{progress, types},
+    state::State,
+};
+use crate::error::{Error, Kind};
+
+/// What a guest may say or ask for at once.
+const LONGEST_TEXT: usize = 1 << 20;
+
+impl types::Host for State {
+    fn convert_error(&mut self, error: Error) -> wasmtime::Result<types::Error> {
+        let problem =
+            types::Problem { message: error.chain(), hint: error.hint_text().map(str::to_owned) };
+        Ok(match error.kind() {
+            Kind::Invalid => types::Error::Invalid(problem),
+            Kind::Denied => types::Error::Denied(problem),
+            Kind::NotFound => types::Error::NotFound(problem),
+            Kind::Conflict => types::Error::Conflict(problem),
+            Kind::Quota => types::Error::Quota(problem),
+            Kind::Unavailable => types::Error::Unavailable(problem),
+            Kind::Unsupported => types::Error::Unsupported(problem),
+            Kind::Failed | Kind::Plugin | Kind::JobFailed | Kind::JobStopped | Kind::Interrupted => {
+                types::Error::Failed(problem)
+            }
+        })
+    }
+}
+
+/// A driver's error, as the program's own.
+pub(super) fn from_driver(error: types::Error) -> Error {
+    let (kind, problem) = match error {
+        types::Error::Invalid(problem) => (Kind::Invalid, problem),
+        types::Error::Denied(problem) => (Kind::Denied, problem),
+        types::Error::NotFound(problem) => (Kind::NotFound, problem),
+        types::Error::Conflict(problem) => (Kind::Conflict, problem),
+        types::Error::Quota(problem) => (Kind::Quota, problem),
+        types::Error::Unavailable(problem) => (Kind::Unavailable, problem),
+        types::Error::Unsupported(problem) => (Kind::Unsupported, problem),
+        types::Error::Failed(problem) => (Kind::Failed, problem),
+    };
+    let error = Error::new(kind, shorten(problem.message));
+    match problem.hint {
+        Some(hint) => error.hint(shorten(hint)),
+        None => error,
+    }
+}
+
+fn shorten(mut text: String) -> String {
+    const LONGEST: usize = 16 << 10;
+    if text.len() > LONGEST {
+        let end = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+impl progress::Host for State {
+    async fn stage(&mut self, name: String) -> wasmtime::Result<()> {
+        self.ui.stage(&shorten(name));
+        Ok(())
+    }
+
+    async fn detail(&mut self, text: String) -> wasmtime::Result<()> {
+        self.ui.detail(&shorten(text));
+        Ok(())
+    }
+
+    async fn warning(&mut self, text: String) -> wasmtime::Result<()> {
+        self.ui.warning(&shorten(text));
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! `options`: the schema that a driver declares, and the values it gets.
+
+use wasmtime::{Result, component::Resource};
+
+use crate::{
+    config::{OptionSpec, OptionType, Value},
+    plugin::{bindings::alekseylearn::driver::options, run::OptionValues, state::State},
+};
+
+impl options::Host for State {}
+
+impl State {
+    fn spec(&mut self, kind: OptionType, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        Ok(self.push(OptionSpec::new(kind, key, help))?)
+    }
+}
+
+impl options::HostOptionSpec for State {
+    async fn text(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        self.spec(OptionType::Text, key, help)
+    }
+
+    async fn integer(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        self.spec(OptionType::Integer, key, help)
+    }
+
+    async fn number(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        self.spec(OptionType::Number, key, help)
+    }
+
+    async fn boolean(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        self.spec(OptionType::Boolean, key, help)
+    }
+
+    async fn entries(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        self.spec(OptionType::Entries, key, help)
+    }
+
+    async fn s3_location(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        self.spec(OptionType::S3Location, key, help)
+    }
+
+    async fn role(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        self.spec(OptionType::Role, key, help)
+    }
+
+    async fn require(&mut self, this: Resource<OptionSpec>) -> Result<()> {
+        self.get_mut(&this)?.required = true;
+        Ok(())
+    }
+
+    async fn default(&mut self, this: Resource<OptionSpec>, value: String) -> Result<()> {
+        self.get_mut(&this)?.default = Some(value);
+        Ok(())
+    }
+
+    async fn choices(&mut self, this: Resource<OptionSpec>, values: Vec<String>) -> Result<()> {
+        self.get_mut(&this)?.choices = values;
+        Ok(())
+    }
+
+    async fn range(&mut self, this: Resource<OptionSpec>, least: Option<i64>, most: Option<i64>) -> Result<()> {
+        self.get_mut(&this)?.range = (least, most);
+        Ok(())
+    }
+
+    async fn secret(&mut self, this: Resource<OptionSpec>) -> Result<()> {
+        self.get_mut(&this)?.secret = true;
+        Ok(())
+    }
+
+    async fn drop(&mut self, this: Resource<OptionSpec>) -> Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl options::HostValues for State {
+    async fn text(&mut self, this: Resource<OptionValues>, key: String) -> Result<Option<String>> {
+        Ok(match self.get(&this)?.get(&key) {
+            Some(Value::Text(text)) => Some(text.clone()),
+            _ => None,
+        })
+    }
+
+    async fn integer(&mut self, this: Resource<OptionValues>, key: String) -> Result<Option<i64>> {
+        Ok(match self.get(&this)?.get(&key) {
+            Some(Value::Integer(number)) => Some(*number),
+            _ => None,
+        })
+    }
+
+    async fn number(&mut self, this: Resource<OptionValues>, key: String) -> Result<Option<f64>> {
+        Ok(match self.get(&this)?.get(&key) {
+            Some(Value::Number(number)) => Some(*number),
+            _ => None,
+        })
+    }
+
+    async fn boolean(&mut self, this: Resource<OptionValues>, key: String) -> Result<Option<bool>> {
+        Ok(match self.get(&this)?.get(&key) {
+            Some(Value::Boolean(boolean)) => Some(*boolean),
+            _ => None,
+        })
+    }
+
+    async fn entries(&mut self, this: Resource<OptionValues>, key: String) -> Result<Vec<(String, String)>> {
+        Ok(match self.get(&this)?.get(&key) {
+            Some(Value::Entries(entries)) => {
+                entries.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    async fn drop(&mut self, this: Resource<OptionValues>) -> Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! `report`: what a driver tells the host.
+
+use wasmtime::{Result, component::Resource};
+
+use crate::{
+    error::{Error, Kind},
+    plugin::{
+        bindings::alekseylearn::driver::report,
+        report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, Phase, Place, State as JobState},
+        state::State,
+    },
+};
+
+/// As many phases as a status holds.
+const MOST_PHASES: usize = 1_000;
+
+impl report::Host for State {}
+
+impl report::HostDestination for State {
+    async fn none(&mut self) -> Result<Resource<Destination>> {
+        Ok(self.push(Destination::None)?)
+    }
+
+    async fn engine(&mut self) -> Result<Resource<Destination>> {
+        Ok(self.push(Destination::Engine)?)
+    }
+
+    async fn repository(&mut self, address: String) -> Result<Resource<Destination>> {
+        Ok(self.push(Destination::Repository(address))?)
+    }
+
+    async fn drop(&mut self, this: Resource<Destination>) -> Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl report::HostFinding for State {
+    async fn problem(&mut self, message: String, fix: String) -> Result<Resource<Finding>> {
+        Ok(self.push(Finding::Problem { message, fix })?)
+    }
+
+    async fn warning(&mut self, message: String, fix: String) -> Result<Resource<Finding>> {
+        Ok(self.push(Finding::Warning { message, fix })?)
+    }
+
+    async fn note(&mut self, message: String) -> Result<Resource<Finding>> {
+        Ok(self.push(Finding::Note(message))?)
+    }
+
+    async fn drop(&mut self, this: Resource<Finding>) -> Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl report::HostJobStatus for State {
+    async fn new(&mut self, state: report::State) -> Result<Resource<JobStatus>> {
+        let state = match state {
+            report::State::Queued => JobState::Queued,
+            report::State::Running => JobState::Running,
+            report::State::Stopping => JobState::Stopping,
+            report::State::Completed => JobState::Completed,
+            report::State::Failed => JobState::Failed,
+            report::State::Stopped => JobState::Stopped,
+        };
+        Ok(self.push(JobStatus::new(state))?)
+    }
+
+    async fn detail(&mut self, this: Resource<JobStatus>, text: String) -> Result<()> {
+        self.get_mut(&this)?.detail = Some(text);
+        Ok(())
+    }
+
+    async fn reason(&mut self, this: Resource<JobStatus>, text: String) -> Result<()> {
+        self.get_mut(&this)?.reason = Some(text);
+        Ok(())
+    }
+
+    async fn exit_code(&mut self, this: Resource<JobStatus>, code: i32) -> Result<()> {
+        self.get_mut(&this)?.exit_code = Some(code);
+        Ok(())
+    }
+
+    async fn phase(&mut self, this: Resource<JobStatus>, name: String, start: u64, end: Option<u64>) -> Result<()> {
+        let status = self.get_mut(&this)?;
+        if status.phases.len() >= MOST_PHASES {
+            return Err(Error::new(Kind::Plugin, "the driver tells of too many phases").into());
+        }
+        status.phases.push(Phase { name, start, end });
+        Ok(())
+    }
+
+    async fn billable_seconds(&mut self, this: Resource<JobStatus>, seconds: u64) -> Result<()> {
+        self.get_mut(&this)?.billable_seconds = Some(seconds);
+        Ok(())
+    }
+
+    async fn drop(&mut self, this: Resource<JobStatus>) -> Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl State {
+    fn artifact(&mut self, kind: report::ArtifactKind, place: Place) -> Result<Resource<Artifact>> {
+        let kind = match kind {
+            report::ArtifactKind::Model => ArtifactKind::Model,
+            report::ArtifactKind::OutputData => ArtifactKind::OutputData,
+        };
+        Ok(self.push(Artifact { kind, place })?)
+    }
+}
+
+impl report::HostArtifact for State {
+    async fn job_file(&mut self, kind: report::ArtifactKind, path: String) -> Result<Resource<Artifact>> {
+        self.artifact(kind, Place::JobFile(path))
+    }
+
+    async fn s3_object(&mut self, kind: report::ArtifactKind, uri: String) -> Result<Resource<Artifact>> {
+        let place = uri.parse().map_err(|problem: String| Error::new(Kind::Plugin, problem))?;
+        self.artifact(kind, Place::S3(place))
+    }
+
+    async fn drop(&mut self, this: Resource<Artifact>) -> Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}

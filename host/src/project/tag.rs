@@ -1,0 +1,50 @@
+//! The image's name: `foo/model` for `…/foo/model.py`.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Cleaned to what every registry takes: lower-case letters, digits, and single `.`, `_` or `-` between them.
+///
+/// # Errors
+/// Nothing of the name is left by the cleaning.
+pub fn tag_of(folder: &Path, artifact: &str) -> Result<String> {
+    let folder_name = folder.file_name().map_or_else(Default::default, |name| name.to_string_lossy());
+    let stem = Path::new(artifact).file_stem().map_or_else(Default::default, |stem| stem.to_string_lossy());
+    let stem = clean(&stem);
+    if stem.is_empty() {
+        return Err(Error::invalid(format!("`{artifact}` holds no letter or digit to name an image by"))
+            .hint("rename it, for example to train.py"));
+    }
+    let folder = clean(&folder_name);
+    Ok(if folder.is_empty() { stem } else { format!("{folder}/{stem}") })
+}
+
+fn clean(name: &str) -> String {
+    const LONGEST: usize = 100;
+    let mut out = String::new();
+    for c in name.to_lowercase().chars().take(LONGEST) {
+        let c = if c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_') { c } else { '-' };
+        let separator = |c: char| matches!(c, '.' | '_' | '-');
+        if !separator(c) || out.chars().next_back().is_some_and(|last| !separator(last)) {
+            out.push(c);
+        }
+    }
+    out.trim_end_matches(['.', '_', '-']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_the_folder_and_the_artifact() {
+        let tag = |folder: &str, name: &str| tag_of(Path::new(folder), name).unwrap();
+        assert_eq!(tag("/x/foo", "model.py"), "foo/model");
+        assert_eq!(tag("/x/My Models", "Train_v2.ipynb"), "my-models/train_v2");
+        assert_eq!(tag("/x/__a__b", "a--b.c.py"), "a_b/a-b.c");
+        assert_eq!(tag("/", "model.py"), "model");
+        assert_eq!(tag("/x/模型", "model.py"), "model");
+        assert!(tag_of(Path::new("/x"), "模型.py").is_err());
+    }
+}

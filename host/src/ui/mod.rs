@@ -1,0 +1,116 @@
+//! The only writer to the terminal. Everything the program says is an [`Event`]; `human` and `json` are two ways to
+//! say it. Results and training logs go to standard output, everything else to standard error.
+
+mod human;
+mod json;
+mod text;
+
+use std::sync::Mutex;
+
+use serde::Serialize;
+
+use crate::error::Error;
+
+pub use text::{bytes, duration, table};
+
+/// One thing to be told. In `--json` each is one line: an object whose `event` names it.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event<'a> {
+    /// A new stage of the work begins.
+    Stage { name: &'a str },
+    /// A detail, for `--verbose`.
+    Detail { text: &'a str },
+    /// Something the user should know.
+    Warning { text: &'a str },
+    /// How far the present stage is: of a total in bytes, where that is known.
+    Progress { done: u64, total: Option<u64> },
+    /// The job has been given to the service.
+    Submitted { job: &'a str, driver: &'a str },
+    /// A job's state changed.
+    Status { job: &'a str, state: &'a str, detail: Option<&'a str>, elapsed_seconds: u64 },
+    /// One line that the training wrote.
+    Log { job: &'a str, node: &'a str, time: Option<u64>, text: &'a str },
+    /// What a command is for: `data` for programs, `text` for people.
+    Result { data: serde_json::Value, #[serde(skip)] text: &'a str },
+    /// The command failed.
+    Error { kind: &'a str, exit_code: u8, message: &'a str, hint: Option<&'a str>, details: Option<&'a str> },
+}
+
+/// How much to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Volume {
+    /// Results, warnings and errors only.
+    Quiet,
+    /// Stages and logs too.
+    Normal,
+    /// Details too.
+    Verbose,
+}
+
+/// The way to say it.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// NDJSON instead of text.
+    pub json: bool,
+    /// How much.
+    pub volume: Volume,
+    /// Colours are welcome.
+    pub color: bool,
+    /// Somebody watches: lines may move.
+    pub interactive: bool,
+}
+
+/// Says events, one at a time.
+pub struct Ui(Mutex<Box<dyn Voice>>);
+
+/// One way to say an event.
+trait Voice: Send {
+    fn say(&mut self, event: &Event<'_>);
+}
+
+impl Ui {
+    /// Starts silent.
+    pub fn new(style: Style) -> Self {
+        let voice: Box<dyn Voice> =
+            if style.json { Box::new(json::Json::new(style.volume)) } else { Box::new(human::Human::new(style)) };
+        Self(Mutex::new(voice))
+    }
+
+    /// Says one event.
+    pub fn say(&self, event: &Event<'_>) {
+        // A panic while speaking leaves nothing half-said that matters.
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).say(event);
+    }
+
+    /// A new stage begins.
+    pub fn stage(&self, name: &str) {
+        self.say(&Event::Stage { name });
+    }
+
+    /// A detail, for `--verbose`.
+    pub fn detail(&self, text: &str) {
+        self.say(&Event::Detail { text });
+    }
+
+    /// Something the user should know.
+    pub fn warning(&self, text: &str) {
+        self.say(&Event::Warning { text });
+    }
+
+    /// What the command is for.
+    pub fn result(&self, text: &str, data: serde_json::Value) {
+        self.say(&Event::Result { data, text });
+    }
+
+    /// The command failed.
+    pub fn error(&self, error: &Error) {
+        self.say(&Event::Error {
+            kind: error.kind().name(),
+            exit_code: error.kind().exit_code(),
+            message: &error.chain(),
+            hint: error.hint_text(),
+            details: error.details_text(),
+        });
+    }
+}

@@ -1,0 +1,46 @@
+//! Shorter ways to make and read the contract's errors.
+
+use crate::{Error, Problem};
+
+macro_rules! constructors {
+    ($($(#[$doc:meta])* $name:ident $case:ident),* $(,)?) => {
+        $($(#[$doc])*
+        pub fn $name(message: impl Into<String>) -> Self {
+            Self::$case(Problem { message: message.into(), hint: None })
+        })*
+    };
+}
+
+impl Error {
+    constructors! {
+        /// An option, a file or an argument is wrong.
+        new_invalid Invalid,
+        /// What was named does not exist.
+        new_not_found NotFound,
+        /// The service cannot do this at all.
+        new_unsupported Unsupported,
+        /// Anything else.
+        new_failed Failed,
+    }
+
+    /// The same error with what the user can do about it.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.problem_mut().hint = Some(hint.into());
+        self
+    }
+
+    /// The message, whatever the case.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Invalid(p) | Self::Denied(p) | Self::NotFound(p) | Self::Conflict(p) | Self::Quota(p)
+            | Self::Unavailable(p) | Self::Unsupported(p) | Self::Failed(p) => &p.message,
+        }
+    }
+
+    fn problem_mut(&mut self) -> &mut Problem {
+        match self {
+            Self::Invalid(p) | Self::Denied(p) | Self::NotFound(p) | Self::Conflict(p) | Self::Quota(p)
+            | Self::Unavailable(p) | Self::Unsupported(p) | Self::Failed(p) => p,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Write a driver for `alekseylearn`.
+//!
+//! A plugin is one WASI component. It exports a build driver, a train driver or both; it holds no capability of
+//! its own and asks the host for narrow verbs ([`docker`], [`s3`], [`sagemaker`], …), each of which its user must
+//! have granted.
+//!
+//! ```ignore
+//! use alekseylearn_sdk::{Error, OptionSpec, Training, build, docker};
+//!
+//! struct Driver;
+//!
+//! impl build::Guest for Driver {
+//!     fn options() -> Vec<OptionSpec> {
+//!         let base = OptionSpec::text("base_image", "Image to start from");
+//!         base.default("python:3.11-slim");
+//!         vec![base]
+//!     }
+//!
+//!     fn build(training: &Training) -> Result<docker::Image, Error> {
+//!         let base = training.options().text("base_image").unwrap_or_default();
+//!         let build = docker::ImageBuild::new(training);
+//!         build.dockerfile(&format!("FROM {base}\nCOPY code/ /code/\n"));
+//!         build.run()
+//!     }
+//! }
+//!
+//! alekseylearn_sdk::export_build_driver!(Driver);
+//! ```
+
+#[doc(hidden)]
+pub mod bindings;
+mod error;
+
+pub use bindings::alekseylearn::driver::options::{OptionSpec, Values};
+pub use bindings::alekseylearn::driver::report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, State};
+pub use bindings::alekseylearn::driver::run::{Job, Training};
+pub use bindings::alekseylearn::driver::types::{Error, LogLine, LogPage, Problem};
+pub use bindings::alekseylearn::driver::{
+    aws_identity, cloudwatch_logs, docker, ecr, progress, s3, sagemaker,
+};
+pub use bindings::build_plugin::exports::alekseylearn::driver::build;
+pub use bindings::train_plugin::exports::alekseylearn::driver::train;
+
+pub use bindings::build_plugin::export_build_driver;
+pub use bindings::train_plugin::export_train_driver;
