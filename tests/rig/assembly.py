@@ -18,6 +18,7 @@ from .gateway import Gateway
 from .identify import aws_call, registry_call
 from .registry import Registry
 from .registry_proxy import RegistryProxy
+from .s3 import S3
 from .sagemaker.api import SageMaker
 from .sagemaker.containers import Engine
 from .sagemaker.executor import Executor
@@ -51,7 +52,7 @@ class Rig:
         references = References(self._client("iam"), storage, self._registry, address)
         executor = Executor(self._engine, storage, self._registry, references, settings)
         sagemaker = SageMaker(moto, references, executor)
-        aws = AwsEndpoint(moto, sagemaker=sagemaker, ecr=Ecr(moto, self._registry, address))
+        aws = AwsEndpoint(moto, s3=S3(moto), sagemaker=sagemaker, ecr=Ecr(moto, self._registry, address))
         control = Control(plan, calls, settings, sagemaker.stop_jobs)
 
         self._inner_door.open(moto)
@@ -61,7 +62,8 @@ class Rig:
         return sagemaker
 
     def start(self) -> None:
-        """Seed it, wait for the registry, and tell where everything is."""
+        """Start the registry, seed what tests rely on, and tell where everything is."""
+        self._registry.start()
         self._seed()
         self._registry.wait()
         _write_atomically(self._state / "rig.json", json.dumps(self._description(), indent=2) + "\n")

@@ -33,6 +33,7 @@ _ERRORS: dict[str, dict[str, tuple[int, str, str]]] = {
         "error-503": (503, "ServiceUnavailable", "Please reduce your request rate."),
         "expired-token": (400, "ExpiredToken", "The provided token has expired."),
         "access-denied": (403, "AccessDenied", "Access Denied"),
+        "bad-digest": (400, "BadDigest", "The checksum you specified did not match what we received."),
     },
     "registry": {
         "throttle": (429, "TOOMANYREQUESTS", "Rate exceeded"),
