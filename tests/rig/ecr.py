@@ -9,6 +9,8 @@ import time
 from base64 import b64encode
 from typing import Any
 
+import botocore.session
+import moto.ecr.models
 from moto.ecr.models import ecr_backends
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
@@ -30,10 +32,11 @@ def repository_exists(name: str) -> bool:
 class Ecr:
     """Answers ECR's calls; `address` is where clients push to."""
 
-    def __init__(self, moto: Any, registry: Registry, address: str) -> None:
-        self._moto = moto
+    def __init__(self, backend: Any, registry: Registry, address: str) -> None:
+        self._backend = backend
         self._registry = registry
         self._address = address
+        moto.ecr.models.ECR_REPOSITORY_NAME_PATTERN = _repository_name_pattern()
         self._own = {
             "GetAuthorizationToken": self._authorization_token,
             "DescribeImages": self._describe_images,
@@ -48,11 +51,11 @@ class Ecr:
         elif answer := self._own.get(operation):
             response = _answered(answer, json.loads(read_body(environ) or b"{}"))
         else:
-            return self._moto(environ, start_response)
+            return self._backend(environ, start_response)
         return response(environ, start_response)
 
     def _with_addresses(self, environ: Environ) -> Response:
-        body, status, headers = run_wsgi_app(self._moto, environ)
+        body, status, headers = run_wsgi_app(self._backend, environ)
         answer = json.loads(b"".join(body))
         for repository in [*answer.get("repositories", []), answer.get("repository")]:
             if repository:
@@ -133,6 +136,12 @@ def _answered(answer: Any, request: dict[str, Any]) -> Response:
         return Response(json.dumps(answer(request)), content_type=_CONTENT_TYPE)
     except ServiceError as error:
         return error.response()
+
+
+def _repository_name_pattern() -> str:
+    """The rule of the service's model; moto's own is older and knows no lengths."""
+    rule = botocore.session.get_session().get_service_model("ecr").shape_for("RepositoryName").metadata
+    return f"(?=.{{{rule['min']},{rule['max']}}}$){rule['pattern']}"
 
 
 def _repository(request: dict[str, Any]) -> str:
