@@ -52,24 +52,24 @@ class Registry:
         self.address = f"{HOST}:{_free_port()}"
         self.url = f"http://{self.address}"
         self._auth = (USER, self.password)
-        self._process = self._start(program, state)
+        self._program, self._state = program, state
+        self._process: subprocess.Popen[bytes] | None = None
 
-    def _start(self, program: Path, state: Path) -> subprocess.Popen[bytes]:
-        state.mkdir(parents=True, exist_ok=True)
-        htpasswd, config = state / "htpasswd", state / "config.yml"
+    def start(self) -> None:
+        self._state.mkdir(parents=True, exist_ok=True)
+        htpasswd, config = self._state / "htpasswd", self._state / "config.yml"
         hashed = bcrypt.hashpw(self.password.encode(), bcrypt.gensalt(rounds=4)).decode()
         htpasswd.write_text(f"{USER}:{hashed}\n")
-        config.write_text(json.dumps(self._config(htpasswd, state / "images"), indent=2))
-        with (state / "registry.log").open("ab") as log:
-            process = subprocess.Popen([program, "serve", config], stdout=log, stderr=log)
-        return process
+        config.write_text(json.dumps(self._config(htpasswd), indent=2))
+        with (self._state / "registry.log").open("ab") as log:
+            self._process = subprocess.Popen([self._program, "serve", config], stdout=log, stderr=log)
 
-    def _config(self, htpasswd: Path, images: Path) -> dict[str, Any]:
+    def _config(self, htpasswd: Path) -> dict[str, Any]:
         """JSON is YAML, so the configuration needs no YAML writer."""
         return {
             "version": "0.1",
             "log": {"level": "warn", "accesslog": {"disabled": True}},
-            "storage": {"filesystem": {"rootdirectory": str(images)}},
+            "storage": {"filesystem": {"rootdirectory": str(self._state / "images")}},
             "http": {"addr": self.address, "relativeurls": True},
             "auth": {"htpasswd": {"realm": "rig", "path": str(htpasswd)}},
         }
@@ -77,7 +77,7 @@ class Registry:
     def wait(self, seconds: float = 10) -> None:
         """Return when it answers; raise when it does not."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while time.monotonic() < deadline and self._process and self._process.poll() is None:
             try:
                 self._get("/v2/").raise_for_status()
                 return
@@ -86,8 +86,9 @@ class Registry:
         raise RuntimeError("the image registry did not start; see registry.log in the rig's state folder")
 
     def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(timeout=10)
+        if self._process:
+            self._process.terminate()
+            self._process.wait(timeout=10)
 
     def manifest(self, repository: str, reference: str) -> Manifest | None:
         """The manifest of a tag or digest, of whatever type it was pushed as."""

@@ -1,5 +1,6 @@
 """The little WSGI the rig needs: a door on a free port, bodies, JSON answers."""
 
+import functools
 import io
 import json
 import threading
@@ -14,6 +15,9 @@ from werkzeug.wsgi import get_input_stream
 from .settings import HOST
 
 Environ = dict[str, Any]
+
+_POLL_SECONDS = 0.1
+"""How long closing a door may take."""
 
 
 class _Handler(MotoRequestHandler):
@@ -42,7 +46,8 @@ class Door:
 
     def open(self, app: Any) -> None:
         self._server.app = app
-        threading.Thread(target=self._server.serve_forever, name=f"door {self.address}", daemon=True).start()
+        serve = functools.partial(self._server.serve_forever, poll_interval=_POLL_SECONDS)
+        threading.Thread(target=serve, name=f"door {self.address}", daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()

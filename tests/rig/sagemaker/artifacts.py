@@ -1,5 +1,7 @@
 """Brings what a job left behind to S3: its model, its output data, its checkpoints."""
 
+import io
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -56,7 +58,10 @@ def _upload_archive(target: Location, members: Iterable[Member], storage: Storag
 def _upload_objects(target: Location, members: Iterable[Member], storage: Storage) -> None:
     for member, content in members:
         if content is not None:
-            storage.upload(target / member.name, content)
+            with tempfile.TemporaryFile() as file:
+                shutil.copyfileobj(content, file)
+                file.seek(0)
+                storage.upload(target / member.name, file)
 
 
 def _members(containers: list[Container], folder: str) -> Iterator[Member]:
@@ -66,7 +71,7 @@ def _members(containers: list[Container], folder: str) -> Iterator[Member]:
         archive = container.archive(folder)
         if archive is None:
             continue
-        with tarfile.open(fileobj=_Pieces(archive), mode="r|") as tar:
+        with tarfile.open(fileobj=io.BufferedReader(_Pieces(archive)), mode="r|") as tar:
             for member in tar:
                 if not member.name.startswith(top):
                     continue
@@ -76,15 +81,20 @@ def _members(containers: list[Container], folder: str) -> Iterator[Member]:
                 yield member, tar.extractfile(member) if member.isreg() else None
 
 
-class _Pieces:
-    """A stream of byte strings as the file that tarfile reads from."""
+class _Pieces(io.RawIOBase):
+    """A stream of byte strings as a file that can only be read."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
-        self._rest = b""
+        self._rest = memoryview(b"")
 
-    def read(self, size: int) -> bytes:
-        while len(self._rest) < size and (piece := next(self._pieces, b"")):
-            self._rest += piece
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        if not self._rest:
+            self._rest = memoryview(next(self._pieces, b""))
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size

@@ -34,27 +34,26 @@ class Container:
         """Unpack a tar at the root of the container, before it starts."""
         self._container.put_archive("/", tar)
 
-    def start(self) -> None:
-        """Start it with its output already listened to, so that not even the first line is lost."""
+    def start(self) -> int | None:
+        """Start it with its output already listened to, so that not even the first line is lost.
+
+        An image that cannot start says why in its log and has an exit code at once.
+        """
         frames = self._container.attach(stdout=True, stderr=True, stream=True, demux=True)
+        try:
+            self._container.start()
+        except APIError as error:
+            self._stream.add(str(error.explanation).encode())
+            self._stream.flush()
+            return _NOT_FOUND_EXIT_CODE
         self._shipper = LogShipper(frames, self._stream)
-        self._container.start()
+        return None
 
     def wait(self) -> int:
         """Its exit code, once it has ended and its last line has arrived."""
         code = self._container.wait()["StatusCode"]
         self._shipper.join()
         return code
-
-    def run(self) -> int:
-        """Start and wait. An image that cannot start says why in the log, as the service's does."""
-        try:
-            self.start()
-        except APIError as error:
-            self._stream.add(str(error.explanation).encode())
-            self._stream.flush()
-            return _NOT_FOUND_EXIT_CODE
-        return self.wait()
 
     def signal(self, name: str) -> None:
         try:
@@ -127,12 +126,15 @@ class Engine:
             labels=self._label,
             log_config=LogConfig(type="none"),
             mounts=[Mount("/opt/ml", None, type="volume", no_copy=True)],
-            network_mode="none" if network is None and job.request.get("EnableNetworkIsolation") else None,
+            **self._networking(job, host, network),
         )
-        if network is not None:
-            self._client.networks.get("bridge").disconnect(container)
-            network.connect(container, aliases=[host.name])
         return Container(container, LogStream(job.name, host.name))
+
+    def _networking(self, job: TrainingJob, host: Host, network: Network | None) -> dict[str, Any]:
+        if network is not None:
+            endpoint = self._client.api.create_endpoint_config(aliases=[host.name])
+            return {"network": network.name, "networking_config": {network.name: endpoint}}
+        return {"network_mode": "none"} if job.request.get("EnableNetworkIsolation") else {}
 
     def clean_up(self) -> None:
         """Remove what is left: containers, networks, and the names under which images were pulled."""

@@ -25,6 +25,8 @@ _POLL_SECONDS = 0.05
 _FAILURE_FILE = "/opt/ml/output/failure"
 _LONGEST_FAILURE = 1024
 
+Exits = queue.Queue[tuple[Container, int]]
+
 
 class JobFailed(Exception):
     """Ends a job with a FailureReason."""
@@ -141,9 +143,9 @@ class Executor:
 
     def _train(self, job: TrainingJob, containers: list[Container]) -> Outcome:
         """Run all containers to their end. One that fails ends the others; so does a stop, with grace."""
-        exits: queue.Queue[tuple[Container, int]] = queue.Queue()
+        exits: Exits = queue.Queue()
         for container in containers:
-            threading.Thread(target=lambda c=container: exits.put((c, c.run())), daemon=True).start()
+            _launch(container, exits)
         running = list(containers)
         outcome = Outcome()
         runtime_ends = time.monotonic() + job.max_runtime
@@ -176,6 +178,15 @@ class Executor:
             artifacts.upload_model(job, containers, self._storage)
         artifacts.upload_output(job, containers, self._storage)
         artifacts.upload_checkpoints(job, containers, self._storage)
+
+
+def _launch(container: Container, exits: Exits) -> None:
+    """Start it here and now, so that a signal finds it running; wait for its end elsewhere."""
+    code = container.start()
+    if code is not None:
+        exits.put((container, code))
+        return
+    threading.Thread(target=lambda: exits.put((container, container.wait())), daemon=True).start()
 
 
 def _failure_reason(outcome: Outcome) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from ..settings import ACCOUNT, REGION
 
 TERMINAL = {"Completed", "Failed", "Stopped"}
+_BEFORE_UPLOAD = {"Downloading", "Training"}
 
 
 class TrainingJob:
@@ -22,6 +23,7 @@ class TrainingJob:
         self.secondary_status = "Starting"
         self.stop_requested = threading.Event()
         self.abandoned = threading.Event()
+        """The rig itself stops the job and grants it no grace."""
         self._lock = threading.RLock()
         self._transitions: list[dict[str, Any]] = []
         self._failure_reason: str | None = None
@@ -45,6 +47,8 @@ class TrainingJob:
     def advance(self, secondary_status: str, message: str) -> None:
         """Enter the next part of the job's life, or say more about the present one."""
         with self._lock:
+            if self.stop_requested.is_set() and secondary_status in _BEFORE_UPLOAD:
+                return  # The stop came in between; the job does not go back to work.
             now = self.modified = time.time()
             self.secondary_status = secondary_status
             last = self._transitions[-1] if self._transitions else {}
