@@ -22,6 +22,7 @@ def main() -> None:
         level=logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    threading.excepthook = _log_uncaught
     _leave_the_users_world()
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -35,6 +36,12 @@ def main() -> None:
         ended.wait()
     finally:
         rig.stop()
+
+
+def _log_uncaught(thread: threading.ExceptHookArgs) -> None:
+    """A thread that dies silently looks like a rig that loses lines."""
+    name = thread.thread.name if thread.thread else "a thread"
+    logging.getLogger(__name__).error("%s died", name, exc_info=thread.exc_value)
 
 
 def _leave_the_users_world() -> None:

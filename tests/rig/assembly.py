@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ class Rig:
     """
 
     def __init__(self, state: Path, registry_program: Path) -> None:
-        self._state = state
-        state.mkdir(parents=True, exist_ok=True)
+        self._description_file = state / "rig.json"
+        self._description_file.unlink(missing_ok=True)  # One that was killed tells of doors long closed.
         self._aws_door, self._registry_door, self._inner_door = Door(), Door(), Door()
         self._registry = Registry(registry_program, state / "registry")
         self._engine = Engine(self._registry, f"{os.getpid()}")
@@ -66,15 +67,17 @@ class Rig:
         self._registry.start()
         self._seed()
         self._registry.wait()
-        _write_atomically(self._state / "rig.json", json.dumps(self._description(), indent=2) + "\n")
+        _write_atomically(self._description_file, json.dumps(self._description(), indent=2) + "\n")
 
     def stop(self) -> None:
-        (self._state / "rig.json").unlink(missing_ok=True)
-        self._sagemaker.stop_jobs()
-        self._engine.clean_up()
-        for door in (self._aws_door, self._registry_door, self._inner_door):
-            door.close()
-        self._registry.stop()
+        """Take everything down, the last started first, and all of it even if a part cannot end well."""
+        with ExitStack() as steps:
+            steps.callback(self._registry.stop)
+            for door in (self._aws_door, self._registry_door, self._inner_door):
+                steps.callback(door.close)
+            steps.callback(self._engine.clean_up)
+            steps.callback(self._sagemaker.stop_jobs)
+            steps.callback(self._description_file.unlink, missing_ok=True)
 
     def _seed(self) -> None:
         iam, s3 = self._client("iam"), self._client("s3")

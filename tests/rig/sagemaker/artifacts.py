@@ -5,7 +5,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
-from typing import IO
+from typing import IO, Any
 
 from ..storage import Location, Storage
 from .containers import Container
@@ -91,7 +91,7 @@ class _Pieces(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:
         if not self._rest:
             self._rest = memoryview(next(self._pieces, b""))
         size = min(len(buffer), len(self._rest))

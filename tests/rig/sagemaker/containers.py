@@ -3,10 +3,11 @@
 import io
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, Any
 
 import docker
-from docker.errors import APIError, ImageNotFound, NotFound
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container as DockerContainer
 from docker.models.networks import Network
 from docker.types import LogConfig, Mount
@@ -37,12 +38,14 @@ class Container:
     def start(self) -> int | None:
         """Start it with its output already listened to, so that not even the first line is lost.
 
-        An image that cannot start says why in its log and has an exit code at once.
+        A command that the image does not have is told in the log and is an exit code at once.
         """
         frames = self._container.attach(stdout=True, stderr=True, stream=True, demux=True)
         try:
             self._container.start()
         except APIError as error:
+            if not error.is_client_error():
+                raise
             self._stream.add(str(error.explanation).encode())
             self._stream.flush()
             return _NOT_FOUND_EXIT_CODE
@@ -52,14 +55,13 @@ class Container:
     def wait(self) -> int:
         """Its exit code, once it has ended and its last line has arrived."""
         code = self._container.wait()["StatusCode"]
-        self._shipper.join()
+        if self._shipper:
+            self._shipper.join()
         return code
 
     def signal(self, name: str) -> None:
-        try:
+        with suppress(APIError):  # It may have ended in the meantime.
             self._container.kill(name)
-        except APIError:
-            pass  # It has ended in the meantime, which is what the signal is for.
 
     def archive(self, path: str) -> Iterator[bytes] | None:
         """A tar of a file or folder; None if there is none."""
@@ -74,8 +76,8 @@ class Container:
         if archive is None:
             return None
         with tarfile.open(fileobj=io.BytesIO(b"".join(archive))) as tar:
-            file = tar.extractfile(tar.next())
-            return file.read().decode(errors="replace") if file else None
+            files = [tar.extractfile(member) for member in tar]
+            return files[0].read().decode(errors="replace") if files[0] else None
 
     def remove(self) -> None:
         self._container.remove(force=True, v=True)
@@ -100,18 +102,14 @@ class Engine:
     def pull(self, repository: str, digest: str) -> str:
         """Pull from the registry itself, where no fault meets it; returns the image's name."""
         name = f"{self._registry.address}/{repository}"
-        self._client.images.pull(
-            name, tag=digest, auth_config={"username": USER, "password": self._registry.password}
-        )
+        self._client.images.pull(name, tag=digest, auth_config={"username": USER, "password": self._registry.password})
         self._pulled.add(f"{name}@{digest}")
         return f"{name}@{digest}"
 
     def network(self, job: TrainingJob) -> Network:
         """A private network on which the hosts of a job know each other by name."""
         isolated = job.request.get("EnableNetworkIsolation", False)
-        return self._client.networks.create(
-            f"rig-{job.name}", driver="bridge", internal=isolated, labels=self._label
-        )
+        return self._client.networks.create(f"rig-{job.name}", driver="bridge", internal=isolated, labels=self._label)
 
     def create(self, job: TrainingJob, host: Host, image: str, network: Network | None) -> Container:
         container = self._client.containers.create(
@@ -146,10 +144,8 @@ class Engine:
         for network in self._client.networks.list(filters={"label": label}):
             network.remove()
         for image in self._pulled:
-            try:
+            with suppress(APIError):  # Someone else may use or have removed it.
                 self._client.images.remove(image)
-            except (ImageNotFound, APIError):
-                pass  # Another container uses it, or someone removed it: neither is the rig's business.
 
 
 def _command(algorithm: dict[str, Any]) -> dict[str, Any]:

@@ -83,10 +83,10 @@ class Executor:
             _log.exception("job %s", job.name)
             job.finish("Failed", "Failed", "Training job failed", f"InternalServerError: {error}")
         finally:
-            with self._lock:
-                del self._running[job]
             for part in [*containers, *networks]:
                 part.remove()
+            with self._lock:
+                del self._running[job]
 
     def _live(self, job: TrainingJob, containers: list[Container], networks: list[Network]) -> None:
         job.start_billing()
@@ -99,7 +99,7 @@ class Executor:
             job.advance("Uploading", "Uploading generated training model")
             self._upload(job, containers, outcome)
             if outcome.failed is not None:
-                raise JobFailed(_failure_reason(outcome))
+                raise JobFailed(_failure_reason(outcome.failed, outcome.exit_code))
             if outcome.exceeded:
                 job.finish("Stopped", "MaxRuntimeExceeded", "Training job runtime exceeded MaxRuntimeInSeconds")
                 return
@@ -189,9 +189,9 @@ def _launch(container: Container, exits: Exits) -> None:
     threading.Thread(target=lambda: exits.put((container, container.wait())), daemon=True).start()
 
 
-def _failure_reason(outcome: Outcome) -> str:
-    failure = outcome.failed.read(_FAILURE_FILE) or ""
-    return f"AlgorithmError: {failure[:_LONGEST_FAILURE]}, exit code: {outcome.exit_code}"
+def _failure_reason(failed: Container, exit_code: int) -> str:
+    failure = failed.read(_FAILURE_FILE) or ""
+    return f"AlgorithmError: {failure[:_LONGEST_FAILURE]}, exit code: {exit_code}"
 
 
 def _signal(containers: list[Container], name: str) -> None:
