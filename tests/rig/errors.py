@@ -44,6 +44,7 @@ _ERRORS: dict[str, dict[str, tuple[int, str, str]]] = {
     },
 }
 KINDS = frozenset(_ERRORS["json"])
+"""The errors that every service can make."""
 
 
 class ServiceError(Exception):
@@ -70,8 +71,8 @@ def response(call: Call, kind: str) -> Response:
         case "registry":
             return registry_error(status, code, message)
         case "s3":
-            body = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message>"
-            return _xml(status, f"{body}<Resource>{escape(call.path)}</Resource><RequestId>{uuid.uuid4()}</RequestId></Error>")
+            error = f"<Code>{code}</Code><Message>{escape(message)}</Message><Resource>{escape(call.path)}</Resource>"
+            return _xml(status, f"<Error>{error}<RequestId>{uuid.uuid4()}</RequestId></Error>")
         case _:
             sender = "Sender" if status < 500 else "Receiver"
             error = f"<Error><Type>{sender}</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"

@@ -1,6 +1,7 @@
 """The one seam through which tests make the rig fail."""
 
 import itertools
+import json
 import re
 import socket
 import threading
@@ -9,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from werkzeug.wrappers import Response
+
 from . import errors
 from .calls import Call
-from .web import Environ
+from .web import Environ, json_response, read_body
 
-KINDS = errors.KINDS | {"cut", "slow"}
+KINDS = errors.KINDS | {"cut", "slow", "empty-page"}
 _MATCH_FIELDS = {"service", "operation", "method", "path"}
 _NUMBERS = {"times", "after_bytes", "delay_ms", "bytes_per_second"}
 
@@ -85,6 +88,8 @@ def apply(fault: Fault, call: Call, app: Any, environ: Environ, start_response: 
             return _cut(fault, app, environ, start_response)
         case "slow":
             return _slow(fault, app(environ, start_response))
+        case "empty-page":
+            return _empty_page(environ)(environ, start_response)
         case kind:
             return errors.response(call, kind)(environ, start_response)
 
@@ -116,3 +121,14 @@ def _slow(fault: Fault, pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield piece[start : start + step]
             if rate:
                 time.sleep(step / rate)
+
+
+def _empty_page(environ: Environ) -> Response:
+    """What GetLogEvents may answer in the middle of a stream: no events, and a token that is new.
+
+    moto's token is a direction and a number, so one more zero makes a new token for the same place.
+    """
+    token = json.loads(read_body(environ)).get("nextToken") or "f/-1"
+    place = f"{int(token[2:]):0{len(token) - 1}d}"
+    answer = {"events": [], "nextForwardToken": f"f/{place}", "nextBackwardToken": f"b/{place}"}
+    return json_response(answer, content_type="application/x-amz-json-1.1")

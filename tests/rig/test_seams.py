@@ -2,6 +2,8 @@
 
 import time
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import requests
@@ -12,7 +14,7 @@ from .conftest import RigUnderTest
 _ONCE = {"retries": {"total_max_attempts": 1}}
 
 
-def error_code(client_call: object, **parameters: object) -> str:
+def error_code(client_call: Callable[..., Any], **parameters: Any) -> str:
     with pytest.raises(ClientError) as error:
         client_call(**parameters)
     return error.value.response["Error"]["Code"]
@@ -77,6 +79,20 @@ def test_a_slow_answer_drips(rig: RigUnderTest) -> None:
     started = time.monotonic()
     assert len(s3.get_object(Bucket=rig.facts["bucket"], Key=key)["Body"].read()) == 10_000
     assert 0.6 < time.monotonic() - started < 3
+
+
+def test_an_empty_page_is_not_the_end_of_a_log(rig: RigUnderTest) -> None:
+    logs, place = rig.client("logs"), {"logGroupName": f"/rig/{uuid.uuid4()}", "logStreamName": "s"}
+    logs.create_log_group(logGroupName=place["logGroupName"])
+    logs.create_log_stream(**place)
+    logs.put_log_events(**place, logEvents=[{"timestamp": int(time.time() * 1000), "message": "m"}])
+    rig.fault("empty-page", times=2, match={"operation": "GetLogEvents"})
+    tokens, page = set(), logs.get_log_events(**place, startFromHead=True)
+    while not page["events"]:
+        assert page["nextForwardToken"] not in tokens
+        tokens.add(page["nextForwardToken"])
+        page = logs.get_log_events(**place, startFromHead=True, nextToken=page["nextForwardToken"])
+    assert (len(tokens), page["events"][0]["message"]) == (2, "m")
 
 
 def test_the_registry_fails_too(rig: RigUnderTest) -> None:
