@@ -49,7 +49,7 @@ class RigUnderTest:
             config=Config(**config),
         )
 
-    def seam(self, method: str, name: str, body: object = None) -> requests.Response:
+    def seam(self, method: str, name: str, body: Any = None) -> requests.Response:
         return requests.request(method, f"{self.facts['endpoint']}/_rig/{name}", json=body, timeout=60)
 
     def fault(self, fault: str, times: int | None = 1, match: dict[str, str] | None = None, **more: Any) -> None:
@@ -67,7 +67,7 @@ def running_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RigUnderTe
     if not program:
         pytest.skip("neither ALEKSEYLEARN_RIG nor ALEKSEYLEARN_REGISTRY_PROGRAM is set")
     state = tmp_path_factory.mktemp("rig")
-    command = [sys.executable, "-m", "rig", "--state", state, "--registry-program", program]
+    command = [sys.executable, "-m", "rig", "--state", str(state), "--registry-program", program]
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(_PACKAGES)})
     try:
         wait_until((state / "rig.json").exists)

@@ -33,10 +33,7 @@ class RegistryProxy:
         repository = registry_repository(environ["PATH_INFO"])
         authorized = environ.get("HTTP_AUTHORIZATION") == self._authorization
         if authorized and repository is not None and not self._repository_exists(repository):
-            message = (
-                f"The repository with name '{repository}' does not exist"
-                f" in the registry with id '{ACCOUNT}'"
-            )
+            message = f"The repository with name '{repository}' does not exist in the registry with id '{ACCOUNT}'"
             return errors.registry_error(404, "NAME_UNKNOWN", message)(environ, start_response)
         return self._forward(environ, start_response)
 
@@ -56,9 +53,7 @@ class RegistryProxy:
 
 
 def _request_headers(environ: Environ) -> dict[str, str]:
-    headers = {
-        name[5:].replace("_", "-").title(): value for name, value in environ.items() if name.startswith("HTTP_")
-    }
+    headers = {name[5:].replace("_", "-").title(): value for name, value in environ.items() if name.startswith("HTTP_")}
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers[name.replace("_", "-").title()] = environ[name]

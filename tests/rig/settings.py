@@ -1,6 +1,7 @@
 """What is fixed about the rig's world, and the few things a test may turn."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 HOST = "127.0.0.1"
 ACCOUNT = "123456789012"
@@ -23,7 +24,7 @@ class Settings:
     stop_grace_seconds: float = 120.0
     """How long a stopped job may take after SIGTERM before SIGKILL; the service gives 120 s."""
 
-    def update(self, changes: dict[str, object]) -> None:
+    def update(self, changes: dict[str, Any]) -> None:
         """Take the changes, or raise ValueError and take none of them."""
         known = {field.name for field in fields(self)}
         for name, value in changes.items():

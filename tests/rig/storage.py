@@ -43,9 +43,7 @@ class Storage:
 
     def keys(self, location: Location) -> list[str]:
         """Every key that begins with the location's, but for the markers of folders."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=location.bucket, Prefix=location.key
-        )
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=location.key)
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
         return [key for key in keys if not key.endswith("/")]
 

@@ -49,7 +49,8 @@ def archive(rig: RigUnderTest, request: dict[str, Any], name: str) -> dict[str, 
     key = f"output/{request['TrainingJobName']}/output/{name}"
     body = rig.client("s3").get_object(Bucket=rig.facts["bucket"], Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(body)) as tar:
-        return {member.name: tar.extractfile(member).read() for member in tar if member.isreg()}
+        files = {member.name: tar.extractfile(member) for member in tar if member.isreg()}
+        return {name: file.read() for name, file in files.items() if file}
 
 
 def test_a_job_runs_and_leaves_logs_and_flat_archives(rig: RigUnderTest, job_request: Request) -> None:
@@ -208,7 +209,8 @@ def test_jobs_are_listed_by_name_and_in_pages(rig: RigUnderTest, job_request: Re
     prefix = f"listed-{time.time_ns()}"
     for number in range(3):
         run(rig, job_request(TrainingJobName=f"{prefix}-{number}"))
-    pages = rig.client("sagemaker").get_paginator("list_training_jobs").paginate(
+    paginator = rig.client("sagemaker").get_paginator("list_training_jobs")
+    pages = paginator.paginate(
         NameContains=prefix, StatusEquals="Completed", SortBy="Name", PaginationConfig={"PageSize": 2}
     )
     names = [[job["TrainingJobName"] for job in page["TrainingJobSummaries"]] for page in pages]

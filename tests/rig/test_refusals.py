@@ -12,6 +12,7 @@ from .conftest import RigUnderTest
 from .test_jobs import run
 
 Request = Callable[..., dict[str, Any]]
+_WAIT_TOO_SHORT = {"MaxRuntimeInSeconds": 9, "MaxWaitTimeInSeconds": 8}
 
 
 def refused(rig: RigUnderTest, request: dict[str, Any], words: str, code: str = "ValidationException") -> None:
@@ -25,7 +26,7 @@ def refused(rig: RigUnderTest, request: dict[str, Any], words: str, code: str = 
 @pytest.mark.parametrize(
     ("members", "words"),
     [
-        ({"TrainingJobName": "a_b"}, "Value 'a_b' at 'trainingJobName' failed to satisfy constraint: Member must satisfy"),
+        ({"TrainingJobName": "a_b"}, "Value 'a_b' at 'trainingJobName' failed to satisfy constraint: Member"),
         ({"TrainingJobName": "a" * 64}, "Member must have length less than or equal to 63"),
         ({"TrainingJobName": "name\n"}, "Member must satisfy regular expression pattern"),
         ({"HyperParameters": {f"k{number}": "v" for number in range(101)}}, "'hyperParameters'"),
@@ -35,7 +36,7 @@ def refused(rig: RigUnderTest, request: dict[str, Any], words: str, code: str = 
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 0}}, "greater than or equal to 1"),
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 9, "MaxWaitTimeInSeconds": 9}}, "It is only supported when"),
         (
-            {"EnableManagedSpotTraining": True, "StoppingCondition": {"MaxRuntimeInSeconds": 9, "MaxWaitTimeInSeconds": 8}},
+            {"EnableManagedSpotTraining": True, "StoppingCondition": _WAIT_TOO_SHORT},
             "greater than or equal to MaxRuntimeInSeconds",
         ),
         ({"EnableManagedSpotTraining": True}, "It must be present"),

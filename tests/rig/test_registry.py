@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 from base64 import b64decode
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urljoin
@@ -35,7 +35,7 @@ def new_repository(rig: RigUnderTest) -> str:
 def test_the_token_opens_the_registry_for_twelve_hours(rig: RigUnderTest) -> None:
     entry = rig.client("ecr").get_authorization_token()["authorizationData"][0]
     assert entry["proxyEndpoint"] == f"http://{rig.facts['registry']}"
-    hours = (entry["expiresAt"] - datetime.now(timezone.utc)).total_seconds() / 3600
+    hours = (entry["expiresAt"] - datetime.now(UTC)).total_seconds() / 3600
     assert 11.9 < hours <= 12
     assert requests.get(base(rig) + "/", auth=login(rig), timeout=10).status_code == 200
     denied = requests.get(base(rig) + "/", auth=("AWS", "wrong"), timeout=10)

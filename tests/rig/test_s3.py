@@ -19,13 +19,13 @@ def upload(rig: RigUnderTest, key: str, body: bytes, checksum: str, signed: bool
     encoded += f"x-amz-trailer-signature:{'0' * 64}\r\n\r\n".encode() if signed else b"\r\n"
     payload = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" if signed else "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
     headers = {
-        "Authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0",
         "Content-Encoding": "aws-chunked",
         "x-amz-content-sha256": payload,
         "x-amz-decoded-content-length": str(len(body)),
         "x-amz-trailer": "x-amz-checksum-crc32",
     }
-    return requests.put(f"{rig.facts['endpoint']}/{rig.facts['bucket']}/{key}", data=encoded, headers=headers, timeout=60)
+    url = f"{rig.facts['endpoint']}/{rig.facts['bucket']}/{key}"
+    return requests.put(url, data=encoded, headers=headers, timeout=60)
 
 
 def crc32(body: bytes) -> str:

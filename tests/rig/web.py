@@ -38,9 +38,7 @@ class Door:
     """
 
     def __init__(self) -> None:
-        self._server: BaseWSGIServer = make_server(
-            HOST, 0, _not_ready, threaded=True, request_handler=_Handler
-        )
+        self._server: BaseWSGIServer = make_server(HOST, 0, _not_ready, threaded=True, request_handler=_Handler)
         self.address = f"{HOST}:{self._server.server_port}"
         self.url = f"http://{self.address}"
 
