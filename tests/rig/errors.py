@@ -63,7 +63,7 @@ def response(call: Call, kind: str) -> Response:
     dialect = _dialect(call.service)
     status, code, message = _ERRORS[dialect][kind]
     message = message or (
-        f"User: arn:aws:sts::{ACCOUNT}:user/rig is not authorized to perform: {call.service}:{call.operation}"
+        f"User: arn:aws:sts::{ACCOUNT}:user/moto is not authorized to perform: {call.service}:{call.operation}"
     )
     match dialect:
         case "json":

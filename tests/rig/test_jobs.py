@@ -149,6 +149,16 @@ def test_stop_delivers_sigterm_and_keeps_the_artifacts(rig: RigUnderTest, job_re
         client.stop_training_job(TrainingJobName=name)
 
 
+def test_a_job_is_stopped_before_it_trains(rig: RigUnderTest, job_request: Request) -> None:
+    request = job_request("sleep 60")
+    client, name = rig.client("sagemaker"), request["TrainingJobName"]
+    client.create_training_job(**request)
+    client.stop_training_job(TrainingJobName=name)
+    job = finished(rig, name)
+    statuses = [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
+    assert (statuses[-2:], job["TrainingJobStatus"]) == (["Stopping", "Stopped"], "Stopped")
+
+
 def test_a_job_deaf_to_sigterm_is_killed_after_the_grace(rig: RigUnderTest, job_request: Request) -> None:
     rig.seam("POST", "settings", {"stop_grace_seconds": 1}).raise_for_status()
     request = job_request("trap '' TERM; echo ready; while true; do sleep 0.1; done")
