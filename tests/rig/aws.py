@@ -1,0 +1,31 @@
+"""The AWS endpoint: which part of the rig answers which call."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from .control import PREFIX
+from .web import Environ
+
+
+class AwsEndpoint:
+    """A WSGI application: by service, and to moto what nobody else claims."""
+
+    def __init__(self, moto: Any, **services: Any) -> None:
+        self._moto = moto
+        self._services = services
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        app = self._services.get(environ["rig.call"].service, self._moto)
+        return app(environ, start_response)
+
+
+class FrontDoor:
+    """Keeps the rig's own paths apart from AWS's."""
+
+    def __init__(self, control: Any, aws: Any) -> None:
+        self._control = control
+        self._aws = aws
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        app = self._control if environ["PATH_INFO"].startswith(PREFIX) else self._aws
+        return app(environ, start_response)
