@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::apt::Apt;
 use crate::dockerd::{Engine, docker};
-use crate::process::{run, run_within, say, succeeds, text};
+use crate::process::{run, run_within, say, succeeds, text, tidy};
 use crate::workspace::{cache, lock};
 
 const PYTHONS: &str = "python:3.11-slim";
@@ -122,11 +122,10 @@ fn build() -> Result<()> {
     )?;
     let container = format!("alekseylearn-base-{}", std::process::id());
     let made = configure(&raw, &container).and_then(|()| verify(OURS));
-    let forget = |arguments: &[&str]| succeeds(&mut docker(arguments), Duration::from_secs(60));
-    forget(&["rm", "--force", &container]);
-    forget(&["rmi", "--force", &raw]);
+    tidy(&mut docker(&["rm", "--force", &container]));
+    tidy(&mut docker(&["rmi", "--force", &raw]));
     if made.is_err() {
-        forget(&["rmi", "--force", OURS]);
+        tidy(&mut docker(&["rmi", "--force", OURS]));
     }
     fs::remove_dir_all(&work)?;
     made

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// How long a program that was asked to end may take before it is killed.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// From here on Ctrl-C and SIGTERM do not end xtask: they make `run` fail, so that guards stop what was started.
 pub fn watch_for_interrupts() {
@@ -37,14 +37,14 @@ pub fn run(command: &mut Command) -> Result<()> {
     check(command.stdout(io::stderr()), None)
 }
 
-/// Runs a program whose stdout is what the user came for.
-pub fn run_in_front(command: &mut Command) -> Result<()> {
-    check(command, None)
-}
-
-/// Runs a program that must come to an end in time.
+/// Runs a program that must come to an end in time, its output on stderr.
 pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     check(command.stdout(io::stderr()), Some(limit))
+}
+
+/// Runs a program whose stdout is what the user came for, and tells how it ended.
+pub fn run_in_front(command: &mut Command) -> Result<ExitStatus> {
+    status(command, None)
 }
 
 /// Whether a program ends well, and in time; quiet.
@@ -52,23 +52,34 @@ pub fn succeeds(command: &mut Command, limit: Duration) -> bool {
     check(command.stdout(Stdio::null()).stderr(Stdio::null()), Some(limit)).is_ok()
 }
 
+/// Runs what tidies up, after an interrupt too; quiet, and its failure is nobody's concern.
+pub fn tidy(command: &mut Command) {
+    let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+}
+
 /// What a program says on stdout.
 pub fn text(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| cannot_start(command))?;
+    ensure!(!interrupted(), "interrupted");
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}: {}\n{}", shown(command), output.status, complaint.trim_end());
     Ok(String::from_utf8(output.stdout)?.trim_end().into())
 }
 
 fn check(command: &mut Command, limit: Option<Duration>) -> Result<()> {
-    let mut child = command.stdin(Stdio::null()).spawn().with_context(|| cannot_start(command))?;
-    let status = wait(&mut child, limit).with_context(|| shown(command))?;
+    let status = status(command, limit)?;
     ensure!(status.success(), "{}: {status}", shown(command));
     Ok(())
 }
 
+fn status(command: &mut Command, limit: Option<Duration>) -> Result<ExitStatus> {
+    ensure!(!interrupted(), "interrupted");
+    let mut child = command.stdin(Stdio::null()).spawn().with_context(|| cannot_start(command))?;
+    wait(&mut child, limit).with_context(|| shown(command))
+}
+
 /// Waits for a child; an interrupt or the time limit ends it.
-pub fn wait(child: &mut Child, limit: Option<Duration>) -> Result<ExitStatus> {
+fn wait(child: &mut Child, limit: Option<Duration>) -> Result<ExitStatus> {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
@@ -103,7 +114,17 @@ pub fn stop(child: &mut Child) {
 
 /// Sends SIGTERM to one process.
 pub fn terminate(pid: u32) {
-    let _ = Command::new("kill").arg(pid.to_string()).stderr(Stdio::null()).status();
+    kill(&[&pid.to_string()]);
+}
+
+/// Kills what is left of a process group.
+pub fn kill_group(leader: u32) {
+    kill(&["-s", "KILL", "--", &format!("-{leader}")]);
+}
+
+/// The shell's own kill: a small system has no program of that name.
+fn kill(arguments: &[&str]) {
+    tidy(Command::new("sh").args(["-c", r#"kill "$@""#, "kill"]).args(arguments));
 }
 
 /// The command line of a running process, its arguments separated by spaces.
