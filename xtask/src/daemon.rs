@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{interrupted, kill_group, say, stop};
+use crate::process::{interrupted, say, stop};
 
 /// Runs until this value goes, with its output in a log file.
 pub struct Daemon {
@@ -75,9 +75,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
             say(format_args!("stopping {}", self.name));
-            stop(child);
-            // What it started itself is in its group; all of it is gone where it ended well.
-            kill_group(child.id());
+            stop(child, &["TERM"]);
         }
     }
 }

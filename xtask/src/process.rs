@@ -1,6 +1,7 @@
 //! Running other programs so that Ctrl-C, a time limit and a failure all end in one clear error.
 
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +13,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// How long a program that was asked to end may take before it is killed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a program that was asked to end may take before it is asked less kindly.
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// From here on Ctrl-C and SIGTERM do not end xtask: they make `run` fail, so that guards stop what was started.
 pub fn watch_for_interrupts() {
@@ -52,9 +53,10 @@ pub fn succeeds(command: &mut Command, limit: Duration) -> bool {
     check(command.stdout(Stdio::null()).stderr(Stdio::null()), Some(limit)).is_ok()
 }
 
-/// Runs what tidies up, after an interrupt too; quiet, and its failure is nobody's concern.
-pub fn tidy(command: &mut Command) {
-    let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+/// Runs what tidies up, after an interrupt too; quiet. Whether it ended well seldom matters.
+pub fn tidy(command: &mut Command) -> bool {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
 }
 
 /// What a program says on stdout.
@@ -74,7 +76,9 @@ fn check(command: &mut Command, limit: Option<Duration>) -> Result<()> {
 
 fn status(command: &mut Command, limit: Option<Duration>) -> Result<ExitStatus> {
     ensure!(!interrupted(), "interrupted");
-    let mut child = command.stdin(Stdio::null()).spawn().with_context(|| cannot_start(command))?;
+    // Of its own group, so that what it started itself can be stopped with it.
+    command.stdin(Stdio::null()).process_group(0);
+    let mut child = command.spawn().with_context(|| cannot_start(command))?;
     wait(&mut child, limit).with_context(|| shown(command))
 }
 
@@ -87,29 +91,31 @@ fn wait(child: &mut Child, limit: Option<Duration>) -> Result<ExitStatus> {
             return Ok(status);
         }
         if interrupted() {
-            stop(child);
+            stop(child, &["INT", "TERM"]);
             bail!("interrupted");
         }
         if limit.is_some_and(|limit| start.elapsed() > limit) {
-            stop(child);
+            stop(child, &["INT", "TERM"]);
             bail!("not done within {} s", limit.unwrap_or_default().as_secs());
         }
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Asks a child to end, and kills it when it does not.
-pub fn stop(child: &mut Child) {
-    terminate(child.id());
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if !matches!(child.try_wait(), Ok(None)) {
-            return;
+/// Asks a child and all that it started to end, by one signal after the other, and kills what is left.
+pub fn stop(child: &mut Child, signals: &[&str]) {
+    let group = format!("-{}", child.id());
+    for signal in signals.iter().chain(&["KILL"]) {
+        kill(&["-s", signal, "--", &group]);
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            let _ = child.try_wait();
+            if !kill(&["-s", "0", "--", &group]) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(30));
         }
-        thread::sleep(Duration::from_millis(20));
     }
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 /// Sends SIGTERM to one process.
@@ -117,14 +123,9 @@ pub fn terminate(pid: u32) {
     kill(&[&pid.to_string()]);
 }
 
-/// Kills what is left of a process group.
-pub fn kill_group(leader: u32) {
-    kill(&["-s", "KILL", "--", &format!("-{leader}")]);
-}
-
-/// The shell's own kill: a small system has no program of that name.
-fn kill(arguments: &[&str]) {
-    tidy(Command::new("sh").args(["-c", r#"kill "$@""#, "kill"]).args(arguments));
+/// The shell's own kill, because a small system has no program of that name: whether there was somebody to signal.
+fn kill(arguments: &[&str]) -> bool {
+    tidy(Command::new("sh").args(["-c", r#"kill "$@""#, "kill"]).args(arguments))
 }
 
 /// The command line of a running process, its arguments separated by spaces.
@@ -151,6 +152,7 @@ fn cannot_start(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::BufRead;
 
     #[test]
     fn an_error_names_the_command_and_how_it_ended() {
@@ -168,13 +170,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_program_started_ends_with_it() {
+        let script = "sleep 30 & echo $!; wait";
+        let mut child =
+            Command::new("sh").args(["-c", script]).process_group(0).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        stop(&mut child, &["TERM"]);
+        assert_eq!(command_line(line.trim().parse().unwrap()), None);
+    }
+
+    #[test]
     fn a_running_process_shows_its_command_line() {
-        let mut child = Command::new("sleep").arg("30").spawn().unwrap();
+        let mut child = Command::new("sleep").arg("30").process_group(0).spawn().unwrap();
         // Between exec and its first instruction a process has no arguments yet.
         let start = Instant::now();
         while command_line(child.id()).is_none() && start.elapsed() < Duration::from_secs(5) {}
         let line = command_line(child.id());
-        stop(&mut child);
+        stop(&mut child, &["TERM"]);
         assert_eq!(line.as_deref(), Some("sleep 30"));
         assert_eq!(command_line(child.id()), None);
     }

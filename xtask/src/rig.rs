@@ -41,7 +41,8 @@ pub fn down() -> Result<()> {
     say(format_args!("stopping the rig (process {pid})"));
     terminate(pid);
     let start = Instant::now();
-    while running(&state).is_some() {
+    // Until the process is gone: it takes back rig.json before it stops what it started.
+    while is_rig(pid, &state) {
         if start.elapsed() > PATIENCE {
             bail!(
                 "the rig does not stop: end process {pid} yourself; its log is {}",
@@ -88,11 +89,16 @@ fn describe(state: &Path) -> Result<Value> {
     serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))
 }
 
-/// The rig's process, if it is still that: process ids are used again.
+/// The process that rig.json names, if it is the rig.
 fn running(state: &Path) -> Option<u32> {
     let pid = u32::try_from(describe(state).ok()?["pid"].as_u64()?).ok()?;
-    let line = command_line(pid)?;
-    (line.contains("-m rig") && line.contains(&*state.to_string_lossy())).then_some(pid)
+    is_rig(pid, state).then_some(pid)
+}
+
+/// Process ids are used again, so the command line decides.
+fn is_rig(pid: u32, state: &Path) -> bool {
+    let ours = |line: String| line.contains("-m rig ") && line.contains(&*state.to_string_lossy());
+    command_line(pid).is_some_and(ours)
 }
 
 fn exports(rig: &Value, description: &Path) -> String {
