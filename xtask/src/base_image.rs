@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use crate::apt::Apt;
 use crate::dockerd::{Engine, docker};
 use crate::process::{run, run_within, say, succeeds, text, tidy};
-use crate::workspace::{cache, lock};
+use crate::workspace::{Scratch, lock};
 
 const PYTHONS: &str = "python:3.11-slim";
 const OURS: &str = "alekseylearn-base:3.11";
@@ -105,11 +105,8 @@ fn recipe() -> String {
 }
 
 fn build() -> Result<()> {
-    let work = cache()?.join("base-image");
-    if work.exists() {
-        fs::remove_dir_all(&work)?;
-    }
-    let root = work.join("root");
+    let scratch = Scratch::new("base-image")?;
+    let root = scratch.path().join("root");
     skeleton(&root)?;
     let count = Apt::of_debian(&SUITES)?.unpack_with_dependencies(&PACKAGES, &root)?;
     say(format_args!("unpacked {count} packages"));
@@ -127,7 +124,6 @@ fn build() -> Result<()> {
     if made.is_err() {
         tidy(&mut docker(&["rmi", "--force", OURS]));
     }
-    fs::remove_dir_all(&work)?;
     made
 }
 

@@ -1,6 +1,7 @@
 //! A Docker engine for as long as a chore needs one.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -54,6 +55,7 @@ fn is_root() -> bool {
 
 fn has_dockerd() -> bool {
     succeeds(Command::new("dockerd").arg("--version"), Duration::from_secs(10))
+        || Path::new("/usr/sbin/dockerd").exists()
 }
 
 fn advice() -> String {

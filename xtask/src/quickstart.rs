@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::dockerd::Engine;
 use crate::process::{run, run_in_front, say};
-use crate::workspace::{cargo, root, target};
+use crate::workspace::{cargo, remove, root, target};
 use crate::{base_image, plugins};
 
 const EXAMPLE: &str = "examples/digits/train.py";
@@ -24,9 +24,7 @@ pub fn run_chore() -> Result<()> {
     let image = base_image::ensure()?;
 
     let folder = root().join(MODEL);
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
+    remove(&folder)?;
     fs::create_dir_all(&folder)?;
     let mut fit = Command::new(target()?.join("debug/alekseylearn"));
     fit.current_dir(root()).args(["fit", EXAMPLE, &format!("--config.base_image={image}"), "--fetch", MODEL]);

@@ -14,7 +14,7 @@ use crate::daemon::Daemon;
 use crate::dockerd::Engine;
 use crate::process::{PATIENCE, command_line, say, terminate};
 use crate::tools::{self, Tools};
-use crate::workspace::{cache, root};
+use crate::workspace::{cache, remove, root};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -62,9 +62,7 @@ pub struct Rig {
 impl Rig {
     /// Starts a rig in a fresh folder, and waits until it says in `rig.json` how to reach it.
     pub fn start(state: &Path, tools: &Tools) -> Result<Rig> {
-        if state.exists() {
-            fs::remove_dir_all(state).with_context(|| format!("cannot remove {}", state.display()))?;
-        }
+        remove(state)?;
         fs::create_dir_all(state)?;
         let mut python = Command::new(&tools.python);
         python.args(["-m", "rig", "--state"]).arg(state).arg("--registry-program").arg(&tools.registry);

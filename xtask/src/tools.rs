@@ -3,7 +3,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::apt::Apt;
 use crate::process::{run, say, succeeds};
-use crate::workspace::{cache, lock, root};
+use crate::workspace::{Scratch, cache, lock, remove, root};
 
 const REGISTRY: &str = "docker-registry";
 
@@ -43,12 +43,13 @@ fn registry() -> Result<PathBuf> {
         return Ok(REGISTRY.into());
     }
     say(format_args!("fetching {REGISTRY}"));
-    let unfinished = folder.with_extension("new");
-    remove(&unfinished)?;
-    Apt::of_this_machine().and_then(|apt| apt.unpack(&[REGISTRY], &unfinished)).with_context(|| {
+    let scratch = Scratch::new(REGISTRY)?;
+    let unpacked = scratch.path().join("unpacked");
+    Apt::of_this_machine().and_then(|apt| apt.unpack(&[REGISTRY], &unpacked)).with_context(|| {
         format!("the rig needs {REGISTRY} (CNCF Distribution): install it so that it is on the PATH")
     })?;
-    fs::rename(unfinished, &folder)?;
+    fs::create_dir_all(cache()?.join("tools"))?;
+    fs::rename(unpacked, &folder)?;
     Ok(program)
 }
 
@@ -85,11 +86,4 @@ fn recent_python() -> Result<&'static str> {
         |python: &&str| succeeds(Command::new(python).args(["-c", IS_RECENT]), Duration::from_secs(10));
     let found = ["python3.11", "python3", "python"].into_iter().find(recent);
     found.context("the rig needs Python 3.11 or later: install it so that `python3` is one")
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
-    }
-    Ok(())
 }

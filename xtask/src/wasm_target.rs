@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::apt::Apt;
 use crate::process::{run, run_within, say, text};
-use crate::workspace::{cache, cargo, lock, root};
+use crate::workspace::{Scratch, cargo, lock, remove, root};
 
 pub const TARGET: &str = "wasm32-wasip2";
 
@@ -71,21 +71,21 @@ fn from_debian(sysroot: &Path) -> Result<()> {
     fs::create_dir_all(target_lib.join("self-contained"))
         .with_context(|| format!("{} must be writable for you", rustlib.display()))?;
 
-    let work = cache()?.join(TARGET);
-    remove(&work)?;
-    let packages = unpack_sources(&work)?;
+    let scratch = Scratch::new(TARGET)?;
+    let work = scratch.path();
+    let packages = unpack_sources(work)?;
     copy_files(&packages.join("usr/lib").join(TARGET), &target_lib.join("self-contained"), |_| true)?;
     let built =
-        build_std(&work, sysroot, &packages.join("usr/src").join(format!("rustc-{}", rust_version()?)))?;
+        build_std(work, sysroot, &packages.join("usr/src").join(format!("rustc-{}", rust_version()?)))?;
     copy_files(&built, &target_lib, |file| is_library(file, "lib") && !is_library(file, "libempty-"))?;
 
     remove(&place)?;
     fs::rename(&half_made, &place)?;
-    if let Err(broken) = try_it(&work) {
+    if let Err(broken) = try_it(work) {
         remove(&place)?;
         return Err(broken.context("the target made from Debian's packages does not work"));
     }
-    remove(&work)
+    Ok(())
 }
 
 /// `rust-src` in rustc's own version, because a std of another version does not compile, and `wasi-libc`.
@@ -174,13 +174,6 @@ fn copy_files(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> Result<(
         if wanted(&file.file_name().to_string_lossy()) {
             fs::copy(file.path(), to.join(file.file_name()))?;
         }
-    }
-    Ok(())
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     Ok(())
 }

@@ -37,6 +37,44 @@ pub fn lock(what: &str) -> Result<File> {
     Ok(file)
 }
 
+/// Removes a folder that need not be there.
+pub fn remove(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// An empty folder to make something in, gone with this value. Its name is of this process alone: programs that a
+/// killed xtask left behind may still write to theirs.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// The caller holds the lock of what it makes, so what lies here under that name is a killed run's.
+    pub fn new(what: &str) -> Result<Scratch> {
+        let all = cache()?.join("scratch");
+        fs::create_dir_all(&all)?;
+        for old in fs::read_dir(&all)?.flatten() {
+            if old.file_name().to_string_lossy().starts_with(&format!("{what}.")) {
+                let _ = fs::remove_dir_all(old.path());
+            }
+        }
+        let folder = all.join(format!("{what}.{}", std::process::id()));
+        fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Scratch(folder))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 /// Cargo's target folder: the caller's, or one that every clone shares.
 pub fn target() -> Result<PathBuf> {
     match env::var_os("CARGO_TARGET_DIR") {
