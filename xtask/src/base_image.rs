@@ -1,0 +1,186 @@
+//! `base-image`: makes sure that the engine has an image with Python 3.11 to build upon.
+//!
+//! `python:3.11-slim` is the one that users have. Where no image registry is in reach, an image of our own that does
+//! the same for a build comes from Debian's packages; it bears a name of its own, and never pretends to be Python's.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::apt::Apt;
+use crate::dockerd::{Engine, docker};
+use crate::process::{run, run_within, say, succeeds, text, tidy};
+use crate::workspace::{Scratch, lock};
+
+const PYTHONS: &str = "python:3.11-slim";
+const OURS: &str = "alekseylearn-base:3.11";
+
+/// The release of Debian whose Python is 3.11.
+const SUITES: [&str; 2] = ["bookworm", "bookworm-updates"];
+
+/// What `python:3.11-slim` offers to a Dockerfile, and the two libraries that the wheels of NumPy and SciPy want.
+#[rustfmt::skip]
+const PACKAGES: [&str; 24] = [
+    "base-files", "base-passwd", "bash", "bsdutils", "coreutils", "dash", "debianutils", "diffutils", "findutils",
+    "grep", "gzip", "hostname", "libc-bin", "mawk", "ncurses-base", "sed", "tar", "util-linux",
+    "ca-certificates", "netbase", "libgomp1", "libstdc++6", "python3-distutils", "python3-venv",
+];
+
+/// What maintainers' scripts would have done, and pip. It runs as root inside of the unpacked image.
+const CONFIGURE: &str = r#"
+set -e
+cp /usr/share/base-passwd/passwd.master /etc/passwd
+cp /usr/share/base-passwd/group.master /etc/group
+ln -sf dash /usr/bin/sh
+ln -sf mawk /usr/bin/awk
+ln -sf which.debianutils /usr/bin/which
+ln -sf python3 /usr/bin/python
+(cd /usr/share/ca-certificates && find . -name '*.crt' | sed 's,^\./,,' | sort) > /etc/ca-certificates.conf
+update-ca-certificates > /dev/null
+ldconfig
+# As in Python's own image, pip may install into the system: it is the image's only user.
+rm -f /usr/lib/python3*/EXTERNALLY-MANAGED
+wheel=$(echo /wheels/pip-*.whl)
+python "$wheel/pip" install --quiet --no-index --find-links /wheels --no-cache-dir --root-user-action=ignore pip setuptools
+rm -rf /wheels /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale /var/lib/apt /var/cache/*
+find / -xdev -name __pycache__ -prune -exec rm -rf {} +
+"#;
+
+const PATH: &str = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const WORKS: &str =
+    "import ssl, sqlite3, venv, ctypes, distutils.core; assert ssl.create_default_context().get_ca_certs()";
+
+/// The chore: its last line is the image's name.
+pub fn run_chore() -> Result<()> {
+    let _engine = Engine::ensure()?;
+    println!("{}", ensure()?);
+    Ok(())
+}
+
+/// The name of an image that is there now. The engine must run.
+pub fn ensure() -> Result<&'static str> {
+    let _lock = lock("base-image")?;
+    if has(PYTHONS) {
+        say(format_args!("the engine has {PYTHONS}"));
+        return Ok(PYTHONS);
+    }
+    if label(OURS).is_some_and(|label| label == recipe()) {
+        say(format_args!("the engine has {OURS}"));
+        return Ok(OURS);
+    }
+    say(format_args!("pulling {PYTHONS}"));
+    match run_within(docker(&["pull", "--quiet", PYTHONS]).stderr(Stdio::null()), Duration::from_secs(120)) {
+        Ok(()) => Ok(PYTHONS),
+        Err(unreachable) => {
+            say(format_args!("no registry ({unreachable:#}): making {OURS} from Debian's packages"));
+            build().with_context(|| {
+                format!(
+                    "no Python image: {PYTHONS} cannot be pulled and {OURS} cannot be made; \
+                     bring one with `docker load` or `docker pull` and tag it {PYTHONS}"
+                )
+            })?;
+            Ok(OURS)
+        }
+    }
+}
+
+fn has(image: &str) -> bool {
+    succeeds(&mut docker(&["image", "inspect", image]), Duration::from_secs(10))
+}
+
+/// The recipe that an image was made by.
+fn label(image: &str) -> Option<String> {
+    text(&mut docker(&["image", "inspect", "--format", "{{.Config.Labels.recipe}}", image])).ok()
+}
+
+/// A name for what this file says: an image made by an older one is made again.
+fn recipe() -> String {
+    let mut hasher = DefaultHasher::new();
+    (PACKAGES, SUITES, CONFIGURE).hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+fn build() -> Result<()> {
+    let scratch = Scratch::new("base-image")?;
+    let root = scratch.path().join("root");
+    skeleton(&root)?;
+    let count = Apt::of_debian(&SUITES)?.unpack_with_dependencies(&PACKAGES, &root)?;
+    say(format_args!("unpacked {count} packages"));
+    wheels(&root.join("wheels"))?;
+
+    let raw = format!("{OURS}-raw");
+    import(
+        Command::new("tar").args(["--numeric-owner", "--owner=0", "--group=0", "-c", "."]).current_dir(&root),
+        &raw,
+    )?;
+    let container = format!("alekseylearn-base-{}", std::process::id());
+    let made = configure(&raw, &container).and_then(|()| verify(OURS));
+    tidy(&mut docker(&["rm", "--force", &container]));
+    tidy(&mut docker(&["rmi", "--force", &raw]));
+    if made.is_err() {
+        tidy(&mut docker(&["rmi", "--force", OURS]));
+    }
+    made
+}
+
+/// The folders that no package owns, and Debian's links of the top level.
+fn skeleton(root: &Path) -> Result<()> {
+    for folder in
+        ["usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "root", "tmp", "etc/ssl/certs", "usr/local/bin"]
+    {
+        fs::create_dir_all(root.join(folder))?;
+    }
+    for link in ["bin", "sbin", "lib", "lib64"] {
+        std::os::unix::fs::symlink(format!("usr/{link}"), root.join(link))?;
+    }
+    // The script that makes the real link needs a shell itself.
+    Ok(std::os::unix::fs::symlink("dash", root.join("usr/bin/sh"))?)
+}
+
+fn wheels(folder: &Path) -> Result<()> {
+    say("fetching pip");
+    let mut pip = Command::new("python3");
+    pip.args([
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--python-version=3.11",
+    ]);
+    run(pip.args(["pip", "setuptools", "--dest"]).arg(folder))
+}
+
+/// Imports a stream of files as an image. As an import has one layer, nothing removed stays inside.
+fn import(files: &mut Command, image: &str) -> Result<()> {
+    let mut files =
+        files.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start tar or docker")?;
+    let stream = files.stdout.take().expect("stdout is piped");
+    let label = format!("LABEL recipe={}", recipe());
+    let changes = ["--change", PATH, "--change", "CMD [\"python3\"]", "--change", &label];
+    let mut import = docker(&["import"]);
+    let imported = import.args(changes).args(["-", image]).stdin(stream).stdout(Stdio::null()).status()?;
+    ensure!(files.wait()?.success() && imported.success(), "docker import of {image} failed");
+    Ok(())
+}
+
+fn configure(raw: &str, container: &str) -> Result<()> {
+    run(&mut docker(&["run", "--network=none", "--name", container, raw, "sh", "-c", CONFIGURE]))?;
+    import(&mut docker(&["export", container]), OURS)
+}
+
+fn verify(image: &str) -> Result<()> {
+    let inside = |command: &[&str]| run(docker(&["run", "--rm", "--network=none", image]).args(command));
+    inside(&["python", "-c", WORKS])?;
+    inside(&["python", "-m", "pip", "--version"])?;
+    inside(&[
+        "sh",
+        "-c",
+        "python3 -m venv --without-pip /tmp/v && /tmp/v/bin/python -c pass && pip --version >/dev/null",
+    ])
+}

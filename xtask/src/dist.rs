@@ -1,0 +1,24 @@
+//! `dist`: the program to hand out, with the drivers inside.
+
+use std::fs;
+
+use anyhow::Result;
+
+use crate::plugins;
+use crate::process::{run, say};
+use crate::workspace::{cargo, root, target};
+
+pub fn run_chore() -> Result<()> {
+    plugins::build()?;
+    run(&mut cargo(&["build", "--profile", "dist", "--package", "alekseylearn"])?)?;
+    let (built, place) = (target()?.join("dist/alekseylearn"), root().join("target/dist/alekseylearn"));
+    if built != place {
+        fs::create_dir_all(root().join("target/dist"))?;
+        let unfinished = place.with_extension("new");
+        fs::copy(&built, &unfinished)?;
+        fs::rename(unfinished, &place)?;
+    }
+    say(format_args!("{:.1} MiB", place.metadata()?.len() as f64 / (1024.0 * 1024.0)));
+    println!("{}", place.display());
+    Ok(())
+}

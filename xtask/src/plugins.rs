@@ -1,0 +1,83 @@
+//! `plugins`: builds the drivers that ship inside the program, to `target/plugins/NAME.wasm`.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::process::{run, say};
+use crate::wasm_target::{self, TARGET};
+use crate::workspace::{Plugin, cargo, plugins, root, target};
+
+pub fn build() -> Result<()> {
+    wasm_target::ensure()?;
+    let plugins = plugins()?;
+    if !plugins.is_empty() {
+        compile(&plugins)?;
+    }
+    let shipped = root().join("target/plugins");
+    fs::create_dir_all(&shipped)?;
+    for plugin in &plugins {
+        let component = target()?.join(TARGET).join("release").join(&plugin.artifact);
+        install(&component, &shipped.join(format!("{}.wasm", plugin.name)))?;
+    }
+    remove_stale(&shipped, &plugins)?;
+    say(format_args!("{} drivers in target/plugins", plugins.len()));
+    Ok(())
+}
+
+fn compile(plugins: &[Plugin]) -> Result<()> {
+    let mut build = cargo(&["build", "--release", "--target", TARGET])?;
+    for plugin in plugins {
+        build.args(["--package", &plugin.name]);
+    }
+    run(&mut build)
+}
+
+/// Leaves a component alone that has not changed: the program embeds it, and would be built again.
+fn install(component: &Path, place: &Path) -> Result<()> {
+    let bytes = fs::read(component).with_context(|| format!("cargo built no {}", component.display()))?;
+    if fs::read(place).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    say(format_args!("{} is new ({} KiB)", place.display(), bytes.len() / 1024));
+    let unfinished = place.with_extension("wasm.new");
+    fs::write(&unfinished, bytes)?;
+    Ok(fs::rename(unfinished, place)?)
+}
+
+/// A driver that is gone from `plugins/` must not ship.
+fn remove_stale(shipped: &Path, plugins: &[Plugin]) -> Result<()> {
+    for file in fs::read_dir(shipped)? {
+        let path = file?.path();
+        let known = plugins.iter().any(|plugin| path.ends_with(format!("{}.wasm", plugin.name)));
+        if !known {
+            say(format_args!("removing {}", path.display()));
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unchanged_component_stays_and_a_stale_one_goes() {
+        let folder = std::env::temp_dir().join(format!("xtask-plugins-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (built, place) = (folder.with_extension("built"), folder.join("local.wasm"));
+        fs::write(&built, "one").unwrap();
+        install(&built, &place).unwrap();
+        let first = place.metadata().unwrap().modified().unwrap();
+        install(&built, &place).unwrap();
+        assert_eq!(place.metadata().unwrap().modified().unwrap(), first);
+
+        fs::write(folder.join("gone.wasm"), "").unwrap();
+        remove_stale(&folder, &[Plugin { name: "local".into(), artifact: "local.wasm".into() }]).unwrap();
+        assert!(place.exists() && !folder.join("gone.wasm").exists());
+        fs::remove_dir_all(&folder).unwrap();
+        fs::remove_file(&built).unwrap();
+    }
+}

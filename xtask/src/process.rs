@@ -1,0 +1,194 @@
+//! Running other programs so that Ctrl-C, a time limit and a failure all end in one clear error.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// How long a program that was asked to end may take before it is asked less kindly.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// From here on Ctrl-C and SIGTERM do not end xtask: they make `run` fail, so that guards stop what was started.
+pub fn watch_for_interrupts() {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        signal_hook::flag::register(signal, INTERRUPTED.clone()).expect("these signals may be caught");
+    }
+}
+
+/// Whether the user asked to stop.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// Says on stderr what is about to happen; stdout belongs to a chore's result.
+pub fn say(line: impl std::fmt::Display) {
+    eprintln!("xtask: {line}");
+}
+
+/// Runs a program to its end, its output on stderr.
+pub fn run(command: &mut Command) -> Result<()> {
+    check(command.stdout(io::stderr()), None)
+}
+
+/// Runs a program that must come to an end in time, its output on stderr.
+pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
+    check(command.stdout(io::stderr()), Some(limit))
+}
+
+/// Runs a program whose stdout is what the user came for, and tells how it ended.
+pub fn run_in_front(command: &mut Command) -> Result<ExitStatus> {
+    status(command, None)
+}
+
+/// Whether a program ends well, and in time; quiet.
+pub fn succeeds(command: &mut Command, limit: Duration) -> bool {
+    check(command.stdout(Stdio::null()).stderr(Stdio::null()), Some(limit)).is_ok()
+}
+
+/// Runs what tidies up, after an interrupt too; quiet. Whether it ended well seldom matters.
+pub fn tidy(command: &mut Command) -> bool {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+/// What a program says on stdout.
+pub fn text(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| cannot_start(command))?;
+    ensure!(!interrupted(), "interrupted");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {}\n{}", shown(command), output.status, complaint.trim_end());
+    Ok(String::from_utf8(output.stdout)?.trim_end().into())
+}
+
+fn check(command: &mut Command, limit: Option<Duration>) -> Result<()> {
+    let status = status(command, limit)?;
+    ensure!(status.success(), "{}: {status}", shown(command));
+    Ok(())
+}
+
+fn status(command: &mut Command, limit: Option<Duration>) -> Result<ExitStatus> {
+    ensure!(!interrupted(), "interrupted");
+    // Of its own group, so that what it started itself can be stopped with it.
+    command.stdin(Stdio::null()).process_group(0);
+    let mut child = command.spawn().with_context(|| cannot_start(command))?;
+    wait(&mut child, limit).with_context(|| shown(command))
+}
+
+/// Waits for a child; an interrupt or the time limit ends it.
+fn wait(child: &mut Child, limit: Option<Duration>) -> Result<ExitStatus> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            ensure!(!interrupted(), "interrupted");
+            return Ok(status);
+        }
+        if interrupted() {
+            stop(child, &["INT", "TERM"]);
+            bail!("interrupted");
+        }
+        if limit.is_some_and(|limit| start.elapsed() > limit) {
+            stop(child, &["INT", "TERM"]);
+            bail!("not done within {} s", limit.unwrap_or_default().as_secs());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Asks a child and all that it started to end, by one signal after the other, and kills what is left.
+pub fn stop(child: &mut Child, signals: &[&str]) {
+    let group = format!("-{}", child.id());
+    for signal in signals.iter().chain(&["KILL"]) {
+        kill(&["-s", signal, "--", &group]);
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            let _ = child.try_wait();
+            if !kill(&["-s", "0", "--", &group]) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(30));
+        }
+    }
+}
+
+/// Sends SIGTERM to one process.
+pub fn terminate(pid: u32) {
+    kill(&[&pid.to_string()]);
+}
+
+/// The shell's own kill, because a small system has no program of that name: whether there was somebody to signal.
+fn kill(arguments: &[&str]) -> bool {
+    tidy(Command::new("sh").args(["-c", r#"kill "$@""#, "kill"]).args(arguments))
+}
+
+/// The command line of a running process, its arguments separated by spaces.
+pub fn command_line(pid: u32) -> Option<String> {
+    let line = match std::fs::read(format!("/proc/{pid}/cmdline")) {
+        Ok(line) => String::from_utf8_lossy(&line).replace('\0', " "),
+        Err(_) if Path::new("/proc/self").exists() => return None,
+        Err(_) => text(Command::new("ps").args(["-o", "args=", "-p", &pid.to_string()])).ok()?,
+    };
+    Some(line.trim().to_owned()).filter(|line| !line.is_empty())
+}
+
+/// A command as an error names it: a script among its arguments is left out.
+fn shown(command: &Command) -> String {
+    let words =
+        std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_string_lossy());
+    words.map(|word| if word.contains('\n') { "…".into() } else { word }).collect::<Vec<_>>().join(" ")
+}
+
+fn cannot_start(command: &Command) -> String {
+    format!("cannot start `{}`: is it installed?", command.get_program().to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::BufRead;
+
+    #[test]
+    fn an_error_names_the_command_and_how_it_ended() {
+        let error = run(Command::new("sh").args(["-c", "exit 3"])).unwrap_err().to_string();
+        assert!(error.starts_with("sh -c exit 3: "), "{error}");
+        assert!(error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_ended() {
+        let start = Instant::now();
+        let error = run_within(Command::new("sleep").arg("30"), Duration::from_millis(50)).unwrap_err();
+        assert!(format!("{error:#}").contains("not done within"), "{error:#}");
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn what_a_program_started_ends_with_it() {
+        let script = "sleep 30 & echo $!; wait";
+        let mut child =
+            Command::new("sh").args(["-c", script]).process_group(0).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        stop(&mut child, &["TERM"]);
+        assert_eq!(command_line(line.trim().parse().unwrap()), None);
+    }
+
+    #[test]
+    fn a_running_process_shows_its_command_line() {
+        let mut child = Command::new("sleep").arg("30").process_group(0).spawn().unwrap();
+        // Between exec and its first instruction a process has no arguments yet.
+        let start = Instant::now();
+        while command_line(child.id()).is_none() && start.elapsed() < Duration::from_secs(5) {}
+        let line = command_line(child.id());
+        stop(&mut child, &["TERM"]);
+        assert_eq!(line.as_deref(), Some("sleep 30"));
+        assert_eq!(command_line(child.id()), None);
+    }
+}

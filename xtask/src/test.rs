@@ -1,0 +1,129 @@
+//! `test`: every test of the workspace, against a rig of its own.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+
+use crate::dockerd::Engine;
+use crate::process::{interrupted, run, run_in_front};
+use crate::rig::Rig;
+use crate::tools::Tools;
+use crate::workspace::{cache, cargo, lock, root, target};
+use crate::{base_image, plugins, tools};
+
+/// Python tests, each in a folder that may not be there.
+const PYTHON_TESTS: [&str; 2] = ["tests/rig", "tests/runner"];
+
+/// What pytest returns when a filter leaves nothing to run.
+const NOTHING_COLLECTED: i32 = 5;
+
+/// The chore. Tests whose names contain one of the filters run, or all.
+pub fn run_chore(filters: &[&str]) -> Result<()> {
+    // One at a time: its rig has one folder, which stays until the next time for whoever looks into a failure.
+    let _lock = lock("test")?;
+    let mut parts = Parts::default();
+    let outcome = everything(filters, &mut parts);
+    eprint!("{}", parts.summary());
+    outcome
+}
+
+/// What was started stops at the end of this function, however it ends: the rig first, then the engine.
+fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
+    parts.time("drivers", plugins::build)?;
+    // The very packages, targets and features of `cargo test`, so that it compiles nothing again.
+    parts.time("compile", || run(&mut cargo(&["build", "--workspace", "--bins", "--tests"])?))?;
+    let tools = parts.time("tools", tools::ensure)?;
+    let _engine = parts.time("engine", Engine::ensure)?;
+    let image = parts.time("base image", base_image::ensure)?;
+    let state = cache()?.join("test-rig");
+    let _rig = parts.time("rig", || Rig::start(&state, &tools))?;
+
+    let surroundings = |command: &mut Command| -> Result<()> {
+        command.env("ALEKSEYLEARN_RIG", state.join("rig.json"));
+        command.env("ALEKSEYLEARN_BASE_IMAGE", image);
+        command.env("ALEKSEYLEARN_PROGRAM", target()?.join("debug/alekseylearn"));
+        Ok(())
+    };
+    let mut failed = Vec::new();
+    let mut judge = |name: &'static str, outcome: Result<()>| {
+        if let Err(error) = outcome {
+            failed.push(format!("{name} ({error:#})"));
+        }
+        ensure!(!interrupted(), "interrupted");
+        Ok(())
+    };
+    let mut rust = cargo(&["test", "--workspace", "--no-fail-fast", "--"])?;
+    surroundings(rust.args(filters))?;
+    judge("cargo test", parts.time("cargo test", || ended_well(&mut rust, &[])))?;
+    for folder in PYTHON_TESTS.into_iter().filter(|folder| root().join(folder).exists()) {
+        let mut python = pytest(&tools, folder, filters);
+        surroundings(&mut python)?;
+        let also_fine: &[i32] = if filters.is_empty() { &[] } else { &[NOTHING_COLLECTED] };
+        judge(folder, parts.time(folder, || ended_well(&mut python, also_fine)))?;
+    }
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    Ok(())
+}
+
+fn pytest(tools: &Tools, folder: &str, filters: &[&str]) -> Command {
+    let mut pytest = Command::new(&tools.python);
+    pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", folder]).current_dir(root());
+    if !filters.is_empty() {
+        pytest.args(["-k", &filters.join(" or ")]);
+    }
+    pytest.env("PYTHONPATH", root().join("tests")).env("PYTHONDONTWRITEBYTECODE", "1");
+    pytest
+}
+
+fn ended_well(command: &mut Command, also_fine: &[i32]) -> Result<()> {
+    let status = run_in_front(command)?;
+    if !status.success() && !status.code().is_some_and(|code| also_fine.contains(&code)) {
+        bail!("{status}");
+    }
+    Ok(())
+}
+
+/// How long each part took.
+#[derive(Default)]
+struct Parts(Vec<(&'static str, Duration, bool)>);
+
+impl Parts {
+    fn time<T>(&mut self, name: &'static str, part: impl FnOnce() -> Result<T>) -> Result<T> {
+        let start = Instant::now();
+        let outcome = part();
+        self.0.push((name, start.elapsed(), outcome.is_ok()));
+        outcome
+    }
+
+    fn summary(&self) -> String {
+        let row = |(name, took, well): &(&str, Duration, bool)| {
+            let ending = if *well { "" } else { "  FAILED" };
+            format!("xtask: {name:<14}{:>8.1} s{ending}\n", took.as_secs_f64())
+        };
+        self.0.iter().map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_names_what_failed() {
+        let mut parts = Parts::default();
+        parts.time("good", || Ok(())).unwrap();
+        parts.time("bad", || -> Result<()> { bail!("no") }).unwrap_err();
+        let summary = parts.summary();
+        let rows: Vec<&str> = summary.lines().collect();
+        assert_eq!(rows.len(), 2);
+        assert!(rows[0].contains("good") && !rows[0].contains("FAILED"), "{summary}");
+        assert!(rows[1].contains("bad") && rows[1].ends_with("FAILED"), "{summary}");
+    }
+
+    #[test]
+    fn pytest_may_find_nothing_only_where_it_is_told_to_look_for_less() {
+        assert!(ended_well(Command::new("sh").args(["-c", "exit 5"]), &[]).is_err());
+        assert!(ended_well(Command::new("sh").args(["-c", "exit 5"]), &[NOTHING_COLLECTED]).is_ok());
+    }
+}

@@ -1,0 +1,89 @@
+//! `tools`: the rig's parts that no crate brings: an image registry, and Python packages in an environment of theirs.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::apt::Apt;
+use crate::process::{run, say, succeeds};
+use crate::workspace::{Scratch, cache, lock, remove, root};
+
+const REGISTRY: &str = "docker-registry";
+
+/// What the Python parts import; the second is there when the runner's tests are.
+const REQUIREMENTS: [&str; 2] = ["tests/rig/requirements.txt", "tests/runner/requirements.txt"];
+
+const IS_RECENT: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
+
+pub struct Tools {
+    pub python: PathBuf,
+    pub registry: PathBuf,
+}
+
+pub fn ensure() -> Result<Tools> {
+    let _lock = lock("tools")?;
+    Ok(Tools { registry: registry()?, python: python()? })
+}
+
+/// Debian's build of the registry. It is unpacked and not installed: installing it would start it as a service.
+fn registry() -> Result<PathBuf> {
+    let folder = cache()?.join("tools").join(REGISTRY);
+    let program = folder.join("usr/bin").join(REGISTRY);
+    if program.exists() {
+        say(format_args!("{} is there", program.display()));
+        return Ok(program);
+    }
+    if succeeds(Command::new(REGISTRY).arg("--version"), Duration::from_secs(5)) {
+        say(format_args!("{REGISTRY} is installed"));
+        return Ok(REGISTRY.into());
+    }
+    say(format_args!("fetching {REGISTRY}"));
+    let scratch = Scratch::new(REGISTRY)?;
+    let unpacked = scratch.path().join("unpacked");
+    Apt::of_this_machine().and_then(|apt| apt.unpack(&[REGISTRY], &unpacked)).with_context(|| {
+        format!("the rig needs {REGISTRY} (CNCF Distribution): install it so that it is on the PATH")
+    })?;
+    fs::create_dir_all(cache()?.join("tools"))?;
+    fs::rename(unpacked, &folder)?;
+    Ok(program)
+}
+
+/// An environment with exactly what is required: other requirements get another one.
+fn python() -> Result<PathBuf> {
+    let mut hasher = DefaultHasher::new();
+    let files: Vec<PathBuf> =
+        REQUIREMENTS.iter().map(|file| root().join(file)).filter(|file| file.exists()).collect();
+    ensure!(!files.is_empty(), "{} is missing, so there is no rig to fetch the parts of", REQUIREMENTS[0]);
+    for file in &files {
+        fs::read(file)?.hash(&mut hasher);
+    }
+    let environment = cache()?.join("tools").join(format!("python-{:016x}", hasher.finish()));
+    let (python, complete) = (environment.join("bin/python"), environment.join("complete"));
+    if complete.exists() && succeeds(Command::new(&python).arg("--version"), Duration::from_secs(10)) {
+        say(format_args!("{} is there", environment.display()));
+        return Ok(python);
+    }
+    say(format_args!("making {} (a minute or two)", environment.display()));
+    remove(&environment)?;
+    run(Command::new(recent_python()?).args(["-m", "venv"]).arg(&environment))?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    for file in files {
+        pip.arg("--requirement").arg(file);
+    }
+    run(&mut pip).context("pip could not install what the rig requires")?;
+    fs::write(complete, "")?;
+    Ok(python)
+}
+
+fn recent_python() -> Result<&'static str> {
+    let recent =
+        |python: &&str| succeeds(Command::new(python).args(["-c", IS_RECENT]), Duration::from_secs(10));
+    let found = ["python3.11", "python3", "python"].into_iter().find(recent);
+    found.context("the rig needs Python 3.11 or later: install it so that `python3` is one")
+}

@@ -1,0 +1,150 @@
+//! Where things are: the clone, the caches outside of it, and the cargo that builds it.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::process;
+
+/// The clone. Asked of the running cargo first, because clones that share a target folder share this program too.
+pub fn root() -> PathBuf {
+    let xtask = env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&xtask).parent().expect("xtask is a folder of the workspace").into()
+}
+
+/// Everything that outlives a clone: `$XDG_CACHE_HOME/alekseylearn`.
+pub fn cache() -> Result<PathBuf> {
+    let caches = match env::var_os("XDG_CACHE_HOME").filter(|folder| Path::new(folder).is_absolute()) {
+        Some(folder) => folder.into(),
+        None => env::home_dir().context("no home folder: set XDG_CACHE_HOME")?.join(".cache"),
+    };
+    Ok(caches.join("alekseylearn"))
+}
+
+/// Holds off every other xtask of this user that makes the same thing, as long as the file lives.
+pub fn lock(what: &str) -> Result<File> {
+    let locks = cache()?.join("locks");
+    fs::create_dir_all(&locks)?;
+    let file = File::create(locks.join(what))?;
+    if file.try_lock().is_err() {
+        process::say(format_args!("waiting for another xtask that makes {what}"));
+        file.lock()?;
+    }
+    Ok(file)
+}
+
+/// Removes a folder that need not be there.
+pub fn remove(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// An empty folder to make something in, gone with this value. Its name is of this process alone: programs that a
+/// killed xtask left behind may still write to theirs.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// The caller holds the lock of what it makes, so what lies here under that name is a killed run's.
+    pub fn new(what: &str) -> Result<Scratch> {
+        let all = cache()?.join("scratch");
+        fs::create_dir_all(&all)?;
+        for old in fs::read_dir(&all)?.flatten() {
+            if old.file_name().to_string_lossy().starts_with(&format!("{what}.")) {
+                let _ = fs::remove_dir_all(old.path());
+            }
+        }
+        let folder = all.join(format!("{what}.{}", std::process::id()));
+        fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Scratch(folder))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Cargo's target folder: the caller's, or one that every clone shares.
+pub fn target() -> Result<PathBuf> {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => Ok(root().join(folder)),
+        None => Ok(cache()?.join("target")),
+    }
+}
+
+/// A cargo in the clone with our target folder, free of what the cargo that started xtask set for xtask alone.
+pub fn cargo(arguments: &[&str]) -> Result<Command> {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo.args(arguments).current_dir(root()).env("CARGO_TARGET_DIR", target()?);
+    for (name, _) in env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        if name.starts_with("CARGO_PKG_")
+            || name.starts_with("CARGO_MANIFEST_")
+            || name == "CARGO_PRIMARY_PACKAGE"
+        {
+            cargo.env_remove(name);
+        }
+    }
+    Ok(cargo)
+}
+
+/// A driver that ships with the program: a package below `plugins/`.
+#[derive(Debug, PartialEq)]
+pub struct Plugin {
+    /// The package's name, which is the driver's.
+    pub name: String,
+    /// What cargo calls the component it builds.
+    pub artifact: String,
+}
+
+/// Every `plugins/*` that is a member of the workspace and becomes a component.
+pub fn plugins() -> Result<Vec<Plugin>> {
+    let metadata = process::text(&mut cargo(&["metadata", "--no-deps", "--format-version", "1"])?)?;
+    Ok(plugins_of(&serde_json::from_str(&metadata)?, &root().join("plugins")))
+}
+
+fn plugins_of(metadata: &Value, folder: &Path) -> Vec<Plugin> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let mut plugins = Vec::new();
+    for package in list(&metadata["packages"]) {
+        let inside =
+            package["manifest_path"].as_str().is_some_and(|path| Path::new(path).starts_with(folder));
+        let component = list(&package["targets"])
+            .into_iter()
+            .find(|target| list(&target["kind"]).contains(&"cdylib".into()));
+        if let (true, Some(name), Some(component)) = (inside, package["name"].as_str(), component) {
+            let file = component["name"].as_str().unwrap_or(name).replace('-', "_");
+            plugins.push(Plugin { name: name.into(), artifact: format!("{file}.wasm") });
+        }
+    }
+    plugins
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_plugin_is_a_package_below_plugins_that_becomes_a_component() {
+        let package = |name: &str, path: &str, kinds: &[&str]| json!({"name": name, "manifest_path": path, "targets": [{"name": name, "kind": kinds}]});
+        let metadata = json!({"packages": [
+            package("ml-engine", "/w/plugins/ml-engine/Cargo.toml", &["cdylib", "rlib"]),
+            package("shared", "/w/plugins/shared/Cargo.toml", &["lib"]),
+            package("sdk", "/w/sdk/Cargo.toml", &["cdylib"]),
+        ]});
+        let expected = Plugin { name: "ml-engine".into(), artifact: "ml_engine.wasm".into() };
+        assert_eq!(plugins_of(&metadata, Path::new("/w/plugins")), [expected]);
+    }
+}
