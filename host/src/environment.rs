@@ -24,8 +24,6 @@ pub struct Environment {
     pub cache: PathBuf,
     /// Where relative paths start.
     pub current: PathBuf,
-    /// Docker's own configuration folder.
-    pub docker_config: PathBuf,
     /// `DOCKER_HOST`.
     pub docker_host: Option<String>,
     /// A bundle of certificates that this network needs, by `SSL_CERT_FILE`, `PIP_CERT` or `REQUESTS_CA_BUNDLE`.
@@ -50,8 +48,6 @@ impl Environment {
             data: folders.data_dir().join("alekseylearn"),
             cache: folders.cache_dir().join("alekseylearn"),
             current: env::current_dir().context(|| "the current folder is gone".into())?,
-            docker_config: env::var_os("DOCKER_CONFIG")
-                .map_or_else(|| folders.home_dir().join(".docker"), PathBuf::from),
             docker_host: text("DOCKER_HOST"),
             certificates: ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"]
                 .iter()

@@ -24,7 +24,7 @@
 //!     }
 //! }
 //!
-//! alekseylearn_sdk::export_build_driver!(Driver);
+//! alekseylearn_sdk::plugin!(build = Driver);
 //! ```
 
 #[doc(hidden)]
@@ -41,5 +41,25 @@ pub use bindings::alekseylearn::driver::{
 pub use bindings::build_plugin::exports::alekseylearn::driver::build;
 pub use bindings::train_plugin::exports::alekseylearn::driver::train;
 
-pub use bindings::build_plugin::export_build_driver;
-pub use bindings::train_plugin::export_train_driver;
+/// Makes a plugin of the types that implement [`build::Guest`] and [`train::Guest`]: `plugin!(build = A, train = B)`,
+/// or one of the two.
+///
+/// On other targets than WebAssembly it exports nothing, so that a plugin's own tests run anywhere.
+#[macro_export]
+macro_rules! plugin {
+    ($($kind:ident = $driver:ident),+ $(,)?) => {
+        $($crate::plugin!(@export $kind $driver);)+
+    };
+    (@export build $driver:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        $crate::bindings::build_plugin::export_build_driver!($driver);
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() -> Vec<$crate::OptionSpec> = <$driver as $crate::build::Guest>::options;
+    };
+    (@export train $driver:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        $crate::bindings::train_plugin::export_train_driver!($driver);
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() -> Vec<$crate::OptionSpec> = <$driver as $crate::train::Guest>::options;
+    };
+}

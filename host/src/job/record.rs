@@ -285,7 +285,6 @@ mod tests {
             data: folder.join("data"),
             cache: folder.join("cache"),
             current: folder.to_owned(),
-            docker_config: folder.join("docker"),
             docker_host: None,
             certificates: None,
             color: false,

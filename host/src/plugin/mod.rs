@@ -14,9 +14,7 @@ mod shipped;
 mod state;
 mod verbs;
 
-pub use authority::Scope;
-pub use driver::{BuildDriver, Image, LogPage, Plugins, TrainDriver};
-pub use report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, Phase, Place, State};
+pub use driver::{Image, LogPage, Plugins, TrainDriver};
+pub use report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, Place, State};
 pub use run::{Job, Training};
-pub use runtime::DriverKind;
 pub use services::Services;

@@ -6,5 +6,4 @@ mod train;
 
 struct Local;
 
-alekseylearn_sdk::export_build_driver!(Local);
-alekseylearn_sdk::export_train_driver!(Local);
+alekseylearn_sdk::plugin!(build = Local, train = Local);

@@ -13,7 +13,6 @@ use tokio::sync::OnceCell;
 
 pub use ecr::Repository;
 pub use identity::Role;
-pub use logs::LogEvent;
 pub use s3::Object;
 pub use sagemaker::{TrainingJob, TrainingJobRequest};
 

@@ -15,7 +15,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 
 pub use container::{ContainerSpec, ContainerState};
 pub use context::BuildContext;
-pub use logs::{Line, LogLines, saved};
+pub use logs::saved;
 pub use push::Login;
 
 use crate::error::{Error, Kind, Result};

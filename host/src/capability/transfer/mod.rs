@@ -5,4 +5,4 @@ mod download;
 mod unpack;
 
 pub use download::download;
-pub use unpack::{Unpacked, unpack};
+pub use unpack::unpack;

@@ -1,0 +1,73 @@
+//! CloudWatch's streams of a job, one for each node, as pages of lines.
+//!
+//! A cursor holds the token of every stream that was read: `{"algo-1-1700000000": "f/…"}` below the job's name. An
+//! empty page is not a stream's end; the same token twice is, for now.
+
+use std::collections::BTreeMap;
+
+use alekseylearn_sdk::{Error, Job, LogLine, LogPage, cloudwatch_logs};
+
+const GROUP: &str = "/aws/sagemaker/TrainingJobs";
+/// As many lines as one page may grow to before the rest waits for the next call.
+const PAGE_LINES: usize = 10_000;
+
+type Tokens = BTreeMap<String, String>;
+
+pub(crate) fn page(job: &Job, cursor: Option<&str>) -> Result<LogPage, Error> {
+    let mut tokens = read(cursor)?;
+    let mut lines = Vec::new();
+    let mut drained = true;
+    for stream in cloudwatch_logs::streams(job, GROUP)? {
+        let node = node_of(&stream);
+        loop {
+            let before = tokens.get(&stream);
+            let (events, after) = cloudwatch_logs::events(job, GROUP, &stream, before.map(String::as_str))?;
+            let end = before == Some(&after);
+            lines.extend(events.into_iter().map(|event| LogLine {
+                node: node.clone(),
+                time: Some(event.time),
+                text: event.text,
+            }));
+            tokens.insert(stream.clone(), after);
+            if end {
+                break;
+            }
+            if lines.len() >= PAGE_LINES {
+                drained = false;
+                break;
+            }
+        }
+    }
+    // The streams of several nodes, as they were written.
+    lines.sort_by_key(|line| line.time);
+    Ok(LogPage { lines, cursor: serde_json::to_string(&tokens).unwrap_or_default(), drained })
+}
+
+fn read(cursor: Option<&str>) -> Result<Tokens, Error> {
+    let Some(cursor) = cursor else { return Ok(Tokens::new()) };
+    serde_json::from_str(cursor).map_err(|error| Error::new_invalid(format!("`{cursor}` is no cursor: {error}")))
+}
+
+/// `algo-1` of `job/algo-1-1700000000`.
+fn node_of(stream: &str) -> String {
+    let name = stream.rsplit('/').next().unwrap_or(stream);
+    name.rsplit_once('-').map_or(name, |(node, _)| node).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_names_its_node() {
+        assert_eq!(node_of("job-1/algo-2-1700000000"), "algo-2");
+    }
+
+    #[test]
+    fn a_cursor_survives() {
+        let tokens = Tokens::from([("a/b".into(), "f/1".into())]);
+        assert_eq!(read(Some(&serde_json::to_string(&tokens).unwrap())).unwrap(), tokens);
+        assert!(read(Some("x")).is_err());
+        assert!(read(None).unwrap().is_empty());
+    }
+}
