@@ -6,7 +6,7 @@ macro_rules! constructors {
     ($($(#[$doc:meta])* $name:ident $case:ident),* $(,)?) => {
         $($(#[$doc])*
         pub fn $name(message: impl Into<String>) -> Self {
-            Self::$case(Problem { message: message.into(), hint: None })
+            Self::$case(Problem { message: message.into(), hint: None, details: None })
         })*
     };
 }

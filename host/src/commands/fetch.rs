@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     config::S3Location,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     job::{self, Context, Fetch, Fetched, Record},
     ui::bytes,
 };
@@ -64,7 +64,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     let status = job::look(&record, &known).await?;
     if !status.state.is_final() {
         let name = &known.job.name;
-        return Err(Error::new(crate::error::Kind::Conflict, format!("the job {name} is still {}", status.state.name()))
+        return Err(Error::new(Kind::Conflict, format!("the job {name} is still {}", status.state.name()))
             .hint(format!("`alekseylearn logs -f {name}` waits for its end")));
     }
     let folder = context.environment.resolve(&arguments.dir);
@@ -74,12 +74,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         output_data: arguments.output_data,
         overwrite: arguments.overwrite,
     };
-    let fetched = tokio::select! {
-        fetched = job::fetch(context, &known, &fetch) => fetched?,
-        _ = tokio::signal::ctrl_c() => {
-            return Err(Error::new(crate::error::Kind::Interrupted, "interrupted").hint("nothing was written"));
-        }
-    };
+    let fetched = super::interruptible(job::fetch(context, &known, &fetch), "nothing was written").await?;
     context.ui.result(
         &told(&arguments.dir, &fetched),
         json!({ "job": known.job.name, "folder": folder, "files": fetched.files, "bytes": fetched.size }),

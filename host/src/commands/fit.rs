@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     config::Assignment,
-    error::{Error, Kind, Result},
+    error::Result,
     job::{self, Context, Ending, Fetch, Fit, Known, Record},
     plugin::State,
 };
@@ -72,14 +72,9 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
         options: arguments.options.clone(),
         build_anew: arguments.overwrite,
     };
-    let submission = tokio::select! {
-        submission = job::fit(context, &record, &fit) => submission?,
-        // A request that is under way is in the record already: an equal run asks for the same job.
-        _ = tokio::signal::ctrl_c() => {
-            return Err(Error::new(Kind::Interrupted, "interrupted")
-                .hint("run the same command again to go on: what was built is kept"));
-        }
-    };
+    // A request that is under way is in the record already: an equal run asks for the same job.
+    let hint = "run the same command again to go on: what was built is kept";
+    let submission = super::interruptible(job::fit(context, &record, &fit), hint).await?;
     let known = &submission.known;
     if submission.resumed {
         context.ui.warning(&format!("{} was submitted by an earlier run that was cut off; going on with it", known.job.name));
@@ -118,7 +113,8 @@ async fn completed(context: &Context, known: &Known<'_>, arguments: &Arguments) 
         return Ok(());
     };
     let fetch = Fetch { folder, no_extract: false, output_data: false, overwrite: arguments.overwrite };
-    let fetched = job::fetch(context, known, &fetch).await?;
+    let hint = format!("the job {name} completed; bring its model with `alekseylearn fetch DIR {name}`");
+    let fetched = super::interruptible(job::fetch(context, known, &fetch), &hint).await?;
     context.ui.result(
         &format!("The job {name} completed.\n{}", super::fetch::told(folder, &fetched)),
         json!({ "job": name, "state": state, "folder": folder, "files": fetched.files, "bytes": fetched.size }),

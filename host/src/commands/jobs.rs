@@ -3,14 +3,15 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::{
-    error::Result,
-    job::{Context, Record},
+    error::{Error, Result},
+    job::{self, Context, Entry, Record},
     ui::{duration, table},
 };
 
 /// List the jobs that this machine submitted
 ///
-/// The states are those last seen; `alekseylearn status JOB` asks the service.
+/// Asks the services for the states of those that have not ended; where one does not answer in time, the state is
+/// the one last seen.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// As many as this
@@ -21,11 +22,30 @@ pub(super) struct Arguments {
     tag: Option<String>,
 }
 
-pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+/// A list that does not come at once is no use.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let record = Record::open(&context.environment)?;
-    let mut jobs = record.all()?;
-    jobs.retain(|job| arguments.tag.as_ref().is_none_or(|tag| job.tag == *tag));
-    jobs.truncate(arguments.most);
+    let list = || -> Result<Vec<Entry>> {
+        let mut jobs = record.all()?;
+        jobs.retain(|job| arguments.tag.as_ref().is_none_or(|tag| job.tag == *tag));
+        jobs.truncate(arguments.most);
+        Ok(jobs)
+    };
+    let refresh = async {
+        for entry in list()?.iter().filter(|entry| entry.finished.is_none()) {
+            let asked = async { job::look(&record, &context.known(&record, &entry.name).await?).await };
+            if let Err(error) = asked.await {
+                context.ui.detail(&format!("{}: {}", entry.name, error.chain()));
+            }
+        }
+        Ok::<(), Error>(())
+    };
+    if tokio::time::timeout(PATIENCE, refresh).await.is_err() {
+        context.ui.detail("a service did not answer in time");
+    }
+    let jobs = list()?;
     let rows: Vec<[String; 5]> = jobs
         .iter()
         .map(|job| {

@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     config::spell_out,
     environment::Environment,
-    error::{Kind, Result},
+    error::{Error, Kind, Result},
     job::Context,
     plugin::{Plugins, Services},
     ui::{Style, Ui, Volume},
@@ -92,12 +92,20 @@ impl Arguments {
         match self.command {
             Command::Fit(arguments) => fit::run(&context, arguments).await,
             Command::Fetch(arguments) => fetch::run(&context, &arguments).await,
-            Command::Jobs(arguments) => jobs::run(&context, &arguments),
+            Command::Jobs(arguments) => jobs::run(&context, &arguments).await,
             Command::Status(arguments) => status::run(&context, &arguments).await,
             Command::Logs(arguments) => logs::run(&context, &arguments).await,
             Command::Stop(arguments) => stop::run(&context, &arguments).await,
             Command::Driver(arguments) => driver::run(&context, &arguments).await,
         }
+    }
+}
+
+/// Work that Ctrl-C may end at any point; `hint` says what that leaves.
+async fn interruptible<T>(work: impl Future<Output = Result<T>>, hint: &str) -> Result<T> {
+    tokio::select! {
+        done = work => done,
+        _ = tokio::signal::ctrl_c() => Err(Error::new(Kind::Interrupted, "interrupted").hint(hint)),
     }
 }
 

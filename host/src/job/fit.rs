@@ -45,9 +45,7 @@ pub struct Submission<'a> {
 /// # Errors
 /// Any step fails. Before the submission nothing is left but an image; after it the record knows the job.
 pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result<Submission<'a>> {
-    let requirements = fit.requirements.as_ref().map(|path| context.environment.resolve(path));
-    let project = Project::open(&context.environment.resolve(&fit.artifact), requirements.as_deref())?;
-    let project = Arc::new(project);
+    let project = Arc::new(Project::open(&fit.artifact, fit.requirements.as_deref())?);
     let builder = context.plugins.build_driver(&fit.build_driver).await?;
     let trainer = context.plugins.train_driver(&fit.train_driver).await?;
     let (build_specs, train_specs) = (builder.options().await?, trainer.options().await?);
@@ -71,7 +69,7 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
             context.ui.stage(&format!("Building the image {}", project.tag));
             let image = builder.build(training.with(&Arc::new(build_options), None)).await?;
             if image.reused {
-                context.ui.detail(&format!("nothing changed: {} is used again", image.reference));
+                context.ui.stage(&format!("Nothing changed: the image {} is used again", image.reference));
             }
             Some(match repository {
                 Some(repository) => push(context, &image, &repository).await?,
@@ -166,7 +164,7 @@ async fn push(context: &Context, image: &Image, repository: &Repository) -> Resu
     if let Some(digest) = image.digest_in(&repository.address)
         && context.services.aws.digest(repository, tag).await?.as_deref() == Some(digest)
     {
-        context.ui.detail(&format!("nothing changed: {}:{tag} is there already", repository.address));
+        context.ui.stage(&format!("Nothing changed: {}:{tag} is there already", repository.address));
         return Ok(format!("{}@{digest}", repository.address));
     }
     context.ui.stage(&format!("Pushing to {}", repository.address));

@@ -157,7 +157,7 @@ pub async fn print_logs(context: &Context, record: &Record, known: &Known<'_>, f
 /// # Errors
 /// The service cannot be asked.
 pub async fn look(record: &Record, known: &Known<'_>) -> Result<JobStatus> {
-    let lock = record.lock(&known.job.name)?;
+    let lock = record.lock(&known.job.name).await?;
     let status = known.driver.status(&known.job).await?;
     drop(lock);
     if known.entry.is_some() {

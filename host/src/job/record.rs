@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::{
     config::Assignment,
     environment::Environment,
-    error::{Error, Kind, Result},
+    error::{Context, Error, Kind, Result},
 };
 
 /// Raised with every change of the tables.
@@ -123,12 +123,17 @@ impl Record {
     ///
     /// # Errors
     /// The folder cannot be written to.
-    pub fn lock(&self, name: &str) -> Result<File> {
+    pub async fn lock(&self, name: &str) -> Result<File> {
         let path = self.folder(name)?.with_extension("lock");
-        let failed = |error| Error::failed(format!("cannot lock {}", path.display())).source(error);
-        let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
-        file.lock().map_err(failed)?;
-        Ok(file)
+        let failed = format!("cannot lock {}", path.display());
+        let locking = tokio::task::spawn_blocking(move || {
+            let file = File::options().create(true).append(true).open(&path)?;
+            file.lock().map(|()| file)
+        });
+        match locking.await {
+            Ok(locked) => locked.context(|| failed),
+            Err(broken) => Err(Error::failed(failed).source(broken)),
+        }
     }
 
     /// Adds a job.

@@ -98,7 +98,9 @@ fn requirements_of(folder: &Path, given: Option<&Path>) -> Result<Option<String>
         return Ok(folder.join(beside).is_file().then(|| beside.to_owned()));
     };
     let path = given.canonicalize().map_err(|error| {
-        Error::new(Kind::NotFound, format!("cannot read the requirements file {}", given.display())).source(error)
+        Error::new(Kind::NotFound, format!("cannot read the requirements file {}", given.display()))
+            .hint("--env-file takes a path from the current folder")
+            .source(error)
     })?;
     let inside = path.strip_prefix(folder).ok().and_then(Path::to_str);
     inside.map(|inside| Some(inside.to_owned())).ok_or_else(|| {

@@ -138,23 +138,28 @@ impl Steps {
         let step = self.failed.as_ref().and_then(|digest| self.names.get(digest));
         let lines = self.failed.as_ref().and_then(|digest| self.lines.get(digest)).map(|lines| lines.join("\n"));
         let text = super::failure::causes(&error);
-        let mut failure = match step {
+        let failure = match step {
             Some(step) if step.contains("uv pip install") => {
                 Error::new(Kind::Invalid, "the dependencies cannot be installed")
                     .hint("mend the requirements file; the lines above are the installer's own")
             }
+            Some(step) if step.contains("load metadata for") => no_base(),
             Some(step) => Error::failed(format!("the build failed at {step}")),
             None if text.contains("failed to resolve source metadata") || text.contains("pull access denied")
                 || text.contains("not found") || text.contains("failed to do request") =>
             {
-                Error::new(Kind::NotFound, "the base image cannot be had")
-                    .hint("name one that the engine has or can pull with --config.base_image=IMAGE")
+                no_base()
             }
             None => return explain("the image cannot be built", error),
         };
-        if let Some(lines) = lines {
-            failure = failure.details(lines);
+        match lines {
+            Some(lines) => failure.details(lines),
+            None => failure.source(error),
         }
-        failure.source(error)
     }
+}
+
+fn no_base() -> Error {
+    Error::new(Kind::NotFound, "the base image cannot be had")
+        .hint("name one that the engine has or can pull with --config.base_image=IMAGE")
 }

@@ -18,8 +18,11 @@ const LONGEST_TEXT: usize = 1 << 20;
 
 impl types::Host for State {
     fn convert_error(&mut self, error: Error) -> wasmtime::Result<types::Error> {
-        let problem =
-            types::Problem { message: error.chain(), hint: error.hint_text().map(str::to_owned) };
+        let problem = types::Problem {
+            message: error.chain(),
+            hint: error.hint_text().map(str::to_owned),
+            details: error.details_text().map(str::to_owned),
+        };
         Ok(match error.kind() {
             Kind::Invalid => types::Error::Invalid(problem),
             Kind::Denied => types::Error::Denied(problem),
@@ -47,11 +50,14 @@ pub(super) fn from_driver(error: types::Error) -> Error {
         types::Error::Unsupported(problem) => (Kind::Unsupported, problem),
         types::Error::Failed(problem) => (Kind::Failed, problem),
     };
-    let error = Error::new(kind, shorten(problem.message));
-    match problem.hint {
-        Some(hint) => error.hint(shorten(hint)),
-        None => error,
+    let mut error = Error::new(kind, shorten(problem.message));
+    if let Some(hint) = problem.hint {
+        error = error.hint(shorten(hint));
     }
+    if let Some(details) = problem.details {
+        error = error.details(shorten(details));
+    }
+    error
 }
 
 fn shorten(mut text: String) -> String {

@@ -1,0 +1,90 @@
+//! Help, versions and `--json`: what scripts and people rely on.
+
+use std::fs;
+
+use alekseylearn_tests::{Sandbox, workspace};
+
+const COMMANDS: &[&[&str]] = &[
+    &[], &["fit"], &["fetch"], &["jobs"], &["status"], &["logs"], &["stop"], &["driver"], &["driver", "list"],
+    &["driver", "show"],
+];
+
+/// The whole help in one file, so that every change of the command line is seen. `UPDATE=1` writes it anew.
+#[test]
+fn the_help_is_as_documented() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("COLUMNS", "100");
+    let mut help = String::new();
+    for command in COMMANDS {
+        let arguments: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
+        let run = sandbox.run(&arguments).success();
+        help += &format!("$ alekseylearn {}\n{}\n", arguments.join(" "), run.stdout);
+    }
+    let path = workspace().join("tests/e2e/help.txt");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &help).unwrap();
+    }
+    assert_eq!(help, fs::read_to_string(&path).unwrap(), "UPDATE=1 cargo test -p alekseylearn-tests help");
+}
+
+#[test]
+fn the_drivers_are_listed_with_what_they_may() {
+    let sandbox = Sandbox::new();
+    let drivers = sandbox.run(&["driver", "list", "--json"]).success().data()["drivers"].clone();
+    let list: Vec<(&str, &str)> = drivers
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|driver| (driver["kind"].as_str().unwrap(), driver["name"].as_str().unwrap()))
+        .collect();
+    assert_eq!(list, [("build", "local"), ("train", "local"), ("train", "sagemaker")]);
+    assert_eq!(drivers[0]["granted"], serde_json::json!(["docker"]));
+}
+
+#[test]
+fn a_driver_documents_its_options() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.run(&["driver", "show", "sagemaker"]).success().stdout;
+    for part in ["--config.output_path", "(required)", "--config.train_instance_type", "ml.c4.2xlarge"] {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
+    sandbox.run(&["driver", "show", "nothing"]).failure(4).one_error();
+}
+
+#[test]
+fn a_first_run_needs_no_cache_and_leaves_a_private_one() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut sandbox = Sandbox::new();
+    let cache = sandbox.path("cache");
+    sandbox.set("XDG_CACHE_HOME", cache.to_str().unwrap());
+    sandbox.run(&["driver", "list"]).success();
+    let folder = cache.join("alekseylearn/drivers");
+    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+    let compiled: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(compiled.len(), 2, "one for each plugin");
+    // Damaged files are made again.
+    for path in &compiled {
+        fs::write(path, "not compiled code").unwrap();
+    }
+    sandbox.run(&["driver", "list"]).success();
+}
+
+#[test]
+fn errors_are_events_too() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&["status", "nothing", "--json"]).failure(4);
+    let events = run.events();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0]["event"], "error");
+    assert_eq!(events[0]["kind"], "not-found");
+    assert_eq!(events[0]["exit_code"], 4);
+    assert!(events[0]["hint"].is_string());
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn no_jobs_is_no_error() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["jobs"]).success();
+    assert_eq!(sandbox.run(&["jobs", "--json"]).success().data(), serde_json::json!({ "jobs": [] }));
+}

@@ -1,0 +1,155 @@
+//! SageMaker's bad days: each ends in one clear error with a hint, or is waited out; nothing is lost, and no job is
+//! submitted twice.
+
+use std::{fs, io::Write};
+
+use alekseylearn_tests::{Rig, Run, Sandbox, base_image_or_skip, rig_or_skip};
+use serde_json::json;
+
+use crate::sagemaker::{fit, run};
+
+/// A `fit` with one option changed.
+fn with(rig: &Rig, base: &str, option: &str) -> Vec<String> {
+    fit(rig, base, &["train.py", option])
+}
+
+fn trivial(rig: &Rig) -> Sandbox {
+    let sandbox = Sandbox::with_rig(rig);
+    sandbox.write("train.py", "open('/opt/ml/model/m', 'w').write('x')\nprint('done')\n");
+    sandbox
+}
+
+/// One error, and no job in the record.
+fn refused(sandbox: &Sandbox, run: Run) -> Run {
+    assert_eq!(sandbox.run(&["jobs", "--json"]).success().data()["jobs"], json!([]));
+    run.one_error()
+}
+
+#[test]
+fn names_that_are_wrong_are_found_before_the_build() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let mut sandbox = trivial(&rig);
+    // No engine is needed to find these out.
+    sandbox.set("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    let ask = |option: String| refused(&sandbox, run(&sandbox, &with(&rig, &base, &option)));
+    ask("--config.role_name=nobody".into()).failure(4).says("there is no role nobody");
+    ask(format!("--config.role_name={}", rig.name("untrusted_role"))).failure(2).says("may not assume the role");
+    ask("--config.output_path=s3://alekseylearn-no-such-bucket/x".into()).failure(4).says("there is no bucket");
+    ask(format!("--config.output_path=s3://{}/x", rig.name("foreign_bucket"))).failure(2).says("but the job would run in");
+    ask("--config.train_instance_type=m5.large".into()).failure(2).says("is no instance of SageMaker");
+}
+
+#[test]
+fn an_instance_that_does_not_exist_is_refused_by_the_service() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = trivial(&rig);
+    let run = run(&sandbox, &with(&rig, &base, "--config.train_instance_type=ml.nothing.large"));
+    refused(&sandbox, run.failure(2)).says("ValidationException");
+}
+
+#[test]
+fn credentials_that_are_missing_or_expired() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let mut sandbox = trivial(&rig);
+    for operation in ["GetCallerIdentity", "GetRole"] {
+        rig.fault(&json!({ "match": { "operation": operation }, "fault": "expired-token", "times": null }));
+        let run = run(&sandbox, &with(&rig, &base, "-v"));
+        refused(&sandbox, run.failure(3)).says("the credentials have expired");
+        rig.clear_faults();
+    }
+    sandbox.unset("AWS_ACCESS_KEY_ID").unset("AWS_SECRET_ACCESS_KEY");
+    let without = run(&sandbox, &with(&rig, &base, "-v"));
+    refused(&sandbox, without.failure(3)).says("there are no usable AWS credentials").says("aws sso login");
+    sandbox.unset("AWS_REGION").unset("AWS_DEFAULT_REGION");
+    sandbox.set("AWS_ACCESS_KEY_ID", "a").set("AWS_SECRET_ACCESS_KEY", "b");
+    refused(&sandbox, run(&sandbox, &with(&rig, &base, "-v")).failure(2)).says("no AWS region is set");
+}
+
+#[test]
+fn aws_that_cannot_be_reached() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let mut sandbox = trivial(&rig);
+    sandbox.set("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    refused(&sandbox, run(&sandbox, &with(&rig, &base, "-v")).failure(7)).says("AWS cannot be reached");
+}
+
+#[test]
+fn a_push_that_is_refused() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = trivial(&rig);
+    sandbox.write("train.py", "print('never pushed before')\n");
+    rig.fault(&json!({ "match": { "service": "registry" }, "fault": "access-denied", "times": null }));
+    refused(&sandbox, run(&sandbox, &with(&rig, &base, "-v")).failure(3)).says("cannot push");
+}
+
+#[test]
+fn throttling_and_errors_of_the_service_are_waited_out() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = trivial(&rig);
+    for operation in ["CreateTrainingJob", "DescribeTrainingJob", "DescribeLogStreams", "GetRole"] {
+        rig.fault(&json!({ "match": { "operation": operation }, "fault": "throttle", "times": 2 }));
+    }
+    rig.fault(&json!({ "match": { "operation": "DescribeTrainingJob" }, "fault": "error-500", "times": 2 }));
+    run(&sandbox, &fit(&rig, &base, &["train.py", "--fetch", "out"])).success();
+    assert_eq!(fs::read_to_string(sandbox.path("out/m")).unwrap(), "x");
+}
+
+#[test]
+fn an_answer_that_is_lost_makes_no_second_job() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = trivial(&rig);
+    rig.fault(&json!({ "match": { "operation": "CreateTrainingJob" }, "fault": "cut", "after_bytes": 0 }));
+    run(&sandbox, &fit(&rig, &base, &["train.py"])).success();
+    let calls = rig.calls("CreateTrainingJob");
+    assert!(calls.len() > 1, "it was asked again");
+    let names: std::collections::BTreeSet<String> =
+        calls.iter().map(|call| call["body"]["TrainingJobName"].to_string()).collect();
+    assert_eq!(names.len(), 1, "by the same name");
+    assert_eq!(sandbox.run(&["jobs", "--json"]).success().data()["jobs"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_connection_that_breaks_in_the_middle_of_the_model_is_taken_up_again() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = Sandbox::with_rig(&rig);
+    sandbox.write("train.py", "import random\nopen('/opt/ml/model/m', 'wb').write(random.Random(1).randbytes(3_000_000))\n");
+    run(&sandbox, &fit(&rig, &base, &["train.py"])).success();
+    let tag = sandbox.newest_job()["tag"].as_str().unwrap().to_owned();
+    rig.fault(&json!({ "match": { "operation": "GetObject" }, "fault": "cut", "times": 2 }));
+    sandbox.run(&["fetch", "out", &tag]).success();
+    assert_eq!(fs::metadata(sandbox.path("out/m")).unwrap().len(), 3_000_000);
+    rig.fault(&json!({ "match": { "operation": "GetObject" }, "fault": "cut", "after_bytes": 0, "times": null }));
+    sandbox.run(&["fetch", "other", &tag]).failure(7).one_error();
+    assert_eq!(fs::read_dir(sandbox.path("other")).unwrap().count(), 0, "nothing half-done is seen");
+}
+
+#[test]
+fn a_model_that_is_hostile_or_gone() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = trivial(&rig);
+    run(&sandbox, &fit(&rig, &base, &["train.py"])).success();
+    let job = sandbox.newest_job();
+    let (name, tag) = (job["name"].as_str().unwrap(), job["tag"].as_str().unwrap());
+    let object = format!("{}/jobs/{name}/output/model.tar.gz", rig.name("bucket"));
+    rig.put_object(&object, &traversal());
+    sandbox.run(&["fetch", "out", tag]).failure(1).one_error().says("is not to be trusted");
+    assert_eq!(fs::read_dir(sandbox.path("out")).unwrap().count(), 0);
+    assert!(!sandbox.path("evil").exists());
+    rig.put_object(&object, b"this is no archive");
+    sandbox.run(&["fetch", "out", tag]).failure(1).one_error().says("is damaged");
+    sandbox.write("none.py", "print('no model')\n");
+    run(&sandbox, &fit(&rig, &base, &["none.py", "--fetch", "none"])).failure(4).one_error().says("has left no model");
+}
+
+fn traversal() -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.as_old_mut().name[..7].copy_from_slice(b"../evil");
+    header.set_size(1);
+    header.set_mode(0o644);
+    header.set_cksum();
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    tar.append(&header, &b"x"[..]).unwrap();
+    let mut packed = tar.into_inner().unwrap();
+    packed.flush().unwrap();
+    packed.finish().unwrap()
+}

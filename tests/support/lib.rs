@@ -1,0 +1,49 @@
+//! What the end-to-end tests stand on: a user with an empty home, and the rig.
+
+mod rig;
+mod run;
+mod sandbox;
+
+use std::{io::Write, path::PathBuf};
+
+pub use rig::Rig;
+pub use run::{Run, Running};
+pub use sandbox::Sandbox;
+
+/// The clone.
+pub fn workspace() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).canonicalize().expect("the clone is where it was built")
+}
+
+/// Says that a test cannot run here; past the test runner's capture, so that it is seen.
+pub fn skipped(why: &str) {
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    writeln!(std::io::stderr(), "skipped: {name}: {why}").expect("standard error can be written to");
+}
+
+/// The image that tests build on, which `cargo xtask test` made sure of; none where it is not said.
+pub fn base_image() -> Option<String> {
+    std::env::var("ALEKSEYLEARN_BASE_IMAGE").ok().filter(|name| !name.is_empty())
+}
+
+/// The base image, or the end of the test: without one there is no Docker to test with.
+#[macro_export]
+macro_rules! base_image_or_skip {
+    () => {
+        match $crate::base_image() {
+            Some(image) => image,
+            None => return $crate::skipped("ALEKSEYLEARN_BASE_IMAGE is not set: run `cargo xtask test`"),
+        }
+    };
+}
+
+/// The rig, or the end of the test.
+#[macro_export]
+macro_rules! rig_or_skip {
+    () => {
+        match $crate::Rig::running() {
+            Some(rig) => rig,
+            None => return $crate::skipped("ALEKSEYLEARN_RIG is not set: run `cargo xtask test`"),
+        }
+    };
+}

@@ -1,0 +1,132 @@
+//! One run of the program, ended or not.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use serde_json::Value;
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Run {
+    /// The exit code; none after a signal.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Run {
+    pub(crate) fn of(mut command: Command) -> Self {
+        let output = command.stdin(Stdio::null()).output().expect("the program starts");
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Fails the test unless it worked.
+    #[track_caller]
+    pub fn success(self) -> Self {
+        self.failure(0)
+    }
+
+    /// Fails the test unless it ended with that code.
+    #[track_caller]
+    pub fn failure(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Fails the test unless standard error holds the text.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "no `{text}` in\n{}", self.stderr);
+        self
+    }
+
+    /// Fails the test unless the error is one line, and has a hint.
+    #[track_caller]
+    pub fn one_error(self) -> Self {
+        let count = |start: &str| self.stderr.lines().filter(|line| line.starts_with(start)).count();
+        assert_eq!((count("error: "), count("hint: ")), (1, 1), "{}", self.stderr);
+        self
+    }
+
+    /// The events of a `--json` run.
+    #[track_caller]
+    pub fn events(&self) -> Vec<Value> {
+        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in `{line}`"));
+        self.stdout.lines().map(parse).collect()
+    }
+
+    /// The data of a `--json` run's result.
+    #[track_caller]
+    pub fn data(&self) -> Value {
+        let result = self.events().into_iter().rfind(|event| event["event"] == "result");
+        result.unwrap_or_else(|| panic!("no result in\n{}\n{}", self.stdout, self.stderr))["data"].clone()
+    }
+}
+
+/// A run that goes on.
+pub struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    read: String,
+}
+
+impl Running {
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let stdout = child.stdout.take().expect("its output is piped");
+        Self { child, stdout: BufReader::new(stdout), read: String::new() }
+    }
+
+    /// Waits for a line of its output that holds the text.
+    #[track_caller]
+    pub fn wait_for(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let length = self.stdout.read_line(&mut line).expect("its output can be read");
+            if length == 0 {
+                let errors = self.errors();
+                panic!("it ended without `{text}`:\n{}\n{errors}", self.read);
+            }
+            self.read.push_str(&line);
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Sends a signal, by name.
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
+        assert!(status.expect("kill starts").success(), "the signal is sent");
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> Run {
+        let mut stdout = self.read.clone();
+        self.stdout.read_to_string(&mut stdout).expect("its output can be read");
+        let stderr = self.errors();
+        let status = self.child.wait().expect("it can be waited for");
+        Run { code: status.code(), stdout, stderr }
+    }
+
+    fn errors(&mut self) -> String {
+        let mut text = String::new();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            stderr.read_to_string(&mut text).expect("its errors can be read");
+        }
+        text
+    }
+}

@@ -1,0 +1,134 @@
+//! A user with an empty home and nothing in the environment.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Rig, Run, Running, workspace};
+
+/// Passed through where set: how this machine reaches its engine and its networks.
+const OF_THE_MACHINE: [&str; 5] = ["PATH", "DOCKER_HOST", "SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"];
+
+/// A home, and a folder to work in.
+pub struct Sandbox {
+    root: TempDir,
+    variables: BTreeMap<String, String>,
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sandbox {
+    /// Empty.
+    pub fn new() -> Self {
+        let root = tempfile::Builder::new().prefix("alekseylearn-test-").tempdir().expect("a folder can be made");
+        for folder in ["home", "work"] {
+            fs::create_dir(root.path().join(folder)).expect("a folder can be made");
+        }
+        Self { root, variables: BTreeMap::new() }
+    }
+
+    /// With the rig for AWS.
+    pub fn with_rig(rig: &Rig) -> Self {
+        Self { variables: rig.environment(), ..Self::new() }
+    }
+
+    /// The same user with another variable.
+    pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same user without a variable.
+    pub fn unset(&mut self, name: &str) -> &mut Self {
+        self.variables.remove(name);
+        self
+    }
+
+    /// A place in the folder to work in.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.root.path().join("work").join(relative)
+    }
+
+    /// The program's data folder.
+    pub fn data(&self) -> PathBuf {
+        self.root.path().join("home/.local/share/alekseylearn")
+    }
+
+    /// Writes a file in the folder to work in.
+    pub fn write(&self, relative: &str, content: &str) -> PathBuf {
+        let path = self.path(relative);
+        fs::create_dir_all(path.parent().expect("it lies in the folder")).expect("a folder can be made");
+        fs::write(&path, content).expect("a file can be written");
+        path
+    }
+
+    /// A copy of one of the clone's training folders, such as `examples/digits`.
+    pub fn project(&self, folder: &str) -> PathBuf {
+        let source = workspace().join(folder);
+        let target = self.path(source.file_name().and_then(|name| name.to_str()).expect("a folder has a name"));
+        copy(&source, &target);
+        target
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        Run::of(self.command(arguments))
+    }
+
+    /// Starts the program.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        Running::of(self.command(arguments))
+    }
+
+    /// The newest job, as `jobs --json` tells it.
+    pub fn newest_job(&self) -> Value {
+        self.run(&["jobs", "--json"]).success().data()["jobs"][0].clone()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command.args(arguments).current_dir(self.path("")).env_clear();
+        command.env("HOME", self.root.path().join("home"));
+        // Compiled drivers are the same for all; one test makes sure that none are needed.
+        command.env("XDG_CACHE_HOME", std::env::temp_dir().join("alekseylearn-tests-cache"));
+        for name in OF_THE_MACHINE {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.envs(&self.variables);
+        command
+    }
+}
+
+/// The program that `cargo xtask test` built, or the one beside this test.
+fn program() -> PathBuf {
+    if let Some(program) = std::env::var_os("ALEKSEYLEARN_PROGRAM") {
+        return program.into();
+    }
+    let test = std::env::current_exe().expect("a test has a path");
+    test.ancestors().nth(2).expect("it lies in target/debug/deps").join("alekseylearn")
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder can be made");
+    for entry in fs::read_dir(from).expect("the training folder is there") {
+        let entry = entry.expect("it can be listed");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a file can be copied");
+        }
+    }
+}
