@@ -43,7 +43,8 @@ impl Environment {
         let folders = Xdg::new().map_err(|_| {
             Error::invalid("there is no home folder").hint("set HOME to a folder that you may write to")
         })?;
-        let interactive = std::io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let interactive =
+            std::io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb");
         Ok(Self {
             data: folders.data_dir().join("alekseylearn"),
             cache: folders.cache_dir().join("alekseylearn"),

@@ -232,6 +232,9 @@ mod tests {
         let cause = std::io::Error::other("disk full");
         let error = Error::failed("cannot write the record").source(cause);
         assert_eq!(error.chain(), "cannot write the record: disk full");
-        assert_eq!(Error::failed("it says: disk full").source(error).chain(), "it says: disk full: cannot write the record");
+        assert_eq!(
+            Error::failed("it says: disk full").source(error).chain(),
+            "it says: disk full: cannot write the record"
+        );
     }
 }

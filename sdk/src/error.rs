@@ -32,15 +32,27 @@ impl Error {
     /// The message, whatever the case.
     pub fn message(&self) -> &str {
         match self {
-            Self::Invalid(p) | Self::Denied(p) | Self::NotFound(p) | Self::Conflict(p) | Self::Quota(p)
-            | Self::Unavailable(p) | Self::Unsupported(p) | Self::Failed(p) => &p.message,
+            Self::Invalid(p)
+            | Self::Denied(p)
+            | Self::NotFound(p)
+            | Self::Conflict(p)
+            | Self::Quota(p)
+            | Self::Unavailable(p)
+            | Self::Unsupported(p)
+            | Self::Failed(p) => &p.message,
         }
     }
 
     fn problem_mut(&mut self) -> &mut Problem {
         match self {
-            Self::Invalid(p) | Self::Denied(p) | Self::NotFound(p) | Self::Conflict(p) | Self::Quota(p)
-            | Self::Unavailable(p) | Self::Unsupported(p) | Self::Failed(p) => p,
+            Self::Invalid(p)
+            | Self::Denied(p)
+            | Self::NotFound(p)
+            | Self::Conflict(p)
+            | Self::Quota(p)
+            | Self::Unavailable(p)
+            | Self::Unsupported(p)
+            | Self::Failed(p) => p,
         }
     }
 }

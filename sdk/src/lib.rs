@@ -32,7 +32,9 @@ pub mod bindings;
 mod error;
 
 pub use bindings::alekseylearn::driver::options::{OptionSpec, Values};
-pub use bindings::alekseylearn::driver::report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, State};
+pub use bindings::alekseylearn::driver::report::{
+    Artifact, ArtifactKind, Destination, Finding, JobStatus, State,
+};
 pub use bindings::alekseylearn::driver::run::{Job, Training};
 pub use bindings::alekseylearn::driver::types::{Error, LogLine, LogPage, Problem};
 pub use bindings::alekseylearn::driver::{

@@ -15,8 +15,14 @@ struct Rule {
 }
 
 const RULES: &[Rule] = &[
-    Rule { words: &["println!", "eprintln!", "print!(", "stdout()", "stderr()", "indicatif"], rooms: &["ui/", "environment.rs"] },
-    Rule { words: &["env::var", "env::args", "env::current_dir", "env::home_dir", "etcetera"], rooms: &["environment.rs"] },
+    Rule {
+        words: &["println!", "eprintln!", "print!(", "stdout()", "stderr()", "indicatif"],
+        rooms: &["ui/", "environment.rs"],
+    },
+    Rule {
+        words: &["env::var", "env::args", "env::current_dir", "env::home_dir", "etcetera"],
+        rooms: &["environment.rs"],
+    },
     Rule { words: &["wasmtime"], rooms: &["plugin/"] },
     Rule { words: &["bollard", "aws_sdk", "aws_config"], rooms: &["capability/"] },
     Rule { words: &["process::exit", "ExitCode"], rooms: &["lib.rs", "main.rs"] },
@@ -35,7 +41,9 @@ fn each_room_keeps_to_itself() {
     for path in sources(&root) {
         let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&path).unwrap();
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+        for (number, line) in
+            text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+        {
             for (index, rule) in RULES.iter().enumerate() {
                 if rule.words.iter().any(|word| names(line, word)) {
                     used[index] = true;

@@ -5,7 +5,15 @@ use std::fs;
 use alekseylearn_tests::{Sandbox, workspace};
 
 const COMMANDS: &[&[&str]] = &[
-    &[], &["fit"], &["fetch"], &["jobs"], &["status"], &["logs"], &["stop"], &["driver"], &["driver", "list"],
+    &[],
+    &["fit"],
+    &["fetch"],
+    &["jobs"],
+    &["status"],
+    &["logs"],
+    &["stop"],
+    &["driver"],
+    &["driver", "list"],
     &["driver", "show"],
 ];
 

@@ -35,8 +35,14 @@ fn options_are_checked_before_anything_runs() {
     let path = "--config.output_path=s3://bucket/x";
     for (arguments, message) in [
         (with(&[path]), "--config.role_name is missing"),
-        (with(&["--config.role_name=r", "--config.output_path=bucket/x"]), "is not of the form s3://bucket/prefix"),
-        (with(&[path, "--config.role_name=r", "--config.train_instance_count=two"]), "`two` is not a whole number"),
+        (
+            with(&["--config.role_name=r", "--config.output_path=bucket/x"]),
+            "is not of the form s3://bucket/prefix",
+        ),
+        (
+            with(&[path, "--config.role_name=r", "--config.train_instance_count=two"]),
+            "`two` is not a whole number",
+        ),
         (with(&[path, "--config.role_name=r", "--config.train_instance_count=0"]), "0 is below 1"),
         (with(&[path, "--config.role_name=r", "--config.role_nam=x"]), "no option --config.role_nam"),
         (vec!["train.py", "--config.output_path=s3://bucket/x"], "no option --config.output_path in local"),
@@ -44,14 +50,20 @@ fn options_are_checked_before_anything_runs() {
         fit(&sandbox, &arguments).failure(2).says(message);
     }
     fit(&sandbox, &["train.py", "--config.base_imag=x"]).failure(2).says("did you mean --config.base_image?");
-    fit(&sandbox, &["train.py", "--train-driver", "nothing"]).failure(4).says("there is no train driver `nothing`");
-    fit(&sandbox, &["train.py", "--build_driver", "sagemaker"]).failure(4).says("no build driver `sagemaker`");
+    fit(&sandbox, &["train.py", "--train-driver", "nothing"])
+        .failure(4)
+        .says("there is no train driver `nothing`");
+    fit(&sandbox, &["train.py", "--build_driver", "sagemaker"])
+        .failure(4)
+        .says("no build driver `sagemaker`");
 }
 
 #[test]
 fn the_command_line_itself() {
     let sandbox = Sandbox::new();
-    for line in [&["fit"][..], &["fit", "a.py", "--nonsense"], &["nonsense"], &["fit", "a.py", "--config.key"]] {
+    for line in
+        [&["fit"][..], &["fit", "a.py", "--nonsense"], &["nonsense"], &["fit", "a.py", "--config.key"]]
+    {
         let run = sandbox.run(line).failure(2);
         assert!(run.stderr.starts_with("error: "), "{}", run.stderr);
     }
@@ -71,7 +83,9 @@ fn a_requirements_file_elsewhere() {
     let sandbox = Sandbox::new();
     sandbox.write("models/train.py", "");
     sandbox.write("requirements.txt", "");
-    fit(&sandbox, &["models/train.py", "--env-file", "requirements.txt"]).failure(2).says("outside of the training folder");
+    fit(&sandbox, &["models/train.py", "--env-file", "requirements.txt"])
+        .failure(2)
+        .says("outside of the training folder");
     fit(&sandbox, &["models/train.py", "--env-file", "models/none.txt"]).failure(4);
 }
 

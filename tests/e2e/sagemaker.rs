@@ -26,7 +26,8 @@ fn a_script_is_trained_in_the_cloud_and_its_model_comes_home() {
     sandbox.project("examples/digits");
     let trained = run(&sandbox, &fit(&rig, &base, &["digits/train.py", "--fetch", "out"])).success();
     assert!(trained.stdout.contains("accuracy: 0.98"), "{}", trained.stdout);
-    let metrics: Value = serde_json::from_slice(&fs::read(sandbox.path("out/metrics.json")).unwrap()).unwrap();
+    let metrics: Value =
+        serde_json::from_slice(&fs::read(sandbox.path("out/metrics.json")).unwrap()).unwrap();
     assert!(metrics["accuracy"].as_f64().unwrap() > 0.95);
     assert!(fs::metadata(sandbox.path("out/model.joblib")).unwrap().len() > 100_000);
 

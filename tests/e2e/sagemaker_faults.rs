@@ -33,9 +33,15 @@ fn names_that_are_wrong_are_found_before_the_build() {
     sandbox.set("DOCKER_HOST", "unix:///nowhere/docker.sock");
     let ask = |option: String| refused(&sandbox, run(&sandbox, &with(&rig, &base, &option)));
     ask("--config.role_name=nobody".into()).failure(4).says("there is no role nobody");
-    ask(format!("--config.role_name={}", rig.name("untrusted_role"))).failure(2).says("may not assume the role");
-    ask("--config.output_path=s3://alekseylearn-no-such-bucket/x".into()).failure(4).says("there is no bucket");
-    ask(format!("--config.output_path=s3://{}/x", rig.name("foreign_bucket"))).failure(2).says("but the job would run in");
+    ask(format!("--config.role_name={}", rig.name("untrusted_role")))
+        .failure(2)
+        .says("may not assume the role");
+    ask("--config.output_path=s3://alekseylearn-no-such-bucket/x".into())
+        .failure(4)
+        .says("there is no bucket");
+    ask(format!("--config.output_path=s3://{}/x", rig.name("foreign_bucket")))
+        .failure(2)
+        .says("but the job would run in");
     ask("--config.train_instance_type=m5.large".into()).failure(2).says("is no instance of SageMaker");
 }
 
@@ -112,13 +118,18 @@ fn an_answer_that_is_lost_makes_no_second_job() {
 fn a_connection_that_breaks_in_the_middle_of_the_model_is_taken_up_again() {
     let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
     let sandbox = Sandbox::with_rig(&rig);
-    sandbox.write("train.py", "import random\nopen('/opt/ml/model/m', 'wb').write(random.Random(1).randbytes(3_000_000))\n");
+    sandbox.write(
+        "train.py",
+        "import random\nopen('/opt/ml/model/m', 'wb').write(random.Random(1).randbytes(3_000_000))\n",
+    );
     run(&sandbox, &fit(&rig, &base, &["train.py"])).success();
     let tag = sandbox.newest_job()["tag"].as_str().unwrap().to_owned();
     rig.fault(&json!({ "match": { "operation": "GetObject" }, "fault": "cut", "times": 2 }));
     sandbox.run(&["fetch", "out", &tag]).success();
     assert_eq!(fs::metadata(sandbox.path("out/m")).unwrap().len(), 3_000_000);
-    rig.fault(&json!({ "match": { "operation": "GetObject" }, "fault": "cut", "after_bytes": 0, "times": null }));
+    rig.fault(
+        &json!({ "match": { "operation": "GetObject" }, "fault": "cut", "after_bytes": 0, "times": null }),
+    );
     sandbox.run(&["fetch", "other", &tag]).failure(7).one_error();
     assert_eq!(fs::read_dir(sandbox.path("other")).unwrap().count(), 0, "nothing half-done is seen");
 }
@@ -138,7 +149,10 @@ fn a_model_that_is_hostile_or_gone() {
     rig.put_object(&object, b"this is no archive");
     sandbox.run(&["fetch", "out", tag]).failure(1).one_error().says("is damaged");
     sandbox.write("none.py", "print('no model')\n");
-    run(&sandbox, &fit(&rig, &base, &["none.py", "--fetch", "none"])).failure(4).one_error().says("has left no model");
+    run(&sandbox, &fit(&rig, &base, &["none.py", "--fetch", "none"]))
+        .failure(4)
+        .one_error()
+        .says("has left no model");
 }
 
 fn traversal() -> Vec<u8> {

@@ -54,7 +54,7 @@ class Rig:
         executor = Executor(self._engine, storage, self._registry, references, settings)
         sagemaker = SageMaker(moto, references, executor)
         aws = AwsEndpoint(moto, s3=S3(moto), sagemaker=sagemaker, ecr=Ecr(moto, self._registry, address))
-        control = Control(plan, calls, settings, sagemaker.stop_jobs)
+        control = Control(plan, calls, settings, storage, sagemaker.stop_jobs)
 
         self._inner_door.open(moto)
         self._aws_door.open(FrontDoor(control, Gateway(aws, aws_call, calls, plan)))

@@ -1,5 +1,7 @@
-"""The seams of the rig itself: `/_rig/faults`, `/_rig/calls`, `/_rig/settings`, `/_rig/reset`."""
+"""The seams of the rig itself: `/_rig/faults`, `/_rig/calls`, `/_rig/settings`,
+`/_rig/objects/BUCKET/KEY`, `/_rig/reset`."""
 
+import io
 import json
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,6 +11,7 @@ from werkzeug.wrappers import Response
 from .calls import CallLog
 from .faults import Fault, FaultPlan
 from .settings import Settings
+from .storage import Location, Storage
 from .web import Environ, json_response, read_body
 
 PREFIX = "/_rig/"
@@ -17,8 +20,15 @@ PREFIX = "/_rig/"
 class Control:
     """A WSGI application; what it is asked is neither recorded nor failed."""
 
-    def __init__(self, plan: FaultPlan, calls: CallLog, settings: Settings, stop_jobs: Callable[[], None]) -> None:
-        self._plan, self._calls, self._settings = plan, calls, settings
+    def __init__(
+        self,
+        plan: FaultPlan,
+        calls: CallLog,
+        settings: Settings,
+        storage: Storage,
+        stop_jobs: Callable[[], None],
+    ) -> None:
+        self._plan, self._calls, self._settings, self._storage = plan, calls, settings, storage
         self._stop_jobs = stop_jobs
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -43,6 +53,9 @@ class Control:
             case "POST", "settings":
                 self._settings.update(_body(environ))
                 return json_response(vars(self._settings))
+            case "PUT", key if key.startswith("objects/"):
+                place = Location.parse(f"s3://{key.removeprefix('objects/')}")
+                self._storage.upload(place, io.BytesIO(read_body(environ)))
             case "POST", "reset":
                 self._reset()
             case _:

@@ -12,7 +12,9 @@ pub use sandbox::Sandbox;
 
 /// The clone.
 pub fn workspace() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).canonicalize().expect("the clone is where it was built")
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .canonicalize()
+        .expect("the clone is where it was built")
 }
 
 /// Says that a test cannot run here; past the test runner's capture, so that it is seen.

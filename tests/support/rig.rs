@@ -22,7 +22,8 @@ impl Rig {
         let path = std::env::var_os("ALEKSEYLEARN_RIG")?;
         let text = std::fs::read_to_string(path).expect("ALEKSEYLEARN_RIG names a rig's description");
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let rig = Self { description: serde_json::from_str(&text).expect("the description is JSON"), _turn: turn };
+        let rig =
+            Self { description: serde_json::from_str(&text).expect("the description is JSON"), _turn: turn };
         rig.post("/_rig/reset", &json!({}));
         Some(rig)
     }
@@ -49,14 +50,18 @@ impl Rig {
 
     /// All requests of an operation so far.
     pub fn calls(&self, operation: &str) -> Vec<Value> {
-        let text = ureq::get(self.url("/_rig/calls")).call().expect("the rig answers").body_mut().read_to_string();
-        let calls: Vec<Value> = serde_json::from_str(&text.expect("the rig answers")).expect("the calls are JSON");
+        let text =
+            ureq::get(self.url("/_rig/calls")).call().expect("the rig answers").body_mut().read_to_string();
+        let calls: Vec<Value> =
+            serde_json::from_str(&text.expect("the rig answers")).expect("the calls are JSON");
         calls.into_iter().filter(|call| call["operation"] == operation).collect()
     }
 
     /// Puts an object, as anybody may here.
     pub fn put_object(&self, path: &str, content: &[u8]) {
-        ureq::put(self.url(&format!("/{path}"))).send(content).expect("the rig's S3 takes the object");
+        ureq::put(self.url(&format!("/_rig/objects/{path}")))
+            .send(content)
+            .expect("the rig's S3 takes the object");
     }
 
     /// Sets how long a stopped container has, and the like.

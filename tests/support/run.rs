@@ -59,7 +59,8 @@ impl Run {
     /// The events of a `--json` run.
     #[track_caller]
     pub fn events(&self) -> Vec<Value> {
-        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in `{line}`"));
+        let parse =
+            |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in `{line}`"));
         self.stdout.lines().map(parse).collect()
     }
 
@@ -109,7 +110,8 @@ impl Running {
 
     /// Sends a signal, by name.
     pub fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
+        let status =
+            Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
         assert!(status.expect("kill starts").success(), "the signal is sent");
     }
 

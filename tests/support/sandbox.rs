@@ -30,7 +30,8 @@ impl Default for Sandbox {
 impl Sandbox {
     /// Empty.
     pub fn new() -> Self {
-        let root = tempfile::Builder::new().prefix("alekseylearn-test-").tempdir().expect("a folder can be made");
+        let root =
+            tempfile::Builder::new().prefix("alekseylearn-test-").tempdir().expect("a folder can be made");
         for folder in ["home", "work"] {
             fs::create_dir(root.path().join(folder)).expect("a folder can be made");
         }
@@ -75,7 +76,8 @@ impl Sandbox {
     /// A copy of one of the clone's training folders, such as `examples/digits`.
     pub fn project(&self, folder: &str) -> PathBuf {
         let source = workspace().join(folder);
-        let target = self.path(source.file_name().and_then(|name| name.to_str()).expect("a folder has a name"));
+        let target =
+            self.path(source.file_name().and_then(|name| name.to_str()).expect("a folder has a name"));
         copy(&source, &target);
         target
     }

@@ -26,7 +26,13 @@ pub(super) struct Arguments {
     location: Option<S3Location>,
 
     /// Driver that trained it; only for a job that another machine submitted
-    #[arg(long, alias = "train_driver", value_name = "NAME", default_value = "sagemaker", requires = "location")]
+    #[arg(
+        long,
+        alias = "train_driver",
+        value_name = "NAME",
+        default_value = "sagemaker",
+        requires = "location"
+    )]
     train_driver: String,
 
     /// Leave the archive as it is

@@ -77,7 +77,10 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     let submission = super::interruptible(job::fit(context, &record, &fit), hint).await?;
     let known = &submission.known;
     if submission.resumed {
-        context.ui.warning(&format!("{} was submitted by an earlier run that was cut off; going on with it", known.job.name));
+        context.ui.warning(&format!(
+            "{} was submitted by an earlier run that was cut off; going on with it",
+            known.job.name
+        ));
     }
     if arguments.detach {
         return detached(context, known);
@@ -108,7 +111,8 @@ async fn completed(context: &Context, known: &Known<'_>, arguments: &Arguments) 
     let name = &known.job.name;
     let state = State::Completed.name();
     let Some(folder) = &arguments.fetch else {
-        let text = format!("The job {name} completed. Bring its model home:\n  alekseylearn fetch ./out {name}");
+        let text =
+            format!("The job {name} completed. Bring its model home:\n  alekseylearn fetch ./out {name}");
         context.ui.result(&text, json!({ "job": name, "state": state }));
         return Ok(());
     };

@@ -51,7 +51,13 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         .map(|job| {
             let seconds = job.seconds().and_then(|seconds| seconds.try_into().ok()).unwrap_or(0);
             let started = job.created.get(..16).unwrap_or(&job.created).replace('T', " ");
-            [job.name.clone(), job.driver.clone(), job.state.clone(), started, duration(Duration::from_secs(seconds))]
+            [
+                job.name.clone(),
+                job.driver.clone(),
+                job.state.clone(),
+                started,
+                duration(Duration::from_secs(seconds)),
+            ]
         })
         .collect();
     let text = match rows.is_empty() {

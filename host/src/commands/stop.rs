@@ -27,7 +27,10 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     context.ui.stage(&format!("Stopping {name}: its script has two minutes to save what it has"));
     known.driver.stop(&known.job).await?;
     let after = job::look(&record, &known).await?;
-    let text = format!("the job {name} is {}; `alekseylearn fetch ./out {name}` brings what it saved", after.state.name());
+    let text = format!(
+        "the job {name} is {}; `alekseylearn fetch ./out {name}` brings what it saved",
+        after.state.name()
+    );
     context.ui.result(&text, json!({ "job": name, "state": after.state.name() }));
     Ok(())
 }

@@ -24,7 +24,10 @@ impl FromStr for Assignment {
             return Err(format!("`{text}` has an empty key"));
         }
         let first = first.replace('-', "_");
-        Ok(Self { key: rest.map_or(first.clone(), |rest| format!("{first}.{rest}")), value: value.to_owned() })
+        Ok(Self {
+            key: rest.map_or(first.clone(), |rest| format!("{first}.{rest}")),
+            value: value.to_owned(),
+        })
     }
 }
 

@@ -16,9 +16,11 @@ impl S3Location {
     pub fn holds(&self, other: &Self) -> bool {
         self.bucket == other.bucket
             && (self.key.is_empty()
-                || other.key.strip_prefix(&self.key).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+                || other
+                    .key
+                    .strip_prefix(&self.key)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
     }
-
 }
 
 impl FromStr for S3Location {
@@ -30,7 +32,10 @@ impl FromStr for S3Location {
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         let name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
         if bucket.len() < 3 || bucket.len() > 63 || !bucket.chars().all(name) {
-            return Err(format!("{}: a bucket has 3 to 63 lower-case letters, digits, dots and dashes", shape()));
+            return Err(format!(
+                "{}: a bucket has 3 to 63 lower-case letters, digits, dots and dashes",
+                shape()
+            ));
         }
         if key.split('/').any(|part| part == "." || part == "..") {
             return Err(format!("{}: `.` and `..` mean nothing in S3", shape()));

@@ -60,7 +60,16 @@ impl OptionType {
 impl OptionSpec {
     /// An option of which nothing but key, type and help is known.
     pub fn new(kind: OptionType, key: String, help: String) -> Self {
-        Self { key, kind, help, required: false, default: None, choices: Vec::new(), range: (None, None), secret: false }
+        Self {
+            key,
+            kind,
+            help,
+            required: false,
+            default: None,
+            choices: Vec::new(),
+            range: (None, None),
+            secret: false,
+        }
     }
 
     /// One value, typed.

@@ -78,10 +78,12 @@ impl Values {
         if spec.kind == OptionType::Entries {
             let mut entries = BTreeMap::new();
             for assignment in given {
-                let Some((_, name)) = assignment.key.split_once('.').filter(|(key, _)| *key == spec.key) else {
+                let Some((_, name)) = assignment.key.split_once('.').filter(|(key, _)| *key == spec.key)
+                else {
                     continue;
                 };
-                let value = spec.parse(&assignment.value).map_err(|problem| wrong(&assignment.key, problem))?;
+                let value =
+                    spec.parse(&assignment.value).map_err(|problem| wrong(&assignment.key, problem))?;
                 if let Value::Text(value) = value {
                     entries.insert(name.to_owned(), value);
                 }
@@ -158,7 +160,9 @@ fn unknown(key: &str, drivers: &[(&str, &[OptionSpec])]) -> Error {
     let keys = drivers.iter().flat_map(|(_, specs)| specs.iter()).map(|spec| spec.key.as_str());
     let nearest = keys.map(|known| (strsim::damerau_levenshtein(key, known), known)).min();
     let hint = match nearest {
-        Some((distance, known)) if distance <= 2.max(key.len() / 3) => format!("did you mean --config.{known}?"),
+        Some((distance, known)) if distance <= 2.max(key.len() / 3) => {
+            format!("did you mean --config.{known}?")
+        }
         _ => format!("`alekseylearn driver show {}` lists the options", names.last().unwrap_or(&"")),
     };
     let mut drivers = names.clone();
@@ -188,11 +192,15 @@ mod tests {
     #[test]
     fn defaults_are_filled_in_and_authority_is_collected() {
         let values =
-            values(&["output_path=s3://bucket/p/", "hyperparameters.lr=0.1", "role_name=r", "count=3"]).unwrap();
+            values(&["output_path=s3://bucket/p/", "hyperparameters.lr=0.1", "role_name=r", "count=3"])
+                .unwrap();
         assert_eq!(values.get("count"), Some(&Value::Integer(3)));
         assert_eq!(values.locations()[0].to_string(), "s3://bucket/p");
         assert_eq!(values.roles(), ["r"]);
-        assert_eq!(values.get("hyperparameters"), Some(&Value::Entries([("lr".into(), "0.1".into())].into())));
+        assert_eq!(
+            values.get("hyperparameters"),
+            Some(&Value::Entries([("lr".into(), "0.1".into())].into()))
+        );
     }
 
     #[test]
@@ -203,7 +211,10 @@ mod tests {
             (vec!["output_path=bucket"], "--config.output_path: `bucket` is not of the form"),
             (vec!["output_path=s3://bucket", "count=many"], "--config.count: `many` is not a whole number"),
             (vec!["output_path=s3://bucket", "count=10"], "--config.count: 10 is above 9"),
-            (vec!["output_path=s3://bucket", "hyperparameters=3"], "--config.hyperparameters has the wrong form"),
+            (
+                vec!["output_path=s3://bucket", "hyperparameters=3"],
+                "--config.hyperparameters has the wrong form",
+            ),
             (vec!["output_path=s3://bucket", "count.x=3"], "--config.count.x has the wrong form"),
         ] {
             let error = values(&line).unwrap_err();

@@ -54,7 +54,16 @@ pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> R
         bring(context, known, fetch, model, Path::new("model.tar.gz"), Path::new(""), &mut fetched).await?;
     }
     if let Some(output) = output {
-        bring(context, known, fetch, output, Path::new("output.tar.gz"), Path::new("output-data"), &mut fetched).await?;
+        bring(
+            context,
+            known,
+            fetch,
+            output,
+            Path::new("output.tar.gz"),
+            Path::new("output-data"),
+            &mut fetched,
+        )
+        .await?;
     }
     Ok(fetched)
 }
@@ -95,7 +104,8 @@ async fn bring(
     if fetch.no_extract {
         let staged = staging.path().join(archive);
         if arrived != staged {
-            std::fs::copy(&arrived, &staged).context(|| format!("cannot write to {}", fetch.folder.display()))?;
+            std::fs::copy(&arrived, &staged)
+                .context(|| format!("cannot write to {}", fetch.folder.display()))?;
         }
         fetched.size += staged.metadata().map(|data| data.len()).unwrap_or(0);
         std::fs::rename(&staged, &target).context(|| format!("cannot write {}", target.display()))?;

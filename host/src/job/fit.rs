@@ -139,10 +139,16 @@ impl Task {
 fn certificates(context: &Context) -> Result<Option<String>> {
     let Some(path) = &context.environment.certificates else { return Ok(None) };
     let text = std::fs::read_to_string(path);
-    text.map(Some).context(|| format!("cannot read the certificates {}, which the environment names", path.display()))
+    text.map(Some)
+        .context(|| format!("cannot read the certificates {}, which the environment names", path.display()))
 }
 
-async fn check(context: &Context, trainer: &TrainDriver<'_>, training: &Task, options: &Arc<Values>) -> Result<()> {
+async fn check(
+    context: &Context,
+    trainer: &TrainDriver<'_>,
+    training: &Task,
+    options: &Arc<Values>,
+) -> Result<()> {
     let mut problems = Vec::new();
     for finding in trainer.check(training.with(options, None)).await? {
         match finding {

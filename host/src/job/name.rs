@@ -38,7 +38,8 @@ pub fn time_of<'a>(name: &'a str, tag: &str) -> Option<&'a str> {
                 _ => c == like,
             })
     };
-    (shape(time, "00000000-000000") && shape(digits, "ffffffff") && digits.starts_with(&tag_digits(tag))).then_some(time)
+    (shape(time, "00000000-000000") && shape(digits, "ffffffff") && digits.starts_with(&tag_digits(tag)))
+        .then_some(time)
 }
 
 /// `a/b` and `a-b` begin alike; these tell them apart.

@@ -91,8 +91,11 @@ impl Record {
         let version: i64 =
             self.connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
         if version > VERSION {
-            return Err(Error::new(Kind::Unsupported, format!("{} is of a newer alekseylearn", path.display()))
-                .hint("use that version, or set XDG_DATA_HOME to another folder"));
+            return Err(Error::new(
+                Kind::Unsupported,
+                format!("{} is of a newer alekseylearn", path.display()),
+            )
+            .hint("use that version, or set XDG_DATA_HOME to another folder"));
         }
         self.connection
             .execute_batch(
@@ -195,7 +198,10 @@ impl Record {
     /// The record cannot be written.
     pub fn forget(&self, name: &str) -> Result<()> {
         self.connection
-            .execute("DELETE FROM jobs WHERE name = :name AND state = 'submitting'", named_params! { ":name": name })
+            .execute(
+                "DELETE FROM jobs WHERE name = :name AND state = 'submitting'",
+                named_params! { ":name": name },
+            )
             .map_err(|error| self.failed("cannot take the job out of the record", error))?;
         Ok(())
     }
@@ -221,7 +227,10 @@ impl Record {
     /// # Errors
     /// The record cannot be read.
     pub fn unanswered(&self, fingerprint: &str) -> Result<Option<Entry>> {
-        self.one("WHERE fingerprint = :text AND state = 'submitting' ORDER BY created DESC LIMIT 1", fingerprint)
+        self.one(
+            "WHERE fingerprint = :text AND state = 'submitting' ORDER BY created DESC LIMIT 1",
+            fingerprint,
+        )
     }
 
     /// All jobs, the newest first.
@@ -274,7 +283,10 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
 fn broken(path: &Path, error: rusqlite::Error) -> Error {
     let hint = match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
-            format!("it is damaged: move {} away; running jobs go on, and their names find them", path.display())
+            format!(
+                "it is damaged: move {} away; running jobs go on, and their names find them",
+                path.display()
+            )
         }
         _ => format!("see that the disk of {} is not full and can be written to", path.display()),
     };
@@ -344,7 +356,8 @@ mod tests {
         let environment = environment(folder.path());
         std::fs::create_dir_all(&environment.data).unwrap();
         let path = environment.data.join("jobs.sqlite");
-        std::fs::write(&path, "this is no database, and long enough to be taken for one ".repeat(20)).unwrap();
+        std::fs::write(&path, "this is no database, and long enough to be taken for one ".repeat(20))
+            .unwrap();
         let error = Record::open(&environment).err().unwrap();
         assert!(error.hint_text().unwrap().contains("it is damaged"), "{error:?}");
         std::fs::remove_file(&path).unwrap();

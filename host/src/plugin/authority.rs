@@ -144,19 +144,25 @@ impl Authority {
             Verb::Identity => (Capability::AwsIdentity, true),
             Verb::Role(name) => (Capability::AwsIdentity, scope.roles.iter().any(|role| is_role(role, name))),
             Verb::Repository(name) => (Capability::Ecr, is(&scope.tag, name)),
-            Verb::Location(place) => (Capability::S3, scope.locations.iter().any(|holder| holder.holds(place))),
-            Verb::Bucket(bucket) => (Capability::S3, scope.locations.iter().any(|holder| holder.bucket == bucket)),
+            Verb::Location(place) => {
+                (Capability::S3, scope.locations.iter().any(|holder| holder.holds(place)))
+            }
+            Verb::Bucket(bucket) => {
+                (Capability::S3, scope.locations.iter().any(|holder| holder.bucket == bucket))
+            }
             Verb::TrainingJob(job) => (Capability::Sagemaker, is(&scope.job, job)),
             Verb::Log { job, group, stream } => {
-                let of_job = stream.is_none_or(|stream| {
-                    stream.strip_prefix(job).is_some_and(|rest| rest.starts_with('/'))
-                });
+                let of_job = stream
+                    .is_none_or(|stream| stream.strip_prefix(job).is_some_and(|rest| rest.starts_with('/')));
                 (Capability::CloudwatchLogs, is(&scope.job, job) && group == LOG_GROUP && of_job)
             }
         };
         if !self.granted.contains(&capability) {
-            return Err(Error::new(Kind::Denied, format!("the plugin {} was not granted {capability}", self.plugin))
-                .hint("use a plugin that was: `alekseylearn driver list`"));
+            return Err(Error::new(
+                Kind::Denied,
+                format!("the plugin {} was not granted {capability}", self.plugin),
+            )
+            .hint("use a plugin that was: `alekseylearn driver list`"));
         }
         if !designated {
             return Err(Error::new(
@@ -173,9 +179,10 @@ impl Authority {
 fn is_role(role: &str, asked: &str) -> bool {
     role == asked
         || asked.strip_prefix("arn:").is_some_and(|arn| {
-            !role.starts_with("arn:") && arn.split_once(":role/").is_some_and(|(_, path)| {
-                path == role || path.strip_suffix(role).is_some_and(|rest| rest.ends_with('/'))
-            })
+            !role.starts_with("arn:")
+                && arn.split_once(":role/").is_some_and(|(_, path)| {
+                    path == role || path.strip_suffix(role).is_some_and(|rest| rest.ends_with('/'))
+                })
         })
 }
 

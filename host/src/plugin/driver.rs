@@ -116,7 +116,8 @@ impl Plugins {
         if let Some(ready) = loaded.get(name) {
             return Ok(ready.clone());
         }
-        let wasm = SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, wasm)| *wasm).unwrap_or_default();
+        let wasm =
+            SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, wasm)| *wasm).unwrap_or_default();
         let ready = Arc::new(self.runtime.load(name, wasm)?);
         loaded.insert(name, ready.clone());
         Ok(ready)
@@ -133,8 +134,7 @@ struct Driver<'a> {
 impl Driver<'_> {
     /// A store for one call. What a shipped plugin imports it was granted: it came with the program.
     fn store(&self, scope: Scope, job: Option<&Path>) -> Result<Store<State>> {
-        let authority =
-            Authority { plugin: self.name.to_owned(), granted: self.loaded.wants.clone(), scope };
+        let authority = Authority { plugin: self.name.to_owned(), granted: self.loaded.wants.clone(), scope };
         let state = State::new(authority, self.plugins.services.clone(), self.plugins.ui.clone(), job)?;
         Ok(self.plugins.runtime.store(state))
     }
@@ -159,8 +159,9 @@ impl Driver<'_> {
             Err(error) => error,
         };
         let words = store.data().last_words();
-        let broken = Error::new(Kind::Plugin, format!("the driver {} broke: {}", self.name, error.root_cause()))
-            .hint("this is a fault of the plugin: tell its author, with the lines above");
+        let broken =
+            Error::new(Kind::Plugin, format!("the driver {} broke: {}", self.name, error.root_cause()))
+                .hint("this is a fault of the plugin: tell its author, with the lines above");
         if words.is_empty() { broken } else { broken.details(words) }
     }
 }
@@ -181,7 +182,8 @@ impl BuildDriver<'_> {
     pub async fn options(&self) -> Result<Vec<OptionSpec>> {
         let mut store = self.0.store(Scope::default(), None)?;
         let outcome = async {
-            let plugin = BuildPluginPre::new(self.0.loaded.pre.clone())?.instantiate_async(&mut store).await?;
+            let plugin =
+                BuildPluginPre::new(self.0.loaded.pre.clone())?.instantiate_async(&mut store).await?;
             plugin.alekseylearn_driver_build().call_options(&mut store).await
         };
         let specs = outcome.await;
@@ -198,7 +200,8 @@ impl BuildDriver<'_> {
         let mut store = self.0.store(scope, None)?;
         let training: Resource<SharedTraining> = store.data_mut().push(Arc::new(training))?;
         let outcome = async {
-            let plugin = BuildPluginPre::new(self.0.loaded.pre.clone())?.instantiate_async(&mut store).await?;
+            let plugin =
+                BuildPluginPre::new(self.0.loaded.pre.clone())?.instantiate_async(&mut store).await?;
             plugin.alekseylearn_driver_build().call_build(&mut store, training).await
         };
         let image = outcome.await;
@@ -257,11 +260,15 @@ impl TrainDriver<'_> {
         let destination = self.0.ended(&store, destination)?;
         let destination = store.data_mut().take(destination)?;
         let Destination::Repository(address) = &destination else { return Ok((destination, None)) };
-        let ready = store.data().repositories.iter().find(|repository| repository.address == *address).cloned();
+        let ready =
+            store.data().repositories.iter().find(|repository| repository.address == *address).cloned();
         if ready.is_none() {
             return Err(Error::new(
                 Kind::Denied,
-                format!("the driver {} sends the image to {address}, which this run may not push to", self.0.name),
+                format!(
+                    "the driver {} sends the image to {address}, which this run may not push to",
+                    self.0.name
+                ),
             )
             .hint("a driver may send an image only to a repository that the host made ready for it"));
         }

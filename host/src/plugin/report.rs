@@ -101,7 +101,14 @@ pub struct Phase {
 impl JobStatus {
     /// A state of which nothing more is known.
     pub fn new(state: State) -> Self {
-        Self { state, detail: None, reason: None, exit_code: None, phases: Vec::new(), billable_seconds: None }
+        Self {
+            state,
+            detail: None,
+            reason: None,
+            exit_code: None,
+            phases: Vec::new(),
+            billable_seconds: None,
+        }
     }
 }
 

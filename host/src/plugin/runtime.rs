@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-
     hash::{DefaultHasher, Hash, Hasher},
     io::Write,
     path::{Path, PathBuf},
@@ -16,11 +15,7 @@ use wasmtime::{
     component::{Component, HasSelf, InstancePre, Linker},
 };
 
-use super::{
-    authority::Capability,
-    bindings::Capabilities,
-    state::State,
-};
+use super::{authority::Capability, bindings::Capabilities, state::State};
 use crate::{
     environment::Environment,
     error::{Context, Error, Kind, Result},
@@ -96,8 +91,11 @@ impl Runtime {
         });
         let kinds: BTreeSet<DriverKind> = kinds.collect();
         if kinds.is_empty() {
-            return Err(Error::new(Kind::Plugin, format!("{name} is no plugin: it exports neither {BUILD} nor {TRAIN}"))
-                .hint("build it with the SDK of this version"));
+            return Err(Error::new(
+                Kind::Plugin,
+                format!("{name} is no plugin: it exports neither {BUILD} nor {TRAIN}"),
+            )
+            .hint("build it with the SDK of this version"));
         }
         let wants = kind.imports(&self.engine).filter_map(|(import, _)| {
             let interface = import.strip_prefix(PACKAGE)?.split('@').next()?;
@@ -150,7 +148,9 @@ impl Runtime {
     fn compile(&self, name: &str, wasm: &[u8]) -> Result<Component> {
         let component = Component::new(&self.engine, wasm).map_err(|error| {
             Error::new(Kind::Plugin, format!("{name} is no WebAssembly component that can be run"))
-                .hint("install the plugin again; its author finds how to build one in the SDK's documentation")
+                .hint(
+                    "install the plugin again; its author finds how to build one in the SDK's documentation",
+                )
                 .source(error)
         })?;
         // Without the compiled form all works, only slower: a full disk is no reason to stop.
@@ -175,5 +175,4 @@ impl Runtime {
         let source = hex::encode(Sha256::digest(wasm));
         self.cache.join(format!("{source}-{:016x}.cwasm", engine.finish()))
     }
-
 }

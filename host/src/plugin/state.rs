@@ -6,9 +6,7 @@ use wasmtime::{
     StoreLimits, StoreLimitsBuilder,
     component::{Resource, ResourceTable},
 };
-use wasmtime_wasi::{
-    FsPerms, WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe,
-};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 
 use super::{
     authority::{Authority, Verb},
@@ -56,8 +54,9 @@ impl State {
         let mut wasi = WasiCtx::builder();
         wasi.stderr(stderr.clone()).stdout(stderr.clone()).allow_tcp(false).allow_udp(false);
         if let Some(job) = job {
-            wasi.preopened_dir(job, "/job", FsPerms::ReadWrite)
-                .map_err(|error| Error::failed(format!("cannot open the job's folder {}", job.display())).source(error))?;
+            wasi.preopened_dir(job, "/job", FsPerms::ReadWrite).map_err(|error| {
+                Error::failed(format!("cannot open the job's folder {}", job.display())).source(error)
+            })?;
         }
         Ok(Self {
             wasi: wasi.build(),

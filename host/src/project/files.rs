@@ -24,14 +24,43 @@ pub struct File {
 
 /// Never sent, whatever the ignore files say: credentials and keys.
 const SECRETS: &[&str] = &[
-    ".env", ".env.*", "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_ed25519*", "id_ecdsa*", ".aws", ".ssh",
-    ".gnupg", ".kaggle", "kaggle.json", ".netrc", ".pypirc", ".git-credentials", ".docker", ".config/gcloud",
+    ".env",
+    ".env.*",
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "id_rsa*",
+    "id_ed25519*",
+    "id_ecdsa*",
+    ".aws",
+    ".ssh",
+    ".gnupg",
+    ".kaggle",
+    "kaggle.json",
+    ".netrc",
+    ".pypirc",
+    ".git-credentials",
+    ".docker",
+    ".config/gcloud",
     "application_default_credentials.json",
 ];
 /// Never of use in an image.
 const CLUTTER: &[&str] = &[
-    ".git", ".hg", ".svn", "__pycache__", "*.pyc", ".ipynb_checkpoints", ".venv", "venv", ".tox", ".mypy_cache",
-    ".pytest_cache", ".ruff_cache", "node_modules", ".DS_Store",
+    ".git",
+    ".hg",
+    ".svn",
+    "__pycache__",
+    "*.pyc",
+    ".ipynb_checkpoints",
+    ".venv",
+    "venv",
+    ".tox",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    "node_modules",
+    ".DS_Store",
 ];
 
 /// The files of `folder` by `.dockerignore`, else by `.gitignore`, less secrets and clutter; those of `keep` always.
@@ -52,7 +81,8 @@ pub(super) fn list(folder: &Path, keep: &[&str]) -> Result<Vec<File>> {
     for entry in walk.build() {
         let entry = entry.map_err(|error| Error::failed("cannot list the training folder").source(error))?;
         let path = entry.path();
-        let ignored = docker.as_ref().is_some_and(|rules| rules.matched_path_or_any_parents(path, false).is_ignore());
+        let ignored =
+            docker.as_ref().is_some_and(|rules| rules.matched_path_or_any_parents(path, false).is_ignore());
         if !ignored && let Some(file) = file(folder, path)? {
             files.push(file);
         }
@@ -82,9 +112,9 @@ fn docker_rules(folder: &Path) -> Result<Option<Gitignore>> {
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (sign, pattern) = line.strip_prefix('!').map_or(("", line), |pattern| ("!", pattern));
         let anchored = format!("{sign}/{}", pattern.trim_start_matches("./").trim_start_matches('/'));
-        rules
-            .add_line(Some(path.clone()), &anchored)
-            .map_err(|error| Error::invalid(format!("{} is wrong at `{line}`", path.display())).source(error))?;
+        rules.add_line(Some(path.clone()), &anchored).map_err(|error| {
+            Error::invalid(format!("{} is wrong at `{line}`", path.display())).source(error)
+        })?;
     }
     rules.build().map(Some).context(|| format!("{} is wrong", path.display()))
 }
@@ -125,8 +155,14 @@ mod tests {
     #[test]
     fn secrets_and_clutter_stay_here() {
         let files = [
-            ("train.py", ""), (".env", "KEY=1"), ("keys/server.pem", ""), (".git/config", ""), ("a/__pycache__/x.pyc", ""),
-            (".aws/credentials", ""), ("a/b.py", ""), (".hidden.cfg", ""),
+            ("train.py", ""),
+            (".env", "KEY=1"),
+            ("keys/server.pem", ""),
+            (".git/config", ""),
+            ("a/__pycache__/x.pyc", ""),
+            (".aws/credentials", ""),
+            ("a/b.py", ""),
+            (".hidden.cfg", ""),
         ];
         assert_eq!(listed(&files, &[]), [".hidden.cfg", "a/b.py", "train.py"]);
     }
@@ -135,13 +171,24 @@ mod tests {
     fn gitignore_counts_where_there_is_no_dockerignore() {
         let files = [("train.py", ""), ("data/big.bin", ""), (".gitignore", "data/\n"), ("sub/data/x", "")];
         assert_eq!(listed(&files, &[]), [".gitignore", "train.py"]);
-        let files = [("train.py", ""), ("data/x", ""), (".gitignore", "data/\n"), (".dockerignore", "*.md\n"), ("a.md", "")];
+        let files = [
+            ("train.py", ""),
+            ("data/x", ""),
+            (".gitignore", "data/\n"),
+            (".dockerignore", "*.md\n"),
+            ("a.md", ""),
+        ];
         assert_eq!(listed(&files, &[]), [".dockerignore", ".gitignore", "data/x", "train.py"]);
     }
 
     #[test]
     fn dockerignore_anchors_and_takes_back() {
-        let files = [("data/x", ""), ("a/data/x", ""), ("data/keep", ""), (".dockerignore", "data/*\n!data/keep\n.dockerignore\n")];
+        let files = [
+            ("data/x", ""),
+            ("a/data/x", ""),
+            ("data/keep", ""),
+            (".dockerignore", "data/*\n!data/keep\n.dockerignore\n"),
+        ];
         assert_eq!(listed(&files, &[]), ["a/data/x", "data/keep"]);
     }
 

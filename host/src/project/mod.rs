@@ -36,12 +36,15 @@ impl Project {
     /// There is no such file, or it is neither a script nor a notebook.
     pub fn open(path: &Path, requirements: Option<&Path>) -> Result<Self> {
         let artifact = path.canonicalize().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, format!("there is no file {}", path.display()))
-                .hint("give the path of a training script (.py) or notebook (.ipynb)"),
+            std::io::ErrorKind::NotFound => {
+                Error::new(Kind::NotFound, format!("there is no file {}", path.display()))
+                    .hint("give the path of a training script (.py) or notebook (.ipynb)")
+            }
             _ => Error::invalid(format!("cannot read {}", path.display())).source(error),
         })?;
         let notebook = notebook_or_script(&artifact)?;
-        let (Some(folder), Some(name)) = (artifact.parent(), artifact.file_name().and_then(|name| name.to_str()))
+        let (Some(folder), Some(name)) =
+            (artifact.parent(), artifact.file_name().and_then(|name| name.to_str()))
         else {
             return Err(Error::invalid(format!("{} has no name that can be used", path.display()))
                 .hint("rename it to something in UTF-8"));

@@ -113,7 +113,9 @@ impl Voice for Human {
         let volume = self.style.volume;
         match *event {
             Event::Stage { name } => self.stage(name),
-            Event::Detail { text } if volume >= Volume::Verbose => self.note(&self.paint("2", &format!("        {text}"))),
+            Event::Detail { text } if volume >= Volume::Verbose => {
+                self.note(&self.paint("2", &format!("        {text}")))
+            }
             Event::Detail { .. } => {}
             Event::Warning { text } => self.note(&format!("{} {text}", self.paint("1;33", "warning:"))),
             Event::Progress { done, total } => self.progress(done, total),

@@ -17,7 +17,9 @@ impl Json {
 impl Voice for Json {
     fn say(&mut self, event: &Event<'_>) {
         let least = match event {
-            Event::Warning { .. } | Event::Result { .. } | Event::Error { .. } | Event::Submitted { .. } => Volume::Quiet,
+            Event::Warning { .. } | Event::Result { .. } | Event::Error { .. } | Event::Submitted { .. } => {
+                Volume::Quiet
+            }
             Event::Detail { .. } => Volume::Verbose,
             _ => Volume::Normal,
         };

@@ -32,7 +32,11 @@ pub enum Event<'a> {
     /// One line that the training wrote.
     Log { job: &'a str, node: &'a str, time: Option<u64>, text: &'a str },
     /// What a command is for: `data` for programs, `text` for people.
-    Result { data: serde_json::Value, #[serde(skip)] text: &'a str },
+    Result {
+        data: serde_json::Value,
+        #[serde(skip)]
+        text: &'a str,
+    },
     /// The command failed.
     Error { kind: &'a str, exit_code: u8, message: &'a str, hint: Option<&'a str>, details: Option<&'a str> },
 }
@@ -72,8 +76,11 @@ trait Voice: Send {
 impl Ui {
     /// Starts silent.
     pub fn new(style: Style) -> Self {
-        let voice: Box<dyn Voice> =
-            if style.json { Box::new(json::Json::new(style.volume)) } else { Box::new(human::Human::new(style)) };
+        let voice: Box<dyn Voice> = if style.json {
+            Box::new(json::Json::new(style.volume))
+        } else {
+            Box::new(human::Human::new(style))
+        };
         Self(Mutex::new(voice))
     }
 

@@ -118,9 +118,7 @@ impl Recipe {
         lines.push("COPY runner/ /opt/alekseylearn/runner/".into());
         lines.push("WORKDIR /opt/alekseylearn/code".into());
         // Exec form: a shell would keep SIGTERM from the script.
-        lines.push(
-            r#"ENTRYPOINT ["/opt/alekseylearn/venv/bin/python", "/opt/alekseylearn/runner"]"#.into(),
-        );
+        lines.push(r#"ENTRYPOINT ["/opt/alekseylearn/venv/bin/python", "/opt/alekseylearn/runner"]"#.into());
         lines.push("COPY artifact.json /opt/alekseylearn/artifact.json".into());
         lines.push("COPY code/ /opt/alekseylearn/code/".into());
         lines.push(String::new());
@@ -145,7 +143,8 @@ impl Recipe {
             lines.push("COPY notebook-requirements.txt /build/notebook-requirements.txt".into());
             files.push("notebook-requirements.txt".into());
         }
-        let arguments: Vec<String> = files.iter().map(|file| format!("--requirement {}", quoted(file))).collect();
+        let arguments: Vec<String> =
+            files.iter().map(|file| format!("--requirement {}", quoted(file))).collect();
         lines.push(format!(
             "RUN cd /build && VIRTUAL_ENV=/opt/alekseylearn/venv /opt/uv/bin/uv pip install --no-cache \
              --no-progress --compile-bytecode {}",
@@ -160,10 +159,13 @@ impl Requirements {
     fn read(path: String, text: &str) -> Option<Self> {
         let lines: Vec<&str> =
             text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
-        let refers_to_files =
-            lines.iter().any(|line| ["-r", "-c", "-e", "--req", "--con", "--edit", ".", "/"]
+        let refers_to_files = lines.iter().any(|line| {
+            ["-r", "-c", "-e", "--req", "--con", "--edit", ".", "/"]
                 .iter()
-                .any(|start| line.starts_with(start)) || line.contains("file:") || line.contains("@ ."));
+                .any(|start| line.starts_with(start))
+                || line.contains("file:")
+                || line.contains("@ .")
+        });
         (!lines.is_empty()).then_some(Self { path, refers_to_files })
     }
 }

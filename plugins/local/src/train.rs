@@ -3,8 +3,8 @@
 use std::{fs, io::ErrorKind, path::Path};
 
 use alekseylearn_sdk::{
-    Artifact, ArtifactKind, Destination, Error, Finding, Job, LogPage, OptionSpec, State, JobStatus, Training,
-    docker, progress, train,
+    Artifact, ArtifactKind, Destination, Error, Finding, Job, JobStatus, LogPage, OptionSpec, State,
+    Training, docker, progress, train,
 };
 use serde_json::{Value, json};
 
@@ -23,8 +23,14 @@ const STOP_REQUESTED: &str = "stop-requested";
 impl train::Guest for crate::Local {
     fn options() -> Vec<OptionSpec> {
         vec![
-            OptionSpec::entries("hyperparameters", "Arguments of the script, as --config.hyperparameters.NAME=VALUE"),
-            OptionSpec::entries("environment", "Variables of the container, as --config.environment.NAME=VALUE"),
+            OptionSpec::entries(
+                "hyperparameters",
+                "Arguments of the script, as --config.hyperparameters.NAME=VALUE",
+            ),
+            OptionSpec::entries(
+                "environment",
+                "Variables of the container, as --config.environment.NAME=VALUE",
+            ),
         ]
     }
 
@@ -171,8 +177,9 @@ impl Outcome {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::new_failed(format!("cannot read {OUTCOME}: {error}"))),
         };
-        let value: Value = serde_json::from_str(&text)
-            .map_err(|error| Error::new_failed(format!("{OUTCOME} in the job's folder is damaged: {error}")))?;
+        let value: Value = serde_json::from_str(&text).map_err(|error| {
+            Error::new_failed(format!("{OUTCOME} in the job's folder is damaged: {error}"))
+        })?;
         Ok(Some(Self {
             stopped: value["stopped"] == true,
             exit_code: value["exit_code"].as_i64().and_then(|code| code.try_into().ok()).unwrap_or(1),
@@ -207,9 +214,13 @@ impl Outcome {
             status.phase("Training", started, self.finished);
         }
         match &self.reason {
-            _ if self.out_of_memory => status.reason("it was killed: the machine has too little memory for it"),
+            _ if self.out_of_memory => {
+                status.reason("it was killed: the machine has too little memory for it")
+            }
             Some(reason) => status.reason(reason),
-            None if state == State::Failed => status.reason(&format!("it ended with exit code {}", self.exit_code)),
+            None if state == State::Failed => {
+                status.reason(&format!("it ended with exit code {}", self.exit_code))
+            }
             None => {}
         }
         status

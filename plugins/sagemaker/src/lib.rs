@@ -35,10 +35,12 @@ impl train::Guest for Sagemaker {
         }
         let role = aws_identity::role(&options.role_name)?;
         match role.trusted_services() {
-            Some(services) if !services.iter().any(|service| service == SERVICE) => findings.push(Finding::problem(
-                &format!("SageMaker may not assume the role {}", options.role_name),
-                &format!("its trust policy must allow {SERVICE} to sts:AssumeRole"),
-            )),
+            Some(services) if !services.iter().any(|service| service == SERVICE) => {
+                findings.push(Finding::problem(
+                    &format!("SageMaker may not assume the role {}", options.role_name),
+                    &format!("its trust policy must allow {SERVICE} to sts:AssumeRole"),
+                ))
+            }
             Some(_) => {}
             None => findings.push(Finding::note("this user may not look at the role: it is taken as it is")),
         }
@@ -89,7 +91,9 @@ impl train::Guest for Sagemaker {
         let described = sagemaker::describe(job)?;
         let Some(output) = described.output_path() else { return Ok(Vec::new()) };
         let mut artifacts = Vec::new();
-        for (kind, file) in [(ArtifactKind::Model, "model.tar.gz"), (ArtifactKind::OutputData, "output.tar.gz")] {
+        for (kind, file) in
+            [(ArtifactKind::Model, "model.tar.gz"), (ArtifactKind::OutputData, "output.tar.gz")]
+        {
             // The service names the model also where none was written: only S3 knows.
             let uri = format!("{}/{}/output/{file}", output.trim_end_matches('/'), job.name());
             if s3::object_size(&uri)?.is_some() {

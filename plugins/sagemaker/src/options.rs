@@ -32,7 +32,10 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
         instance_count,
         volume_size,
         max_runtime,
-        OptionSpec::entries("hyperparameters", "Arguments of the script, as --config.hyperparameters.NAME=VALUE"),
+        OptionSpec::entries(
+            "hyperparameters",
+            "Arguments of the script, as --config.hyperparameters.NAME=VALUE",
+        ),
         OptionSpec::entries("environment", "Variables of the container, as --config.environment.NAME=VALUE"),
     ]
 }
@@ -55,7 +58,8 @@ impl Options {
         let text = |key: &str| values.text(key).ok_or_else(|| missing(key));
         let number = |key: &str| {
             let number = values.integer(key).ok_or_else(|| missing(key))?;
-            u32::try_from(number).map_err(|_| Error::new_invalid(format!("--config.{key}: {number} is too large")))
+            u32::try_from(number)
+                .map_err(|_| Error::new_invalid(format!("--config.{key}: {number} is too large")))
         };
         Ok(Self {
             output_path: text("output_path")?,
@@ -80,7 +84,10 @@ impl Options {
             );
         }
         if self.hyperparameters.len() > MOST_HYPERPARAMETERS {
-            problem(format!("{} hyperparameters are too many", self.hyperparameters.len()), "at most 100 are allowed");
+            problem(
+                format!("{} hyperparameters are too many", self.hyperparameters.len()),
+                "at most 100 are allowed",
+            );
         }
         for (name, value) in &self.hyperparameters {
             if name.len() > LONGEST_HYPERPARAMETER || value.len() > LONGEST_HYPERPARAMETER {

@@ -34,9 +34,10 @@ impl Aws {
         match made {
             Ok(answer) => of(name, answer.repository),
             // Another run made it meanwhile.
-            Err(error) if code(&error) == "RepositoryAlreadyExistsException" => {
-                self.repository(name).await?.ok_or_else(|| Error::failed(format!("the repository {name} comes and goes")))
-            }
+            Err(error) if code(&error) == "RepositoryAlreadyExistsException" => self
+                .repository(name)
+                .await?
+                .ok_or_else(|| Error::failed(format!("the repository {name} comes and goes"))),
             Err(error) => Err(explain(format!("cannot make the ECR repository {name}"), error)),
         }
     }
@@ -55,10 +56,23 @@ impl Aws {
     /// The user may not look.
     pub async fn digest(&self, repository: &Repository, tag: &str) -> Result<Option<String>> {
         let image = ImageIdentifier::builder().image_tag(tag).build();
-        let asked = self.ecr().await.describe_images().repository_name(&repository.name).image_ids(image).send().await;
+        let asked = self
+            .ecr()
+            .await
+            .describe_images()
+            .repository_name(&repository.name)
+            .image_ids(image)
+            .send()
+            .await;
         match asked {
-            Ok(answer) => Ok(answer.image_details.unwrap_or_default().pop().and_then(|image| image.image_digest)),
-            Err(error) if matches!(code(&error), "ImageNotFoundException" | "RepositoryNotFoundException") => Ok(None),
+            Ok(answer) => {
+                Ok(answer.image_details.unwrap_or_default().pop().and_then(|image| image.image_digest))
+            }
+            Err(error)
+                if matches!(code(&error), "ImageNotFoundException" | "RepositoryNotFoundException") =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(explain(format!("cannot look for {}:{tag} in ECR", repository.name), error)),
         }
     }
@@ -75,7 +89,8 @@ impl Aws {
             .send()
             .await
             .map_err(|error| explain("cannot log in to ECR", error))?;
-        let token = answer.authorization_data.unwrap_or_default().pop().and_then(|data| data.authorization_token);
+        let token =
+            answer.authorization_data.unwrap_or_default().pop().and_then(|data| data.authorization_token);
         let decoded = token.and_then(|token| String::from_utf8(BASE64_STANDARD.decode(token).ok()?).ok());
         let login = decoded.as_deref().and_then(|text| text.split_once(':'));
         let (user, password) =
@@ -90,6 +105,7 @@ impl Aws {
 
 fn of(name: &str, repository: Option<EcrRepository>) -> Result<Repository> {
     let address = repository.and_then(|repository| repository.repository_uri);
-    let address = address.ok_or_else(|| Error::failed(format!("ECR told no address of the repository {name}")))?;
+    let address =
+        address.ok_or_else(|| Error::failed(format!("ECR told no address of the repository {name}")))?;
     Ok(Repository { name: name.to_owned(), address })
 }

@@ -18,7 +18,7 @@ where
     let Some(code) = error.code() else {
         return without_answer(operation, &text, &error);
     };
-    let message = error.message().unwrap_or("no reason given");
+    let message = shorten(error.message().unwrap_or("no reason given"));
     let (kind, hint) = kind_of(code);
     let failure = Error::new(kind, format!("{operation}: {message} ({code})"));
     match hint {
@@ -32,25 +32,57 @@ pub(super) fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
     error.code().unwrap_or_default()
 }
 
+/// A refused value can come with all values that there are.
+fn shorten(message: &str) -> String {
+    const LONGEST: usize = 400;
+    match message.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
+    }
+}
+
 fn kind_of(code: &str) -> (Kind, Option<&'static str>) {
     match code {
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => {
             (Kind::Denied, Some("the credentials have expired: log in again (`aws sso login`)"))
         }
-        "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidAccessKeyId" | "SignatureDoesNotMatch"
-        | "AuthFailure" | "MissingAuthenticationToken" | "IncompleteSignature" | "InvalidSignatureException" => {
-            (Kind::Denied, Some(CREDENTIALS))
-        }
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "Forbidden" | "AllAccessDisabled" => {
-            (Kind::Denied, Some("ask the account's administrator for this permission, or use another profile"))
-        }
+        "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "AuthFailure"
+        | "MissingAuthenticationToken"
+        | "IncompleteSignature"
+        | "InvalidSignatureException" => (Kind::Denied, Some(CREDENTIALS)),
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "Forbidden"
+        | "AllAccessDisabled" => (
+            Kind::Denied,
+            Some("ask the account's administrator for this permission, or use another profile"),
+        ),
         "RequestTimeTooSkewed" | "RequestInTheFuture" => (Kind::Denied, Some("set this machine's clock")),
-        "Throttling" | "ThrottlingException" | "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown"
-        | "ServiceUnavailable" | "ServiceUnavailableException" | "InternalFailure" | "InternalError"
-        | "InternalServerError" | "InternalServerException" | "ServerException" | "500" | "503" => {
-            (Kind::Unavailable, Some("the service is busy: try again in a moment"))
-        }
-        "NoSuchEntity" | "NoSuchBucket" | "NoSuchKey" | "NotFound" | "ResourceNotFound" | "ResourceNotFoundException"
+        "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "SlowDown"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException"
+        | "InternalFailure"
+        | "InternalError"
+        | "InternalServerError"
+        | "InternalServerException"
+        | "ServerException"
+        | "500"
+        | "503" => (Kind::Unavailable, Some("the service is busy: try again in a moment")),
+        "NoSuchEntity"
+        | "NoSuchBucket"
+        | "NoSuchKey"
+        | "NotFound"
+        | "ResourceNotFound"
+        | "ResourceNotFoundException"
         | "RepositoryNotFoundException" => (Kind::NotFound, None),
         "ResourceInUse" | "ResourceInUseException" | "ConflictException" => (Kind::Conflict, None),
         "ResourceLimitExceeded" | "LimitExceededException" | "ServiceQuotaExceededException" => {
@@ -74,15 +106,16 @@ where
                 .hint(CREDENTIALS)
                 .source(cause())
         }
-        _ if lower.contains("region") && lower.contains("missing") => {
-            Error::invalid(format!("{operation}: no AWS region is set"))
-                .hint("set AWS_REGION, or `region` in your AWS profile (`aws configure set region us-east-1`)")
-        }
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
-            Error::new(Kind::Unavailable, format!("{operation}: AWS cannot be reached"))
-                .hint("see whether the network, the region and any custom endpoint (AWS_ENDPOINT_URL) are right")
-                .source(cause())
-        }
+        _ if lower.contains("region") && lower.contains("missing") => Error::invalid(format!(
+            "{operation}: no AWS region is set"
+        ))
+        .hint("set AWS_REGION, or `region` in your AWS profile (`aws configure set region us-east-1`)"),
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => Error::new(
+            Kind::Unavailable,
+            format!("{operation}: AWS cannot be reached"),
+        )
+        .hint("see whether the network, the region and any custom endpoint (AWS_ENDPOINT_URL) are right")
+        .source(cause()),
         _ => Error::failed(operation).source(cause()),
     }
 }

@@ -43,8 +43,13 @@ impl Aws {
         let asked = aws_sdk_iam::Client::new(self.config().await).get_role().role_name(short).send().await;
         match asked {
             Ok(answer) => {
-                let role = answer.role.ok_or_else(|| Error::failed(format!("AWS told nothing of the role {name}")))?;
-                Ok(Role { trusted_services: role.assume_role_policy_document.map(|text| services(&text)), arn: role.arn })
+                let role = answer
+                    .role
+                    .ok_or_else(|| Error::failed(format!("AWS told nothing of the role {name}")))?;
+                Ok(Role {
+                    trusted_services: role.assume_role_policy_document.map(|text| services(&text)),
+                    arn: role.arn,
+                })
             }
             Err(error) if code(&error) == "NoSuchEntity" => {
                 Err(Error::new(Kind::NotFound, format!("there is no role {name} in this account"))

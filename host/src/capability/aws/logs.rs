@@ -50,7 +50,12 @@ impl Aws {
     ///
     /// # Errors
     /// The user may not read them.
-    pub async fn log_events(&self, group: &str, stream: &str, token: Option<&str>) -> Result<(Vec<LogEvent>, String)> {
+    pub async fn log_events(
+        &self,
+        group: &str,
+        stream: &str,
+        token: Option<&str>,
+    ) -> Result<(Vec<LogEvent>, String)> {
         let answer = self
             .cloudwatch_logs()
             .await

@@ -46,8 +46,9 @@ impl Aws {
     /// None is set.
     pub async fn region(&self) -> Result<String> {
         self.config().await.region().map(ToString::to_string).ok_or_else(|| {
-            Error::invalid("no AWS region is set")
-                .hint("set AWS_REGION, or `region` in your AWS profile (`aws configure set region us-east-1`)")
+            Error::invalid("no AWS region is set").hint(
+                "set AWS_REGION, or `region` in your AWS profile (`aws configure set region us-east-1`)",
+            )
         })
     }
 }

@@ -73,8 +73,13 @@ impl Aws {
         let mut names = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| explain(format!("cannot list {at}"), error))?;
-            let folders = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix);
-            names.extend(folders.filter_map(|folder| Some(folder.strip_prefix(&prefix)?.trim_end_matches('/').to_owned())));
+            let folders =
+                page.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix);
+            names.extend(
+                folders.filter_map(|folder| {
+                    Some(folder.strip_prefix(&prefix)?.trim_end_matches('/').to_owned())
+                }),
+            );
         }
         Ok(names)
     }
@@ -92,14 +97,17 @@ impl Aws {
             Err(error) => {
                 let response = error.raw_response();
                 // Asked from another region, S3 refuses and tells the right one in a header.
-                if let Some(region) = response.and_then(|answer| answer.headers().get("x-amz-bucket-region")) {
+                if let Some(region) = response.and_then(|answer| answer.headers().get("x-amz-bucket-region"))
+                {
                     return Ok(region.to_owned());
                 }
                 match response.map(|answer| answer.status().as_u16()) {
                     Some(404) => Err(Error::new(Kind::NotFound, format!("there is no bucket {bucket}"))
                         .hint(format!("make it with `aws s3 mb s3://{bucket}`, or name another one"))),
-                    Some(403) => Err(Error::new(Kind::Denied, format!("this user may not use the bucket {bucket}"))
-                        .hint("name a bucket of your own, or ask its owner")),
+                    Some(403) => {
+                        Err(Error::new(Kind::Denied, format!("this user may not use the bucket {bucket}"))
+                            .hint("name a bucket of your own, or ask its owner"))
+                    }
                     _ => Err(explain(format!("cannot look at the bucket {bucket}"), error)),
                 }
             }

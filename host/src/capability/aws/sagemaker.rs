@@ -120,15 +120,19 @@ impl Aws {
             }
             explain(format!("cannot ask for the job {name}"), error)
         })?;
-        let transitions = job.secondary_status_transitions.unwrap_or_default().into_iter().map(|transition| {
-            let start = transition.start_time.as_ref().and_then(milliseconds).unwrap_or(0);
-            let status = transition.status.map(|status| status.as_str().to_owned()).unwrap_or_default();
-            (status, start, transition.end_time.as_ref().and_then(milliseconds))
-        });
+        let transitions =
+            job.secondary_status_transitions.unwrap_or_default().into_iter().map(|transition| {
+                let start = transition.start_time.as_ref().and_then(milliseconds).unwrap_or(0);
+                let status = transition.status.map(|status| status.as_str().to_owned()).unwrap_or_default();
+                (status, start, transition.end_time.as_ref().and_then(milliseconds))
+            });
         Ok(TrainingJob {
             arn: job.training_job_arn.unwrap_or_default(),
             status: job.training_job_status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
-            secondary_status: job.secondary_status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
+            secondary_status: job
+                .secondary_status
+                .map(|status| status.as_str().to_owned())
+                .unwrap_or_default(),
             failure_reason: job.failure_reason,
             output_path: job.output_data_config.and_then(|output| output.s3_output_path),
             instance_count: job
@@ -164,10 +168,17 @@ impl Aws {
 fn refused(operation: &str, error: Error) -> Error {
     if error.message().contains("assume role") {
         return Error::new(Kind::Denied, operation)
-            .hint("the role's trust policy must name sagemaker.amazonaws.com, and you need iam:PassRole on it")
+            .hint(
+                "the role's trust policy must name sagemaker.amazonaws.com, and you need iam:PassRole on it",
+            )
             .source(error);
     }
-    error
+    match error.hint_text() {
+        Some(_) => error,
+        None => error.hint(
+            "change the option that it names: `alekseylearn driver show sagemaker` tells what each takes",
+        ),
+    }
 }
 
 fn milliseconds(time: &DateTime) -> Option<u64> {

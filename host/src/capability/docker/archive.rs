@@ -188,7 +188,9 @@ mod tests {
     #[test]
     fn repacking_drops_the_folder_and_its_owners() {
         let mut tar = tar::Builder::new(Vec::new());
-        for (path, kind) in [("model/", tar::EntryType::Directory), ("model/a/b.txt", tar::EntryType::Regular)] {
+        for (path, kind) in
+            [("model/", tar::EntryType::Directory), ("model/a/b.txt", tar::EntryType::Regular)]
+        {
             let mut header = tar::Header::new_gnu();
             header.set_entry_type(kind);
             header.set_uid(1000);

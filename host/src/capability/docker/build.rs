@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
-use super::{BuildContext, Engine, Image, explain};
+use super::{BuildContext, Engine, Image, explain, failure};
 use crate::{
     capability::{Listener, Progress},
     error::{Error, Kind, Result},
@@ -31,7 +31,9 @@ impl Engine {
     pub async fn build(&self, context: BuildContext, listener: Listener<'_>) -> Result<Image> {
         let hash = context.hash()?;
         let reference = format!("{}:{}", context.name, &hash[..TAG_LENGTH]);
-        if !context.anew && let Some(image) = self.image(&reference).await? {
+        if !context.anew
+            && let Some(image) = self.image(&reference).await?
+        {
             return Ok(image);
         }
         let options = BuildImageOptionsBuilder::new()
@@ -51,6 +53,7 @@ impl Engine {
         while let Some(answer) = answers.next().await {
             match answer {
                 Ok(info) => steps.take(info, listener),
+                Err(error) if failure::is_end(&error) => break,
                 Err(error) => {
                     // A context that could not be read shows here as a broken connection.
                     if let Ok(Err(reading)) = written.await {
@@ -70,8 +73,10 @@ impl Engine {
 /// The context as a body, written by a thread of its own, and how that thread ended.
 fn stream_of(
     context: BuildContext,
-) -> (impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send + 'static, tokio::task::JoinHandle<std::io::Result<()>>)
-{
+) -> (
+    impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+    tokio::task::JoinHandle<std::io::Result<()>>,
+) {
     const CHUNK: usize = 1 << 18;
     let (sender, receiver) = mpsc::channel::<Bytes>(4);
     let writer = tokio::task::spawn_blocking(move || {
@@ -136,25 +141,28 @@ impl Steps {
 
     fn failed(&self, error: bollard::errors::Error) -> Error {
         let step = self.failed.as_ref().and_then(|digest| self.names.get(digest));
-        let lines = self.failed.as_ref().and_then(|digest| self.lines.get(digest)).map(|lines| lines.join("\n"));
-        let text = super::failure::causes(&error);
-        let failure = match step {
+        let lines =
+            self.failed.as_ref().and_then(|digest| self.lines.get(digest)).map(|lines| lines.join("\n"));
+        let text = failure::causes(&error);
+        let explained = match step {
             Some(step) if step.contains("uv pip install") => {
                 Error::new(Kind::Invalid, "the dependencies cannot be installed")
                     .hint("mend the requirements file; the lines above are the installer's own")
             }
             Some(step) if step.contains("load metadata for") => no_base(),
             Some(step) => Error::failed(format!("the build failed at {step}")),
-            None if text.contains("failed to resolve source metadata") || text.contains("pull access denied")
-                || text.contains("not found") || text.contains("failed to do request") =>
+            None if text.contains("failed to resolve source metadata")
+                || text.contains("pull access denied")
+                || text.contains("not found")
+                || text.contains("failed to do request") =>
             {
                 no_base()
             }
             None => return explain("the image cannot be built", error),
         };
         match lines {
-            Some(lines) => failure.details(lines),
-            None => failure.source(error),
+            Some(lines) => explained.details(lines),
+            None => explained.source(error),
         }
     }
 }

@@ -154,7 +154,10 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         volumes: Some(spec.scratch.clone()),
         host_config: Some(HostConfig {
             // The engine's default may rotate, and a rotated log has lost lines.
-            log_config: Some(HostConfigLogConfig { typ: Some("json-file".into()), config: Some(HashMap::new()) }),
+            log_config: Some(HostConfigLogConfig {
+                typ: Some("json-file".into()),
+                config: Some(HashMap::new()),
+            }),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()

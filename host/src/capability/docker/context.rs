@@ -96,7 +96,8 @@ fn append<W: Write>(
 
 fn file_hash(file: &File) -> Result<[u8; 32]> {
     let mut hash = Sha256::new();
-    let mut source = fs::File::open(&file.source).context(|| format!("cannot read {}", file.source.display()))?;
+    let mut source =
+        fs::File::open(&file.source).context(|| format!("cannot read {}", file.source.display()))?;
     let mut buffer = vec![0; 1 << 16];
     loop {
         let read = source.read(&mut buffer).context(|| format!("cannot read {}", file.source.display()))?;

@@ -15,9 +15,9 @@ pub(super) fn explain(operation: &str, error: Bollard) -> Error {
             409 => Kind::Conflict,
             _ => Kind::Failed,
         },
-        Bollard::RequestTimeoutError | Bollard::HyperResponseError { .. } | Bollard::HyperLegacyError { .. } => {
-            Kind::Unavailable
-        }
+        Bollard::RequestTimeoutError
+        | Bollard::HyperResponseError { .. }
+        | Bollard::HyperLegacyError { .. } => Kind::Unavailable,
         _ => Kind::Failed,
     };
     let failure = Error::new(kind, operation);
@@ -42,4 +42,9 @@ pub(super) fn is_not_found(error: &Bollard) -> bool {
 
 pub(super) fn has_status(error: &Bollard, status: u16) -> bool {
     matches!(error, Bollard::DockerResponseServerError { status_code, .. } if *status_code == status)
+}
+
+/// The library takes the line end of a last answer, where it comes in a packet of its own, for a broken stream.
+pub(super) fn is_end(error: &Bollard) -> bool {
+    matches!(error, Bollard::IOError { err } if err.to_string() == "bytes remaining on stream")
 }

@@ -74,7 +74,9 @@ impl Engine {
             }
             match tokio::time::timeout(wait, follower.frames.next()).await {
                 Ok(Some(Ok(frame))) => follower.split.push(frame),
-                Ok(Some(Err(error))) => return Err(explain(&format!("cannot read the log of {container}"), error)),
+                Ok(Some(Err(error))) => {
+                    return Err(explain(&format!("cannot read the log of {container}"), error));
+                }
                 Ok(None) => {
                     follower.split.finish();
                     if follower.split.ready.is_empty() {
@@ -142,7 +144,9 @@ impl Engine {
             }
             match follower.frames.next().await {
                 Some(Ok(frame)) => follower.split.push(frame),
-                Some(Err(error)) => return Err(explain(&format!("cannot read the log of {container}"), error)),
+                Some(Err(error)) => {
+                    return Err(explain(&format!("cannot read the log of {container}"), error));
+                }
                 None if follower.split.finished => break,
                 None => follower.split.finish(),
             }
@@ -151,13 +155,15 @@ impl Engine {
     }
 
     fn frames(&self, container: &str, follow: bool) -> Frames {
-        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).timestamps(true).follow(follow).build();
+        let options =
+            LogsOptionsBuilder::new().stdout(true).stderr(true).timestamps(true).follow(follow).build();
         Box::pin(self.docker.logs(container, Some(options)))
     }
 
     fn take_follower(&self, container: &str, seen: u64) -> Option<Follower> {
         let mut followers = self.followers();
-        let at = followers.iter().position(|follower| follower.container == container && follower.seen == seen)?;
+        let at =
+            followers.iter().position(|follower| follower.container == container && follower.seen == seen)?;
         Some(followers.swap_remove(at))
     }
 

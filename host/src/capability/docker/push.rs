@@ -8,7 +8,7 @@ use bollard::{
 };
 use futures_util::StreamExt;
 
-use super::{Engine, Image, explain};
+use super::{Engine, Image, explain, failure};
 use crate::{
     capability::{Listener, Progress},
     error::{Error, Kind, Result},
@@ -37,7 +37,10 @@ impl Engine {
     ) -> Result<String> {
         let operation = format!("cannot push {repository}:{tag}");
         let tagging = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
-        self.docker.tag_image(&image.reference, Some(tagging)).await.map_err(|error| explain(&operation, error))?;
+        self.docker
+            .tag_image(&image.reference, Some(tagging))
+            .await
+            .map_err(|error| explain(&operation, error))?;
         let credentials = DockerCredentials {
             username: Some(login.user),
             password: Some(login.password),
@@ -50,7 +53,11 @@ impl Engine {
         let mut answers = self.docker.push_image(repository, Some(options), Some(credentials));
         while let Some(answer) = answers.next().await {
             // A failed push answers 200 and says so in the stream.
-            let info = answer.map_err(|error| refused(&operation, error))?;
+            let info = match answer {
+                Ok(info) => info,
+                Err(error) if failure::is_end(&error) => break,
+                Err(error) => return Err(refused(&operation, error)),
+            };
             let detail = info.progress_detail.unwrap_or_default();
             if let (Some(done), Some(total)) = (detail.current, detail.total) {
                 layers.insert(total.unsigned_abs(), done.unsigned_abs());
@@ -59,7 +66,8 @@ impl Engine {
         }
         let pushed = self.image(&format!("{repository}:{tag}")).await?;
         pushed.and_then(|image| image.digest_in(repository).map(str::to_owned)).ok_or_else(|| {
-            Error::failed(format!("the engine pushed {repository}:{tag}, but knows no digest of it")).hint("push again")
+            Error::failed(format!("the engine pushed {repository}:{tag}, but knows no digest of it"))
+                .hint("push again")
         })
     }
 }
@@ -72,13 +80,19 @@ impl Image {
 }
 
 fn refused(operation: &str, error: bollard::errors::Error) -> Error {
-    let text = super::failure::causes(&error);
+    let text = failure::causes(&error);
     let (kind, hint) = match () {
         () if text.contains("does not exist") || text.contains("name unknown") => {
             (Kind::NotFound, "the repository is missing: it may have been deleted just now")
         }
-        () if ["no basic auth", "denied", "unauthorized", "401", "403"].iter().any(|word| text.contains(word)) => {
-            (Kind::Denied, "the registry does not take these credentials: see that they are valid and may push")
+        () if ["no basic auth", "denied", "unauthorized", "401", "403"]
+            .iter()
+            .any(|word| text.contains(word)) =>
+        {
+            (
+                Kind::Denied,
+                "the registry does not take these credentials: see that they are valid and may push",
+            )
         }
         () => (Kind::Unavailable, "see whether the registry can be reached, and try again"),
     };

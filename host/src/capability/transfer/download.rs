@@ -50,7 +50,8 @@ pub async fn download(aws: &Aws, from: &S3Location, target: &Path, listener: Lis
         }
     }
     if done != object.size {
-        return Err(Error::failed(format!("{from} has {} bytes, but {done} came", object.size)).hint("fetch it again"));
+        return Err(Error::failed(format!("{from} has {} bytes, but {done} came", object.size))
+            .hint("fetch it again"));
     }
     file.flush().and_then(|()| file.sync_all()).context(cannot_write)?;
     partial.persist(target).context(cannot_write)?;
@@ -74,7 +75,9 @@ async fn receive(
                 .source(error)
         })?;
         file.write_all(&part).map_err(|error| {
-            Error::failed(format!("cannot write {from} to disk")).hint("free some disk and fetch again").source(error)
+            Error::failed(format!("cannot write {from} to disk"))
+                .hint("free some disk and fetch again")
+                .source(error)
         })?;
         *done += part.len() as u64;
         listener(Progress::Bytes(*done, Some(object.size)));

@@ -40,13 +40,16 @@ pub fn unpack(archive: &Path, folder: &Path, overwrite: bool) -> Result<Unpacked
     let limit = source.metadata().context(cannot_write)?.len().saturating_mul(BOMB_RATIO).max(BOMB_SIZE);
     fs::create_dir_all(folder).context(cannot_write)?;
     // In the same folder, so that moving is only renaming.
-    let staging = tempfile::Builder::new().prefix(".alekseylearn-").tempdir_in(folder).context(cannot_write)?;
+    let staging =
+        tempfile::Builder::new().prefix(".alekseylearn-").tempdir_in(folder).context(cannot_write)?;
     let unpacked = unpack_all(source, staging.path(), limit).map_err(|problem| match problem {
-        Problem::Hostile(what) => Error::failed(format!("{} is not to be trusted: {what}", archive.display()))
-            .hint("nothing was written; fetch with --no-extract to look at the archive itself"),
-        Problem::Io(error) if error.raw_os_error().is_some() => Error::failed(cannot_write())
-            .hint("free some disk, or fetch into another folder")
-            .source(error),
+        Problem::Hostile(what) => {
+            Error::failed(format!("{} is not to be trusted: {what}", archive.display()))
+                .hint("nothing was written; fetch with --no-extract to look at the archive itself")
+        }
+        Problem::Io(error) if error.raw_os_error().is_some() => {
+            Error::failed(cannot_write()).hint("free some disk, or fetch into another folder").source(error)
+        }
         Problem::Io(error) => Error::failed(format!("{} is damaged", archive.display()))
             .hint("nothing was written; fetch it again")
             .source(error),
@@ -98,16 +101,22 @@ fn unpack_all(source: impl Read, staging: &Path, limit: u64) -> Result<Unpacked,
         }
         unpacked.size += entry.size();
         if unpacked.size > limit {
-            return Err(Problem::Hostile(format!("it unpacks to more than {limit} bytes, a small archive to fill a disk")));
+            return Err(Problem::Hostile(format!(
+                "it unpacks to more than {limit} bytes, a small archive to fill a disk"
+            )));
         }
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent)?;
         }
         match kind {
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => write_file(&mut entry, &target)?,
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                write_file(&mut entry, &target)?
+            }
             EntryType::Symlink => links.push((target, entry.link_name()?.unwrap_or_default().into_owned())),
             EntryType::Link => copy_of(&entry, staging, &target)?,
-            other => return Err(Problem::Hostile(format!("{shown} is neither a file nor a folder ({other:?})"))),
+            other => {
+                return Err(Problem::Hostile(format!("{shown} is neither a file nor a folder ({other:?})")));
+            }
         }
         unpacked.files.push(path);
     }
@@ -251,7 +260,12 @@ mod tests {
 
     #[test]
     fn an_honest_archive_arrives() {
-        let items = [File("./model.txt", b"abc"), File("a/b.txt", b"d"), Symlink("a/l", "../model.txt"), HardLink("h", "model.txt")];
+        let items = [
+            File("./model.txt", b"abc"),
+            File("a/b.txt", b"d"),
+            Symlink("a/l", "../model.txt"),
+            HardLink("h", "model.txt"),
+        ];
         let (root, result) = try_unpack(&archive(&items));
         let unpacked = result.unwrap();
         assert_eq!(unpacked.files, ["a/b.txt", "a/l", "h", "model.txt"].map(PathBuf::from));
@@ -260,7 +274,11 @@ mod tests {
         assert_eq!(fs::read_to_string(out.join("h")).unwrap(), "abc");
         assert_eq!(fs::read_dir(&out).unwrap().count(), 3, "nothing but what was in the archive");
         use std::os::unix::fs::PermissionsExt;
-        assert_eq!(fs::metadata(out.join("model.txt")).unwrap().permissions().mode() & 0o7777, 0o755, "no setuid");
+        assert_eq!(
+            fs::metadata(out.join("model.txt")).unwrap().permissions().mode() & 0o7777,
+            0o755,
+            "no setuid"
+        );
     }
 
     #[test]

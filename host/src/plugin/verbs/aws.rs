@@ -99,7 +99,8 @@ impl cloudwatch_logs::Host for State {
         let job = &self.get(&job)?.name;
         self.allow(Verb::Log { job, group: &group, stream: Some(&stream) })?;
         let (events, token) = self.services.aws.log_events(&group, &stream, token.as_deref()).await?;
-        let events = events.into_iter().map(|event| cloudwatch_logs::Event { time: event.time, text: event.text });
+        let events =
+            events.into_iter().map(|event| cloudwatch_logs::Event { time: event.time, text: event.text });
         Ok((events.collect(), token))
     }
 }

@@ -12,7 +12,10 @@ use crate::{
     error::{Error, Kind, Result},
     plugin::{
         authority::Verb,
-        bindings::alekseylearn::driver::{docker as wit, types::{LogLine, LogPage}},
+        bindings::alekseylearn::driver::{
+            docker as wit,
+            types::{LogLine, LogPage},
+        },
         run::{SharedJob, SharedTraining},
         state::{State, show},
     },
@@ -52,7 +55,11 @@ fn in_job(job: &SharedJob, file: &str) -> Result<PathBuf> {
 }
 
 impl wit::Host for State {
-    async fn node(&mut self, job: Resource<SharedJob>, node: String) -> Result<Option<Resource<ContainerState>>> {
+    async fn node(
+        &mut self,
+        job: Resource<SharedJob>,
+        node: String,
+    ) -> Result<Option<Resource<ContainerState>>> {
         let name = self.container_of(&job, &node)?;
         let services = self.services.clone();
         match services.docker().await?.container(&name).await? {
@@ -61,11 +68,18 @@ impl wit::Host for State {
         }
     }
 
-    async fn logs(&mut self, job: Resource<SharedJob>, node: String, cursor: Option<String>) -> Result<LogPage> {
+    async fn logs(
+        &mut self,
+        job: Resource<SharedJob>,
+        node: String,
+        cursor: Option<String>,
+    ) -> Result<LogPage> {
         let name = self.container_of(&job, &node)?;
         let file = self.saved_log(&job, &node)?;
         let seen = match cursor {
-            Some(cursor) => cursor.parse().map_err(|_| Error::invalid(format!("`{cursor}` is no cursor of a log")))?,
+            Some(cursor) => {
+                cursor.parse().map_err(|_| Error::invalid(format!("`{cursor}` is no cursor of a log")))?
+            }
             None => 0,
         };
         let page = if file.is_file() {
@@ -77,7 +91,11 @@ impl wit::Host for State {
                 page => page?,
             }
         };
-        let lines = page.lines.into_iter().map(|line| LogLine { node: node.clone(), time: line.time, text: line.text });
+        let lines = page.lines.into_iter().map(|line| LogLine {
+            node: node.clone(),
+            time: line.time,
+            text: line.text,
+        });
         Ok(LogPage { lines: lines.collect(), cursor: page.seen.to_string(), drained: page.drained })
     }
 
@@ -87,7 +105,12 @@ impl wit::Host for State {
         self.services.docker().await?.stop(&name, grace).await
     }
 
-    async fn read(&mut self, job: Resource<SharedJob>, node: String, path: String) -> Result<Option<Vec<u8>>> {
+    async fn read(
+        &mut self,
+        job: Resource<SharedJob>,
+        node: String,
+        path: String,
+    ) -> Result<Option<Vec<u8>>> {
         let name = self.container_of(&job, &node)?;
         self.services.docker().await?.read(&name, &path).await
     }
@@ -149,10 +172,17 @@ impl wit::HostImageBuild for State {
         Ok(())
     }
 
-    async fn file(&mut self, this: Resource<BuildContext>, path: String, content: Vec<u8>) -> wasmtime::Result<()> {
+    async fn file(
+        &mut self,
+        this: Resource<BuildContext>,
+        path: String,
+        content: Vec<u8>,
+    ) -> wasmtime::Result<()> {
         let inside = Path::new(&path).components().all(|part| matches!(part, Component::Normal(_)));
         if !inside || path.starts_with("code/") {
-            return Err(Error::new(Kind::Plugin, format!("`{path}` is no place for a file of a build")).into());
+            return Err(
+                Error::new(Kind::Plugin, format!("`{path}` is no place for a file of a build")).into()
+            );
         }
         self.get_mut(&this)?.extra.insert(path, content);
         Ok(())
@@ -185,8 +215,13 @@ impl wit::HostContainer for State {
         image: String,
     ) -> wasmtime::Result<Resource<ContainerSpec>> {
         let job = self.get(&training)?.job_name.clone();
-        let spec =
-            ContainerSpec { name: node_name(&job, &node)?, job, host_name: node, image, ..ContainerSpec::default() };
+        let spec = ContainerSpec {
+            name: node_name(&job, &node)?,
+            job,
+            host_name: node,
+            image,
+            ..ContainerSpec::default()
+        };
         Ok(self.push(spec)?)
     }
 
@@ -195,12 +230,22 @@ impl wit::HostContainer for State {
         Ok(())
     }
 
-    async fn environment(&mut self, this: Resource<ContainerSpec>, name: String, value: String) -> wasmtime::Result<()> {
+    async fn environment(
+        &mut self,
+        this: Resource<ContainerSpec>,
+        name: String,
+        value: String,
+    ) -> wasmtime::Result<()> {
         self.get_mut(&this)?.environment.push((name, value));
         Ok(())
     }
 
-    async fn file(&mut self, this: Resource<ContainerSpec>, path: String, content: Vec<u8>) -> wasmtime::Result<()> {
+    async fn file(
+        &mut self,
+        this: Resource<ContainerSpec>,
+        path: String,
+        content: Vec<u8>,
+    ) -> wasmtime::Result<()> {
         self.get_mut(&this)?.files.push((path, content));
         Ok(())
     }

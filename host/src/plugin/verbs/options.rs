@@ -59,7 +59,12 @@ impl options::HostOptionSpec for State {
         Ok(())
     }
 
-    async fn range(&mut self, this: Resource<OptionSpec>, least: Option<i64>, most: Option<i64>) -> Result<()> {
+    async fn range(
+        &mut self,
+        this: Resource<OptionSpec>,
+        least: Option<i64>,
+        most: Option<i64>,
+    ) -> Result<()> {
         self.get_mut(&this)?.range = (least, most);
         Ok(())
     }

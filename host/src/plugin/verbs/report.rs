@@ -82,7 +82,13 @@ impl report::HostJobStatus for State {
         Ok(())
     }
 
-    async fn phase(&mut self, this: Resource<JobStatus>, name: String, start: u64, end: Option<u64>) -> Result<()> {
+    async fn phase(
+        &mut self,
+        this: Resource<JobStatus>,
+        name: String,
+        start: u64,
+        end: Option<u64>,
+    ) -> Result<()> {
         let status = self.get_mut(&this)?;
         if status.phases.len() >= MOST_PHASES {
             return Err(Error::new(Kind::Plugin, "the driver tells of too many phases").into());

@@ -41,7 +41,8 @@ impl run::HostTraining for State {
         let training = self.get(&this)?;
         // Only what may leave the machine anyway: a guest names it, and never a path.
         let file = training.project.files.iter().find(|file| file.path == path);
-        let file = file.ok_or_else(|| Error::new(Kind::NotFound, format!("the training folder holds no {path}")))?;
+        let file =
+            file.ok_or_else(|| Error::new(Kind::NotFound, format!("the training folder holds no {path}")))?;
         let cannot_read = || format!("cannot read {}", file.source.display());
         let mut content = Vec::new();
         let source = std::fs::File::open(&file.source).context(cannot_read)?;

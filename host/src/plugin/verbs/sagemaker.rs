@@ -30,7 +30,10 @@ impl sagemaker::Host for State {
 }
 
 impl sagemaker::HostTrainingJobRequest for State {
-    async fn new(&mut self, training: Resource<SharedTraining>) -> wasmtime::Result<Resource<TrainingJobRequest>> {
+    async fn new(
+        &mut self,
+        training: Resource<SharedTraining>,
+    ) -> wasmtime::Result<Resource<TrainingJobRequest>> {
         let training = self.get(&training)?;
         let request = TrainingJobRequest {
             name: training.job_name.clone(),
@@ -51,19 +54,32 @@ impl sagemaker::HostTrainingJobRequest for State {
         Ok(())
     }
 
-    async fn instances(&mut self, this: Resource<TrainingJobRequest>, kind: String, count: u32) -> wasmtime::Result<()> {
+    async fn instances(
+        &mut self,
+        this: Resource<TrainingJobRequest>,
+        kind: String,
+        count: u32,
+    ) -> wasmtime::Result<()> {
         let request = self.get_mut(&this)?;
         request.instance_type = kind;
         request.instance_count = count;
         Ok(())
     }
 
-    async fn volume_size(&mut self, this: Resource<TrainingJobRequest>, gigabytes: u32) -> wasmtime::Result<()> {
+    async fn volume_size(
+        &mut self,
+        this: Resource<TrainingJobRequest>,
+        gigabytes: u32,
+    ) -> wasmtime::Result<()> {
         self.get_mut(&this)?.volume_size = gigabytes;
         Ok(())
     }
 
-    async fn max_runtime(&mut self, this: Resource<TrainingJobRequest>, seconds: u32) -> wasmtime::Result<()> {
+    async fn max_runtime(
+        &mut self,
+        this: Resource<TrainingJobRequest>,
+        seconds: u32,
+    ) -> wasmtime::Result<()> {
         self.get_mut(&this)?.max_runtime = seconds;
         Ok(())
     }
@@ -90,7 +106,8 @@ impl sagemaker::HostTrainingJobRequest for State {
 
     async fn submit(&mut self, this: Resource<TrainingJobRequest>) -> Result<String> {
         let request = self.get(&this)?.clone();
-        let output: S3Location = request.output_path.parse().map_err(|problem: String| Error::invalid(problem))?;
+        let output: S3Location =
+            request.output_path.parse().map_err(|problem: String| Error::invalid(problem))?;
         self.allow(Verb::TrainingJob(&request.name))?;
         self.allow(Verb::Role(&request.role))?;
         self.allow(Verb::Location(&output))?;
@@ -132,7 +149,10 @@ impl sagemaker::HostTrainingJob for State {
         Ok(self.get(&this)?.billable_seconds)
     }
 
-    async fn transitions(&mut self, this: Resource<TrainingJob>) -> wasmtime::Result<Vec<(String, u64, Option<u64>)>> {
+    async fn transitions(
+        &mut self,
+        this: Resource<TrainingJob>,
+    ) -> wasmtime::Result<Vec<(String, u64, Option<u64>)>> {
         Ok(self.get(&this)?.transitions.clone())
     }
 
