@@ -6,7 +6,7 @@ use alekseylearn_tests::{Rig, Sandbox, base_image_or_skip, rig_or_skip};
 use serde_json::{Value, json};
 
 /// The arguments of a `fit` on the rig.
-pub(crate) fn fit<'a>(rig: &Rig, base: &str, more: &[&'a str]) -> Vec<String> {
+pub(crate) fn fit(rig: &Rig, base: &str, more: &[&str]) -> Vec<String> {
     let mut arguments: Vec<String> = ["fit", "--train-driver", "sagemaker"].map(String::from).to_vec();
     arguments.push(format!("--config.base_image={base}"));
     arguments.push(format!("--config.output_path=s3://{}/jobs", rig.name("bucket")));

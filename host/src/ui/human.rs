@@ -47,14 +47,20 @@ impl Human {
         }
         let elapsed = duration(self.started.elapsed());
         self.note(&format!("{} {name}", self.paint("2", &format!("[{elapsed:>5}]"))));
-        if self.style.interactive {
-            let spinner = ProgressBar::new_spinner().with_message(name.to_owned());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
-                spinner.set_style(style);
-            }
-            spinner.enable_steady_tick(Duration::from_millis(120));
-            self.moving = Some(spinner);
+        self.spin(name);
+    }
+
+    /// A line that moves, where somebody watches.
+    fn spin(&mut self, message: &str) {
+        if !self.style.interactive {
+            return;
         }
+        let spinner = ProgressBar::new_spinner().with_message(message.to_owned());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
+            spinner.set_style(style);
+        }
+        spinner.enable_steady_tick(Duration::from_millis(120));
+        self.moving = Some(spinner);
     }
 
     fn progress(&mut self, done: u64, total: Option<u64>) {
@@ -83,15 +89,19 @@ impl Human {
     fn log(&mut self, text: &str) {
         // The runner ends a line that was only redrawn with a carriage return.
         if let Some(redrawn) = text.strip_suffix('\r')
-            && let Some(bar) = &self.moving
+            && self.style.interactive
         {
-            bar.set_message(redrawn.trim().to_owned());
+            if self.moving.is_none() {
+                self.spin("");
+            }
+            if let Some(bar) = &self.moving {
+                bar.set_message(redrawn.trim().to_owned());
+            }
             return;
         }
-        let line = text.trim_end_matches('\r');
-        self.above(|| {
-            let _ = writeln!(stdout().lock(), "{line}");
-        });
+        // Nothing moves between lines that come fast: drawing it again for each would cost more than they do.
+        self.settle();
+        let _ = writeln!(stdout().lock(), "{}", text.trim_end_matches('\r'));
     }
 
     fn error(&mut self, message: &str, hint: Option<&str>, details: Option<&str>) {
