@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 
 use super::{Context, Entry, Known, Record, SUBMITTING, name};
 use crate::{
-    capability::{Listener, Progress, aws::Repository},
+    capability::{Listener, Progress, aws::Repository, docker::Image},
     config::{Assignment, Values, validate},
     error::{Context as _, Error, Kind, Result},
-    plugin::{Destination, Finding, Image, Job, State, TrainDriver, Training},
+    plugin::{Destination, Finding, Job, State, TrainDriver, Training},
     project::Project,
     ui::Event,
 };

@@ -6,6 +6,7 @@
 mod authority;
 mod bindings;
 mod driver;
+mod plugins;
 mod report;
 mod run;
 mod runtime;
@@ -14,7 +15,9 @@ mod shipped;
 mod state;
 mod verbs;
 
-pub use driver::{Image, LogPage, Plugins, TrainDriver};
+pub use bindings::alekseylearn::driver::types::LogPage;
+pub use driver::TrainDriver;
+pub use plugins::Plugins;
 pub use report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, Place, State};
 pub use run::{Job, Training};
 pub use services::Services;

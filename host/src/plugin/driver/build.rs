@@ -1,0 +1,41 @@
+use std::sync::Arc;
+
+use super::Driver;
+use crate::{
+    capability::docker::Image,
+    config::OptionSpec,
+    error::Result,
+    plugin::{authority::Scope, run::Training},
+};
+
+/// A driver that makes images.
+pub struct BuildDriver<'a>(pub(in crate::plugin) Driver<'a>);
+
+impl BuildDriver<'_> {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.plugin.name
+    }
+
+    /// The options it declares.
+    ///
+    /// # Errors
+    /// The plugin is broken.
+    pub async fn options(&self) -> Result<Vec<OptionSpec>> {
+        let mut call = self.0.call(Scope::default(), None)?;
+        let specs = call.build(async |driver, store| driver.call_options(store).await.map(Ok)).await?;
+        call.take_all(specs)
+    }
+
+    /// An image of the training folder.
+    ///
+    /// # Errors
+    /// The build fails.
+    pub async fn build(&self, training: Training) -> Result<Image> {
+        let scope = Scope::of(&training.options, &training.project.tag, &training.job_name);
+        let mut call = self.0.call(scope, None)?;
+        let training = call.push(Arc::new(training))?;
+        let image = call.build(async |driver, store| driver.call_build(store, training).await).await?;
+        call.take(image)
+    }
+}

@@ -1,0 +1,108 @@
+//! Drivers, as the rest of the program calls them: every call has a store of its own.
+
+mod build;
+mod train;
+
+use std::{path::Path, sync::Arc};
+
+use wasmtime::{Store, component::Resource};
+
+pub use build::BuildDriver;
+pub use train::TrainDriver;
+
+use super::{
+    authority::{Authority, Scope},
+    bindings::{
+        alekseylearn::driver::types,
+        build_plugin::{BuildPluginPre, exports::alekseylearn::driver::build::Guest as BuildGuest},
+        train_plugin::{TrainPluginPre, exports::alekseylearn::driver::train::Guest as TrainGuest},
+    },
+    plugins::{Plugin, Plugins},
+    state::State,
+    verbs::from_driver,
+};
+use crate::error::{Error, Kind, Result};
+
+/// A plugin, one of whose drivers is called.
+pub(super) struct Driver<'a> {
+    pub(super) plugins: &'a Plugins,
+    pub(super) plugin: Arc<Plugin>,
+}
+
+/// What a driver's function gives: its own answer or error, or the end of the driver.
+type Outcome<T> = wasmtime::Result<std::result::Result<T, types::Error>>;
+
+/// One call.
+struct Call<'a> {
+    plugin: &'a Plugin,
+    store: Store<State>,
+}
+
+impl Driver<'_> {
+    /// `job` is the folder that the driver sees as `/job`.
+    fn call(&self, scope: Scope, job: Option<&Path>) -> Result<Call<'_>> {
+        let authority =
+            Authority { plugin: self.plugin.name.clone(), granted: self.plugin.granted.clone(), scope };
+        let state = State::new(authority, self.plugins.services.clone(), self.plugins.ui.clone(), job)?;
+        Ok(Call { plugin: &self.plugin, store: self.plugins.runtime.store(state) })
+    }
+}
+
+impl Call<'_> {
+    async fn build<T>(
+        &mut self,
+        call: impl AsyncFnOnce(&BuildGuest, &mut Store<State>) -> Outcome<T>,
+    ) -> Result<T> {
+        let outcome = async {
+            let pre = BuildPluginPre::new(self.plugin.loaded.pre.clone())?;
+            let instance = pre.instantiate_async(&mut self.store).await?;
+            call(instance.alekseylearn_driver_build(), &mut self.store).await
+        };
+        let outcome = outcome.await;
+        self.ended(outcome)
+    }
+
+    async fn train<T>(
+        &mut self,
+        call: impl AsyncFnOnce(&TrainGuest, &mut Store<State>) -> Outcome<T>,
+    ) -> Result<T> {
+        let outcome = async {
+            let pre = TrainPluginPre::new(self.plugin.loaded.pre.clone())?;
+            let instance = pre.instantiate_async(&mut self.store).await?;
+            call(instance.alekseylearn_driver_train(), &mut self.store).await
+        };
+        let outcome = outcome.await;
+        self.ended(outcome)
+    }
+
+    fn ended<T>(&self, outcome: Outcome<T>) -> Result<T> {
+        match outcome {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(from_driver(error)),
+            // A host function may have ended the call with an error of ours.
+            Err(error) => Err(error.downcast::<Error>().unwrap_or_else(|error| self.broken(&error))),
+        }
+    }
+
+    fn broken(&self, error: &wasmtime::Error) -> Error {
+        let words = self.store.data().last_words();
+        let broken = Error::new(
+            Kind::Plugin,
+            format!("the driver {} broke: {}", self.plugin.name, error.root_cause()),
+        )
+        .hint("this is a fault of the plugin: tell its author what is said here");
+        if words.is_empty() { broken } else { broken.details(words) }
+    }
+
+    fn push<T: Send + 'static>(&mut self, value: T) -> Result<Resource<T>> {
+        self.store.data_mut().push(value)
+    }
+
+    fn take<T: Send + 'static>(&mut self, handle: Resource<T>) -> Result<T> {
+        self.store.data_mut().take(handle)
+    }
+
+    fn take_all<T: Send + 'static>(&mut self, handles: Vec<Resource<T>>) -> Result<Vec<T>> {
+        handles.into_iter().map(|handle| self.take(handle)).collect()
+    }
+}

@@ -1,0 +1,163 @@
+use std::{
+    path::{Component, Path},
+    sync::Arc,
+};
+
+use wasmtime::component::Resource;
+
+use super::{Call, Driver};
+use crate::{
+    capability::aws::Repository,
+    config::{OptionSpec, S3Location},
+    error::{Error, Kind, Result},
+    plugin::{
+        authority::{Scope, Verb},
+        bindings::alekseylearn::driver::types::LogPage,
+        report::{Artifact, Destination, Finding, JobStatus, Place},
+        run::{Job, SharedJob, SharedTraining, Training},
+    },
+};
+
+/// A driver that trains images.
+pub struct TrainDriver<'a>(pub(in crate::plugin) Driver<'a>);
+
+impl TrainDriver<'_> {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.plugin.name
+    }
+
+    /// The options it declares.
+    ///
+    /// # Errors
+    /// The plugin is broken.
+    pub async fn options(&self) -> Result<Vec<OptionSpec>> {
+        let mut call = self.0.call(Scope::default(), None)?;
+        let specs = call.train(async |driver, store| driver.call_options(store).await.map(Ok)).await?;
+        call.take_all(specs)
+    }
+
+    /// Looks before anything is built or spent.
+    ///
+    /// # Errors
+    /// The driver cannot look.
+    pub async fn check(&self, training: Training) -> Result<Vec<Finding>> {
+        let (mut call, training) = self.call_for(training, None)?;
+        let findings = call.train(async |driver, store| driver.call_check(store, training).await).await?;
+        call.take_all(findings)
+    }
+
+    /// Where the image must go, and, where that is a repository of ours, the repository.
+    ///
+    /// # Errors
+    /// The destination cannot be made ready, or is not this run's to push to.
+    pub async fn prepare(&self, training: Training) -> Result<(Destination, Option<Repository>)> {
+        let (mut call, training) = self.call_for(training, None)?;
+        let destination =
+            call.train(async |driver, store| driver.call_prepare(store, training).await).await?;
+        let destination = call.take(destination)?;
+        let Destination::Repository(address) = &destination else { return Ok((destination, None)) };
+        let ready = call.store.data().repositories.iter().find(|repository| repository.address == *address);
+        match ready.cloned() {
+            Some(repository) => Ok((destination, Some(repository))),
+            None => Err(Error::new(
+                Kind::Denied,
+                format!(
+                    "the driver {} sends the image to {address}, which this run may not push to",
+                    self.name()
+                ),
+            )
+            .hint("a driver may send an image only to a repository that the host made ready for it")),
+        }
+    }
+
+    /// Starts the job, with `folder` as the job's.
+    ///
+    /// # Errors
+    /// The service refuses.
+    pub async fn submit(&self, training: Training, folder: &Path) -> Result<String> {
+        let (mut call, training) = self.call_for(training, Some(folder))?;
+        call.train(async |driver, store| driver.call_submit(store, training).await).await
+    }
+
+    /// The job as it is now.
+    ///
+    /// # Errors
+    /// The service does not answer.
+    pub async fn status(&self, job: &Job) -> Result<JobStatus> {
+        let (mut call, job) = self.call_of(job)?;
+        let status = call.train(async |driver, store| driver.call_status(store, job).await).await?;
+        call.take(status)
+    }
+
+    /// What the training wrote after the cursor.
+    ///
+    /// # Errors
+    /// The service does not answer.
+    pub async fn logs(&self, job: &Job, cursor: Option<&str>) -> Result<LogPage> {
+        let (mut call, job) = self.call_of(job)?;
+        call.train(async |driver, store| driver.call_logs(store, job, cursor).await).await
+    }
+
+    /// Asks the job to stop.
+    ///
+    /// # Errors
+    /// The service refuses.
+    pub async fn stop(&self, job: &Job) -> Result<()> {
+        let (mut call, job) = self.call_of(job)?;
+        call.train(async |driver, store| driver.call_stop(store, job).await).await
+    }
+
+    /// Where the job's results lie: only what the host may bring.
+    ///
+    /// # Errors
+    /// The service does not answer, or the driver points to what this run may not touch.
+    pub async fn artifacts(&self, job: &Job) -> Result<Vec<Artifact>> {
+        let (mut call, job) = self.call_of(job)?;
+        let artifacts = call.train(async |driver, store| driver.call_artifacts(store, job).await).await?;
+        let artifacts: Vec<Artifact> = call.take_all(artifacts)?;
+        for artifact in &artifacts {
+            match &artifact.place {
+                Place::S3(place) => call.store.data().allow(Verb::Location(place))?,
+                Place::JobFile(file) => in_folder(file)?,
+            }
+        }
+        Ok(artifacts)
+    }
+
+    /// Names of jobs that left a model under a location and begin with a prefix.
+    ///
+    /// # Errors
+    /// The service does not answer, or has no such thing.
+    pub async fn find(&self, location: &S3Location, prefix: &str) -> Result<Vec<String>> {
+        let scope = Scope { locations: vec![location.clone()], ..Scope::default() };
+        let mut call = self.0.call(scope, None)?;
+        let place = location.to_string();
+        call.train(async |driver, store| driver.call_find(store, &place, prefix).await).await
+    }
+
+    fn call_for(
+        &self,
+        training: Training,
+        folder: Option<&Path>,
+    ) -> Result<(Call<'_>, Resource<SharedTraining>)> {
+        let scope = Scope::of(&training.options, &training.project.tag, &training.job_name);
+        let mut call = self.0.call(scope, folder)?;
+        let training = call.push(Arc::new(training))?;
+        Ok((call, training))
+    }
+
+    fn call_of(&self, job: &Job) -> Result<(Call<'_>, Resource<SharedJob>)> {
+        let mut call = self.0.call(Scope::of(&job.options, &job.tag, &job.name), Some(&job.folder))?;
+        let job = call.push(Arc::new(job.clone()))?;
+        Ok((call, job))
+    }
+}
+
+fn in_folder(file: &str) -> Result<()> {
+    let inside = Path::new(file).components().all(|part| matches!(part, Component::Normal(_)));
+    if inside && !file.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Denied, format!("the driver points to `{file}`, outside of the job's folder")))
+}
