@@ -44,13 +44,20 @@ pub use bindings::build_plugin::exports::alekseylearn::driver::build;
 pub use bindings::train_plugin::exports::alekseylearn::driver::train;
 
 /// Makes a plugin of the types that implement [`build::Guest`] and [`train::Guest`]: `plugin!(build = A, train = B)`,
-/// or one of the two.
+/// or one of the two. The package's name, version, authors, licence, repository and description go into the file, as
+/// the WebAssembly ecosystem's standard sections.
 ///
 /// On other targets than WebAssembly it exports nothing, so that a plugin's own tests run anywhere.
 #[macro_export]
 macro_rules! plugin {
     ($($kind:ident = $driver:ident),+ $(,)?) => {
         $($crate::plugin!(@export $kind $driver);)+
+        $crate::plugin!(@section "alekseylearn", concat!("{\"name\":\"", env!("CARGO_PKG_NAME"), "\"}"));
+        $crate::plugin!(@section "version", env!("CARGO_PKG_VERSION"));
+        $crate::plugin!(@section "authors", env!("CARGO_PKG_AUTHORS"));
+        $crate::plugin!(@section "licenses", env!("CARGO_PKG_LICENSE"));
+        $crate::plugin!(@section "source", env!("CARGO_PKG_REPOSITORY"));
+        $crate::plugin!(@section "description", env!("CARGO_PKG_DESCRIPTION"));
     };
     (@export build $driver:ident) => {
         #[cfg(target_arch = "wasm32")]
@@ -63,5 +70,17 @@ macro_rules! plugin {
         $crate::bindings::train_plugin::export_train_driver!($driver);
         #[cfg(not(target_arch = "wasm32"))]
         const _: fn() -> Vec<$crate::OptionSpec> = <$driver as $crate::train::Guest>::options;
+    };
+    (@section $name:literal, $text:expr) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            const TEXT: &str = $text;
+            #[used]
+            #[unsafe(link_section = $name)]
+            static SECTION: [u8; TEXT.len()] = match TEXT.as_bytes().first_chunk() {
+                Some(bytes) => *bytes,
+                None => unreachable!(),
+            };
+        };
     };
 }

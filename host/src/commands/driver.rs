@@ -4,6 +4,7 @@ use crate::{
     config::OptionSpec,
     error::{Error, Kind, Result},
     job::Context,
+    plugin::{Listed, Origin},
     ui::table,
 };
 
@@ -28,15 +29,31 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
 
 async fn list(context: &Context) -> Result<()> {
     let drivers = context.plugins.list().await?;
-    let rows: Vec<[String; 3]> = drivers
+    let granted = |driver: &Listed| -> Vec<&str> {
+        driver.granted.iter().map(|capability| capability.interface()).collect()
+    };
+    let from = |driver: &Listed| match &driver.origin {
+        Origin::Shipped => "shipped".to_owned(),
+        Origin::Installed(digest) => format!("installed {}", digest.get(..19).unwrap_or(digest)),
+    };
+    let rows: Vec<[String; 4]> = drivers
         .iter()
-        .map(|driver| [driver.kind.name().to_owned(), driver.name.clone(), driver.granted.join(", ")])
+        .map(|driver| {
+            [driver.kind.name().to_owned(), driver.name.clone(), from(driver), granted(driver).join(", ")]
+        })
         .collect();
     let data: Vec<_> = drivers
         .iter()
-        .map(|driver| json!({ "name": driver.name, "kind": driver.kind.name(), "granted": driver.granted }))
+        .map(|driver| {
+            json!({
+                "name": driver.name,
+                "kind": driver.kind.name(),
+                "from": from(driver),
+                "granted": granted(driver),
+            })
+        })
         .collect();
-    context.ui.result(&table(["KIND", "NAME", "GRANTED"], &rows), json!({ "drivers": data }));
+    context.ui.result(&table(["KIND", "NAME", "FROM", "GRANTED"], &rows), json!({ "drivers": data }));
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod fetch;
 mod fit;
 mod jobs;
 mod logs;
+mod plugin;
 mod status;
 mod stop;
 
@@ -59,6 +60,8 @@ enum Command {
     Stop(stop::Arguments),
     #[command(subcommand)]
     Driver(driver::Arguments),
+    #[command(subcommand)]
+    Plugin(plugin::Arguments),
 }
 
 impl Arguments {
@@ -97,6 +100,7 @@ impl Arguments {
             Command::Logs(arguments) => logs::run(&context, &arguments).await,
             Command::Stop(arguments) => stop::run(&context, &arguments).await,
             Command::Driver(arguments) => driver::run(&context, &arguments).await,
+            Command::Plugin(arguments) => plugin::run(&context, arguments),
         }
     }
 }

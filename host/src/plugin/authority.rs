@@ -4,7 +4,9 @@
 //! the bucket and prefix of an option like `output_path`, the role of `role_name`, the repository of the training's
 //! tag, the job itself.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{S3Location, Values},
@@ -12,7 +14,8 @@ use crate::{
 };
 
 /// A part of the contract that touches the world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Capability {
     /// Build images and run containers.
     Docker,
@@ -41,17 +44,42 @@ impl Capability {
         }
     }
 
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Docker, Self::AwsIdentity, Self::Ecr, Self::S3, Self::Sagemaker, Self::CloudwatchLogs];
+
     /// By the name of its interface.
     pub fn of_interface(name: &str) -> Option<Self> {
-        const ALL: [Capability; 6] = [
-            Capability::Docker,
-            Capability::AwsIdentity,
-            Capability::Ecr,
-            Capability::S3,
-            Capability::Sagemaker,
-            Capability::CloudwatchLogs,
-        ];
-        ALL.into_iter().find(|capability| capability.interface() == name)
+        Self::ALL.into_iter().find(|capability| capability.interface() == name)
+    }
+
+    /// What a plugin could do with it at worst, for a person who decides.
+    pub const fn at_worst(self) -> &'static str {
+        match self {
+            Self::Docker => {
+                "build images from the training folder, and run any program in containers of its own jobs"
+            }
+            Self::AwsIdentity => {
+                "learn your AWS account's number and region, and look at the role that you name"
+            }
+            Self::Ecr => "make the training's image repository in your AWS account",
+            Self::S3 => "list what is under the S3 locations that you name, but read none of it",
+            Self::Sagemaker => {
+                "start training jobs that cost money, with the role and output path that you name"
+            }
+            Self::CloudwatchLogs => "read what its own jobs write",
+        }
+    }
+}
+
+impl FromStr for Capability {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::of_interface(text).ok_or_else(|| {
+            let all: Vec<&str> = Self::ALL.iter().map(|capability| capability.interface()).collect();
+            format!("`{text}` is none of {}", all.join(", "))
+        })
     }
 }
 
@@ -162,7 +190,7 @@ impl Authority {
                 Kind::Denied,
                 format!("the plugin {} was not granted {capability}", self.plugin),
             )
-            .hint("use a plugin that was: `alekseylearn driver list`"));
+            .hint(format!("to allow it: `alekseylearn plugin grant {} {capability}`", self.plugin)));
         }
         if !designated {
             return Err(Error::new(
@@ -219,15 +247,7 @@ mod tests {
     fn authority() -> Authority {
         Authority {
             plugin: "test".into(),
-            granted: [
-                Capability::Docker,
-                Capability::AwsIdentity,
-                Capability::Ecr,
-                Capability::S3,
-                Capability::Sagemaker,
-                Capability::CloudwatchLogs,
-            ]
-            .into(),
+            granted: Capability::ALL.into(),
             scope: Scope {
                 locations: vec!["s3://bucket/pre".parse().unwrap()],
                 roles: vec!["trainer".into()],

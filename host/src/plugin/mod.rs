@@ -6,6 +6,7 @@
 mod authority;
 mod bindings;
 mod driver;
+mod manifest;
 mod plugins;
 mod report;
 mod run;
@@ -13,11 +14,14 @@ mod runtime;
 mod services;
 mod shipped;
 mod state;
+mod store;
 mod verbs;
 
+pub use authority::Capability;
 pub use bindings::alekseylearn::driver::types::LogPage;
 pub use driver::TrainDriver;
-pub use plugins::Plugins;
+pub use plugins::{Candidate, Listed, Origin, Plugins};
 pub use report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, Place, State};
 pub use run::{Job, Training};
 pub use services::Services;
+pub use store::Installed;

@@ -1,22 +1,27 @@
-//! All plugins that this program can call.
+//! All plugins that this program can call: those that the user installed, and those that it ships with. An installed
+//! one answers in the place of a shipped one of its name.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::{
     authority::Capability,
     driver::{BuildDriver, Driver, TrainDriver},
+    manifest::{Manifest, is_name},
     runtime::{DriverKind, Loaded, Runtime},
     services::Services,
     shipped::SHIPPED,
+    store::{Installed, Store, digest_of},
 };
 use crate::{
     environment::Environment,
-    error::{Error, Kind, Result},
+    error::{Context, Error, Kind, Result},
     ui::Ui,
 };
 
@@ -25,6 +30,7 @@ pub struct Plugins {
     pub(super) runtime: Runtime,
     pub(super) services: Arc<Services>,
     pub(super) ui: Arc<Ui>,
+    store: Store,
     loaded: Mutex<BTreeMap<String, Arc<Plugin>>>,
 }
 
@@ -32,7 +38,17 @@ pub struct Plugins {
 pub(super) struct Plugin {
     pub(super) name: String,
     pub(super) granted: BTreeSet<Capability>,
+    pub(super) origin: Origin,
     pub(super) loaded: Loaded,
+}
+
+/// Which file answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The one inside the program.
+    Shipped,
+    /// The one that the user installed, by its digest.
+    Installed(String),
 }
 
 /// One driver, for a person to choose.
@@ -42,8 +58,28 @@ pub struct Listed {
     pub name: String,
     /// Build or train.
     pub kind: DriverKind,
+    /// Which file answers.
+    pub origin: Origin,
     /// The parts of the contract that it was granted.
-    pub granted: Vec<&'static str>,
+    pub granted: BTreeSet<Capability>,
+}
+
+/// A component that could be installed.
+pub struct Candidate {
+    /// What it is to be called.
+    pub name: String,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// Where it came from.
+    pub source: String,
+    wasm: Vec<u8>,
+}
+
+impl Candidate {
+    /// `sha256:…`
+    pub fn digest(&self) -> String {
+        digest_of(&self.wasm)
+    }
 }
 
 impl Plugins {
@@ -52,21 +88,34 @@ impl Plugins {
     /// # Errors
     /// The engine cannot start on this machine.
     pub fn new(environment: &Environment, services: Arc<Services>, ui: Arc<Ui>) -> Result<Self> {
-        Ok(Self { runtime: Runtime::new(&environment.cache)?, services, ui, loaded: Mutex::default() })
+        let runtime = Runtime::new(&environment.cache)?;
+        Ok(Self { runtime, services, ui, store: Store::new(environment), loaded: Mutex::default() })
     }
 
-    /// Every driver of every plugin.
+    /// The installed ones.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Every driver of every plugin. One that cannot be loaded is left out, and said.
     ///
     /// # Errors
-    /// A plugin cannot be loaded.
+    /// The list of installed plugins cannot be read.
     pub async fn list(&self) -> Result<Vec<Listed>> {
         let mut all = Vec::new();
-        for (name, _) in SHIPPED {
-            let plugin = self.load(name).await?;
+        for name in self.names()? {
+            let plugin = match self.load(&name).await {
+                Ok(plugin) => plugin,
+                Err(error) => {
+                    self.ui.warning(&error.chain());
+                    continue;
+                }
+            };
             all.extend(plugin.loaded.kinds.iter().map(|kind| Listed {
                 name: plugin.name.clone(),
                 kind: *kind,
-                granted: plugin.granted.iter().map(|capability| capability.interface()).collect(),
+                origin: plugin.origin.clone(),
+                granted: plugin.granted.clone(),
             }));
         }
         all.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
@@ -89,8 +138,66 @@ impl Plugins {
         self.driver(name, DriverKind::Train).await.map(TrainDriver)
     }
 
+    /// Reads a component from a file, or from the one `.wasm` of a folder. Nothing of it is compiled or run.
+    ///
+    /// # Errors
+    /// There is no such file, or it is no plugin of this program.
+    pub fn candidate(&self, path: &Path, name: Option<&str>) -> Result<Candidate> {
+        let file = if path.is_dir() { only_component(path)? } else { path.to_owned() };
+        let wasm = std::fs::read(&file).map_err(|error| {
+            Error::new(Kind::NotFound, format!("cannot read the plugin {}", file.display()))
+                .hint("give a .wasm file, or a folder that holds one")
+                .source(error)
+        })?;
+        let shown = file.display().to_string();
+        let manifest = Manifest::read(&shown, &wasm)?;
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).map(|stem| stem.replace('_', "-"));
+        let name = name.map(str::to_owned).or_else(|| manifest.name.clone()).or(stem).unwrap_or_default();
+        if !is_name(&name) {
+            return Err(Error::invalid(format!("`{name}` is no name for a plugin"))
+                .hint("give one with --name: lower-case letters, digits and dashes"));
+        }
+        let source = file.canonicalize().unwrap_or(file).display().to_string();
+        Ok(Candidate { name, manifest, source, wasm })
+    }
+
+    /// Compiles a component, and installs it with what the user granted it.
+    ///
+    /// # Errors
+    /// It cannot be compiled, or the disk is full. What was installed before stays.
+    pub fn install(&self, candidate: &Candidate, granted: BTreeSet<Capability>) -> Result<Installed> {
+        let digest = candidate.digest();
+        self.runtime.load(&candidate.name, &digest, || Ok(candidate.wasm.as_slice().into()))?;
+        let installed = Installed {
+            name: candidate.name.clone(),
+            version: candidate.manifest.version.as_ref().map(ToString::to_string),
+            digest,
+            source: candidate.source.clone(),
+            contract: candidate.manifest.contract.to_string(),
+            granted,
+            installed: Timestamp::now().to_string(),
+        };
+        self.store.install(&candidate.wasm, installed.clone())?;
+        Ok(installed)
+    }
+
+    /// An installed plugin as its file describes it.
+    ///
+    /// # Errors
+    /// The file is missing, or is not what was installed.
+    pub fn installed(&self, plugin: &Installed) -> Result<Candidate> {
+        let wasm = self.store.wasm(plugin)?;
+        let manifest = Manifest::read(&plugin.name, &wasm)?;
+        Ok(Candidate { name: plugin.name.clone(), manifest, source: plugin.source.clone(), wasm })
+    }
+
+    fn names(&self) -> Result<BTreeSet<String>> {
+        let installed = self.store.list()?.into_iter().map(|plugin| plugin.name);
+        Ok(installed.chain(SHIPPED.iter().map(|(name, _)| (*name).to_owned())).collect())
+    }
+
     async fn driver(&self, name: &str, kind: DriverKind) -> Result<Driver<'_>> {
-        if SHIPPED.iter().any(|(known, _)| *known == name) {
+        if self.names()?.contains(name) {
             let plugin = self.load(name).await?;
             if plugin.loaded.kinds.contains(&kind) {
                 return Ok(Driver { plugins: self, plugin });
@@ -110,12 +217,42 @@ impl Plugins {
         if let Some(ready) = loaded.get(name) {
             return Ok(ready.clone());
         }
-        let wasm =
-            SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, wasm)| *wasm).unwrap_or_default();
-        let ready = self.runtime.load(name, wasm)?;
-        // What a shipped plugin imports it was granted: it came with the program.
-        let plugin = Arc::new(Plugin { name: name.to_owned(), granted: ready.wants.clone(), loaded: ready });
+        let plugin = match self.store.get(name)? {
+            Some(installed) => {
+                let ready =
+                    self.runtime.load(name, &installed.digest, || Ok(self.store.wasm(&installed)?.into()))?;
+                let origin = Origin::Installed(installed.digest);
+                Plugin { name: name.to_owned(), granted: installed.granted, origin, loaded: ready }
+            }
+            None => {
+                let wasm =
+                    SHIPPED.iter().find(|(known, _)| *known == name).map_or(&b""[..], |(_, wasm)| wasm);
+                let ready = self.runtime.load(name, &digest_of(wasm), || Ok(wasm.into()))?;
+                // What a shipped plugin imports it was granted: it came with the program.
+                let granted = ready.wants.clone();
+                Plugin { name: name.to_owned(), granted, origin: Origin::Shipped, loaded: ready }
+            }
+        };
+        let plugin = Arc::new(plugin);
         loaded.insert(name.to_owned(), plugin.clone());
         Ok(plugin)
+    }
+}
+
+fn only_component(folder: &Path) -> Result<PathBuf> {
+    let cannot_read = || format!("cannot read the folder {}", folder.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).context(cannot_read)? {
+        let path = entry.context(cannot_read)?.path();
+        if path.extension().is_some_and(|extension| extension == "wasm") {
+            found.push(path);
+        }
+    }
+    match found.as_slice() {
+        [one] => Ok(one.clone()),
+        none_or_many => {
+            Err(Error::invalid(format!("{} holds {} .wasm files", folder.display(), none_or_many.len()))
+                .hint("name the file itself"))
+        }
     }
 }

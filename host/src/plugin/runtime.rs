@@ -1,6 +1,7 @@
 //! The engine that runs components, and the compiled form of them.
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
     io::Write,
@@ -9,13 +10,17 @@ use std::{
     time::Duration,
 };
 
-use sha2::{Digest, Sha256};
 use wasmtime::{
     Config, Engine, Store, UpdateDeadline,
     component::{Component, HasSelf, InstancePre, Linker},
 };
 
-use super::{authority::Capability, bindings::Capabilities, state::State};
+use super::{
+    authority::Capability,
+    bindings::Capabilities,
+    manifest::{Manifest, interface},
+    state::State,
+};
 use crate::{
     environment::Environment,
     error::{Context, Error, Kind, Result},
@@ -25,10 +30,6 @@ use crate::{
 const TICK: Duration = Duration::from_millis(10);
 /// The running time that one call of a driver has, host calls not counted: what it does itself is little.
 const MOST_TICKS: u32 = 3_000;
-
-const BUILD: &str = "alekseylearn:driver/build@0.1.0";
-const TRAIN: &str = "alekseylearn:driver/train@0.1.0";
-const PACKAGE: &str = "alekseylearn:driver/";
 
 /// What a driver is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +41,9 @@ pub enum DriverKind {
 }
 
 impl DriverKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Build, Self::Train];
+
     /// As in `--build-driver`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -77,31 +81,23 @@ impl Runtime {
         Ok(Self { engine, linker, cache: cache.join("drivers"), ticking: Once::new() })
     }
 
-    /// Makes a component ready: from its compiled form where there is one.
-    pub(super) fn load(&self, name: &str, wasm: &[u8]) -> Result<Loaded> {
-        let component = match self.compiled(wasm) {
+    /// Makes a component ready: from its compiled form where there is one, else from itself.
+    pub(super) fn load<'a>(
+        &self,
+        name: &str,
+        digest: &str,
+        wasm: impl FnOnce() -> Result<Cow<'a, [u8]>>,
+    ) -> Result<Loaded> {
+        let component = match self.compiled(digest) {
             Some(component) => component,
-            None => self.compile(name, wasm)?,
+            None => self.compile(name, digest, &wasm()?)?,
         };
         let kind = component.component_type();
-        let kinds = kind.exports(&self.engine).filter_map(|(export, _)| match export {
-            BUILD => Some(DriverKind::Build),
-            TRAIN => Some(DriverKind::Train),
-            _ => None,
-        });
-        let kinds: BTreeSet<DriverKind> = kinds.collect();
-        if kinds.is_empty() {
-            return Err(Error::new(
-                Kind::Plugin,
-                format!("{name} is no plugin: it exports neither {BUILD} nor {TRAIN}"),
-            )
-            .hint("build it with the SDK of this version"));
-        }
-        let wants = kind.imports(&self.engine).filter_map(|(import, _)| {
-            let interface = import.strip_prefix(PACKAGE)?.split('@').next()?;
-            Capability::of_interface(interface)
-        });
-        let wants = wants.collect();
+        let exports = kind.exports(&self.engine).filter_map(|(export, _)| interface(export));
+        let kinds =
+            exports.filter_map(|name| DriverKind::ALL.into_iter().find(|kind| kind.name() == name)).collect();
+        let imports = kind.imports(&self.engine).filter_map(|(import, _)| interface(import));
+        let wants = imports.filter_map(Capability::of_interface).collect();
         let pre = self.linker.instantiate_pre(&component).map_err(|error| {
             Error::new(Kind::Plugin, format!("the plugin {name} asks for what this program does not have"))
                 .hint("it may be built for another version of alekseylearn")
@@ -137,24 +133,24 @@ impl Runtime {
         store
     }
 
-    fn compiled(&self, wasm: &[u8]) -> Option<Component> {
-        let path = self.compiled_path(wasm);
+    fn compiled(&self, digest: &str) -> Option<Component> {
+        let path = self.compiled_path(digest);
         // SAFETY: the file is in a folder that only this user can write to, was written by `compile` below, whole or
         // not at all, and carries the hash of its source and of the engine in its name. Whoever can change it can
         // change this program as well.
         unsafe { Component::deserialize_file(&self.engine, path) }.ok()
     }
 
-    fn compile(&self, name: &str, wasm: &[u8]) -> Result<Component> {
+    fn compile(&self, name: &str, digest: &str, wasm: &[u8]) -> Result<Component> {
+        // Says what is wrong with a file in better words than the compiler, and before it.
+        Manifest::read(name, wasm)?;
         let component = Component::new(&self.engine, wasm).map_err(|error| {
             Error::new(Kind::Plugin, format!("{name} is no WebAssembly component that can be run"))
-                .hint(
-                    "install the plugin again; its author finds how to build one in the SDK's documentation",
-                )
+                .hint("get the plugin again; its author finds how to build one in the SDK's documentation")
                 .source(error)
         })?;
         // Without the compiled form all works, only slower: a full disk is no reason to stop.
-        let _ = self.keep(&component, &self.compiled_path(wasm));
+        let _ = self.keep(&component, &self.compiled_path(digest));
         Ok(component)
     }
 
@@ -169,10 +165,10 @@ impl Runtime {
         Ok(())
     }
 
-    fn compiled_path(&self, wasm: &[u8]) -> PathBuf {
+    fn compiled_path(&self, digest: &str) -> PathBuf {
         let mut engine = DefaultHasher::new();
         self.engine.precompile_compatibility_hash().hash(&mut engine);
-        let source = hex::encode(Sha256::digest(wasm));
+        let source = digest.trim_start_matches("sha256:");
         self.cache.join(format!("{source}-{:016x}.cwasm", engine.finish()))
     }
 }

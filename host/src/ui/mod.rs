@@ -5,11 +5,14 @@ mod human;
 mod json;
 mod text;
 
-use std::sync::Mutex;
+use std::{
+    io::{IsTerminal, Write},
+    sync::Mutex,
+};
 
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::error::{Context, Error, Result};
 
 pub use text::{bytes, duration, table};
 
@@ -66,7 +69,10 @@ pub struct Style {
 }
 
 /// Says events, one at a time.
-pub struct Ui(Mutex<Box<dyn Voice>>);
+pub struct Ui {
+    style: Style,
+    voice: Mutex<Box<dyn Voice>>,
+}
 
 /// One way to say an event.
 trait Voice: Send {
@@ -81,13 +87,13 @@ impl Ui {
         } else {
             Box::new(human::Human::new(style))
         };
-        Self(Mutex::new(voice))
+        Self { style, voice: Mutex::new(voice) }
     }
 
     /// Says one event.
     pub fn say(&self, event: &Event<'_>) {
         // A panic while speaking leaves nothing half-said that matters.
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).say(event);
+        self.voice.lock().unwrap_or_else(std::sync::PoisonError::into_inner).say(event);
     }
 
     /// A new stage begins.
@@ -108,6 +114,21 @@ impl Ui {
     /// What the command is for.
     pub fn result(&self, text: &str, data: serde_json::Value) {
         self.say(&Event::Result { data, text });
+    }
+
+    /// Asks a question of a person: yes or no. Where nobody watches, or another program listens, the answer is no.
+    ///
+    /// # Errors
+    /// The answer cannot be read.
+    pub fn ask(&self, question: &str) -> Result<bool> {
+        if !self.style.interactive || self.style.json || !std::io::stdin().is_terminal() {
+            return Ok(false);
+        }
+        let failed = || "cannot ask".to_owned();
+        write!(std::io::stderr(), "{question} [y/N] ").context(failed)?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).context(failed)?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
     /// The command failed.

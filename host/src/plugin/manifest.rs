@@ -1,0 +1,244 @@
+//! What a plugin's file says of itself, read without compiling or running any of it.
+//!
+//! What it exports and imports is taken from the component's own type, which cannot lie; name, version, authors,
+//! licence and source are the ecosystem's standard custom sections, in the component or in the module within.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use semver::Version;
+use wasmparser::{Parser, Payload};
+
+use super::{authority::Capability, runtime::DriverKind};
+use crate::error::{Error, Kind, Result};
+
+/// The contract that this program speaks.
+pub const CONTRACT: Version = Version::new(0, 1, 0);
+
+const PACKAGE: &str = "alekseylearn:driver/";
+/// Our own section: a JSON object with what no standard section holds.
+const OWN_SECTION: &str = "alekseylearn";
+/// A section's text is a name or a sentence.
+const LONGEST_TEXT: usize = 4 << 10;
+
+/// A plugin, as its file describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// As in `--train-driver NAME`; none where the file does not say.
+    pub name: Option<String>,
+    /// The plugin's own version.
+    pub version: Option<Version>,
+    /// Who wrote it.
+    pub authors: Option<String>,
+    /// An SPDX expression.
+    pub licence: Option<String>,
+    /// Where its source is.
+    pub source: Option<String>,
+    /// One sentence.
+    pub description: Option<String>,
+    /// What it drives.
+    pub kinds: BTreeSet<DriverKind>,
+    /// The parts of the contract that it imports.
+    pub wants: BTreeSet<Capability>,
+    /// The contract it was built for.
+    pub contract: Version,
+}
+
+impl Manifest {
+    /// Reads a component.
+    ///
+    /// # Errors
+    /// It is no component, is damaged, is no plugin, or was built for a contract that this program does not speak.
+    pub fn read(file: &str, wasm: &[u8]) -> Result<Self> {
+        let broken = |problem: &str| Error::new(Kind::Plugin, format!("{file} {problem}"));
+        if !wasm.starts_with(b"\0asm") {
+            return Err(
+                broken("is not WebAssembly").hint("a plugin is one .wasm file, built for wasm32-wasip2")
+            );
+        }
+        if Parser::is_core_wasm(wasm) {
+            return Err(
+                broken("is a core module, and no component").hint("build it with `--target wasm32-wasip2`")
+            );
+        }
+        let outline = Outline::read(wasm).map_err(|error| {
+            broken("is damaged")
+                .hint("get the file again: it was cut off, or changed on its way")
+                .source(error)
+        })?;
+        let contract = outline.contract(file)?;
+        let exported = |name: &str| outline.exports.iter().any(|export| interface(export) == Some(name));
+        let kinds: BTreeSet<DriverKind> =
+            DriverKind::ALL.into_iter().filter(|kind| exported(kind.name())).collect();
+        if kinds.is_empty() {
+            return Err(broken(
+                "is no plugin of alekseylearn: it exports neither a build driver nor a train driver",
+            )
+            .hint("write one with alekseylearn-sdk"));
+        }
+        let text = |section: &str| outline.sections.get(section).cloned().filter(|text| !text.is_empty());
+        let own: serde_json::Value =
+            text(OWN_SECTION).and_then(|own| serde_json::from_str(&own).ok()).unwrap_or_default();
+        Ok(Self {
+            name: own["name"].as_str().map(str::to_owned).filter(|name| is_name(name)),
+            version: text("version").and_then(|version| version.parse().ok()),
+            authors: text("authors"),
+            licence: text("licenses"),
+            source: text("source"),
+            description: text("description"),
+            wants: outline.wants(file)?,
+            kinds,
+            contract,
+        })
+    }
+}
+
+/// Lower-case letters, digits and dashes, as in a file's name.
+pub fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=64).contains(&text.len()) && text.chars().all(plain) && !text.starts_with('-')
+}
+
+/// `docker` of `alekseylearn:driver/docker@0.1.0`.
+pub(super) fn interface(name: &str) -> Option<&str> {
+    name.strip_prefix(PACKAGE)?.split('@').next()
+}
+
+/// The outermost layer of a component, and its custom sections.
+#[derive(Default)]
+struct Outline {
+    imports: Vec<String>,
+    exports: Vec<String>,
+    sections: BTreeMap<String, String>,
+}
+
+impl Outline {
+    fn read(wasm: &[u8]) -> Result<Self, wasmparser::BinaryReaderError> {
+        let mut outline = Self::default();
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload? {
+                Payload::Version { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(imports) if depth == 1 => {
+                    for import in imports {
+                        outline.imports.push(import?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(exports) if depth == 1 => {
+                    for export in exports {
+                        outline.exports.push(export?.name.name.to_owned());
+                    }
+                }
+                Payload::CustomSection(section) if section.data().len() <= LONGEST_TEXT => {
+                    // The component's own come after those of the modules in it, and count for more.
+                    if let Ok(text) = str::from_utf8(section.data()) {
+                        outline.sections.insert(section.name().to_owned(), text.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(outline)
+    }
+
+    /// The newest contract that any of its imports and exports names.
+    fn contract(&self, file: &str) -> Result<Version> {
+        let names = self.imports.iter().chain(&self.exports).filter(|name| name.starts_with(PACKAGE));
+        let versions = names.filter_map(|name| name.split_once('@')?.1.parse::<Version>().ok());
+        let Some(version) = versions.max() else {
+            return Err(Error::new(
+                Kind::Plugin,
+                format!("{file} is no plugin of alekseylearn: it does not speak its contract"),
+            )
+            .hint("write one with alekseylearn-sdk"));
+        };
+        compatible(&version).map_err(|hint| {
+            Error::new(
+                Kind::Plugin,
+                format!("{file} was built for version {version} of the contract, and this alekseylearn speaks {CONTRACT}"),
+            )
+            .hint(hint)
+        })?;
+        Ok(version)
+    }
+
+    fn wants(&self, file: &str) -> Result<BTreeSet<Capability>> {
+        let mut wants = BTreeSet::new();
+        for import in &self.imports {
+            match interface(import) {
+                Some(name) if OPEN.contains(&name) => {}
+                Some(name) => match Capability::of_interface(name) {
+                    Some(capability) => drop(wants.insert(capability)),
+                    None => return Err(unknown_import(file, import)),
+                },
+                None if WASI.iter().any(|package| import.starts_with(package)) => {}
+                None => return Err(unknown_import(file, import)),
+            }
+        }
+        Ok(wants)
+    }
+}
+
+/// Parts of the contract that touch nothing but the call itself.
+const OPEN: [&str; 5] = ["types", "options", "run", "report", "progress"];
+/// What of WASI a plugin gets; sockets are there, and open nothing.
+const WASI: [&str; 6] =
+    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+
+fn unknown_import(file: &str, import: &str) -> Error {
+    Error::new(Kind::Plugin, format!("{file} asks for {import}, which this program does not have"))
+        .hint("it may be built for another program, or for a newer alekseylearn")
+}
+
+/// Of the same line (`0.1` here, the major number from 1 on), and not newer than this program.
+fn compatible(version: &Version) -> Result<(), String> {
+    let line = |version: &Version| match version.major {
+        0 => (0, version.minor),
+        major => (major, 0),
+    };
+    match line(version).cmp(&line(&CONTRACT)) {
+        std::cmp::Ordering::Equal if *version <= CONTRACT => Ok(()),
+        std::cmp::Ordering::Less => Err("the plugin is too old: upgrade the plugin".into()),
+        _ => Err(format!(
+            "upgrade alekseylearn to one that speaks {version}, or take an older version of the plugin"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_one_line_are_spoken_up_to_this_one() {
+        let is = |text: &str| compatible(&text.parse().unwrap());
+        assert_eq!(is("0.1.0"), Ok(()));
+        assert!(is("0.1.1").unwrap_err().starts_with("upgrade alekseylearn"));
+        assert!(is("0.2.0").unwrap_err().starts_with("upgrade alekseylearn"));
+        assert!(is("1.0.0").unwrap_err().starts_with("upgrade alekseylearn"));
+        assert!(is("0.0.9").unwrap_err().contains("upgrade the plugin"));
+    }
+
+    #[test]
+    fn what_is_no_component_is_said_before_anything_is_compiled() {
+        for (wasm, message) in [
+            (&b"text"[..], "is not WebAssembly"),
+            (b"", "is not WebAssembly"),
+            (b"\0asm\x01\0\0\0", "is a core module"),
+            (b"\0asm\x0d\0\x01\0", "does not speak its contract"),
+            (b"\0asm\x0d\0\x01\0\x0b\xff", "is damaged"),
+        ] {
+            let error = Manifest::read("a.wasm", wasm).unwrap_err();
+            assert!(error.message().contains(message), "{error}");
+            assert!(error.hint_text().is_some());
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_files() {
+        assert!(is_name("sagemaker") && is_name("ml-engine"));
+        for name in ["", "-x", "A", "a/b", "..", "a b", &"x".repeat(65)] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The plugins that the user installed: components by their digest, and one list of names, versions, sources and
+//! grants. A component is in place before the list names it, and the list is replaced as a whole: whoever reads, at any
+//! moment and whatever was killed, finds an old state or a new one.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::authority::Capability;
+use crate::{
+    environment::Environment,
+    error::{Context, Error, Kind, Result},
+};
+
+/// Raised with every change of the list's form.
+const FORM: u32 = 1;
+const LIST: &str = "plugins.json";
+
+/// One installed plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installed {
+    /// As in `--train-driver NAME`.
+    pub name: String,
+    /// The plugin's own version.
+    pub version: Option<String>,
+    /// `sha256:…` of the component.
+    pub digest: String,
+    /// Where it came from.
+    pub source: String,
+    /// The contract it was built for.
+    pub contract: String,
+    /// What the user granted this very component.
+    pub granted: BTreeSet<Capability>,
+    /// RFC 3339.
+    pub installed: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct List {
+    form: u32,
+    plugins: Vec<Installed>,
+}
+
+/// The user's installed plugins.
+#[derive(Clone, Debug)]
+pub struct Store {
+    folder: PathBuf,
+}
+
+/// `sha256:…`
+pub fn digest_of(wasm: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(wasm)))
+}
+
+impl Store {
+    /// Touches nothing yet.
+    pub fn new(environment: &Environment) -> Self {
+        Self { folder: environment.data.join("plugins") }
+    }
+
+    /// All plugins, by name.
+    ///
+    /// # Errors
+    /// The list is damaged, or of a newer alekseylearn.
+    pub fn list(&self) -> Result<Vec<Installed>> {
+        let path = self.folder.join(LIST);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::failed(format!("cannot read {}", path.display())).source(error)),
+        };
+        let list: List = serde_json::from_slice(&text).map_err(|error| {
+            Error::failed(format!("the list of plugins {} is damaged", path.display()))
+                .hint("move it away, and install the plugins again")
+                .source(error)
+        })?;
+        if list.form > FORM {
+            return Err(Error::new(
+                Kind::Unsupported,
+                format!("{} is of a newer alekseylearn", path.display()),
+            )
+            .hint("use that version, or set XDG_DATA_HOME to another folder"));
+        }
+        Ok(list.plugins)
+    }
+
+    /// A plugin by name.
+    ///
+    /// # Errors
+    /// The list cannot be read.
+    pub fn get(&self, name: &str) -> Result<Option<Installed>> {
+        Ok(self.list()?.into_iter().find(|plugin| plugin.name == name))
+    }
+
+    /// A plugin by name, for a user who says that it is there.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn expect(&self, name: &str) -> Result<Installed> {
+        self.get(name)?.ok_or_else(|| {
+            Error::new(Kind::NotFound, format!("no plugin `{name}` is installed"))
+                .hint("`alekseylearn plugin list` lists them")
+        })
+    }
+
+    /// The component, as it was installed.
+    ///
+    /// # Errors
+    /// It is missing, or is not what was installed.
+    pub fn wasm(&self, plugin: &Installed) -> Result<Vec<u8>> {
+        let path = self.component(&plugin.digest);
+        let again = format!("install it again: `alekseylearn plugin install {}`", plugin.source);
+        let wasm = fs::read(&path).map_err(|error| {
+            Error::new(Kind::Plugin, format!("the component of the plugin {} cannot be read", plugin.name))
+                .hint(&again)
+                .source(error)
+        })?;
+        if digest_of(&wasm) != plugin.digest {
+            return Err(Error::new(Kind::Plugin, format!("{} is not what was installed", path.display()))
+                .hint(format!("it was changed or damaged; {again}")));
+        }
+        Ok(wasm)
+    }
+
+    /// Installs a component in the place of the one of that name.
+    ///
+    /// # Errors
+    /// The disk is full, or cannot be written to.
+    pub fn install(&self, wasm: &[u8], plugin: Installed) -> Result<()> {
+        let _lock = self.lock()?;
+        let path = self.component(&plugin.digest);
+        if !path.is_file() {
+            write_whole(&self.folder, &path, wasm)?;
+        }
+        let mut plugins = self.list()?;
+        plugins.retain(|known| known.name != plugin.name);
+        plugins.push(plugin);
+        self.replace(plugins)
+    }
+
+    /// Takes a plugin away.
+    ///
+    /// # Errors
+    /// There is none of that name, or the disk cannot be written to.
+    pub fn uninstall(&self, name: &str) -> Result<()> {
+        let _lock = self.lock()?;
+        self.expect(name)?;
+        let mut plugins = self.list()?;
+        plugins.retain(|known| known.name != name);
+        self.replace(plugins)
+    }
+
+    /// Grants a plugin exactly this.
+    ///
+    /// # Errors
+    /// There is none of that name, or the disk cannot be written to.
+    pub fn grant(&self, name: &str, granted: BTreeSet<Capability>) -> Result<()> {
+        let _lock = self.lock()?;
+        let plugin = Installed { granted, ..self.expect(name)? };
+        let mut plugins = self.list()?;
+        plugins.retain(|known| known.name != name);
+        plugins.push(plugin);
+        self.replace(plugins)
+    }
+
+    fn lock(&self) -> Result<File> {
+        Environment::private_folder(&self.folder)?;
+        let path = self.folder.join("lock");
+        let failed = || format!("cannot lock {}", path.display());
+        let file = File::options().create(true).append(true).open(&path).context(failed)?;
+        file.lock().context(failed)?;
+        Ok(file)
+    }
+
+    /// The list is written first: what it no longer names can go then.
+    fn replace(&self, mut plugins: Vec<Installed>) -> Result<()> {
+        plugins.sort_by(|a, b| a.name.cmp(&b.name));
+        let keep: BTreeSet<PathBuf> = plugins.iter().map(|plugin| self.component(&plugin.digest)).collect();
+        let list = serde_json::to_vec_pretty(&List { form: FORM, plugins })
+            .context(|| "cannot write the list".into())?;
+        write_whole(&self.folder, &self.folder.join(LIST), &list)?;
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let ours = path.extension().is_some_and(|extension| extension == "wasm" || extension == "part");
+            if ours && !keep.contains(&path) {
+                // Another try is made with the next change.
+                let _ = fs::remove_file(path);
+            }
+        }
+        Ok(())
+    }
+
+    fn component(&self, digest: &str) -> PathBuf {
+        self.folder.join(format!("{}.wasm", digest.trim_start_matches("sha256:")))
+    }
+}
+
+fn write_whole(folder: &Path, path: &Path, content: &[u8]) -> Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    let mut partial = tempfile::Builder::new().suffix(".part").tempfile_in(folder).context(failed)?;
+    partial.write_all(content).context(failed)?;
+    partial.as_file().sync_all().context(failed)?;
+    partial.persist(path).context(failed)?;
+    File::open(folder).and_then(|folder| folder.sync_all()).context(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store { folder: folder.path().join("plugins") };
+        (folder, store)
+    }
+
+    fn plugin(name: &str, wasm: &[u8]) -> Installed {
+        Installed {
+            name: name.into(),
+            version: None,
+            digest: digest_of(wasm),
+            source: "a.wasm".into(),
+            contract: "0.1.0".into(),
+            granted: BTreeSet::new(),
+            installed: "2026-01-01T00:00:00Z".into(),
+        }
+    }
+
+    #[test]
+    fn a_plugin_comes_and_goes_with_its_component() {
+        let (_folder, store) = store();
+        assert_eq!(store.list().unwrap(), []);
+        store.install(b"one", plugin("a", b"one")).unwrap();
+        store.install(b"two", plugin("a", b"two")).unwrap();
+        store.install(b"two", plugin("b", b"two")).unwrap();
+        let names: Vec<String> = store.list().unwrap().into_iter().map(|plugin| plugin.name).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(store.wasm(&store.expect("a").unwrap()).unwrap(), b"two");
+        let components = || {
+            let entries = fs::read_dir(&store.folder).unwrap().map(|entry| entry.unwrap().path());
+            entries.filter(|path| path.extension().is_some_and(|extension| extension == "wasm")).count()
+        };
+        assert_eq!(components(), 1, "what is not named any more is gone");
+        store.grant("a", [Capability::Docker].into()).unwrap();
+        assert_eq!(store.expect("a").unwrap().granted, [Capability::Docker].into());
+        store.uninstall("a").unwrap();
+        assert_eq!(components(), 1, "b still needs it");
+        store.uninstall("b").unwrap();
+        assert_eq!(components(), 0);
+        assert_eq!(store.uninstall("b").unwrap_err().kind(), Kind::NotFound);
+    }
+
+    #[test]
+    fn a_component_that_was_changed_is_not_run() {
+        let (_folder, store) = store();
+        store.install(b"one", plugin("a", b"one")).unwrap();
+        fs::write(store.component(&digest_of(b"one")), b"two").unwrap();
+        let error = store.wasm(&store.expect("a").unwrap()).unwrap_err();
+        assert!(error.message().contains("is not what was installed"), "{error}");
+    }
+
+    #[test]
+    fn many_at_once_lose_nothing() {
+        let (_folder, store) = store();
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let store = &store;
+                scope.spawn(move || {
+                    let wasm = format!("component {number}");
+                    store.install(wasm.as_bytes(), plugin(&format!("p{number}"), wasm.as_bytes())).unwrap();
+                });
+            }
+        });
+        let plugins = store.list().unwrap();
+        assert_eq!(plugins.len(), 8);
+        for plugin in plugins {
+            store.wasm(&plugin).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_damaged_list_is_said_plainly() {
+        let (_folder, store) = store();
+        store.install(b"one", plugin("a", b"one")).unwrap();
+        fs::write(store.folder.join(LIST), "{").unwrap();
+        assert!(store.list().unwrap_err().message().contains("is damaged"));
+        fs::write(store.folder.join(LIST), r#"{"form": 9, "plugins": []}"#).unwrap();
+        assert_eq!(store.list().unwrap_err().kind(), Kind::Unsupported);
+    }
+}
