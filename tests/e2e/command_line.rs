@@ -15,6 +15,14 @@ const COMMANDS: &[&[&str]] = &[
     &["driver"],
     &["driver", "list"],
     &["driver", "show"],
+    &["plugin"],
+    &["plugin", "install"],
+    &["plugin", "list"],
+    &["plugin", "show"],
+    &["plugin", "grant"],
+    &["plugin", "revoke"],
+    &["plugin", "verify"],
+    &["plugin", "uninstall"],
 ];
 
 /// The whole help in one file, so that every change of the command line is seen. `UPDATE=1` writes it anew.

@@ -2,7 +2,9 @@
 
 mod architecture;
 mod command_line;
+mod hostile;
 mod local;
 mod mistakes;
+mod plugins;
 mod sagemaker;
 mod sagemaker_faults;

@@ -115,6 +115,14 @@ impl Running {
         assert!(status.expect("kill starts").success(), "the signal is sent");
     }
 
+    /// Sends a signal, by name, to what may have ended.
+    pub fn signal_if_running(&self, signal: &str) {
+        let status =
+            Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
+        // It is not waited for yet, so its number is still its own.
+        status.expect("kill starts");
+    }
+
     /// Waits for its end.
     pub fn end(mut self) -> Run {
         let mut stdout = self.read.clone();

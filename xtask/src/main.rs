@@ -10,6 +10,7 @@ mod daemon;
 mod deny;
 mod dist;
 mod dockerd;
+mod guests;
 mod plugins;
 mod process;
 mod quickstart;

@@ -1,5 +1,6 @@
 //! `plugins`: builds the drivers that ship inside the program, to `target/plugins/NAME.wasm`.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
@@ -21,7 +22,9 @@ pub fn build() -> Result<()> {
         let component = target()?.join(TARGET).join("release").join(&plugin.artifact);
         install(&component, &shipped.join(format!("{}.wasm", plugin.name)))?;
     }
-    remove_stale(&shipped, &plugins)?;
+    let components: Vec<OsString> =
+        plugins.iter().map(|plugin| format!("{}.wasm", plugin.name).into()).collect();
+    remove_others(&shipped, &components)?;
     say(format_args!("{} drivers in target/plugins", plugins.len()));
     Ok(())
 }
@@ -35,7 +38,7 @@ fn compile(plugins: &[Plugin]) -> Result<()> {
 }
 
 /// Leaves a component alone that has not changed: the program embeds it, and would be built again.
-fn install(component: &Path, place: &Path) -> Result<()> {
+pub fn install(component: &Path, place: &Path) -> Result<()> {
     let bytes = fs::read(component).with_context(|| format!("cargo built no {}", component.display()))?;
     if fs::read(place).is_ok_and(|there| there == bytes) {
         return Ok(());
@@ -46,12 +49,11 @@ fn install(component: &Path, place: &Path) -> Result<()> {
     Ok(fs::rename(unfinished, place)?)
 }
 
-/// A driver that is gone from `plugins/` must not ship.
-fn remove_stale(shipped: &Path, plugins: &[Plugin]) -> Result<()> {
-    for file in fs::read_dir(shipped)? {
+/// A component whose source is gone must not ship, nor be tested.
+pub fn remove_others(folder: &Path, components: &[OsString]) -> Result<()> {
+    for file in fs::read_dir(folder)? {
         let path = file?.path();
-        let known = plugins.iter().any(|plugin| path.ends_with(format!("{}.wasm", plugin.name)));
-        if !known {
+        if !components.iter().any(|name| path.ends_with(name)) {
             say(format_args!("removing {}", path.display()));
             fs::remove_file(path)?;
         }
@@ -75,7 +77,7 @@ mod tests {
         assert_eq!(place.metadata().unwrap().modified().unwrap(), first);
 
         fs::write(folder.join("gone.wasm"), "").unwrap();
-        remove_stale(&folder, &[Plugin { name: "local".into(), artifact: "local.wasm".into() }]).unwrap();
+        remove_others(&folder, &["local.wasm".into()]).unwrap();
         assert!(place.exists() && !folder.join("gone.wasm").exists());
         fs::remove_dir_all(&folder).unwrap();
         fs::remove_file(&built).unwrap();

@@ -10,7 +10,7 @@ use crate::process::{interrupted, run, run_in_front};
 use crate::rig::Rig;
 use crate::tools::Tools;
 use crate::workspace::{cache, cargo, lock, root, target};
-use crate::{base_image, plugins, tools};
+use crate::{base_image, guests, plugins, tools};
 
 /// Python tests, each in a folder that may not be there.
 const PYTHON_TESTS: [&str; 2] = ["tests/rig", "tests/runner"];
@@ -31,6 +31,7 @@ pub fn run_chore(filters: &[&str]) -> Result<()> {
 /// What was started stops at the end of this function, however it ends: the rig first, then the engine.
 fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
     parts.time("drivers", plugins::build)?;
+    let guests = parts.time("guests", guests::build)?;
     // The very packages, targets and features of `cargo test`, so that it compiles nothing again.
     parts.time("compile", || run(&mut cargo(&["build", "--workspace", "--bins", "--tests"])?))?;
     let tools = parts.time("tools", tools::ensure)?;
@@ -42,6 +43,7 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
     let surroundings = |command: &mut Command| -> Result<()> {
         command.env("ALEKSEYLEARN_RIG", state.join("rig.json"));
         command.env("ALEKSEYLEARN_BASE_IMAGE", image);
+        command.env("ALEKSEYLEARN_GUESTS", &guests);
         command.env("ALEKSEYLEARN_PROGRAM", target()?.join("debug/alekseylearn"));
         Ok(())
     };

@@ -110,7 +110,14 @@ fn install(context: &Context, arguments: &Install) -> Result<()> {
     let asked: BTreeSet<Capability> = wanted.difference(&granted).copied().collect();
     if !asked.is_empty() {
         let question = format!("{}\n\nInstall it, and let it?", described(&candidate, &asked));
-        if !arguments.yes && context.ui.ask(&question)? {
+        if arguments.yes {
+            let allow = names(&asked).replace(',', "");
+            let name = &candidate.name;
+            context.ui.warning(&format!(
+                "{name} also wants {}: `alekseylearn plugin grant {name} {allow}` allows it",
+                names(&asked)
+            ));
+        } else if context.ui.ask(&question)? {
             granted.extend(&asked);
         } else {
             return Err(not_granted(arguments, &candidate, &asked));
@@ -125,17 +132,15 @@ fn install(context: &Context, arguments: &Install) -> Result<()> {
 }
 
 fn not_granted(arguments: &Install, candidate: &Candidate, asked: &BTreeSet<Capability>) -> Error {
-    let list: Vec<&str> = asked.iter().map(|capability| capability.interface()).collect();
-    Error::new(
-        Kind::Denied,
-        format!("{} wants {}, which it was not granted", candidate.name, list.join(", ")),
-    )
-    .details(described(candidate, asked))
-    .hint(format!(
-        "nothing was installed; to grant it: `alekseylearn plugin install {} --yes --grant {}`",
-        arguments.source.display(),
-        list.join(",")
-    ))
+    let wanted: Vec<&str> =
+        candidate.manifest.wants.iter().map(|capability| capability.interface()).collect();
+    Error::new(Kind::Denied, format!("{} wants {}, which it was not granted", candidate.name, names(asked)))
+        .details(described(candidate, asked))
+        .hint(format!(
+            "nothing was installed; to grant it: `alekseylearn plugin install {} --yes --grant {}`",
+            arguments.source.display(),
+            wanted.join(",")
+        ))
 }
 
 /// What it could do at worst, in plain words.

@@ -29,7 +29,9 @@ use crate::{
 /// How often a running driver is looked at.
 const TICK: Duration = Duration::from_millis(10);
 /// The running time that one call of a driver has, host calls not counted: what it does itself is little.
-const MOST_TICKS: u32 = 3_000;
+const MOST_TICKS: u32 = 1_000;
+/// As many bytes as a driver may hand over in one call of the host: a page of a log, or a file of a build.
+const MOST_SAID: usize = 32 << 20;
 
 /// What a driver is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,13 +122,14 @@ impl Runtime {
         });
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(MOST_SAID);
         store.set_epoch_deadline(1);
         // Asked only while the driver itself runs: what it waits for in the host does not count.
         store.epoch_deadline_callback(|mut context| {
             let state = context.data_mut();
             state.ticks += 1;
             if state.ticks > MOST_TICKS {
-                return Err(wasmtime::Error::msg("it ran for 30 seconds without an end"));
+                return Err(wasmtime::Error::msg("it ran for 10 seconds without an end"));
             }
             Ok(UpdateDeadline::Yield(1))
         });

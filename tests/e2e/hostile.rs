@@ -1,0 +1,76 @@
+//! Plugins that misbehave: each costs at most its limits, ends in one clear error with its last words, and leaves the
+//! job record and the other plugins as they were.
+
+use std::{fs, path::PathBuf, time::Duration, time::Instant};
+
+use alekseylearn_tests::{Run, Sandbox, skipped};
+use serde_json::json;
+
+/// The name of each, what its error says, and its exit code.
+const GUESTS: &[(&str, i32, &str)] = &[
+    ("allocates", 9, "the driver allocates broke"),
+    ("asks", 9, "it ran for 10 seconds without an end"),
+    ("dumps", 8, "this is the end of it"),
+    ("escapes", 8, "this is the end of it"),
+    ("floods", 1, "all of it was taken"),
+    ("overreaches", 8, "this is the end of it"),
+    ("panics", 9, "the last words about work/train"),
+    ("recurses", 9, "call stack exhausted"),
+    ("shouts", 9, "the driver shouts broke"),
+    ("spins", 9, "it ran for 10 seconds without an end"),
+    ("traps", 9, "unreachable"),
+];
+
+/// Where `cargo xtask test` puts them.
+fn guests() -> Option<PathBuf> {
+    let folder = std::env::var_os("ALEKSEYLEARN_GUESTS").map(PathBuf::from);
+    if folder.is_none() {
+        skipped("ALEKSEYLEARN_GUESTS is not set: run `cargo xtask test`");
+    }
+    folder
+}
+
+fn run(sandbox: &Sandbox, guest: &str) -> Run {
+    let folder = guests().expect("asked for only where there are guests");
+    let file = folder.join(format!("{guest}.wasm"));
+    let install = ["plugin", "install", file.to_str().unwrap(), "--name", guest, "--yes"];
+    sandbox.run(&[&install[..], &["--grant", "aws-identity,s3"]].concat()).success();
+    let place = "--config.output_path=s3://bucket/pre";
+    sandbox.run(&["fit", "train.py", "--train-driver", guest, place, "--config.role_name=trainer"])
+}
+
+#[test]
+fn each_ends_in_one_clear_error_within_its_limits() {
+    if guests().is_none() {
+        return;
+    }
+    for (guest, code, says) in GUESTS {
+        let mut sandbox = Sandbox::new();
+        sandbox.write("train.py", "");
+        // What none of them may see.
+        sandbox.set("AWS_ACCESS_KEY_ID", "SECRETKEYID").set("AWS_SECRET_ACCESS_KEY", "SECRETKEY");
+        sandbox.set("AWS_REGION", "us-east-1").set("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+        sandbox.write(".env", "SECRET=1");
+        let start = Instant::now();
+        let run = run(&sandbox, guest).failure(*code).one_error().says(says);
+        assert!(start.elapsed() < Duration::from_secs(60), "{guest} took {:?}", start.elapsed());
+        assert!(run.stderr.len() < 100_000, "{guest} said {} bytes", run.stderr.len());
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains("SECRET"), "{guest}:\n{}", run.stderr);
+        // Nothing is harmed.
+        assert_eq!(sandbox.run(&["jobs", "--json"]).success().data()["jobs"], json!([]));
+        sandbox.run(&["driver", "show", "local"]).success();
+        sandbox.run(&["plugin", "verify"]).success();
+        assert!(!sandbox.path("evil").exists() && !sandbox.data().join("jobs/evil").exists());
+    }
+}
+
+#[test]
+fn none_is_forgotten() {
+    let Some(folder) = guests() else { return };
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<String> =
+        entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    found.sort();
+    let tested: Vec<&str> = GUESTS.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(found, tested);
+}

@@ -1,0 +1,182 @@
+//! Installing plugins: what they are is said, what they may do is asked for, and nothing half-done is left.
+
+use std::{fs, path::PathBuf};
+
+use alekseylearn_tests::{Sandbox, workspace};
+use serde_json::json;
+
+const ALL: &str = "aws-identity,ecr,s3,sagemaker,cloudwatch-logs";
+
+/// A component that a stranger might send: the shipped driver's own file.
+fn component(sandbox: &Sandbox) -> PathBuf {
+    let file = sandbox.path("driver.wasm");
+    fs::copy(workspace().join("target/plugins/sagemaker.wasm"), &file)
+        .expect("`cargo xtask plugins` made it");
+    file
+}
+
+#[test]
+fn a_plugin_is_shown_installed_used_and_removed() {
+    let sandbox = Sandbox::new();
+    component(&sandbox);
+    let shown = sandbox.run(&["plugin", "show", "driver.wasm", "--json"]).success().data();
+    assert_eq!(shown["name"], "sagemaker");
+    assert_eq!(shown["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(shown["drivers"], json!(["train"]));
+    assert_eq!(shown["wants"].as_array().unwrap().len(), 5);
+    assert_eq!(sandbox.run(&["plugin", "list", "--json"]).success().data()["plugins"], json!([]));
+
+    sandbox.run(&["plugin", "install", "driver.wasm", "--yes", "--grant", ALL]).success();
+    let drivers = sandbox.run(&["driver", "list", "--json"]).success().data();
+    let train =
+        drivers["drivers"].as_array().unwrap().iter().find(|driver| driver["name"] == "sagemaker").unwrap();
+    assert!(
+        train["from"].as_str().unwrap().starts_with("installed sha256:"),
+        "it answers for the shipped one"
+    );
+    sandbox.run(&["driver", "show", "sagemaker"]).success();
+    sandbox.run(&["plugin", "verify"]).success();
+    sandbox.run(&["plugin", "uninstall", "sagemaker"]).success();
+    sandbox.run(&["plugin", "uninstall", "sagemaker"]).failure(4).one_error();
+    let drivers = sandbox.run(&["driver", "list", "--json"]).success().data();
+    assert!(drivers["drivers"].as_array().unwrap().iter().all(|driver| driver["from"] == "shipped"));
+}
+
+#[test]
+fn nothing_is_granted_that_was_not_spelled_out() {
+    let sandbox = Sandbox::new();
+    component(&sandbox);
+    // Nobody is there to ask.
+    let refused = sandbox.run(&["plugin", "install", "driver.wasm"]).failure(3).one_error();
+    refused.says("start training jobs that cost money").says(&format!("--yes --grant {ALL}"));
+    assert_eq!(sandbox.run(&["plugin", "list", "--json"]).success().data()["plugins"], json!([]));
+    // What it does not want it does not get either.
+    sandbox
+        .run(&["plugin", "install", "driver.wasm", "--yes", "--grant", "s3,docker"])
+        .success()
+        .says("also wants");
+    let granted =
+        || sandbox.run(&["plugin", "list", "--json"]).success().data()["plugins"][0]["granted"].clone();
+    assert_eq!(granted(), json!(["s3"]));
+    sandbox.write("train.py", "");
+    let fit = [
+        "fit",
+        "train.py",
+        "--train-driver",
+        "sagemaker",
+        "--config.output_path=s3://bucket",
+        "--config.role_name=r",
+    ];
+    sandbox.run(&fit).failure(3).one_error().says("alekseylearn plugin grant sagemaker aws-identity");
+    sandbox.run(&["plugin", "grant", "sagemaker", "aws-identity", "ecr"]).success();
+    assert_eq!(granted(), json!(["aws-identity", "ecr", "s3"]));
+    sandbox.run(&["plugin", "revoke", "sagemaker", "s3"]).success();
+    assert_eq!(granted(), json!(["aws-identity", "ecr"]));
+    // The same again keeps what it was granted, and widens nothing.
+    sandbox.run(&["plugin", "install", "driver.wasm", "--yes"]).success();
+    assert_eq!(granted(), json!(["aws-identity", "ecr"]));
+    sandbox.run(&["plugin", "grant", "sagemaker", "everything"]).failure(2);
+}
+
+#[test]
+fn files_that_are_no_plugins_are_refused_by_name() {
+    let sandbox = Sandbox::new();
+    let whole = fs::read(component(&sandbox)).unwrap();
+    fs::remove_file(sandbox.path("driver.wasm")).unwrap();
+    let middle = whole.len() / 2;
+    let mut changed = whole.clone();
+    changed[middle..middle + 64].fill(0xff);
+    for (content, says) in [
+        (&b"not wasm"[..], "is not WebAssembly"),
+        (b"", "is not WebAssembly"),
+        (b"\0asm\x01\0\0\0", "is a core module"),
+        (b"\0asm\x0d\0\x01\0", "does not speak its contract"),
+        (&whole[..middle], "is damaged"),
+        (&changed, "damaged"),
+    ] {
+        fs::write(sandbox.path("bad.wasm"), content).unwrap();
+        let run =
+            sandbox.run(&["plugin", "install", "bad.wasm", "--yes", "--grant", ALL]).failure(9).one_error();
+        if says != "damaged" {
+            run.says(says);
+        }
+        assert_eq!(sandbox.run(&["plugin", "list", "--json"]).success().data()["plugins"], json!([]));
+    }
+    sandbox.run(&["plugin", "install", "none.wasm"]).failure(4).one_error();
+    fs::create_dir(sandbox.path("empty")).unwrap();
+    sandbox.run(&["plugin", "install", "empty"]).failure(2).one_error().says("holds 0 .wasm files");
+}
+
+#[test]
+fn a_component_of_another_contract_is_refused_before_it_is_compiled() {
+    let sandbox = Sandbox::new();
+    let file = component(&sandbox);
+    let wasm = fs::read(&file).unwrap();
+    let text = |version: &str| -> Vec<u8> {
+        let (from, to) = (b"@0.1.0".as_slice(), version.as_bytes());
+        let mut out = wasm.clone();
+        let mut at = 0;
+        while let Some(found) = out[at..].windows(from.len()).position(|window| window == from) {
+            out[at + found..at + found + from.len()].copy_from_slice(to);
+            at += found + from.len();
+        }
+        out
+    };
+    for (version, says) in [("@0.2.0", "upgrade alekseylearn"), ("@0.0.9", "upgrade the plugin")] {
+        fs::write(&file, text(version)).unwrap();
+        let run = sandbox
+            .run(&["plugin", "install", "driver.wasm", "--yes", "--grant", ALL])
+            .failure(9)
+            .one_error();
+        run.says(&format!("was built for version {} of the contract", &version[1..])).says(says);
+    }
+}
+
+#[test]
+fn a_component_that_was_changed_after_its_installation_is_not_run() {
+    let mut sandbox = Sandbox::new();
+    // Its compiled form would answer first.
+    let cache = sandbox.path("cache");
+    sandbox.set("XDG_CACHE_HOME", cache.to_str().unwrap());
+    component(&sandbox);
+    sandbox.run(&["plugin", "install", "driver.wasm", "--name", "mine", "--yes", "--grant", ALL]).success();
+    let plugins = sandbox.data().join("plugins");
+    let stored = fs::read_dir(&plugins).unwrap().map(|entry| entry.unwrap().path());
+    let stored = stored
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|extension| extension == "wasm"))
+        .unwrap();
+    fs::write(&stored, b"\0asm").unwrap();
+    sandbox.run(&["plugin", "verify"]).failure(9).one_error().says("is not what was installed");
+    fs::remove_dir_all(&cache).unwrap();
+    sandbox.run(&["driver", "show", "mine"]).failure(4);
+    // The others go on.
+    sandbox.run(&["driver", "list"]).success().says("is not what was installed");
+    sandbox.run(&["driver", "show", "local"]).success();
+}
+
+#[test]
+fn an_installation_that_is_killed_leaves_the_old_state_or_the_new_one() {
+    let sandbox = Sandbox::new();
+    component(&sandbox);
+    sandbox.run(&["plugin", "install", "driver.wasm", "--name", "first", "--yes", "--grant", ALL]).success();
+    for round in 0..60_u64 {
+        let install =
+            sandbox.start(&["plugin", "install", "driver.wasm", "--name", "second", "--yes", "--grant", ALL]);
+        std::thread::sleep(std::time::Duration::from_micros(round * 700));
+        install.signal_if_running("KILL");
+        install.end();
+        sandbox.run(&["plugin", "verify"]).success();
+        let list = sandbox.run(&["plugin", "list", "--json"]).success().data();
+        let names: Vec<&str> = list["plugins"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|plugin| plugin["name"].as_str().unwrap())
+            .collect();
+        assert!(names == ["first"] || names == ["first", "second"], "{names:?}");
+        if names.len() == 2 {
+            sandbox.run(&["plugin", "uninstall", "second"]).success();
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Writes a gigabyte to its standard output and error.
+
+use std::io::Write;
+
+use guests::{Error, Finding, Training};
+
+guests::check!(check);
+
+fn check(_: &Training) -> Result<Vec<Finding>, Error> {
+    let block = vec![b'x'; 1 << 20];
+    for _ in 0..1 << 10 {
+        // To be refused does not stop it.
+        let _ = std::io::stdout().write_all(&block);
+        let _ = std::io::stderr().write_all(&block);
+    }
+    Err(Error::new_failed("all of it was taken").hint("it was dropped"))
+}

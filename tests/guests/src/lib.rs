@@ -1,0 +1,67 @@
+//! What the misbehaving plugins have in common: a train driver that is asked to look before anything is built, and
+//! does its mischief there.
+
+pub use alekseylearn_sdk::{Error, Finding, Training};
+
+/// A train driver whose `check` is the given function.
+#[macro_export]
+macro_rules! check {
+    ($check:path) => {
+        struct Driver;
+
+        alekseylearn_sdk::plugin!(train = Driver);
+
+        impl alekseylearn_sdk::train::Guest for Driver {
+            fn options() -> Vec<alekseylearn_sdk::OptionSpec> {
+                vec![
+                    alekseylearn_sdk::OptionSpec::s3_location("output_path", "A place to touch"),
+                    alekseylearn_sdk::OptionSpec::role("role_name", "A role to touch"),
+                ]
+            }
+
+            fn check(
+                training: &alekseylearn_sdk::Training,
+            ) -> Result<Vec<alekseylearn_sdk::Finding>, alekseylearn_sdk::Error> {
+                $check(training)
+            }
+
+            fn prepare(
+                _: &alekseylearn_sdk::Training,
+            ) -> Result<alekseylearn_sdk::Destination, alekseylearn_sdk::Error> {
+                Err(alekseylearn_sdk::Error::new_unsupported("this is the end of it")
+                    .hint("there is no more"))
+            }
+
+            fn submit(_: &alekseylearn_sdk::Training) -> Result<String, alekseylearn_sdk::Error> {
+                Err(alekseylearn_sdk::Error::new_unsupported("nothing is submitted"))
+            }
+
+            fn status(
+                _: &alekseylearn_sdk::Job,
+            ) -> Result<alekseylearn_sdk::JobStatus, alekseylearn_sdk::Error> {
+                Ok(alekseylearn_sdk::JobStatus::new(alekseylearn_sdk::State::Failed))
+            }
+
+            fn logs(
+                _: &alekseylearn_sdk::Job,
+                _: Option<String>,
+            ) -> Result<alekseylearn_sdk::LogPage, alekseylearn_sdk::Error> {
+                Err(alekseylearn_sdk::Error::new_unsupported("there is no log"))
+            }
+
+            fn stop(_: &alekseylearn_sdk::Job) -> Result<(), alekseylearn_sdk::Error> {
+                Ok(())
+            }
+
+            fn artifacts(
+                _: &alekseylearn_sdk::Job,
+            ) -> Result<Vec<alekseylearn_sdk::Artifact>, alekseylearn_sdk::Error> {
+                Ok(Vec::new())
+            }
+
+            fn find(_: String, _: String) -> Result<Vec<String>, alekseylearn_sdk::Error> {
+                Ok(Vec::new())
+            }
+        }
+    };
+}

@@ -1,0 +1,28 @@
+//! The misbehaving plugins of `tests/guests`, as components for the end-to-end tests: to `target/guests/NAME.wasm`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::plugins::{install, remove_others};
+use crate::process::run;
+use crate::wasm_target::{self, TARGET};
+use crate::workspace::{cargo, root, target};
+
+/// Builds them, and tells their folder.
+pub fn build() -> Result<PathBuf> {
+    wasm_target::ensure()?;
+    run(&mut cargo(&["build", "--release", "--target", TARGET, "--package", "guests", "--examples"])?)?;
+    let folder = root().join("target/guests");
+    fs::create_dir_all(&folder)?;
+    let mut components = Vec::new();
+    for source in fs::read_dir(root().join("tests/guests/examples"))? {
+        let component = source?.path().with_extension("wasm");
+        let Some(name) = component.file_name() else { continue };
+        install(&target()?.join(TARGET).join("release/examples").join(name), &folder.join(name))?;
+        components.push(name.to_owned());
+    }
+    remove_others(&folder, &components)?;
+    Ok(folder)
+}
