@@ -4,7 +4,7 @@
 //! its own and asks the host for narrow verbs ([`docker`], [`s3`], [`sagemaker`], …), each of which its user must
 //! have granted.
 //!
-//! ```ignore
+//! ```
 //! use alekseylearn_sdk::{Error, OptionSpec, Training, build, docker};
 //!
 //! struct Driver;

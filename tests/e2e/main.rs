@@ -5,6 +5,7 @@ mod command_line;
 mod hostile;
 mod local;
 mod mistakes;
+mod plugin_sources;
 mod plugins;
 mod sagemaker;
 mod sagemaker_faults;

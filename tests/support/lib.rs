@@ -3,12 +3,14 @@
 mod rig;
 mod run;
 mod sandbox;
+mod site;
 
 use std::{io::Write, path::PathBuf};
 
 pub use rig::Rig;
 pub use run::{Run, Running};
 pub use sandbox::Sandbox;
+pub use site::Site;
 
 /// The clone.
 pub fn workspace() -> PathBuf {

@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod docker;
+pub mod http;
 pub mod transfer;
 
 /// How far some work is, told while it goes on.

@@ -100,7 +100,7 @@ impl Arguments {
             Command::Logs(arguments) => logs::run(&context, &arguments).await,
             Command::Stop(arguments) => stop::run(&context, &arguments).await,
             Command::Driver(arguments) => driver::run(&context, &arguments).await,
-            Command::Plugin(arguments) => plugin::run(&context, arguments),
+            Command::Plugin(arguments) => plugin::run(&context, arguments).await,
         }
     }
 }

@@ -191,7 +191,7 @@ fn unknown_import(file: &str, import: &str) -> Error {
 }
 
 /// Of the same line (`0.1` here, the major number from 1 on), and not newer than this program.
-fn compatible(version: &Version) -> Result<(), String> {
+pub(super) fn compatible(version: &Version) -> Result<(), String> {
     let line = |version: &Version| match version.major {
         0 => (0, version.minor),
         major => (major, 0),

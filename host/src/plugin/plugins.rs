@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -17,11 +16,12 @@ use super::{
     runtime::{DriverKind, Loaded, Runtime},
     services::Services,
     shipped::SHIPPED,
+    source::Source,
     store::{Installed, Store, digest_of},
 };
 use crate::{
     environment::Environment,
-    error::{Context, Error, Kind, Result},
+    error::{Error, Kind, Result},
     ui::Ui,
 };
 
@@ -71,7 +71,7 @@ pub struct Candidate {
     /// What it says of itself.
     pub manifest: Manifest,
     /// Where it came from.
-    pub source: String,
+    pub source: Source,
     wasm: Vec<u8>,
 }
 
@@ -138,27 +138,28 @@ impl Plugins {
         self.driver(name, DriverKind::Train).await.map(TrainDriver)
     }
 
-    /// Reads a component from a file, or from the one `.wasm` of a folder. Nothing of it is compiled or run.
+    /// Gets a component from its source. Nothing of it is compiled or run.
     ///
     /// # Errors
-    /// There is no such file, or it is no plugin of this program.
-    pub fn candidate(&self, path: &Path, name: Option<&str>) -> Result<Candidate> {
-        let file = if path.is_dir() { only_component(path)? } else { path.to_owned() };
-        let wasm = std::fs::read(&file).map_err(|error| {
-            Error::new(Kind::NotFound, format!("cannot read the plugin {}", file.display()))
-                .hint("give a .wasm file, or a folder that holds one")
-                .source(error)
-        })?;
-        let shown = file.display().to_string();
-        let manifest = Manifest::read(&shown, &wasm)?;
-        let stem = file.file_stem().and_then(|stem| stem.to_str()).map(|stem| stem.replace('_', "-"));
-        let name = name.map(str::to_owned).or_else(|| manifest.name.clone()).or(stem).unwrap_or_default();
+    /// It cannot be got, is not what was promised, or is no plugin of this program.
+    pub async fn candidate(&self, source: &Source, name: Option<&str>) -> Result<Candidate> {
+        let obtained = source.obtain().await?;
+        let digest = digest_of(&obtained.wasm);
+        if let Some(promised) = obtained.promised.filter(|promised| *promised != digest) {
+            return Err(Error::new(
+                Kind::Plugin,
+                format!("{source} is not what was promised: it has {digest}, not {promised}"),
+            )
+            .hint("it was changed since: ask whoever keeps the index, and do not use it"));
+        }
+        let manifest = Manifest::read(&source.to_string(), &obtained.wasm)?;
+        let name =
+            name.map(str::to_owned).or_else(|| manifest.name.clone()).or(obtained.name).unwrap_or_default();
         if !is_name(&name) {
             return Err(Error::invalid(format!("`{name}` is no name for a plugin"))
                 .hint("give one with --name: lower-case letters, digits and dashes"));
         }
-        let source = file.canonicalize().unwrap_or(file).display().to_string();
-        Ok(Candidate { name, manifest, source, wasm })
+        Ok(Candidate { name, manifest, source: source.clone(), wasm: obtained.wasm })
     }
 
     /// Compiles a component, and installs it with what the user granted it.
@@ -236,23 +237,5 @@ impl Plugins {
         let plugin = Arc::new(plugin);
         loaded.insert(name.to_owned(), plugin.clone());
         Ok(plugin)
-    }
-}
-
-fn only_component(folder: &Path) -> Result<PathBuf> {
-    let cannot_read = || format!("cannot read the folder {}", folder.display());
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).context(cannot_read)? {
-        let path = entry.context(cannot_read)?.path();
-        if path.extension().is_some_and(|extension| extension == "wasm") {
-            found.push(path);
-        }
-    }
-    match found.as_slice() {
-        [one] => Ok(one.clone()),
-        none_or_many => {
-            Err(Error::invalid(format!("{} holds {} .wasm files", folder.display(), none_or_many.len()))
-                .hint("name the file itself"))
-        }
     }
 }

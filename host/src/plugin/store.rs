@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::authority::Capability;
+use super::{authority::Capability, source::Source};
 use crate::{
     environment::Environment,
     error::{Context, Error, Kind, Result},
@@ -32,7 +32,7 @@ pub struct Installed {
     /// `sha256:…` of the component.
     pub digest: String,
     /// Where it came from.
-    pub source: String,
+    pub source: Source,
     /// The contract it was built for.
     pub contract: String,
     /// What the user granted this very component.
@@ -225,7 +225,7 @@ mod tests {
             name: name.into(),
             version: None,
             digest: digest_of(wasm),
-            source: "a.wasm".into(),
+            source: Source::File("a.wasm".into()),
             contract: "0.1.0".into(),
             granted: BTreeSet::new(),
             installed: "2026-01-01T00:00:00Z".into(),

@@ -1,0 +1,121 @@
+//! `alekseylearn.lock`: the plugins that a team agreed on, to be committed: source, version, digest and grants.
+
+use std::{collections::BTreeSet, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use super::{authority::Capability, source::Source, store::Installed};
+use crate::error::{Context, Error, Kind, Result};
+
+/// The file's name, in the current folder.
+pub const LOCK_FILE: &str = "alekseylearn.lock";
+const FORM: u32 = 1;
+
+/// The content of a lock file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Content {
+    form: u32,
+    #[serde(default, rename = "plugin")]
+    plugins: Vec<Locked>,
+}
+
+/// One plugin that a team agreed on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Locked {
+    /// Its name.
+    pub name: String,
+    /// Its own version.
+    pub version: Option<String>,
+    /// `sha256:…`: whatever else comes from the source is refused.
+    pub digest: String,
+    /// What it is granted.
+    pub granted: BTreeSet<Capability>,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+impl From<Installed> for Locked {
+    fn from(plugin: Installed) -> Self {
+        let Installed { name, version, digest, granted, source, .. } = plugin;
+        Self { name, version, digest, granted, source }
+    }
+}
+
+/// Writes the lock file of a folder.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write(folder: &Path, plugins: Vec<Installed>) -> Result<()> {
+    let failed = || format!("cannot write {}", folder.join(LOCK_FILE).display());
+    let plugins = plugins.into_iter().map(Locked::from).collect();
+    let text = toml::to_string_pretty(&Content { form: FORM, plugins }).context(failed)?;
+    let head = "# Made by `alekseylearn plugin lock`; `alekseylearn plugin install --locked` installs exactly this.\n";
+    let mut partial = tempfile::NamedTempFile::new_in(folder).context(failed)?;
+    std::io::Write::write_all(&mut partial, format!("{head}{text}").as_bytes()).context(failed)?;
+    partial.as_file().sync_all().context(failed)?;
+    std::fs::set_permissions(partial.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .context(failed)?;
+    partial.persist(folder.join(LOCK_FILE)).context(failed)?;
+    Ok(())
+}
+
+/// Reads the lock file of a folder.
+///
+/// # Errors
+/// There is none, or it is damaged or of a newer alekseylearn.
+pub fn read(folder: &Path) -> Result<Vec<Locked>> {
+    let path = folder.join(LOCK_FILE);
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        Error::new(Kind::NotFound, format!("there is no {LOCK_FILE} here"))
+            .hint("`alekseylearn plugin lock` writes one of the installed plugins")
+            .source(error)
+    })?;
+    let content: Content = toml::from_str(&text).map_err(|error| {
+        Error::invalid(format!("{} is damaged", path.display()))
+            .hint("take it from version control again")
+            .source(error)
+    })?;
+    if content.form > FORM {
+        return Err(Error::new(Kind::Unsupported, format!("{} is of a newer alekseylearn", path.display()))
+            .hint("use that version"));
+    }
+    Ok(content.plugins)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let plugin = |name: &str, source: Source| Installed {
+            name: name.into(),
+            version: Some("1.2.3".into()),
+            digest: "sha256:00".into(),
+            source,
+            contract: "0.1.0".into(),
+            granted: [Capability::S3, Capability::Docker].into(),
+            installed: "2026-01-01T00:00:00Z".into(),
+        };
+        let plugins = vec![
+            plugin("a", Source::File("/a.wasm".into())),
+            plugin("b", Source::Address("https://example.org/b.wasm".into())),
+            plugin(
+                "c",
+                Source::Index {
+                    index: "/i.json".into(),
+                    name: "c".into(),
+                    requirement: "1".parse().unwrap(),
+                },
+            ),
+        ];
+        write(folder.path(), plugins.clone()).unwrap();
+        let locked: Vec<Locked> = plugins.into_iter().map(Locked::from).collect();
+        assert_eq!(read(folder.path()).unwrap(), locked);
+        std::fs::write(folder.path().join(LOCK_FILE), "form = 9\n").unwrap();
+        assert_eq!(read(folder.path()).unwrap_err().kind(), Kind::Unsupported);
+        std::fs::write(folder.path().join(LOCK_FILE), "form").unwrap();
+        assert_eq!(read(folder.path()).unwrap_err().kind(), Kind::Invalid);
+    }
+}

@@ -1,0 +1,150 @@
+//! Where plugins come from: addresses, indexes and lock files, each held to what it promised.
+
+use std::{fs, path::Path};
+
+use alekseylearn_tests::{Sandbox, Site, workspace};
+use serde_json::{Value, json};
+
+const ALL: &str = "aws-identity,ecr,s3,sagemaker,cloudwatch-logs";
+
+/// The shipped component of that name, as a given version of itself.
+fn component(name: &str, version: &str) -> Vec<u8> {
+    let mut wasm = fs::read(workspace().join(format!("target/plugins/{name}.wasm")))
+        .expect("`cargo xtask plugins` made it");
+    // A custom section at the end: the number 0, its length, the length of its name, the name, the text.
+    let section = [&[7][..], b"version", version.as_bytes()].concat();
+    wasm.extend([0, u8::try_from(section.len()).unwrap()]);
+    wasm.extend(section);
+    wasm
+}
+
+fn put(folder: &Path, file: &str, content: &[u8]) -> String {
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join(file), content).unwrap();
+    let sandbox = Sandbox::new();
+    let shown = sandbox.run(&["plugin", "show", folder.join(file).to_str().unwrap(), "--json"]).success();
+    shown.data()["digest"].as_str().unwrap().to_owned()
+}
+
+fn installed(sandbox: &Sandbox) -> Value {
+    sandbox.run(&["plugin", "list", "--json"]).success().data()["plugins"].clone()
+}
+
+#[test]
+fn a_plugin_comes_from_an_address() {
+    let sandbox = Sandbox::new();
+    let site = Site::of(&sandbox.path("site"));
+    let digest = put(&sandbox.path("site"), "driver.wasm", &component("sagemaker", "1.0.0"));
+    let install = |address: &str, more: &[&str]| {
+        let arguments = ["plugin", "install", address, "--yes", "--grant", ALL];
+        sandbox.run(&[&arguments[..], more].concat())
+    };
+    install(&site.address("driver.wasm"), &["--digest", "sha256:00"]).failure(9).one_error();
+    install(&site.address("none.wasm"), &[]).failure(4).one_error().says("404");
+    install("http://example.org/driver.wasm", &[]).failure(2).one_error().says("is not safe");
+    install(&site.address("to/http://example.org/driver.wasm"), &[])
+        .failure(7)
+        .one_error()
+        .says("without TLS");
+    let itself = site.address("driver.wasm");
+    install(&itself.replace("http", "https"), &[]).failure(7).one_error();
+    assert_eq!(installed(&sandbox), json!([]));
+    install(&site.address(&format!("to/{itself}")), &["--digest", &digest]).success();
+    assert_eq!(installed(&sandbox)[0]["version"], "1.0.0");
+    assert_eq!(installed(&sandbox)[0]["digest"], digest);
+}
+
+#[test]
+fn an_index_gives_the_newest_version_that_runs_here_and_upgrades() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path("site");
+    let site = Site::of(&folder);
+    let release = |version: &str, contract: &str, digest: &str| json!({ "version": version, "address": format!("{version}.wasm"), "digest": digest, "contract": contract });
+    let one = put(&folder, "0.9.0.wasm", &component("sagemaker", "0.9.0"));
+    let two = put(&folder, "0.10.0.wasm", &component("sagemaker", "0.10.0"));
+    let write = |releases: &[Value]| {
+        let index = json!({ "plugins": { "driver": releases } });
+        fs::write(folder.join("index.json"), index.to_string()).unwrap();
+    };
+    let place = site.address("index.json");
+    let install = |name: &str| {
+        sandbox
+            .run(&["plugin", "install", name, "--index", &place, "--name", "driver", "--yes", "--grant", ALL])
+    };
+    write(&[release("0.9.0", "0.1.0", &one)]);
+    install("driver").success();
+    assert_eq!(installed(&sandbox)[0]["version"], "0.9.0");
+    sandbox.run(&["plugin", "upgrade", "driver"]).success();
+    assert_eq!(installed(&sandbox)[0]["version"], "0.9.0");
+
+    let newer = release("1.0.0", "0.2.0", &two);
+    write(&[release("0.9.0", "0.1.0", &one), release("0.10.0", "0.1.0", &two), newer.clone()]);
+    let upgraded = sandbox.run(&["plugin", "upgrade", "--all"]).success();
+    assert!(upgraded.stdout.contains("driver 0.9.0 became driver 0.10.0"), "{}", upgraded.stdout);
+    install("driver@1")
+        .failure(8)
+        .one_error()
+        .says("needs version 0.2.0 of the contract")
+        .says("upgrade alekseylearn");
+    install("driver@3").failure(4).one_error().says("0.9.0, 0.10.0, 1.0.0");
+    install("nothing").failure(4).one_error().says("it lists driver");
+
+    write(&[release("0.11.0", "0.1.0", &one)]);
+    fs::copy(folder.join("0.10.0.wasm"), folder.join("0.11.0.wasm")).unwrap();
+    sandbox.run(&["plugin", "upgrade", "driver"]).failure(9).one_error().says("is not what was promised");
+    assert_eq!(installed(&sandbox)[0]["version"], "0.10.0");
+    // The index may be a file as well.
+    fs::write(folder.join("bad.json"), "[]").unwrap();
+    let bad = folder.join("bad.json");
+    sandbox.run(&["plugin", "install", "driver", "--index", bad.to_str().unwrap()]).failure(2).one_error();
+}
+
+#[test]
+fn an_upgrade_that_wants_more_asks_again() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path("site");
+    put(&folder, "driver.wasm", &component("local", "1.0.0"));
+    let file = folder.join("driver.wasm");
+    let file = file.to_str().unwrap();
+    sandbox.run(&["plugin", "install", file, "--name", "driver", "--yes", "--grant", "docker"]).success();
+    put(&folder, "driver.wasm", &component("sagemaker", "2.0.0"));
+    let refused = sandbox.run(&["plugin", "upgrade", "driver"]).failure(3).one_error();
+    refused.says("start training jobs that cost money");
+    assert_eq!(installed(&sandbox)[0]["version"], "1.0.0");
+    sandbox.run(&["plugin", "upgrade", "driver", "--yes"]).success().says("also wants");
+    assert_eq!(installed(&sandbox)[0]["version"], "2.0.0");
+    assert_eq!(installed(&sandbox)[0]["granted"], json!([]), "--yes never widens");
+}
+
+#[test]
+fn a_team_installs_what_its_lock_file_says() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path("site");
+    put(&folder, "driver.wasm", &component("sagemaker", "1.0.0"));
+    let file = folder.join("driver.wasm");
+    sandbox
+        .run(&["plugin", "install", "--locked"])
+        .failure(4)
+        .one_error()
+        .says("there is no alekseylearn.lock");
+    sandbox.run(&["plugin", "install", file.to_str().unwrap(), "--yes", "--grant", "s3,ecr"]).success();
+    sandbox.run(&["plugin", "lock"]).success();
+    let text = fs::read_to_string(sandbox.path("alekseylearn.lock")).unwrap();
+
+    let other = Sandbox::new();
+    other.write("alekseylearn.lock", &text);
+    other.run(&["plugin", "install", "--locked"]).failure(3).one_error();
+    other.run(&["plugin", "install", "--locked", "--yes"]).success();
+    assert_eq!(installed(&other)[0]["granted"], json!(["ecr", "s3"]));
+    assert_eq!(installed(&other)[0]["digest"], installed(&sandbox)[0]["digest"]);
+
+    put(&folder, "driver.wasm", &component("sagemaker", "1.0.1"));
+    let third = Sandbox::new();
+    third.write("alekseylearn.lock", &text);
+    third
+        .run(&["plugin", "install", "--locked", "--yes"])
+        .failure(9)
+        .one_error()
+        .says("is not what alekseylearn.lock says");
+    assert_eq!(installed(&third), json!([]));
+}
