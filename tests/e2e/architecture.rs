@@ -30,7 +30,7 @@ const RULES: &[Rule] = &[
     // Directions: commands → job → plugin → capability.
     Rule { words: &["plugin::", "ui::"], rooms: &["plugin/", "job/", "commands/", "lib.rs"] },
     Rule { words: &["job::"], rooms: &["job/", "commands/"] },
-    Rule { words: &["commands::"], rooms: &["lib.rs"] },
+    Rule { words: &["commands::"], rooms: &["commands/", "lib.rs"] },
 ];
 
 #[test]

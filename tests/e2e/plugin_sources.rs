@@ -148,3 +148,56 @@ fn a_team_installs_what_its_lock_file_says() {
         .says("is not what alekseylearn.lock says");
     assert_eq!(installed(&third), json!([]));
 }
+
+#[test]
+fn plugins_travel_in_one_file_to_a_machine_without_a_network() {
+    let sandbox = Sandbox::new();
+    put(&sandbox.path("site"), "driver.wasm", &component("sagemaker", "1.0.0"));
+    let file = sandbox.path("site/driver.wasm");
+    sandbox.run(&["plugin", "install", file.to_str().unwrap(), "--yes", "--grant", "s3"]).success();
+    sandbox.run(&["plugin", "export", "plugins.tar"]).success();
+
+    let other = Sandbox::new();
+    fs::copy(sandbox.path("plugins.tar"), other.path("plugins.tar")).unwrap();
+    other.run(&["plugin", "import", "plugins.tar"]).failure(3).one_error();
+    other.run(&["plugin", "import", "plugins.tar", "--yes"]).success();
+    for key in ["name", "version", "digest", "granted", "source"] {
+        assert_eq!(installed(&other)[0][key], installed(&sandbox)[0][key]);
+    }
+    other.run(&["plugin", "verify"]).success();
+
+    let mut bytes = fs::read(sandbox.path("plugins.tar")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    fs::write(other.path("changed.tar"), &bytes).unwrap();
+    let other = Sandbox::new();
+    for (name, content) in
+        [("changed.tar", &bytes[..]), ("cut.tar", &bytes[..middle]), ("none.tar", b"nothing")]
+    {
+        fs::write(other.path(name), content).unwrap();
+        other
+            .run(&["plugin", "import", name, "--yes"])
+            .failure(9)
+            .one_error()
+            .says("is no bundle of plugins");
+    }
+    other.run(&["plugin", "import", "missing.tar"]).failure(4).one_error();
+    assert_eq!(installed(&other), json!([]));
+}
+
+#[test]
+fn an_author_tries_a_driver_without_installing_it() {
+    let sandbox = Sandbox::new();
+    put(&sandbox.path("site"), "driver.wasm", &component("sagemaker", "9.9.9"));
+    let file = sandbox.path("site/driver.wasm");
+    let file = file.to_str().unwrap();
+    let run = |arguments: &[&str]| sandbox.run(&[&["plugin", "run", file][..], arguments].concat());
+    let drivers = run(&["--grant", "s3", "--", "driver", "list", "--json"]).success();
+    assert!(drivers.stdout.contains("tried out sha256:"), "{}", drivers.stdout);
+    sandbox.write("train.py", "");
+    let fit = ["--", "fit", "train.py", "--train-driver", "sagemaker", "--config.output_path=s3://bucket"];
+    run(&[&fit[..], &["--config.role_name=r"]].concat()).failure(3).says("was not granted aws-identity");
+    run(&["--", "nonsense"]).failure(2).one_error();
+    assert_eq!(installed(&sandbox), json!([]));
+    assert!(sandbox.run(&["driver", "list", "--json"]).success().stdout.contains("shipped"));
+}

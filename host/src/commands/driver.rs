@@ -34,6 +34,7 @@ async fn list(context: &Context) -> Result<()> {
     };
     let from = |driver: &Listed| match &driver.origin {
         Origin::Shipped => "shipped".to_owned(),
+        Origin::Lent(digest) => format!("tried out {}", digest.get(..19).unwrap_or(digest)),
         Origin::Installed(digest) => format!("installed {}", digest.get(..19).unwrap_or(digest)),
     };
     let rows: Vec<[String; 4]> = drivers

@@ -92,15 +92,21 @@ impl Arguments {
         let services = Arc::new(Services::new(&environment));
         let plugins = Plugins::new(&environment, services.clone(), ui.clone())?;
         let context = Context { environment, ui, plugins, services };
-        match self.command {
-            Command::Fit(arguments) => fit::run(&context, arguments).await,
-            Command::Fetch(arguments) => fetch::run(&context, &arguments).await,
-            Command::Jobs(arguments) => jobs::run(&context, &arguments).await,
-            Command::Status(arguments) => status::run(&context, &arguments).await,
-            Command::Logs(arguments) => logs::run(&context, &arguments).await,
-            Command::Stop(arguments) => stop::run(&context, &arguments).await,
-            Command::Driver(arguments) => driver::run(&context, &arguments).await,
-            Command::Plugin(arguments) => plugin::run(&context, arguments).await,
+        self.command.run(&context).await
+    }
+}
+
+impl Command {
+    async fn run(self, context: &Context) -> Result<()> {
+        match self {
+            Self::Fit(arguments) => fit::run(context, arguments).await,
+            Self::Fetch(arguments) => fetch::run(context, &arguments).await,
+            Self::Jobs(arguments) => jobs::run(context, &arguments).await,
+            Self::Status(arguments) => status::run(context, &arguments).await,
+            Self::Logs(arguments) => logs::run(context, &arguments).await,
+            Self::Stop(arguments) => stop::run(context, &arguments).await,
+            Self::Driver(arguments) => driver::run(context, &arguments).await,
+            Self::Plugin(arguments) => plugin::run(context, arguments).await,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod authority;
 mod bindings;
+mod bundle;
 mod driver;
 mod lock;
 mod manifest;

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::Arc,
 };
 
@@ -11,6 +12,7 @@ use tokio::sync::Mutex;
 
 use super::{
     authority::Capability,
+    bundle,
     driver::{BuildDriver, Driver, TrainDriver},
     manifest::{Manifest, is_name},
     runtime::{DriverKind, Loaded, Runtime},
@@ -49,6 +51,8 @@ pub enum Origin {
     Shipped,
     /// The one that the user installed, by its digest.
     Installed(String),
+    /// A file that is tried out, by its digest.
+    Lent(String),
 }
 
 /// One driver, for a person to choose.
@@ -76,6 +80,10 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    pub(super) fn new(name: String, manifest: Manifest, source: Source, wasm: Vec<u8>) -> Self {
+        Self { name, manifest, source, wasm }
+    }
+
     /// `sha256:…`
     pub fn digest(&self) -> String {
         digest_of(&self.wasm)
@@ -103,7 +111,7 @@ impl Plugins {
     /// The list of installed plugins cannot be read.
     pub async fn list(&self) -> Result<Vec<Listed>> {
         let mut all = Vec::new();
-        for name in self.names()? {
+        for name in self.names().await? {
             let plugin = match self.load(&name).await {
                 Ok(plugin) => plugin,
                 Err(error) => {
@@ -192,13 +200,50 @@ impl Plugins {
         Ok(Candidate { name: plugin.name.clone(), manifest, source: plugin.source.clone(), wasm })
     }
 
-    fn names(&self) -> Result<BTreeSet<String>> {
-        let installed = self.store.list()?.into_iter().map(|plugin| plugin.name);
-        Ok(installed.chain(SHIPPED.iter().map(|(name, _)| (*name).to_owned())).collect())
+    /// Writes all installed plugins to one file, and tells how many they are.
+    ///
+    /// # Errors
+    /// One is not what was installed, or the file cannot be written.
+    pub fn export(&self, path: &Path) -> Result<usize> {
+        let mut plugins = Vec::new();
+        for plugin in self.store.list()? {
+            let wasm = self.store.wasm(&plugin)?;
+            plugins.push((plugin, wasm));
+        }
+        bundle::write(path, &plugins)?;
+        Ok(plugins.len())
+    }
+
+    /// Reads what [`Plugins::export`] wrote. Nothing of it is compiled or run.
+    ///
+    /// # Errors
+    /// It is no such file, or is damaged.
+    pub fn import(&self, path: &Path) -> Result<Vec<(Candidate, Installed)>> {
+        bundle::read(path)
+    }
+
+    /// Uses a component for as long as this process runs, in the place of any other of its name.
+    ///
+    /// # Errors
+    /// It cannot be compiled.
+    pub async fn lend(&self, candidate: &Candidate, granted: BTreeSet<Capability>) -> Result<()> {
+        let digest = candidate.digest();
+        let loaded = self.runtime.load(&candidate.name, &digest, || Ok(candidate.wasm.as_slice().into()))?;
+        let name = candidate.name.clone();
+        let plugin = Plugin { name: name.clone(), granted, origin: Origin::Lent(digest), loaded };
+        self.loaded.lock().await.insert(name, Arc::new(plugin));
+        Ok(())
+    }
+
+    async fn names(&self) -> Result<BTreeSet<String>> {
+        let mut names: BTreeSet<String> = self.loaded.lock().await.keys().cloned().collect();
+        names.extend(self.store.list()?.into_iter().map(|plugin| plugin.name));
+        names.extend(SHIPPED.iter().map(|(name, _)| (*name).to_owned()));
+        Ok(names)
     }
 
     async fn driver(&self, name: &str, kind: DriverKind) -> Result<Driver<'_>> {
-        if self.names()?.contains(name) {
+        if self.names().await?.contains(name) {
             let plugin = self.load(name).await?;
             if plugin.loaded.kinds.contains(&kind) {
                 return Ok(Driver { plugins: self, plugin });

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The largest file that is taken for a plugin: a Python guest has 18 MB.
-const MOST_BYTES: usize = 128 << 20;
+pub(super) const MOST_BYTES: usize = 128 << 20;
 const MOST_INDEX_BYTES: usize = 16 << 20;
 
 /// Where a plugin comes from, and an upgrade of it.

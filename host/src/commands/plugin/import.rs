@@ -1,0 +1,29 @@
+use std::{collections::BTreeSet, path::PathBuf};
+
+use serde_json::json;
+
+use super::consent::{consent_and_install, named, told};
+use crate::{error::Result, job::Context};
+
+/// Install the plugins of a file that `plugin export` made
+#[derive(Debug, clap::Args)]
+pub(in crate::commands) struct Arguments {
+    /// The file
+    file: PathBuf,
+
+    /// Do not ask: they get what they were granted where the file was made
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let mut installed = Vec::new();
+    for (candidate, exported) in context.plugins.import(&arguments.file)? {
+        let spelled_out = if arguments.yes { exported.granted } else { BTreeSet::new() };
+        installed.push(consent_and_install(context, &candidate, &spelled_out, arguments.yes)?);
+    }
+    let names: Vec<String> = installed.iter().map(named).collect();
+    let data = json!({ "plugins": installed.iter().map(told).collect::<Vec<_>>() });
+    context.ui.result(&format!("Installed {}.", names.join(", ")), data);
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! `alekseylearn plugin …`: one file for each that has arguments of its own.
+
+mod consent;
+mod grant;
+mod import;
+mod install;
+mod run;
+mod show;
+mod upgrade;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::{
+    error::Result,
+    job::Context,
+    plugin::{self, LOCK_FILE},
+    ui::table,
+};
+use consent::{names, told};
+
+/// Install, inspect and remove plugins
+///
+/// A plugin is one WebAssembly component with drivers. It gets nothing but what it is granted.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Arguments {
+    Install(install::Arguments),
+    Upgrade(upgrade::Arguments),
+    /// List the installed plugins
+    List,
+    Show(show::Arguments),
+    /// Grant a plugin more
+    Grant(grant::Arguments),
+    /// Take grants back
+    Revoke(grant::Arguments),
+    /// Check that the installed plugins are what was installed
+    Verify,
+    /// Write the installed plugins to alekseylearn.lock, for a team to commit
+    Lock,
+    /// Write the installed plugins to one file, for a machine without a network
+    Export {
+        /// The file
+        file: PathBuf,
+    },
+    Import(import::Arguments),
+    Run(run::Arguments),
+    /// Remove a plugin
+    Uninstall {
+        /// Its name
+        name: String,
+    },
+}
+
+pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
+    match arguments {
+        Arguments::Install(arguments) => install::run(context, &arguments).await,
+        Arguments::Upgrade(arguments) => upgrade::run(context, &arguments).await,
+        Arguments::List => list(context),
+        Arguments::Show(arguments) => show::run(context, &arguments).await,
+        Arguments::Grant(arguments) => grant::grant(context, &arguments),
+        Arguments::Revoke(arguments) => grant::revoke(context, &arguments),
+        Arguments::Verify => verify(context),
+        Arguments::Lock => lock(context),
+        Arguments::Export { file } => export(context, &file),
+        Arguments::Import(arguments) => import::run(context, &arguments),
+        Arguments::Run(arguments) => run::run(context, arguments).await,
+        Arguments::Uninstall { name } => uninstall(context, &name),
+    }
+}
+
+fn list(context: &Context) -> Result<()> {
+    let plugins = context.plugins.store().list()?;
+    let rows: Vec<[String; 4]> = plugins
+        .iter()
+        .map(|plugin| {
+            let version = plugin.version.clone().unwrap_or_else(|| "-".into());
+            [plugin.name.clone(), version, names(&plugin.granted), plugin.source.to_string()]
+        })
+        .collect();
+    let text = match rows.is_empty() {
+        true => {
+            "no plugins are installed; those that ship with the program are there: alekseylearn driver list"
+                .into()
+        }
+        false => table(["NAME", "VERSION", "GRANTED", "FROM"], &rows),
+    };
+    context.ui.result(&text, json!({ "plugins": plugins.iter().map(told).collect::<Vec<_>>() }));
+    Ok(())
+}
+
+fn verify(context: &Context) -> Result<()> {
+    let plugins = context.plugins.store().list()?;
+    for plugin in &plugins {
+        context.plugins.installed(plugin)?;
+    }
+    let text = format!("{} installed plugins are what was installed.", plugins.len());
+    context.ui.result(&text, json!({ "verified": plugins.iter().map(told).collect::<Vec<_>>() }));
+    Ok(())
+}
+
+fn lock(context: &Context) -> Result<()> {
+    let plugins = context.plugins.store().list()?;
+    let count = plugins.len();
+    plugin::write_lock(&context.environment.current, plugins)?;
+    context.ui.result(&format!("{LOCK_FILE} names {count} plugins."), json!({ "locked": count }));
+    Ok(())
+}
+
+fn export(context: &Context, file: &Path) -> Result<()> {
+    let count = context.plugins.export(file)?;
+    context.ui.result(&format!("{} holds {count} plugins.", file.display()), json!({ "exported": count }));
+    Ok(())
+}
+
+fn uninstall(context: &Context, name: &str) -> Result<()> {
+    context.plugins.store().uninstall(name)?;
+    context.ui.result(&format!("The plugin {name} is gone."), json!({ "uninstalled": name }));
+    Ok(())
+}

@@ -1,0 +1,43 @@
+use std::{collections::BTreeSet, ffi::OsString};
+
+use crate::{
+    commands,
+    error::{Error, Result},
+    job::Context,
+    plugin::{Capability, Source},
+};
+
+/// Run a command with a driver straight from its file, without installing it
+///
+/// For authors: build, run, and look.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLE)]
+pub(in crate::commands) struct Arguments {
+    /// A .wasm file, or a folder that holds one
+    file: String,
+
+    /// Grant this; may be given several times
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
+    grant: Vec<Capability>,
+
+    /// A command of alekseylearn
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+const EXAMPLE: &str = "\
+Example:
+  alekseylearn plugin run ./my_driver.wasm --grant docker -- fit train.py --train-driver my-driver";
+
+pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
+    let candidate = context.plugins.candidate(&Source::parse(&arguments.file, None)?, None).await?;
+    let granted: BTreeSet<Capability> = arguments.grant.into_iter().collect();
+    context.plugins.lend(&candidate, granted).await?;
+    let words = ["alekseylearn".into()].into_iter().chain(arguments.command).collect();
+    let inner = commands::Arguments::read(words).map_err(|error| {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        Error::invalid(first).hint("after `--` comes a command of alekseylearn, such as `-- fit train.py`")
+    })?;
+    Box::pin(inner.command.run(context)).await
+}

@@ -1,0 +1,47 @@
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::consent::{consent_and_install, named, obtain, told};
+use crate::{error::Result, job::Context};
+
+/// Get newer versions of plugins from where they came from
+///
+/// One that wants more than it was granted asks again.
+#[derive(Debug, clap::Args)]
+pub(in crate::commands) struct Arguments {
+    /// An installed plugin
+    #[arg(required_unless_present = "all")]
+    name: Option<String>,
+
+    /// All of them
+    #[arg(long, conflicts_with = "name")]
+    all: bool,
+
+    /// Do not ask: they get what they were granted before, and no more
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let store = context.plugins.store();
+    let plugins = match &arguments.name {
+        Some(name) => vec![store.expect(name)?],
+        None => store.list()?,
+    };
+    let mut lines = Vec::new();
+    let mut data = Vec::new();
+    for before in plugins {
+        let candidate = obtain(context, &before.source, Some(&before.name)).await?;
+        if candidate.digest() == before.digest {
+            lines.push(format!("{} is up to date.", named(&before)));
+            data.push(told(&before));
+            continue;
+        }
+        let after = consent_and_install(context, &candidate, &BTreeSet::new(), arguments.yes)?;
+        lines.push(format!("{} became {}.", named(&before), named(&after)));
+        data.push(told(&after));
+    }
+    context.ui.result(&lines.join("\n"), json!({ "plugins": data }));
+    Ok(())
+}
