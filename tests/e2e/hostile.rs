@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf, time::Duration, time::Instant};
 
-use alekseylearn_tests::{Run, Sandbox, skipped};
+use alekseylearn_tests::{Run, Sandbox, skipped, workspace};
 use serde_json::json;
 
 /// The name of each, what its error says, and its exit code.
@@ -71,6 +71,29 @@ fn none_is_forgotten() {
     let mut found: Vec<String> =
         entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     found.sort();
+    let released = found.extract_if(.., |name| name.starts_with("released_")).count();
+    assert_eq!(released, fs::read_dir(workspace().join("tests/contract")).unwrap().count());
     let tested: Vec<&str> = GUESTS.iter().map(|(name, ..)| *name).collect();
     assert_eq!(found, tested);
+}
+
+#[test]
+fn plugins_of_released_contracts_keep_working() {
+    let Some(folder) = guests() else { return };
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let plugin = name.replace('_', "-");
+        let Some(version) = name.strip_prefix("released_").map(|version| version.replace('_', ".")) else {
+            continue;
+        };
+        let sandbox = Sandbox::new();
+        sandbox.write("train.py", "");
+        let file = path.to_str().unwrap();
+        let shown = sandbox.run(&["plugin", "show", file, "--json"]).success().data();
+        assert_eq!(shown["contract"], version);
+        let fit = ["fit", "train.py", "-v", "--train-driver", &plugin, "--config.count=7"];
+        let run = sandbox.run(&[&["plugin", "run", file, "--"][..], &fit].concat()).failure(8).one_error();
+        run.says(&format!("{version} works")).says("work/train has count 7");
+    }
 }

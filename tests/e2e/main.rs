@@ -2,6 +2,7 @@
 
 mod architecture;
 mod command_line;
+mod contract;
 mod hostile;
 mod local;
 mod mistakes;

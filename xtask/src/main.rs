@@ -34,6 +34,7 @@ To use it
 
 To check it
   test [FILTER…]    every test, with a rig of their own
+  contract          whether plugins built for a released contract still work with wit/
   deny              licences, duplicate versions and sources of the dependencies
 
 What these are made of
@@ -61,6 +62,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// The check itself is a test, so that no test run forgets it.
+fn contract() -> Result<()> {
+    let test = ["test", "--package", "alekseylearn-tests", "--test", "e2e", "--", "contract::"];
+    process::run(&mut workspace::cargo(&test)?)
+}
+
 fn dispatch(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["quickstart"] => quickstart::run_chore(),
@@ -69,6 +76,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["rig", "down"] => rig::down(),
         ["test", filters @ ..] => test::run_chore(filters),
         ["deny"] => deny::run_chore(),
+        ["contract"] => contract(),
         ["wasm-target"] => wasm_target::ensure(),
         ["plugins"] => plugins::build(),
         ["base-image"] => base_image::run_chore(),
