@@ -92,8 +92,9 @@ fn plugins_of_released_contracts_keep_working() {
         let file = path.to_str().unwrap();
         let shown = sandbox.run(&["plugin", "show", file, "--json"]).success().data();
         assert_eq!(shown["contract"], version);
-        let fit = ["fit", "train.py", "-v", "--train-driver", &plugin, "--config.count=7"];
-        let run = sandbox.run(&[&["plugin", "run", file, "--"][..], &fit].concat()).failure(8).one_error();
+        let fit = ["fit", "train.py", "--train-driver", &plugin, "--config.count=7"];
+        let run =
+            sandbox.run(&[&["plugin", "run", file, "-v", "--"][..], &fit].concat()).failure(8).one_error();
         run.says(&format!("{version} works")).says("work/train has count 7");
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 
 /// Run a command with a driver straight from its file, without installing it
 ///
-/// For authors: build, run, and look.
+/// For authors: build, run, and look. Options of the output (-v, -q, --json) go before the `--`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(in crate::commands) struct Arguments {
