@@ -116,3 +116,24 @@ fn no_line_of_a_long_log_is_lost() {
     assert!(numbers.eq(0..100_000), "each line once, in order");
     assert!(text.contains("no line feed at the end"));
 }
+
+#[test]
+fn a_profile_says_who_and_where() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let environment = rig.environment();
+    let config = format!(
+        "[profile rig]\nregion = {}\nendpoint_url = {}\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+        environment["AWS_REGION"],
+        environment["AWS_ENDPOINT_URL"],
+        environment["AWS_ACCESS_KEY_ID"],
+        environment["AWS_SECRET_ACCESS_KEY"],
+    );
+    let mut sandbox = Sandbox::new();
+    sandbox.write_home(".aws/config", &config);
+    sandbox.set("AWS_PROFILE", "rig").set("AWS_EC2_METADATA_DISABLED", "true");
+    sandbox.write("train.py", "open('/opt/ml/model/m', 'w').write('x')\n");
+    run(&sandbox, &fit(&rig, &base, &["train.py", "--fetch", "out"])).success();
+    assert!(sandbox.path("out/m").is_file());
+    sandbox.set("AWS_PROFILE", "nobody");
+    run(&sandbox, &fit(&rig, &base, &["train.py"])).failure(3).one_error();
+}

@@ -115,6 +115,35 @@ fn an_answer_that_is_lost_makes_no_second_job() {
 }
 
 #[test]
+fn a_program_that_is_killed_while_it_submits_makes_no_second_job() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = trivial(&rig);
+    // All is built and pushed, so that only the submission is left to be hit.
+    run(&sandbox, &fit(&rig, &base, &["train.py"])).success();
+    let before = rig.calls("CreateTrainingJob").len();
+    rig.fault(&json!({ "match": { "operation": "CreateTrainingJob" }, "fault": "slow", "delay_ms": 20_000 }));
+    let arguments = fit(&rig, &base, &["train.py"]);
+    let killed = sandbox.start(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let submitting = || {
+        let jobs = sandbox.run(&["jobs", "--json"]).success().data();
+        jobs["jobs"].as_array().unwrap().len() == 2
+    };
+    while !submitting() {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    killed.signal("KILL");
+    killed.end();
+    rig.clear_faults();
+    run(&sandbox, &arguments).success().says("was submitted by an earlier run that was cut off");
+    let calls = rig.calls("CreateTrainingJob");
+    let names: std::collections::BTreeSet<String> =
+        calls[before..].iter().map(|call| call["body"]["TrainingJobName"].to_string()).collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert_eq!(sandbox.run(&["jobs", "--json"]).success().data()["jobs"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn a_connection_that_breaks_in_the_middle_of_the_model_is_taken_up_again() {
     let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
     let sandbox = Sandbox::with_rig(&rig);

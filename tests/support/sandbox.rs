@@ -60,6 +60,13 @@ impl Sandbox {
         self.root.path().join("work").join(relative)
     }
 
+    /// Writes a file in the home folder.
+    pub fn write_home(&self, relative: &str, content: &str) {
+        let path = self.root.path().join("home").join(relative);
+        fs::create_dir_all(path.parent().expect("it lies in the home")).expect("a folder can be made");
+        fs::write(path, content).expect("a file can be written");
+    }
+
     /// The program's data folder.
     pub fn data(&self) -> PathBuf {
         self.root.path().join("home/.local/share/alekseylearn")

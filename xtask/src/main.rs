@@ -6,6 +6,7 @@
 
 mod apt;
 mod base_image;
+mod bench;
 mod daemon;
 mod deny;
 mod dist;
@@ -35,6 +36,7 @@ To use it
 To check it
   test [FILTER…]    every test, with a rig of their own
   contract          whether plugins built for a released contract still work with wit/
+  bench             what the program costs, beside what its users know
   deny              licences, duplicate versions and sources of the dependencies
 
 What these are made of
@@ -77,6 +79,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["test", filters @ ..] => test::run_chore(filters),
         ["deny"] => deny::run_chore(),
         ["contract"] => contract(),
+        ["bench"] => bench::run_chore(),
         ["wasm-target"] => wasm_target::ensure(),
         ["plugins"] => plugins::build(),
         ["base-image"] => base_image::run_chore(),

@@ -199,7 +199,7 @@ impl Record {
     pub fn forget(&self, name: &str) -> Result<()> {
         self.connection
             .execute(
-                "DELETE FROM jobs WHERE name = :name AND state = 'submitting'",
+                "DELETE FROM jobs WHERE name = :name AND reference IS NULL",
                 named_params! { ":name": name },
             )
             .map_err(|error| self.failed("cannot take the job out of the record", error))?;
@@ -228,7 +228,7 @@ impl Record {
     /// The record cannot be read.
     pub fn unanswered(&self, fingerprint: &str) -> Result<Option<Entry>> {
         self.one(
-            "WHERE fingerprint = :text AND state = 'submitting' ORDER BY created DESC LIMIT 1",
+            "WHERE fingerprint = :text AND reference IS NULL AND finished IS NULL ORDER BY created DESC LIMIT 1",
             fingerprint,
         )
     }
@@ -333,6 +333,9 @@ mod tests {
         let record = Record::open(&environment).unwrap();
         record.add(&job("one", "t", "2026-01-01T00:00:00Z")).unwrap();
         record.add(&job("two", "t", "2026-01-02T00:00:00Z")).unwrap();
+        assert_eq!(record.unanswered("f").unwrap().unwrap().name, "two");
+        // Seen by another command before the program that submitted it could say so.
+        record.seen("two", "running", None, false).unwrap();
         assert_eq!(record.unanswered("f").unwrap().unwrap().name, "two");
         record.submitted("two", "ref", "queued").unwrap();
         assert_eq!(record.unanswered("f").unwrap().unwrap().name, "one");
