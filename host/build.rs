@@ -2,6 +2,8 @@
 
 use std::{env, fmt::Write, fs, path::Path};
 
+use sha2::{Digest, Sha256};
+
 fn main() {
     println!("cargo::rerun-if-env-changed=ALEKSEYLEARN_SHIPPED_PLUGINS");
     let mut shipped = Vec::new();
@@ -20,7 +22,14 @@ fn main() {
     let mut list = String::from("&[\n");
     for path in &shipped {
         let name = path.file_stem().unwrap_or_default();
-        writeln!(list, "    ({name:?}, include_bytes!({path:?})),").expect("writing to a string");
+        let wasm = fs::read(path).expect("the drivers can be read");
+        // At start-up every millisecond counts.
+        let digest = format!("sha256:{}", hex::encode(Sha256::digest(&wasm)));
+        writeln!(
+            list,
+            "    Shipped {{ name: {name:?}, digest: {digest:?}, wasm: include_bytes!({path:?}) }},"
+        )
+        .expect("writing to a string");
     }
     list.push(']');
     let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");

@@ -149,7 +149,7 @@ fn a_component_that_was_changed_after_its_installation_is_not_run() {
     fs::write(&stored, b"\0asm").unwrap();
     sandbox.run(&["plugin", "verify"]).failure(9).one_error().says("is not what was installed");
     fs::remove_dir_all(&cache).unwrap();
-    sandbox.run(&["driver", "show", "mine"]).failure(4);
+    sandbox.run(&["driver", "show", "mine"]).failure(9).one_error().says("is not what was installed");
     // The others go on.
     sandbox.run(&["driver", "list"]).success().says("is not what was installed");
     sandbox.run(&["driver", "show", "local"]).success();

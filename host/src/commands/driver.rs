@@ -4,7 +4,7 @@ use crate::{
     config::OptionSpec,
     error::{Error, Kind, Result},
     job::Context,
-    plugin::{Listed, Origin},
+    plugin::{DriverKind, Listed, Origin},
     ui::table,
 };
 
@@ -60,11 +60,12 @@ async fn list(context: &Context) -> Result<()> {
 
 async fn show(context: &Context, name: &str) -> Result<()> {
     let mut kinds = Vec::new();
-    if let Ok(driver) = context.plugins.build_driver(name).await {
-        kinds.push(("build", driver.options().await?));
-    }
-    if let Ok(driver) = context.plugins.train_driver(name).await {
-        kinds.push(("train", driver.options().await?));
+    for kind in context.plugins.kinds(name).await? {
+        let options = match kind {
+            DriverKind::Build => context.plugins.build_driver(name).await?.options().await?,
+            DriverKind::Train => context.plugins.train_driver(name).await?.options().await?,
+        };
+        kinds.push((kind.name(), options));
     }
     if kinds.is_empty() {
         return Err(Error::new(Kind::NotFound, format!("there is no driver `{name}`"))

@@ -27,6 +27,7 @@ pub use lock::{LOCK_FILE, read as read_lock, write as write_lock};
 pub use plugins::{Candidate, Listed, Origin, Plugins};
 pub use report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, Place, State};
 pub use run::{Job, Training};
+pub use runtime::DriverKind;
 pub use services::Services;
 pub use source::Source;
 pub use store::Installed;

@@ -17,7 +17,7 @@ use super::{
     manifest::{Manifest, is_name},
     runtime::{DriverKind, Loaded, Runtime},
     services::Services,
-    shipped::SHIPPED,
+    shipped::{SHIPPED, shipped},
     source::Source,
     store::{Installed, Store, digest_of},
 };
@@ -130,6 +130,17 @@ impl Plugins {
         Ok(all)
     }
 
+    /// What the plugin of that name drives; nothing where there is none.
+    ///
+    /// # Errors
+    /// It cannot be loaded.
+    pub async fn kinds(&self, name: &str) -> Result<BTreeSet<DriverKind>> {
+        if !self.names().await?.contains(name) {
+            return Ok(BTreeSet::new());
+        }
+        Ok(self.load(name).await?.loaded.kinds.clone())
+    }
+
     /// A build driver by name.
     ///
     /// # Errors
@@ -238,7 +249,7 @@ impl Plugins {
     async fn names(&self) -> Result<BTreeSet<String>> {
         let mut names: BTreeSet<String> = self.loaded.lock().await.keys().cloned().collect();
         names.extend(self.store.list()?.into_iter().map(|plugin| plugin.name));
-        names.extend(SHIPPED.iter().map(|(name, _)| (*name).to_owned()));
+        names.extend(SHIPPED.iter().map(|plugin| plugin.name.to_owned()));
         Ok(names)
     }
 
@@ -271,9 +282,9 @@ impl Plugins {
                 Plugin { name: name.to_owned(), granted: installed.granted, origin, loaded: ready }
             }
             None => {
-                let wasm =
-                    SHIPPED.iter().find(|(known, _)| *known == name).map_or(&b""[..], |(_, wasm)| wasm);
-                let ready = self.runtime.load(name, &digest_of(wasm), || Ok(wasm.into()))?;
+                let shipped = shipped(name)
+                    .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no plugin `{name}`")))?;
+                let ready = self.runtime.load(name, shipped.digest, || Ok(shipped.wasm.into()))?;
                 // What a shipped plugin imports it was granted: it came with the program.
                 let granted = ready.wants.clone();
                 Plugin { name: name.to_owned(), granted, origin: Origin::Shipped, loaded: ready }
