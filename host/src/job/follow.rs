@@ -172,9 +172,13 @@ async fn logs(known: &Known<'_>, cursor: Option<&str>) -> Result<LogPage> {
 }
 
 fn show(context: &Context, job: &str, page: &LogPage) {
-    for line in &page.lines {
-        context.ui.say(&Event::Log { job, node: &line.node, time: line.time, text: &line.text });
-    }
+    let lines = page.lines.iter();
+    context.ui.say_all(lines.map(|line| Event::Log {
+        job,
+        node: &line.node,
+        time: line.time,
+        text: &line.text,
+    }));
 }
 
 /// An error for a job that did not end well: its reason, the end of its log, and what to do next.

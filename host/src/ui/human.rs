@@ -1,7 +1,7 @@
 //! Text for people: stages with their times on standard error, training logs and results on standard output.
 
 use std::{
-    io::{Write, stderr, stdout},
+    io::{BufWriter, Stdout, Write, stderr, stdout},
     time::{Duration, Instant},
 };
 
@@ -14,11 +14,12 @@ pub(super) struct Human {
     started: Instant,
     /// The line that moves: a spinner for a stage, a bar while bytes flow.
     moving: Option<ProgressBar>,
+    out: BufWriter<Stdout>,
 }
 
 impl Human {
     pub(super) fn new(style: Style) -> Self {
-        Self { style, started: Instant::now(), moving: None }
+        Self { style, started: Instant::now(), moving: None, out: BufWriter::new(stdout()) }
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -92,6 +93,7 @@ impl Human {
             && self.style.interactive
         {
             if self.moving.is_none() {
+                self.flush();
                 self.spin("");
             }
             if let Some(bar) = &self.moving {
@@ -101,7 +103,7 @@ impl Human {
         }
         // Nothing moves between lines that come fast: drawing it again for each would cost more than they do.
         self.settle();
-        let _ = writeln!(stdout().lock(), "{}", text.trim_end_matches('\r'));
+        let _ = writeln!(self.out, "{}", text.trim_end_matches('\r'));
     }
 
     fn error(&mut self, message: &str, hint: Option<&str>, details: Option<&str>) {
@@ -150,11 +152,15 @@ impl Voice for Human {
             Event::Result { text, .. } => {
                 self.settle();
                 if !text.is_empty() {
-                    let _ = writeln!(stdout().lock(), "{text}");
+                    let _ = writeln!(self.out, "{text}");
                 }
             }
             Event::Error { message, hint, details, .. } => self.error(message, hint, details),
         }
+    }
+
+    fn flush(&mut self) {
+        let _ = self.out.flush();
     }
 }
 

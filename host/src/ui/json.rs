@@ -1,16 +1,17 @@
 //! NDJSON on standard output: one event a line, for programs.
 
-use std::io::Write;
+use std::io::{BufWriter, Stdout, Write, stdout};
 
 use super::{Event, Voice, Volume};
 
 pub(super) struct Json {
     volume: Volume,
+    out: BufWriter<Stdout>,
 }
 
 impl Json {
     pub(super) fn new(volume: Volume) -> Self {
-        Self { volume }
+        Self { volume, out: BufWriter::new(stdout()) }
     }
 }
 
@@ -26,10 +27,13 @@ impl Voice for Json {
         if self.volume < least {
             return;
         }
-        let mut out = std::io::stdout().lock();
-        if serde_json::to_writer(&mut out, event).is_ok() {
+        if serde_json::to_writer(&mut self.out, event).is_ok() {
             // Nobody listens any more: there is nobody to tell.
-            let _ = out.write_all(b"\n").and_then(|()| out.flush());
+            let _ = self.out.write_all(b"\n");
         }
+    }
+
+    fn flush(&mut self) {
+        let _ = self.out.flush();
     }
 }

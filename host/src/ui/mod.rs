@@ -6,8 +6,9 @@ mod json;
 mod text;
 
 use std::{
+    borrow::Borrow,
     io::{IsTerminal, Write},
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
 };
 
 use serde::Serialize;
@@ -76,7 +77,10 @@ pub struct Ui {
 
 /// One way to say an event.
 trait Voice: Send {
+    /// Standard output may wait for `flush`.
     fn say(&mut self, event: &Event<'_>);
+
+    fn flush(&mut self);
 }
 
 impl Ui {
@@ -92,8 +96,17 @@ impl Ui {
 
     /// Says one event.
     pub fn say(&self, event: &Event<'_>) {
+        self.say_all([event]);
+    }
+
+    /// Says many events in one go: a log can have a hundred thousand lines.
+    pub fn say_all<'a>(&self, events: impl IntoIterator<Item = impl Borrow<Event<'a>>>) {
         // A panic while speaking leaves nothing half-said that matters.
-        self.voice.lock().unwrap_or_else(std::sync::PoisonError::into_inner).say(event);
+        let mut voice = self.voice.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in events {
+            voice.say(event.borrow());
+        }
+        voice.flush();
     }
 
     /// A new stage begins.
