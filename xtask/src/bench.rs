@@ -22,7 +22,7 @@ pub fn run_chore() -> Result<()> {
         dist::run_chore()?;
     }
     let _engine = Engine::ensure()?;
-    let bench = Bench::new(&program, &base_image::ensure()?)?;
+    let bench = Bench::new(&program, base_image::ensure()?)?;
     println!("{:<52} {:>10} {:>10} {:>8}", "median of each, in turn", "A", "B", "A - B");
     let help = || bench.program(&["--help"]);
     pair("A: --help   B: docker --version", ROUNDS, help, || command("docker", &["--version"]))?;
