@@ -5,6 +5,8 @@
 mod capability;
 mod commands;
 mod config;
+#[cfg(test)]
+mod damage;
 mod environment;
 mod error;
 mod job;

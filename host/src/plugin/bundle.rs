@@ -8,8 +8,7 @@ use std::{
 };
 
 use super::{
-    manifest::Manifest,
-    plugins::Candidate,
+    candidate::Candidate,
     source::MOST_BYTES,
     store::{Installed, digest_of},
 };
@@ -62,11 +61,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<(Candidate, Installed)>> {
         if digest_of(wasm) != plugin.digest {
             return Err(damaged(&format!("the component of {} is not what the list says", plugin.name)));
         }
-        let manifest = Manifest::read(&plugin.name, wasm)?;
-        plugins.push((
-            Candidate::new(plugin.name.clone(), manifest, plugin.source.clone(), wasm.clone()),
-            plugin,
-        ));
+        plugins.push((Candidate::of(&plugin, wasm.clone())?, plugin));
     }
     Ok(plugins)
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::Version;
 use wasmparser::{Parser, Payload};
 
-use super::{authority::Capability, runtime::DriverKind};
+use super::authority::Capability;
 use crate::error::{Error, Kind, Result};
 
 /// The contract that this program speaks.
@@ -19,6 +19,28 @@ const PACKAGE: &str = "alekseylearn:driver/";
 const OWN_SECTION: &str = "alekseylearn";
 /// A section's text is a name or a sentence.
 const LONGEST_TEXT: usize = 4 << 10;
+
+/// What a driver is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DriverKind {
+    /// Makes images.
+    Build,
+    /// Trains them.
+    Train,
+}
+
+impl DriverKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Build, Self::Train];
+
+    /// As in `--build-driver`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Train => "train",
+        }
+    }
+}
 
 /// A plugin, as its file describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,6 +230,7 @@ pub(super) fn compatible(version: &Version) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{damage::damaged, plugin::shipped::SHIPPED};
 
     #[test]
     fn versions_of_one_line_are_spoken_up_to_this_one() {
@@ -231,6 +254,19 @@ mod tests {
             let error = Manifest::read("a.wasm", wasm).unwrap_err();
             assert!(error.message().contains(message), "{error}");
             assert!(error.hint_text().is_some());
+        }
+    }
+
+    /// Whatever a file holds, reading it ends, and in a sentence.
+    #[test]
+    fn damage_of_any_kind_is_survived() {
+        for plugin in SHIPPED {
+            for seed in 1..=3_000_u64 {
+                let wasm = damaged(plugin.wasm, seed);
+                if let Err(error) = Manifest::read("a.wasm", &wasm) {
+                    assert!(error.hint_text().is_some(), "seed {seed}: {error}");
+                }
+            }
         }
     }
 

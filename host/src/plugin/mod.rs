@@ -6,6 +6,7 @@
 mod authority;
 mod bindings;
 mod bundle;
+mod candidate;
 mod driver;
 mod lock;
 mod manifest;
@@ -22,12 +23,13 @@ mod verbs;
 
 pub use authority::Capability;
 pub use bindings::alekseylearn::driver::types::LogPage;
+pub use candidate::Candidate;
 pub use driver::TrainDriver;
 pub use lock::{LOCK_FILE, read as read_lock, write as write_lock};
-pub use plugins::{Candidate, Listed, Origin, Plugins};
+pub use manifest::DriverKind;
+pub use plugins::{Listed, Origin, Plugins};
 pub use report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, Place, State};
 pub use run::{Job, Training};
-pub use runtime::DriverKind;
 pub use services::Services;
 pub use source::Source;
 pub use store::Installed;

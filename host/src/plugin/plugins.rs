@@ -13,13 +13,13 @@ use tokio::sync::Mutex;
 use super::{
     authority::Capability,
     bundle,
+    candidate::Candidate,
     driver::{BuildDriver, Driver, TrainDriver},
-    manifest::{Manifest, is_name},
-    runtime::{DriverKind, Loaded, Runtime},
+    manifest::DriverKind,
+    runtime::{Loaded, Runtime},
     services::Services,
     shipped::{SHIPPED, shipped},
-    source::Source,
-    store::{Installed, Store, digest_of},
+    store::{Installed, Store},
 };
 use crate::{
     environment::Environment,
@@ -66,28 +66,6 @@ pub struct Listed {
     pub origin: Origin,
     /// The parts of the contract that it was granted.
     pub granted: BTreeSet<Capability>,
-}
-
-/// A component that could be installed.
-pub struct Candidate {
-    /// What it is to be called.
-    pub name: String,
-    /// What it says of itself.
-    pub manifest: Manifest,
-    /// Where it came from.
-    pub source: Source,
-    wasm: Vec<u8>,
-}
-
-impl Candidate {
-    pub(super) fn new(name: String, manifest: Manifest, source: Source, wasm: Vec<u8>) -> Self {
-        Self { name, manifest, source, wasm }
-    }
-
-    /// `sha256:…`
-    pub fn digest(&self) -> String {
-        digest_of(&self.wasm)
-    }
 }
 
 impl Plugins {
@@ -157,30 +135,6 @@ impl Plugins {
         self.driver(name, DriverKind::Train).await.map(TrainDriver)
     }
 
-    /// Gets a component from its source. Nothing of it is compiled or run.
-    ///
-    /// # Errors
-    /// It cannot be got, is not what was promised, or is no plugin of this program.
-    pub async fn candidate(&self, source: &Source, name: Option<&str>) -> Result<Candidate> {
-        let obtained = source.obtain().await?;
-        let digest = digest_of(&obtained.wasm);
-        if let Some(promised) = obtained.promised.filter(|promised| *promised != digest) {
-            return Err(Error::new(
-                Kind::Plugin,
-                format!("{source} is not what was promised: it has {digest}, not {promised}"),
-            )
-            .hint("it was changed since: ask whoever keeps the index, and do not use it"));
-        }
-        let manifest = Manifest::read(&source.to_string(), &obtained.wasm)?;
-        let name =
-            name.map(str::to_owned).or_else(|| manifest.name.clone()).or(obtained.name).unwrap_or_default();
-        if !is_name(&name) {
-            return Err(Error::invalid(format!("`{name}` is no name for a plugin"))
-                .hint("give one with --name: lower-case letters, digits and dashes"));
-        }
-        Ok(Candidate { name, manifest, source: source.clone(), wasm: obtained.wasm })
-    }
-
     /// Compiles a component, and installs it with what the user granted it.
     ///
     /// # Errors
@@ -206,9 +160,7 @@ impl Plugins {
     /// # Errors
     /// The file is missing, or is not what was installed.
     pub fn installed(&self, plugin: &Installed) -> Result<Candidate> {
-        let wasm = self.store.wasm(plugin)?;
-        let manifest = Manifest::read(&plugin.name, &wasm)?;
-        Ok(Candidate { name: plugin.name.clone(), manifest, source: plugin.source.clone(), wasm })
+        Candidate::of(plugin, self.store.wasm(plugin)?)
     }
 
     /// Writes all installed plugins to one file, and tells how many they are.

@@ -18,7 +18,7 @@ use wasmtime::{
 use super::{
     authority::Capability,
     bindings::Capabilities,
-    manifest::{Manifest, interface},
+    manifest::{DriverKind, Manifest, interface},
     state::State,
 };
 use crate::{
@@ -32,28 +32,6 @@ const TICK: Duration = Duration::from_millis(10);
 const MOST_TICKS: u32 = 1_000;
 /// As many bytes as a driver may hand over in one call of the host: a page of a log, or a file of a build.
 const MOST_SAID: usize = 32 << 20;
-
-/// What a driver is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DriverKind {
-    /// Makes images.
-    Build,
-    /// Trains them.
-    Train,
-}
-
-impl DriverKind {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Build, Self::Train];
-
-    /// As in `--build-driver`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Build => "build",
-            Self::Train => "train",
-        }
-    }
-}
 
 /// One engine, shared by all drivers of a process.
 pub(super) struct Runtime {

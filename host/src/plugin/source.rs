@@ -267,6 +267,16 @@ mod tests {
     }
 
     #[test]
+    fn an_index_that_is_damaged_is_survived() {
+        for seed in 1..=2_000 {
+            if let Ok(index) = Index::read("index.json", &crate::damage::damaged(INDEX.as_bytes(), seed)) {
+                // Whether it still lists one or not: it is said, and no more.
+                let _ = index.newest("index.json", "kaggle", &VersionReq::STAR);
+            }
+        }
+    }
+
+    #[test]
     fn addresses_are_taken_from_the_indexs_place() {
         assert_eq!(beside("https://a.org/x/index.json", "b.wasm"), "https://a.org/x/b.wasm");
         assert_eq!(beside("/srv/index.json", "b.wasm"), "/srv/b.wasm");

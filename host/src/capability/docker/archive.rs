@@ -13,7 +13,7 @@ use flate2::{Compression, write::GzEncoder};
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
-use super::{Engine, container, explain, failure};
+use super::{Engine, explain, failure};
 use crate::error::{Context, Error, Result};
 
 /// As much of one file as `read` gives.
@@ -93,7 +93,7 @@ impl Engine {
             None => Ok(None),
             Some(Err(error)) if failure::is_not_found(&error) => match self.container(name).await? {
                 Some(_) => Ok(None),
-                None => Err(container::missing(name)),
+                None => Err(failure::no_container(name)),
             },
             Some(Err(error)) => Err(explain(&format!("cannot read {path} of the container {name}"), error)),
         }

@@ -12,7 +12,7 @@ use bollard::{
 use jiff::Timestamp;
 
 use super::{Engine, LABEL, archive, explain, failure};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 
 /// One container to be started.
 #[derive(Clone, Debug, Default)]
@@ -168,9 +168,4 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
 fn milliseconds(time: &str) -> Option<u64> {
     let time: Timestamp = time.parse().ok()?;
     u64::try_from(time.as_millisecond()).ok().filter(|time| *time > 0)
-}
-
-/// What a name that alekseylearn gave to a container begins with.
-pub(super) fn missing(name: &str) -> Error {
-    Error::new(Kind::NotFound, format!("there is no container {name}"))
 }

@@ -48,3 +48,7 @@ pub(super) fn has_status(error: &Bollard, status: u16) -> bool {
 pub(super) fn is_end(error: &Bollard) -> bool {
     matches!(error, Bollard::IOError { err } if err.to_string() == "bytes remaining on stream")
 }
+
+pub(super) fn no_container(name: &str) -> Error {
+    Error::new(Kind::NotFound, format!("there is no container {name}"))
+}

@@ -219,6 +219,7 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
 
     use super::*;
+    use crate::damage::damaged;
 
     enum Item<'a> {
         File(&'a str, &'a [u8]),
@@ -323,6 +324,26 @@ mod tests {
             let (root, result) = try_unpack(bytes);
             assert!(result.is_err(), "{} bytes", bytes.len());
             assert_eq!(fs::read_dir(root.path().join("out")).unwrap().count(), 0);
+        }
+    }
+
+    /// Whatever a broken or hostile archive holds, nothing lands outside of the folder.
+    #[test]
+    fn damage_of_any_kind_stays_inside() {
+        let honest =
+            archive(&[File("model.txt", b"abc"), File("a/b.txt", b"d"), Symlink("a/l", "../model.txt")]);
+        let mut plain = Vec::new();
+        flate2::read::GzDecoder::new(honest.as_slice()).read_to_end(&mut plain).unwrap();
+        for seed in 1..=2_000 {
+            let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+            io::Write::write_all(&mut packed, &damaged(&plain, seed)).unwrap();
+            let (root, result) = try_unpack(&packed.finish().unwrap());
+            let names: BTreeSet<OsString> =
+                fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(names, ["model.tar.gz".into(), "out".into()].into(), "seed {seed}");
+            if result.is_err() {
+                assert_eq!(fs::read_dir(root.path().join("out")).unwrap().count(), 0, "seed {seed}");
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
 /// Gets a component, and lets Ctrl-C end that.
 pub(super) async fn obtain(context: &Context, source: &Source, name: Option<&str>) -> Result<Candidate> {
     context.ui.stage(&format!("Getting {source}"));
-    commands::interruptible(context.plugins.candidate(source, name), "nothing was installed").await
+    commands::interruptible(Candidate::obtain(source, name), "nothing was installed").await
 }
 
 /// Installs what was granted before or is spelled out now; a person is asked for the rest.

@@ -4,7 +4,7 @@ use crate::{
     commands,
     error::{Error, Result},
     job::Context,
-    plugin::{Capability, Source},
+    plugin::{Candidate, Capability, Source},
 };
 
 /// Run a command with a driver straight from its file, without installing it
@@ -30,7 +30,7 @@ Example:
   alekseylearn plugin run ./my_driver.wasm --grant docker -- fit train.py --train-driver my-driver";
 
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
-    let candidate = context.plugins.candidate(&Source::parse(&arguments.file, None)?, None).await?;
+    let candidate = Candidate::obtain(&Source::parse(&arguments.file, None)?, None).await?;
     let granted: BTreeSet<Capability> = arguments.grant.into_iter().collect();
     context.plugins.lend(&candidate, granted).await?;
     let words = ["alekseylearn".into()].into_iter().chain(arguments.command).collect();

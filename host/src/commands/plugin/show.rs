@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     error::{Error, Kind, Result},
     job::Context,
-    plugin::Source,
+    plugin::{Candidate, Source},
 };
 
 /// Show what a plugin is, and what it may do
@@ -21,7 +21,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     let candidate = match &installed {
         Some(installed) => context.plugins.installed(installed)?,
         None if Path::new(plugin).exists() || plugin.contains("://") => {
-            context.plugins.candidate(&Source::parse(plugin, None)?, None).await?
+            Candidate::obtain(&Source::parse(plugin, None)?, None).await?
         }
         None => {
             return Err(Error::new(Kind::NotFound, format!("no plugin and no file `{plugin}`"))
