@@ -106,6 +106,8 @@ fn a_base_image_that_does_not_exist() {
     base_image_or_skip!();
     let sandbox = Sandbox::new();
     sandbox.write("train.py", "");
+    // Far more than the engine reads before it finds out.
+    sandbox.write("data.bin", &"x".repeat(64 << 20));
     fit(&sandbox, &["train.py", "--config.base_image=127.0.0.1:9/nothing:1"])
         .failure(4)
         .says("the base image cannot be had");

@@ -10,7 +10,7 @@ use crate::{
     capability::{Listener, Progress, aws::Repository, docker::Image},
     config::{Assignment, Values, validate},
     error::{Context as _, Error, Kind, Result},
-    plugin::{Destination, Finding, Job, State, TrainDriver, Training},
+    plugin::{BuildDriver, Destination, Finding, Job, State, TrainDriver, Training},
     project::Project,
     ui::Event,
 };
@@ -62,57 +62,77 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
     context.ui.stage(&format!("Checking {} for {}", project.artifact, trainer.name()));
     check(context, &trainer, &training, &train_options).await?;
     let (destination, repository) = trainer.prepare(training.with(&train_options, None)).await?;
-
     let image = match destination {
         Destination::None => None,
         Destination::Engine | Destination::Repository(_) => {
-            context.ui.stage(&format!("Building the image {}", project.tag));
-            let image = builder.build(training.with(&Arc::new(build_options), None)).await?;
-            if image.reused {
-                context.ui.stage(&format!("Nothing changed: the image {} is used again", image.reference));
-            }
-            Some(match repository {
-                Some(repository) => push(context, &image, &repository).await?,
-                None => image.reference,
-            })
+            Some(image(context, &builder, training.with(&Arc::new(build_options), None), repository).await?)
         }
     };
 
-    let fingerprint = fingerprint(trainer.name(), image.as_deref(), &train_options);
-    // An equal run ended between asking the service and hearing its answer: the same name makes it the same job.
-    let unanswered = record.unanswered(&fingerprint)?;
-    let resumed = unanswered.is_some();
-    if let Some(entry) = unanswered {
-        training.job_name = entry.name;
-    } else {
-        record.add(&Entry {
-            name: training.job_name.clone(),
-            tag: project.tag.clone(),
-            artifact: project.folder.join(&project.artifact).display().to_string(),
-            driver: trainer.name().to_owned(),
-            options: train_options.given().to_vec(),
-            fingerprint,
-            image: image.clone(),
-            reference: None,
-            state: SUBMITTING.to_owned(),
-            reason: None,
-            created: Timestamp::now().to_string(),
-            finished: None,
-        })?;
-    }
+    let resumed = enter(record, &mut training, trainer.name(), &train_options, image.as_deref())?;
     let folder = record.folder(&training.job_name)?;
     let submitted = trainer.submit(training.with(&train_options, image), &folder).await;
     let reference = submitted.inspect_err(|error| forget(context, record, &training.job_name, error))?;
     record.submitted(&training.job_name, &reference, State::Queued.name())?;
     context.ui.say(&Event::Submitted { job: &training.job_name, driver: trainer.name() });
     let job = Job {
-        name: training.job_name.clone(),
+        name: training.job_name,
         reference: Some(reference),
         tag: project.tag.clone(),
         options: train_options,
         folder,
     };
     Ok(Submission { known: Known { entry: record.get(&job.name)?, job, driver: trainer }, resumed })
+}
+
+/// The image's name where it is to run: built, and pushed where it goes to a repository.
+async fn image(
+    context: &Context,
+    builder: &BuildDriver<'_>,
+    training: Training,
+    repository: Option<Repository>,
+) -> Result<String> {
+    context.ui.stage(&format!("Building the image {}", training.project.tag));
+    let image = builder.build(training).await?;
+    if image.reused {
+        context.ui.stage(&format!("Nothing changed: the image {} is used again", image.reference));
+    }
+    match repository {
+        Some(repository) => push(context, &image, &repository).await,
+        None => Ok(image.reference),
+    }
+}
+
+/// Records the job before the service is asked. True where an equal run ended between asking and hearing the answer:
+/// the same name makes it the same job.
+fn enter(
+    record: &Record,
+    training: &mut Task,
+    driver: &str,
+    options: &Values,
+    image: Option<&str>,
+) -> Result<bool> {
+    let fingerprint = fingerprint(driver, image, options);
+    if let Some(entry) = record.unanswered(&fingerprint)? {
+        training.job_name = entry.name;
+        return Ok(true);
+    }
+    let project = &training.project;
+    record.add(&Entry {
+        name: training.job_name.clone(),
+        tag: project.tag.clone(),
+        artifact: project.folder.join(&project.artifact).display().to_string(),
+        driver: driver.to_owned(),
+        options: options.given().to_vec(),
+        fingerprint,
+        image: image.map(str::to_owned),
+        reference: None,
+        state: SUBMITTING.to_owned(),
+        reason: None,
+        created: Timestamp::now().to_string(),
+        finished: None,
+    })?;
+    Ok(false)
 }
 
 /// What stays the same through all steps of one fit.

@@ -24,7 +24,7 @@ mod verbs;
 pub use authority::Capability;
 pub use bindings::alekseylearn::driver::types::LogPage;
 pub use candidate::Candidate;
-pub use driver::TrainDriver;
+pub use driver::{BuildDriver, TrainDriver};
 pub use lock::{LOCK_FILE, read as read_lock, write as write_lock};
 pub use manifest::DriverKind;
 pub use plugins::{Listed, Origin, Plugins};

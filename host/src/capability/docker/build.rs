@@ -1,6 +1,6 @@
 //! Builds, by BuildKit through the engine's API.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, io::ErrorKind};
 
 use bollard::{
     body_try_stream,
@@ -23,8 +23,8 @@ const TAG_LENGTH: usize = 16;
 const LAST_LINES: usize = 25;
 
 impl Engine {
-    /// Builds an image, or finds the one of an equal build, unless it is to be made `anew`. The name it gets holds the hash of all
-    /// that went in.
+    /// Builds an image, or finds the one of an equal build, unless it is to be made `anew`. The name it gets holds the
+    /// hash of all that went in.
     ///
     /// # Errors
     /// A file cannot be read, or a step of the Dockerfile fails.
@@ -55,11 +55,15 @@ impl Engine {
                 Ok(info) => steps.take(info, listener),
                 Err(error) if failure::is_end(&error) => break,
                 Err(error) => {
-                    // A context that could not be read shows here as a broken connection.
-                    if let Ok(Err(reading)) = written.await {
-                        return Err(Error::failed("cannot read the training folder").source(reading));
-                    }
-                    return Err(steps.failed(error));
+                    // The writer may wait for an engine that reads no more.
+                    drop(answers);
+                    return Err(match written.await {
+                        // A folder that could not be read shows to the engine as a broken connection.
+                        Ok(Err(reading)) if reading.kind() != ErrorKind::BrokenPipe => {
+                            Error::failed("cannot read the training folder").source(reading)
+                        }
+                        _ => steps.failed(error),
+                    });
                 }
             }
         }
@@ -92,7 +96,7 @@ struct Chunks(mpsc::Sender<Bytes>);
 
 impl std::io::Write for Chunks {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let gone = |_| std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        let gone = |_| std::io::Error::from(ErrorKind::BrokenPipe);
         self.0.blocking_send(Bytes::copy_from_slice(bytes)).map_err(gone)?;
         Ok(bytes.len())
     }
