@@ -14,13 +14,13 @@ macro_rules! constructors {
 impl Error {
     constructors! {
         /// An option, a file or an argument is wrong.
-        new_invalid Invalid,
+        invalid Invalid,
         /// What was named does not exist.
-        new_not_found NotFound,
+        not_found NotFound,
         /// The service cannot do this at all.
-        new_unsupported Unsupported,
+        unsupported Unsupported,
         /// Anything else.
-        new_failed Failed,
+        failed Failed,
     }
 
     /// The same error with what the user can do about it.

@@ -44,7 +44,7 @@ impl train::Guest for crate::Local {
 
     fn submit(training: &Training) -> Result<String, Error> {
         let name = training.job_name();
-        let image = training.image().ok_or_else(|| Error::new_failed("there is no image to run"))?;
+        let image = training.image().ok_or_else(|| Error::failed("there is no image to run"))?;
         let options = training.options();
         let container = docker::Container::new(training, NODE, &image);
         container.argument("train");
@@ -110,7 +110,7 @@ impl train::Guest for crate::Local {
     }
 
     fn find(_location: String, _prefix: String) -> Result<Vec<String>, Error> {
-        Err(Error::new_unsupported("local jobs have no location in the cloud")
+        Err(Error::unsupported("local jobs have no location in the cloud")
             .hint("leave the S3 path away: `alekseylearn fetch DIR TAG`"))
     }
 }
@@ -175,10 +175,10 @@ impl Outcome {
         let text = match fs::read_to_string(in_job(OUTCOME)) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::new_failed(format!("cannot read {OUTCOME}: {error}"))),
+            Err(error) => return Err(Error::failed(format!("cannot read {OUTCOME}: {error}"))),
         };
         let value: Value = serde_json::from_str(&text).map_err(|error| {
-            Error::new_failed(format!("{OUTCOME} in the job's folder is damaged: {error}"))
+            Error::failed(format!("{OUTCOME} in the job's folder is damaged: {error}"))
         })?;
         Ok(Some(Self {
             stopped: value["stopped"] == true,
@@ -240,5 +240,5 @@ fn write_whole(file: &str, content: &[u8]) -> Result<(), Error> {
     let partial = in_job(&format!("{file}.part"));
     fs::write(&partial, content)
         .and_then(|()| fs::rename(&partial, in_job(file)))
-        .map_err(|error| Error::new_failed(format!("cannot write {file} in the job's folder: {error}")))
+        .map_err(|error| Error::failed(format!("cannot write {file} in the job's folder: {error}")))
 }

@@ -54,12 +54,12 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn of(values: &Values) -> Result<Self, Error> {
-        let missing = |key: &str| Error::new_invalid(format!("--config.{key} is missing"));
+        let missing = |key: &str| Error::invalid(format!("--config.{key} is missing"));
         let text = |key: &str| values.text(key).ok_or_else(|| missing(key));
         let number = |key: &str| {
             let number = values.integer(key).ok_or_else(|| missing(key))?;
             u32::try_from(number)
-                .map_err(|_| Error::new_invalid(format!("--config.{key}: {number} is too large")))
+                .map_err(|_| Error::invalid(format!("--config.{key}: {number} is too large")))
         };
         Ok(Self {
             output_path: text("output_path")?,

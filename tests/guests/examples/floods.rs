@@ -13,5 +13,5 @@ fn check(_: &Training) -> Result<Vec<Finding>, Error> {
         let _ = std::io::stdout().write_all(&block);
         let _ = std::io::stderr().write_all(&block);
     }
-    Err(Error::new_failed("all of it was taken").hint("it was dropped"))
+    Err(Error::failed("all of it was taken").hint("it was dropped"))
 }

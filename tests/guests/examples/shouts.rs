@@ -10,5 +10,5 @@ fn check(_: &Training) -> Result<Vec<Finding>, Error> {
     for _ in 0..8 {
         progress::warning(&text);
     }
-    Err(Error::new_failed("all of it was taken").hint("it was dropped"))
+    Err(Error::failed("all of it was taken").hint("it was dropped"))
 }

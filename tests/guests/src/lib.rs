@@ -28,12 +28,12 @@ macro_rules! check {
             fn prepare(
                 _: &alekseylearn_sdk::Training,
             ) -> Result<alekseylearn_sdk::Destination, alekseylearn_sdk::Error> {
-                Err(alekseylearn_sdk::Error::new_unsupported("this is the end of it")
+                Err(alekseylearn_sdk::Error::unsupported("this is the end of it")
                     .hint("there is no more"))
             }
 
             fn submit(_: &alekseylearn_sdk::Training) -> Result<String, alekseylearn_sdk::Error> {
-                Err(alekseylearn_sdk::Error::new_unsupported("nothing is submitted"))
+                Err(alekseylearn_sdk::Error::unsupported("nothing is submitted"))
             }
 
             fn status(
@@ -46,7 +46,7 @@ macro_rules! check {
                 _: &alekseylearn_sdk::Job,
                 _: Option<String>,
             ) -> Result<alekseylearn_sdk::LogPage, alekseylearn_sdk::Error> {
-                Err(alekseylearn_sdk::Error::new_unsupported("there is no log"))
+                Err(alekseylearn_sdk::Error::unsupported("there is no log"))
             }
 
             fn stop(_: &alekseylearn_sdk::Job) -> Result<(), alekseylearn_sdk::Error> {
