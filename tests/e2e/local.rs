@@ -260,7 +260,7 @@ fn a_hundred_thousand_lines_all_come_once() {
     let sandbox = Sandbox::new();
     sandbox.project("tests/projects/noisy");
     let followed = sandbox.run(&["fit", "noisy/train.py", &base]).success().stdout;
-    let saved = sandbox.run(&["logs", "noisy/train"]).success().stdout;
+    let saved = sandbox.run(&["logs", "noisy/train", "--quiet"]).success().stdout;
     for text in [followed, saved] {
         let numbers = text.lines().filter_map(|line| line.strip_prefix("line ")?.parse::<u32>().ok());
         assert!(numbers.eq(0..100_000), "each line once, in order");

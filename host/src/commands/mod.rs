@@ -75,8 +75,10 @@ impl Arguments {
 
     /// How the user wants to be told.
     pub fn style(&self, environment: &Environment) -> Style {
+        // The log is what `logs` is for.
+        let wants_logs = matches!(self.command, Command::Logs(_));
         let volume = match (self.style.quiet, self.style.verbose) {
-            (true, _) => Volume::Quiet,
+            (true, _) if !wants_logs => Volume::Quiet,
             (_, true) => Volume::Verbose,
             _ => Volume::Normal,
         };

@@ -77,8 +77,11 @@ impl Source {
             return Ok(Self::Index { index: absolute(index)?, name: name.to_owned(), requirement });
         }
         if text.starts_with("oci://") {
-            return Err(Error::new(Kind::Unsupported, "plugins cannot be taken from registries of images yet")
-                .hint("give its file or https:// address"));
+            return Err(Error::new(
+                Kind::Unsupported,
+                "plugins cannot be taken from registries of images yet",
+            )
+            .hint("give its file or https:// address"));
         }
         if text.contains("://") {
             return Ok(Self::Address(text.to_owned()));

@@ -177,9 +177,8 @@ impl Outcome {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::failed(format!("cannot read {OUTCOME}: {error}"))),
         };
-        let value: Value = serde_json::from_str(&text).map_err(|error| {
-            Error::failed(format!("{OUTCOME} in the job's folder is damaged: {error}"))
-        })?;
+        let value: Value = serde_json::from_str(&text)
+            .map_err(|error| Error::failed(format!("{OUTCOME} in the job's folder is damaged: {error}")))?;
         Ok(Some(Self {
             stopped: value["stopped"] == true,
             exit_code: value["exit_code"].as_i64().and_then(|code| code.try_into().ok()).unwrap_or(1),

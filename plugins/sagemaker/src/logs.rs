@@ -45,8 +45,7 @@ pub(crate) fn page(job: &Job, cursor: Option<&str>) -> Result<LogPage, Error> {
 
 fn read(cursor: Option<&str>) -> Result<Tokens, Error> {
     let Some(cursor) = cursor else { return Ok(Tokens::new()) };
-    serde_json::from_str(cursor)
-        .map_err(|error| Error::invalid(format!("`{cursor}` is no cursor: {error}")))
+    serde_json::from_str(cursor).map_err(|error| Error::invalid(format!("`{cursor}` is no cursor: {error}")))
 }
 
 /// `algo-1` of `job/algo-1-1700000000`.

@@ -28,8 +28,7 @@ macro_rules! check {
             fn prepare(
                 _: &alekseylearn_sdk::Training,
             ) -> Result<alekseylearn_sdk::Destination, alekseylearn_sdk::Error> {
-                Err(alekseylearn_sdk::Error::unsupported("this is the end of it")
-                    .hint("there is no more"))
+                Err(alekseylearn_sdk::Error::unsupported("this is the end of it").hint("there is no more"))
             }
 
             fn submit(_: &alekseylearn_sdk::Training) -> Result<String, alekseylearn_sdk::Error> {
