@@ -106,6 +106,16 @@ fn the_image_is_what_services_take() {
 }
 
 #[test]
+fn another_requirements_file_is_installed_from() {
+    let base = format!("--config.base_image={}", base_image_or_skip!());
+    let sandbox = Sandbox::new();
+    sandbox.write("other/train.py", "import six\nprint('six', six.__version__)\n");
+    sandbox.write("other/env/cpu.txt", "six==1.16.0\n");
+    let fit = ["fit", "other/train.py", &base, "--env-file", "other/env/cpu.txt"];
+    assert!(sandbox.run(&fit).success().stdout.contains("six 1.16.0"));
+}
+
+#[test]
 fn a_code_change_keeps_the_layers_below() {
     let base = format!("--config.base_image={}", base_image_or_skip!());
     let sandbox = Sandbox::new();

@@ -135,6 +135,12 @@ fn a_program_that_is_killed_while_it_submits_makes_no_second_job() {
     killed.signal("KILL");
     killed.end();
     rig.clear_faults();
+    // A refusal of the second try says nothing of the first.
+    rig.fault(
+        &json!({ "match": { "operation": "CreateTrainingJob" }, "fault": "access-denied", "times": null }),
+    );
+    run(&sandbox, &arguments).failure(3).one_error();
+    rig.clear_faults();
     run(&sandbox, &arguments).success().says("was submitted by an earlier run that was cut off");
     let calls = rig.calls("CreateTrainingJob");
     let names: std::collections::BTreeSet<String> =

@@ -72,7 +72,11 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
     let resumed = enter(record, &mut training, trainer.name(), &train_options, image.as_deref())?;
     let folder = record.folder(&training.job_name)?;
     let submitted = trainer.submit(training.with(&train_options, image), &folder).await;
-    let reference = submitted.inspect_err(|error| forget(context, record, &training.job_name, error))?;
+    let reference = submitted.inspect_err(|error| {
+        if !resumed && is_refusal(error) {
+            forget(context, record, &training.job_name);
+        }
+    })?;
     record.submitted(&training.job_name, &reference, State::Queued.name())?;
     context.ui.say(&Event::Submitted { job: &training.job_name, driver: trainer.name() });
     let job = Job {
@@ -217,11 +221,14 @@ fn fingerprint(driver: &str, image: Option<&str>, options: &Values) -> String {
     hex::encode(hash.finalize())
 }
 
-/// A refused job never was. Where the answer is not known, the record keeps it, and the next equal run asks again.
-fn forget(context: &Context, record: &Record, name: &str, error: &Error) {
-    if error.kind() == Kind::Unavailable {
-        return;
-    }
+/// The service has said no. After any other error it may have the job: the record keeps it, and the next equal run asks
+/// for the same one.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Invalid | Kind::Denied | Kind::NotFound | Kind::Quota | Kind::Unsupported)
+}
+
+/// A refused job never was.
+fn forget(context: &Context, record: &Record, name: &str) {
     if let Err(failed) = record.forget(name) {
         context.ui.warning(&failed.chain());
     }

@@ -162,14 +162,14 @@ impl Record {
         Ok(())
     }
 
-    /// The driver has answered.
+    /// The driver has answered. Whoever looked before that may have taken the job for one that is gone.
     ///
     /// # Errors
     /// The disk is full.
     pub fn submitted(&self, name: &str, reference: &str, state: &str) -> Result<()> {
         self.connection
             .execute(
-                "UPDATE jobs SET reference = :reference, state = :state WHERE name = :name",
+                "UPDATE jobs SET reference = :reference, state = :state, reason = NULL, finished = NULL WHERE name = :name",
                 named_params! { ":name": name, ":reference": reference, ":state": state },
             )
             .map_err(|error| self.failed("cannot record the submission", error))?;
@@ -337,7 +337,10 @@ mod tests {
         // Seen by another command before the program that submitted it could say so.
         record.seen("two", "running", None, false).unwrap();
         assert_eq!(record.unanswered("f").unwrap().unwrap().name, "two");
+        record.seen("two", "failed", Some("it is not there"), true).unwrap();
         record.submitted("two", "ref", "queued").unwrap();
+        let found = record.get("two").unwrap().unwrap();
+        assert_eq!((found.state.as_str(), found.reason, found.finished), ("queued", None, None));
         assert_eq!(record.unanswered("f").unwrap().unwrap().name, "one");
         record.seen("two", "failed", Some("why"), true).unwrap();
         record.seen("two", "running", None, false).unwrap();
