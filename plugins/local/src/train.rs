@@ -38,6 +38,18 @@ impl train::Guest for crate::Local {
         Ok(Vec::new())
     }
 
+    fn preview(training: &Training) -> Result<String, Error> {
+        let options = training.options();
+        Ok(json!({
+            "node": NODE,
+            "argument": "train",
+            "environment": texts(&environment(training)),
+            "hyperparameters.json": texts(&options.entries("hyperparameters")),
+            "resourceconfig.json": resources(),
+        })
+        .to_string())
+    }
+
     fn prepare(_training: &Training) -> Result<Destination, Error> {
         Ok(Destination::engine())
     }
@@ -49,16 +61,11 @@ impl train::Guest for crate::Local {
         let container = docker::Container::new(training, NODE, &image);
         container.argument("train");
         container.scratch("/opt/ml");
-        container.environment("TRAINING_JOB_NAME", &name);
-        container.environment(
-            "TRAINING_JOB_ARN",
-            &format!("arn:aws:sagemaker:local:000000000000:training-job/{name}"),
-        );
-        for (key, value) in options.entries("environment") {
+        for (key, value) in environment(training) {
             container.environment(&key, &value);
         }
         for (file, content) in [
-            ("hyperparameters.json", hyperparameters(&options.entries("hyperparameters"))),
+            ("hyperparameters.json", texts(&options.entries("hyperparameters"))),
             ("inputdataconfig.json", json!({})),
             ("resourceconfig.json", resources()),
         ] {
@@ -142,7 +149,17 @@ fn lost() -> JobStatus {
     status
 }
 
-fn hyperparameters(entries: &[(String, String)]) -> Value {
+/// The user's own variables come last.
+fn environment(training: &Training) -> Vec<(String, String)> {
+    let name = training.job_name();
+    let arn = format!("arn:aws:sagemaker:local:000000000000:training-job/{name}");
+    let mut variables = vec![("TRAINING_JOB_NAME".to_owned(), name), ("TRAINING_JOB_ARN".to_owned(), arn)];
+    variables.extend(training.options().entries("environment"));
+    variables
+}
+
+/// All values are text, as SageMaker has it.
+fn texts(entries: &[(String, String)]) -> Value {
     entries.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect()
 }
 

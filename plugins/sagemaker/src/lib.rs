@@ -48,6 +48,30 @@ impl train::Guest for Sagemaker {
         Ok(findings)
     }
 
+    fn preview(training: &Training) -> Result<String, Error> {
+        let options = Options::of(&training.options())?;
+        let entries = |entries: &[(String, String)]| -> serde_json::Value {
+            entries
+                .iter()
+                .map(|(name, value)| (name.clone(), serde_json::Value::from(value.as_str())))
+                .collect()
+        };
+        Ok(serde_json::json!({
+            "TrainingJobName": training.job_name(),
+            "RoleArn": aws_identity::role(&options.role_name)?.arn(),
+            "OutputDataConfig": { "S3OutputPath": options.output_path },
+            "ResourceConfig": {
+                "InstanceType": options.instance_type,
+                "InstanceCount": options.instance_count,
+                "VolumeSizeInGB": options.volume_size,
+            },
+            "StoppingCondition": { "MaxRuntimeInSeconds": options.max_runtime },
+            "HyperParameters": entries(&options.hyperparameters),
+            "Environment": entries(&options.environment),
+        })
+        .to_string())
+    }
+
     fn prepare(training: &Training) -> Result<Destination, Error> {
         ecr::ensure_repository(training).map(|address| Destination::repository(&address))
     }

@@ -36,6 +36,10 @@ impl exports::alekseylearn::driver::train::Guest for Driver {
         Ok(vec![Finding::note(&format!("{} has count {count}", training.tag()))])
     }
 
+    fn preview(_: &Training) -> Result<String, Error> {
+        Ok("{}".into())
+    }
+
     fn prepare(_: &Training) -> Result<Destination, Error> {
         Err(unsupported())
     }

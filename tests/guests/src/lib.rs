@@ -25,6 +25,10 @@ macro_rules! check {
                 $check(training)
             }
 
+            fn preview(_: &alekseylearn_sdk::Training) -> Result<String, alekseylearn_sdk::Error> {
+                Ok("{}".to_owned())
+            }
+
             fn prepare(
                 _: &alekseylearn_sdk::Training,
             ) -> Result<alekseylearn_sdk::Destination, alekseylearn_sdk::Error> {

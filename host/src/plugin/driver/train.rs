@@ -47,6 +47,15 @@ impl TrainDriver<'_> {
         call.take_all(findings)
     }
 
+    /// What `submit` would ask the service for, as JSON.
+    ///
+    /// # Errors
+    /// The driver cannot tell.
+    pub async fn preview(&self, training: Training) -> Result<String> {
+        let (mut call, training) = self.call_for(training, None)?;
+        call.train(async |driver, store| driver.call_preview(store, training).await).await
+    }
+
     /// Where the image must go, and, where that is a repository of ours, the repository.
     ///
     /// # Errors
