@@ -22,6 +22,8 @@ pub struct Environment {
     pub data: PathBuf,
     /// Compiled drivers: all of it can be made again.
     pub cache: PathBuf,
+    /// The user's own defaults.
+    pub config: PathBuf,
     /// Where relative paths start.
     pub current: PathBuf,
     /// `DOCKER_HOST`.
@@ -48,6 +50,7 @@ impl Environment {
         Ok(Self {
             data: folders.data_dir().join("alekseylearn"),
             cache: folders.cache_dir().join("alekseylearn"),
+            config: folders.config_dir().join("alekseylearn"),
             current: env::current_dir().context(|| "the current folder is gone".into())?,
             docker_host: text("DOCKER_HOST"),
             certificates: ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"]

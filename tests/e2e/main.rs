@@ -3,6 +3,7 @@
 mod architecture;
 mod command_line;
 mod contract;
+mod defaults;
 mod hostile;
 mod local;
 mod mistakes;

@@ -19,13 +19,13 @@ pub(super) struct Arguments {
     /// The training artifact: a script (.py) or a notebook (.ipynb)
     pub(super) path: PathBuf,
 
-    /// Driver that builds the image
-    #[arg(long, alias = "build_driver", value_name = "NAME", default_value = "local")]
-    pub(super) build_driver: String,
+    /// Driver that builds the image; `local` where neither this nor alekseylearn.toml names one
+    #[arg(long, alias = "build_driver", value_name = "NAME")]
+    pub(super) build_driver: Option<String>,
 
-    /// Driver that trains it
-    #[arg(long, alias = "train_driver", value_name = "NAME", default_value = "local")]
-    pub(super) train_driver: String,
+    /// Driver that trains it; `local` where neither this nor alekseylearn.toml names one
+    #[arg(long, alias = "train_driver", value_name = "NAME")]
+    pub(super) train_driver: Option<String>,
 
     /// Set a driver's option; also written --config.KEY=VALUE or --config.KEY VALUE
     #[arg(short = 'c', long = "config", value_name = "KEY=VALUE")]
@@ -38,6 +38,10 @@ pub(super) struct Arguments {
     /// Build a new image even where nothing changed; with --fetch, replace files that are in the way
     #[arg(long)]
     overwrite: bool,
+
+    /// Check everything and show what would be asked of the service; build and spend nothing
+    #[arg(long, alias = "dry_run", conflicts_with_all = ["detach", "fetch", "overwrite"])]
+    dry_run: bool,
 
     /// Return as soon as the job is submitted
     #[arg(long, conflicts_with = "fetch")]
@@ -63,7 +67,6 @@ Examples:
 `alekseylearn driver show NAME` lists a driver's options.";
 
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
-    let record = Record::open(&context.environment)?;
     let fit = Fit {
         artifact: arguments.path.clone(),
         requirements: arguments.env_file.clone(),
@@ -72,6 +75,10 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
         options: arguments.options.clone(),
         build_anew: arguments.overwrite,
     };
+    if arguments.dry_run {
+        return dry_run(context, &fit).await;
+    }
+    let record = Record::open(&context.environment)?;
     // A request that is under way is in the record already: an equal run asks for the same job.
     let hint = "run the same command again to go on: what was built is kept";
     let submission = super::interruptible(job::fit(context, &record, &fit), hint).await?;
@@ -92,6 +99,16 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
             completed(context, known, &arguments).await
         }
     }
+}
+
+async fn dry_run(context: &Context, fit: &Fit) -> Result<()> {
+    let plan = super::interruptible(job::plan(context, fit), "nothing was built or asked for").await?;
+    let request = serde_json::to_string_pretty(&plan.request).unwrap_or_default();
+    context.ui.result(
+        &format!("The image would be {}. {} would be asked for\n{request}", plan.tag, plan.train_driver),
+        json!({ "tag": plan.tag, "train_driver": plan.train_driver, "request": plan.request }),
+    );
+    Ok(())
 }
 
 fn detached(context: &Context, known: &Known<'_>) -> Result<()> {

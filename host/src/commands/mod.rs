@@ -146,7 +146,7 @@ mod tests {
         ] {
             let arguments = Arguments::read(line.split(' ').map(OsString::from).collect()).unwrap();
             let Command::Fit(fit) = arguments.command else { panic!("{line}") };
-            assert_eq!((fit.build_driver.as_str(), fit.train_driver.as_str()), ("x", "y"));
+            assert_eq!((fit.build_driver.as_deref(), fit.train_driver.as_deref()), (Some("x"), Some("y")));
             let options: Vec<_> = fit.options.iter().map(|option| (&*option.key, &*option.value)).collect();
             assert_eq!(options, [("a", "b"), ("c", "d")]);
         }

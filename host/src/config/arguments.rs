@@ -9,6 +9,37 @@ pub struct Assignment {
     pub key: String,
     /// Everything after the first `=`.
     pub value: String,
+    /// Where the user gave it.
+    pub origin: Origin,
+}
+
+/// Where the user gave an option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `--config.KEY=VALUE`
+    CommandLine,
+    /// A section of a file, as a person would find it.
+    File(String),
+}
+
+impl Origin {
+    /// For an error.
+    pub fn place(&self) -> &str {
+        match self {
+            Self::CommandLine => "the command line",
+            Self::File(section) => section,
+        }
+    }
+}
+
+impl Assignment {
+    /// The option as the user wrote it, for an error.
+    pub fn shown(&self) -> String {
+        match &self.origin {
+            Origin::CommandLine => format!("--config.{}", self.key),
+            Origin::File(section) => format!("{} in {section}", self.key),
+        }
+    }
 }
 
 impl FromStr for Assignment {
@@ -27,6 +58,7 @@ impl FromStr for Assignment {
         Ok(Self {
             key: rest.map_or(first.clone(), |rest| format!("{first}.{rest}")),
             value: value.to_owned(),
+            origin: Origin::CommandLine,
         })
     }
 }

@@ -1,11 +1,14 @@
-//! `--config.KEY=VALUE` into typed options, checked against what a driver declares before any of its code runs.
+//! `--config.KEY=VALUE` and `alekseylearn.toml` into typed options, checked against what a driver declares before any
+//! of its code runs.
 
 mod arguments;
+mod defaults;
 mod location;
 mod schema;
 mod values;
 
-pub use arguments::{Assignment, spell_out};
+pub use arguments::{Assignment, Origin, spell_out};
+pub use defaults::Defaults;
 pub use location::S3Location;
 pub use schema::{OptionSpec, OptionType};
-pub use values::{Value, Values, validate};
+pub use values::{Chosen, Value, Values, validate};

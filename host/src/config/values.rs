@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Assignment, OptionSpec, OptionType, S3Location};
+use super::{Assignment, OptionSpec, OptionType, Origin, S3Location};
 use crate::error::{Error, Result};
 
 /// One value, of its option's type.
@@ -71,8 +71,8 @@ impl Values {
     }
 
     fn take(&mut self, driver: &str, spec: &OptionSpec, given: &[Assignment]) -> Result<()> {
-        let wrong = |key: &str, problem: String| {
-            Error::invalid(format!("--config.{key}: {problem}"))
+        let wrong = |shown: String, problem: String| {
+            Error::invalid(format!("{shown}: {problem}"))
                 .hint(format!("{}; see `alekseylearn driver show {driver}`", spec.help))
         };
         if spec.kind == OptionType::Entries {
@@ -83,7 +83,7 @@ impl Values {
                     continue;
                 };
                 let value =
-                    spec.parse(&assignment.value).map_err(|problem| wrong(&assignment.key, problem))?;
+                    spec.parse(&assignment.value).map_err(|problem| wrong(assignment.shown(), problem))?;
                 if let Value::Text(value) = value {
                     entries.insert(name.to_owned(), value);
                 }
@@ -101,7 +101,8 @@ impl Values {
             }
             return Ok(());
         };
-        let value = spec.parse(text).map_err(|problem| wrong(&spec.key, problem))?;
+        let shown = || assignment.map_or_else(|| format!("--config.{}", spec.key), Assignment::shown);
+        let value = spec.parse(text).map_err(|problem| wrong(shown(), problem))?;
         if let Value::Text(text) = &value {
             match spec.kind {
                 OptionType::S3Location => self.locations.extend(text.parse()),
@@ -123,41 +124,56 @@ impl Values {
     }
 }
 
-/// Refuses keys that none of the drivers knows, and shared out the rest, in the drivers' order.
+/// A driver that was chosen for a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Chosen<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The options it declares.
+    pub specs: &'a [OptionSpec],
+    /// What files say of them.
+    pub defaults: &'a [Assignment],
+}
+
+/// Refuses keys that none of the drivers knows, and shares out the rest, in the drivers' order.
 ///
 /// # Errors
 /// The first key that is unknown, or the first value that is missing or wrong.
-pub fn validate<const N: usize>(
-    given: &[Assignment],
-    drivers: [(&str, &[OptionSpec]); N],
-) -> Result<[Values; N]> {
+pub fn validate<const N: usize>(given: &[Assignment], drivers: [Chosen<'_>; N]) -> Result<[Values; N]> {
+    check_keys(given, &drivers)?;
+    let mut all = [const { None }; N];
+    for (slot, driver) in all.iter_mut().zip(drivers) {
+        check_keys(driver.defaults, &[driver])?;
+        let assignments = [driver.defaults, given].concat();
+        *slot = Some(Values::new(driver.name, driver.specs, &assignments)?);
+    }
+    Ok(all.map(Option::unwrap_or_default))
+}
+
+fn check_keys(given: &[Assignment], drivers: &[Chosen<'_>]) -> Result<()> {
     for assignment in given {
         let (key, name) = match assignment.key.split_once('.') {
             Some((key, _)) => (key, true),
             None => (assignment.key.as_str(), false),
         };
-        let spec = drivers.iter().flat_map(|(_, specs)| specs.iter()).find(|spec| spec.key == key);
+        let spec = drivers.iter().flat_map(|driver| driver.specs).find(|spec| spec.key == key);
         match spec {
-            None => return Err(unknown(key, &drivers)),
+            None => return Err(unknown(key, assignment, drivers)),
             Some(spec) if name != (spec.kind == OptionType::Entries) => {
                 let form = if name { "VALUE" } else { "NAME=VALUE" };
                 let joint = if name { "=" } else { "." };
-                return Err(Error::invalid(format!("--config.{} has the wrong form", assignment.key))
+                return Err(Error::invalid(format!("{} has the wrong form", assignment.shown()))
                     .hint(format!("write --config.{key}{joint}{form}")));
             }
             Some(_) => {}
         }
     }
-    let mut all = [const { None }; N];
-    for (slot, (driver, specs)) in all.iter_mut().zip(drivers) {
-        *slot = Some(Values::new(driver, specs, given)?);
-    }
-    Ok(all.map(Option::unwrap_or_default))
+    Ok(())
 }
 
-fn unknown(key: &str, drivers: &[(&str, &[OptionSpec])]) -> Error {
-    let names: Vec<&str> = drivers.iter().map(|(name, _)| *name).collect();
-    let keys = drivers.iter().flat_map(|(_, specs)| specs.iter()).map(|spec| spec.key.as_str());
+fn unknown(key: &str, assignment: &Assignment, drivers: &[Chosen<'_>]) -> Error {
+    let names: Vec<&str> = drivers.iter().map(|driver| driver.name).collect();
+    let keys = drivers.iter().flat_map(|driver| driver.specs).map(|spec| spec.key.as_str());
     let nearest = keys.map(|known| (strsim::damerau_levenshtein(key, known), known)).min();
     let hint = match nearest {
         Some((distance, known)) if distance <= 2.max(key.len() / 3) => {
@@ -167,7 +183,13 @@ fn unknown(key: &str, drivers: &[(&str, &[OptionSpec])]) -> Error {
     };
     let mut drivers = names.clone();
     drivers.dedup();
-    Error::invalid(format!("no option --config.{key} in {}", drivers.join(" or "))).hint(hint)
+    let message = match &assignment.origin {
+        Origin::CommandLine => format!("no option --config.{key} in {}", drivers.join(" or ")),
+        Origin::File(section) => {
+            format!("{section} names {key}, which is no option of {}", drivers.join(" or "))
+        }
+    };
+    Error::invalid(message).hint(hint)
 }
 
 #[cfg(test)]
@@ -186,7 +208,28 @@ mod tests {
 
     fn values(line: &[&str]) -> Result<Values> {
         let given: Vec<Assignment> = line.iter().map(|text| text.parse().unwrap()).collect();
-        validate(&given, [("sagemaker", &specs())]).map(|[values]| values)
+        with_defaults(&given, &[])
+    }
+
+    fn with_defaults(given: &[Assignment], defaults: &[Assignment]) -> Result<Values> {
+        validate(given, [Chosen { name: "sagemaker", specs: &specs(), defaults }]).map(|[values]| values)
+    }
+
+    #[test]
+    fn the_command_line_wins_over_files_which_are_named_where_they_are_wrong() {
+        let file = |text: &str| Assignment {
+            origin: Origin::File("[train.sagemaker] of a.toml".into()),
+            ..text.parse().unwrap()
+        };
+        let line: Assignment = "count=3".parse().unwrap();
+        let path = file("output_path=s3://bucket");
+        let values = with_defaults(&[line], &[path.clone(), file("count=2")]).unwrap();
+        assert_eq!(values.get("count"), Some(&Value::Integer(3)));
+        assert_eq!(values.locations()[0].to_string(), "s3://bucket");
+        for wrong in ["count=many", "cuont=1", "count.x=1"] {
+            let error = with_defaults(&[], &[path.clone(), file(wrong)]).unwrap_err();
+            assert!(error.message().contains("[train.sagemaker] of a.toml"), "{error}");
+        }
     }
 
     #[test]

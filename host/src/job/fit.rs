@@ -8,12 +8,15 @@ use sha2::{Digest, Sha256};
 use super::{Context, Entry, Known, Record, SUBMITTING, name};
 use crate::{
     capability::{Listener, Progress, aws::Repository, docker::Image},
-    config::{Assignment, Values, validate},
+    config::{Assignment, Chosen, Defaults, Values, validate},
     error::{Context as _, Error, Kind, Result},
     plugin::{BuildDriver, Destination, Finding, Job, State, TrainDriver, Training},
     project::Project,
     ui::Event,
 };
+
+/// Taken where neither the command line nor a file names another.
+const DEFAULT_DRIVER: &str = "local";
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -22,10 +25,10 @@ pub struct Fit {
     pub artifact: PathBuf,
     /// Another requirements file than the one beside the artifact.
     pub requirements: Option<PathBuf>,
-    /// By name.
-    pub build_driver: String,
-    /// By name.
-    pub train_driver: String,
+    /// By name, where the command line says.
+    pub build_driver: Option<String>,
+    /// By name, where the command line says.
+    pub train_driver: Option<String>,
     /// `--config.KEY=VALUE`, as given.
     pub options: Vec<Assignment>,
     /// Make a new image even where nothing changed.
@@ -40,32 +43,90 @@ pub struct Submission<'a> {
     pub resumed: bool,
 }
 
+/// What a run would do, found out without doing any of it.
+#[derive(Debug)]
+pub struct Plan {
+    /// The image's name.
+    pub tag: String,
+    /// The train driver's name.
+    pub train_driver: String,
+    /// What the train driver would ask its service for.
+    pub request: serde_json::Value,
+}
+
+/// Understands the folder, checks the options, and tells what would be asked for. Builds and spends nothing.
+///
+/// # Errors
+/// What would make the run fail.
+pub async fn plan(context: &Context, fit: &Fit) -> Result<Plan> {
+    let Prepared { trainer, training, train_options, .. } = prepare(context, fit).await?;
+    let request = trainer.preview(training.with(&train_options, None)).await?;
+    let request = serde_json::from_str(&request).map_err(|error| {
+        Error::new(Kind::Plugin, format!("the driver {} previews no JSON", trainer.name()))
+            .hint("this is a fault of the plugin: tell its author what is said here")
+            .source(error)
+    })?;
+    Ok(Plan { tag: training.project.tag.clone(), train_driver: trainer.name().to_owned(), request })
+}
+
+/// All that is known before anything is built, and that the train driver finds nothing wrong with.
+struct Prepared<'a> {
+    builder: BuildDriver<'a>,
+    trainer: TrainDriver<'a>,
+    training: Task,
+    build_options: Arc<Values>,
+    train_options: Arc<Values>,
+}
+
+async fn prepare<'a>(context: &'a Context, fit: &Fit) -> Result<Prepared<'a>> {
+    let project = Arc::new(Project::open(&fit.artifact, fit.requirements.as_deref())?);
+    let defaults = Defaults::read(&context.environment)?;
+    for path in defaults.paths() {
+        context.ui.detail(&format!("Defaults come from {}", path.display()));
+    }
+    let name = |given: &Option<String>, default: Option<&str>| match given {
+        Some(name) => name.clone(),
+        None => default.unwrap_or(DEFAULT_DRIVER).to_owned(),
+    };
+    let build_driver = name(&fit.build_driver, defaults.build_driver());
+    let train_driver = name(&fit.train_driver, defaults.train_driver());
+    let builder = context.plugins.build_driver(&build_driver).await?;
+    let trainer = context.plugins.train_driver(&train_driver).await?;
+    let (build_specs, train_specs) = (builder.options().await?, trainer.options().await?);
+    let build_defaults = defaults.build_options(builder.name())?;
+    let train_defaults = defaults.train_options(trainer.name())?;
+    let [build_options, train_options] = validate(
+        &fit.options,
+        [
+            Chosen { name: builder.name(), specs: &build_specs, defaults: &build_defaults },
+            Chosen { name: trainer.name(), specs: &train_specs, defaults: &train_defaults },
+        ],
+    )?;
+    let train_options = Arc::new(train_options);
+    let training = Task {
+        job_name: name::new(&project.tag, Timestamp::now()),
+        project,
+        certificates: certificates(context)?,
+        build_anew: fit.build_anew,
+    };
+
+    context.ui.stage(&format!("Checking {} for {}", training.project.artifact, trainer.name()));
+    check(context, &trainer, &training, &train_options).await?;
+    Ok(Prepared { builder, trainer, training, build_options: Arc::new(build_options), train_options })
+}
+
 /// Understands the folder, checks the options, builds, pushes and submits.
 ///
 /// # Errors
 /// Any step fails. Before the submission nothing is left but an image; after it the record knows the job.
 pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result<Submission<'a>> {
-    let project = Arc::new(Project::open(&fit.artifact, fit.requirements.as_deref())?);
-    let builder = context.plugins.build_driver(&fit.build_driver).await?;
-    let trainer = context.plugins.train_driver(&fit.train_driver).await?;
-    let (build_specs, train_specs) = (builder.options().await?, trainer.options().await?);
-    let [build_options, train_options] =
-        validate(&fit.options, [(builder.name(), &build_specs), (trainer.name(), &train_specs)])?;
-    let train_options = Arc::new(train_options);
-    let mut training = Task {
-        project: project.clone(),
-        job_name: name::new(&project.tag, Timestamp::now()),
-        certificates: certificates(context)?,
-        build_anew: fit.build_anew,
-    };
-
-    context.ui.stage(&format!("Checking {} for {}", project.artifact, trainer.name()));
-    check(context, &trainer, &training, &train_options).await?;
+    let Prepared { builder, trainer, mut training, build_options, train_options } =
+        prepare(context, fit).await?;
     let (destination, repository) = trainer.prepare(training.with(&train_options, None)).await?;
     let image = match destination {
         Destination::None => None,
         Destination::Engine | Destination::Repository(_) => {
-            Some(image(context, &builder, training.with(&Arc::new(build_options), None), repository).await?)
+            Some(image(context, &builder, training.with(&build_options, None), repository).await?)
         }
     };
 
@@ -82,7 +143,7 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
     let job = Job {
         name: training.job_name,
         reference: Some(reference),
-        tag: project.tag.clone(),
+        tag: training.project.tag.clone(),
         options: train_options,
         folder,
     };

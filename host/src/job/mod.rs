@@ -9,7 +9,7 @@ mod record;
 use std::sync::Arc;
 
 pub use fetch::{Fetch, Fetched, fetch};
-pub use fit::{Fit, fit};
+pub use fit::{Fit, fit, plan};
 pub use follow::{Ending, end_of, follow, look, print_logs};
 pub use record::{Entry, Record, SUBMITTING};
 

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::Serialize;
 
 use crate::{
-    config::Assignment,
+    config::{Assignment, Origin},
     environment::Environment,
     error::{Context, Error, Kind, Result},
 };
@@ -58,7 +58,7 @@ impl Entry {
     /// The options, as the command line gives them.
     pub fn assignments(&self) -> Vec<Assignment> {
         let options = self.options.iter().cloned();
-        options.map(|(key, value)| Assignment { key, value }).collect()
+        options.map(|(key, value)| Assignment { key, value, origin: Origin::CommandLine }).collect()
     }
 }
 
@@ -301,6 +301,7 @@ mod tests {
         Environment {
             data: folder.join("data"),
             cache: folder.join("cache"),
+            config: folder.join("config"),
             current: folder.to_owned(),
             docker_host: None,
             certificates: None,

@@ -1,0 +1,213 @@
+//! `alekseylearn.toml`: what a project, and then a user, would otherwise write on every command line. The nearest one
+//! at or above the current folder is the project's; the user's lies in the configuration folder. The command line
+//! wins over the project's, and that over the user's.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use toml::Value;
+
+use super::{Assignment, Origin};
+use crate::{
+    environment::Environment,
+    error::{Error, Result},
+};
+
+/// The file's name, everywhere.
+pub const DEFAULTS_FILE: &str = "alekseylearn.toml";
+
+/// The files that count here, the more important one last.
+#[derive(Debug, Default)]
+pub struct Defaults(Vec<File>);
+
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    content: Content,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Content {
+    fit: FitSection,
+    /// `[build.NAME]`: options of that build driver.
+    build: BTreeMap<String, toml::Table>,
+    /// `[train.NAME]`: options of that train driver.
+    train: BTreeMap<String, toml::Table>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct FitSection {
+    #[serde(alias = "build_driver")]
+    build_driver: Option<String>,
+    #[serde(alias = "train_driver")]
+    train_driver: Option<String>,
+}
+
+impl Defaults {
+    /// Reads the user's file and the project's, where there are any.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or is wrong.
+    pub fn read(environment: &Environment) -> Result<Self> {
+        let project = environment.current.ancestors().map(|folder| folder.join(DEFAULTS_FILE));
+        let project = project.into_iter().find(|path| path.is_file());
+        let user = environment.config.join(DEFAULTS_FILE);
+        let mut files = Vec::new();
+        for path in [Some(user), project].into_iter().flatten().filter(|path| path.is_file()) {
+            let text = fs::read_to_string(&path).map_err(|error| {
+                Error::invalid(format!("cannot read {}", path.display()))
+                    .hint("mend the file or its permissions, or move it away")
+                    .source(error)
+            })?;
+            files.push(File { content: Content::parse(&path, &text)?, path });
+        }
+        Ok(Self(files))
+    }
+
+    /// Where the defaults come from.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(|file| file.path.as_path())
+    }
+
+    /// The build driver to take where the command line names none.
+    pub fn build_driver(&self) -> Option<&str> {
+        self.0.iter().rev().find_map(|file| file.content.fit.build_driver.as_deref())
+    }
+
+    /// The train driver to take where the command line names none.
+    pub fn train_driver(&self) -> Option<&str> {
+        self.0.iter().rev().find_map(|file| file.content.fit.train_driver.as_deref())
+    }
+
+    /// Options of a build driver, the more important ones last.
+    ///
+    /// # Errors
+    /// One has a value that no option can have.
+    pub fn build_options(&self, driver: &str) -> Result<Vec<Assignment>> {
+        self.options("build", driver, |content| &content.build)
+    }
+
+    /// Options of a train driver, the more important ones last.
+    ///
+    /// # Errors
+    /// One has a value that no option can have.
+    pub fn train_options(&self, driver: &str) -> Result<Vec<Assignment>> {
+        self.options("train", driver, |content| &content.train)
+    }
+
+    fn options(
+        &self,
+        kind: &str,
+        driver: &str,
+        sections: impl Fn(&Content) -> &BTreeMap<String, toml::Table>,
+    ) -> Result<Vec<Assignment>> {
+        let mut assignments = Vec::new();
+        for file in &self.0 {
+            let Some(section) = sections(&file.content).get(driver) else { continue };
+            let origin = Origin::File(format!("[{kind}.{driver}] of {}", file.path.display()));
+            for (key, value) in section {
+                add(&mut assignments, &origin, key.replace('-', "_"), value, true)?;
+            }
+        }
+        Ok(assignments)
+    }
+}
+
+/// A table's entries become `KEY.NAME=VALUE`.
+fn add(to: &mut Vec<Assignment>, origin: &Origin, key: String, value: &Value, nested: bool) -> Result<()> {
+    let value = match value {
+        Value::String(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Boolean(boolean) => boolean.to_string(),
+        Value::Table(entries) if nested => {
+            for (name, value) in entries {
+                add(to, origin, format!("{key}.{name}"), value, false)?;
+            }
+            return Ok(());
+        }
+        other => {
+            return Err(Error::invalid(format!("{}: {key} is {}", origin.place(), other.type_str()))
+                .hint("an option is a text, a number, true or false, or a table of these"));
+        }
+    };
+    to.push(Assignment { key, value, origin: origin.clone() });
+    Ok(())
+}
+
+impl Content {
+    fn parse(path: &Path, text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|error| {
+            Error::invalid(format!("{} is wrong", path.display()))
+                .details(error.to_string())
+                .hint("it may hold [fit], [build.NAME] and [train.NAME]")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults(texts: &[&str]) -> Result<Defaults> {
+        let file = |(number, text): (usize, &&str)| {
+            let path = PathBuf::from(format!("/{number}/{DEFAULTS_FILE}"));
+            Content::parse(&path, text).map(|content| File { path, content })
+        };
+        texts.iter().enumerate().map(file).collect::<Result<_>>().map(Defaults)
+    }
+
+    const USER: &str = "
+        fit.train-driver = 'sagemaker'
+        [train.sagemaker]
+        role-name = 'mine'
+        train_instance_count = 2
+        [train.sagemaker.hyperparameters]
+        epochs = 3
+        rate = 0.5
+        shuffle = true
+    ";
+
+    #[test]
+    fn the_project_wins_over_the_user() {
+        let both =
+            defaults(&[USER, "fit.train_driver = 'local'\ntrain.sagemaker.role_name = 'ours'"]).unwrap();
+        assert_eq!((both.build_driver(), both.train_driver()), (None, Some("local")));
+        let options = both.train_options("sagemaker").unwrap();
+        let options: Vec<String> =
+            options.iter().map(|option| format!("{}={}", option.key, option.value)).collect();
+        assert_eq!(
+            options,
+            [
+                "hyperparameters.epochs=3",
+                "hyperparameters.rate=0.5",
+                "hyperparameters.shuffle=true",
+                "role_name=mine",
+                "train_instance_count=2",
+                "role_name=ours",
+            ]
+        );
+        assert!(both.train_options("local").unwrap().is_empty());
+        assert!(both.build_options("sagemaker").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        for text in ["[fitt]", "fit.train-drivr = 'x'", "fit =", "train.sagemaker = 3"] {
+            let error = defaults(&[text]).unwrap_err();
+            assert!(error.message().contains("/0/alekseylearn.toml is wrong"), "{text}: {error}");
+            assert!(error.details_text().is_some() && error.hint_text().is_some(), "{text}");
+        }
+        for value in ["[1, 2]", "{ a = { b = 1 } }", "2026-01-01"] {
+            let error =
+                defaults(&[&format!("train.x.key = {value}")]).unwrap().train_options("x").unwrap_err();
+            assert!(error.message().contains("[train.x] of /0/alekseylearn.toml"), "{value}: {error}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `alekseylearn.toml`: a project's and a user's defaults, and the command line that wins over both.
+
+use alekseylearn_tests::Sandbox;
+use serde_json::Value;
+
+/// What the local driver would be asked.
+fn preview(sandbox: &Sandbox, arguments: &[&str]) -> Value {
+    let fit = ["fit", "models/train.py", "--dry-run", "--json"];
+    sandbox.run(&[&fit[..], arguments].concat()).success().data()
+}
+
+#[test]
+fn the_command_line_wins_over_the_project_and_that_over_the_user() {
+    let sandbox = Sandbox::new();
+    sandbox.write("models/train.py", "");
+    assert_eq!(preview(&sandbox, &[])["train_driver"], "local");
+    sandbox.write_home(
+        ".config/alekseylearn/alekseylearn.toml",
+        "[fit]\ntrain-driver = 'nothing'\n[train.local.hyperparameters]\nepochs = 1\nrate = 0.1\nseed = 7\n",
+    );
+    sandbox.run(&["fit", "models/train.py", "--dry-run"]).failure(4).one_error().says("`nothing`");
+    sandbox.write(
+        "alekseylearn.toml",
+        "[fit]\ntrain-driver = 'local'\n[train.local.hyperparameters]\nepochs = 2\nrate = 0.2\n",
+    );
+    let plan = preview(&sandbox, &["--config.hyperparameters.epochs=3"]);
+    let given = &plan["request"]["hyperparameters.json"];
+    assert_eq!(*given, serde_json::json!({ "epochs": "3", "rate": "0.2", "seed": "7" }));
+    // A driver's section is for that driver alone.
+    sandbox.write("alekseylearn.toml", "[fit]\ntrain-driver = 'local'\n[train.sagemaker]\nrole_name = 'r'\n");
+    preview(&sandbox, &[]);
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_said_with_its_place() {
+    let sandbox = Sandbox::new();
+    sandbox.write("train.py", "");
+    for (text, code, says) in [
+        ("[fit", 2, "alekseylearn.toml is wrong"),
+        ("[train.local]\nhyperparametrs.a = 1", 2, "[train.local] of"),
+        ("[train.local]\nhyperparameters = 1", 2, "hyperparameters in [train.local] of"),
+        ("[train.local]\nhyperparameters.a = [1]", 2, "[train.local] of"),
+    ] {
+        sandbox.write("alekseylearn.toml", text);
+        sandbox.run(&["fit", "train.py", "--dry-run"]).failure(code).one_error().says(says);
+    }
+}
