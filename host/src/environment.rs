@@ -16,7 +16,7 @@ use etcetera::base_strategy::{BaseStrategy, Xdg};
 use crate::error::{Context, Error, Result};
 
 /// What the program takes from its surroundings, read once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Environment {
     /// Jobs and their record: nothing here can be made again.
     pub data: PathBuf,
@@ -26,14 +26,54 @@ pub struct Environment {
     pub config: PathBuf,
     /// Where relative paths start.
     pub current: PathBuf,
-    /// `DOCKER_HOST`.
-    pub docker_host: Option<String>,
+    /// What says where the Docker engine is.
+    pub docker: DockerEnvironment,
     /// A bundle of certificates that this network needs, by `SSL_CERT_FILE`, `PIP_CERT` or `REQUESTS_CA_BUNDLE`.
     pub certificates: Option<PathBuf>,
     /// Colours are welcome on standard error.
     pub color: bool,
     /// Somebody watches standard error.
     pub interactive: bool,
+}
+
+/// What Docker's own command line reads to find its engine.
+#[derive(Clone, Debug, Default)]
+pub struct DockerEnvironment {
+    /// `DOCKER_HOST`.
+    pub host: Option<String>,
+    /// `DOCKER_CONTEXT`.
+    pub context: Option<String>,
+    /// `DOCKER_CONFIG`, or `.docker` in the home folder.
+    pub config: PathBuf,
+    /// `DOCKER_TLS`: speak TLS, to whomever.
+    pub tls: bool,
+    /// `DOCKER_TLS_VERIFY`: speak TLS.
+    pub tls_verify: bool,
+    /// `DOCKER_CERT_PATH`.
+    pub certificates: Option<PathBuf>,
+    /// `DOCKER_BUILDKIT=0`.
+    pub classic_builder: bool,
+    /// The home folder.
+    pub home: PathBuf,
+    /// `XDG_RUNTIME_DIR`.
+    pub runtime: Option<PathBuf>,
+}
+
+impl DockerEnvironment {
+    fn read(home: &Path) -> Self {
+        Self {
+            host: text("DOCKER_HOST"),
+            context: text("DOCKER_CONTEXT"),
+            config: text("DOCKER_CONFIG").map_or_else(|| home.join(".docker"), PathBuf::from),
+            tls: text("DOCKER_TLS").is_some(),
+            tls_verify: text("DOCKER_TLS_VERIFY").is_some(),
+            certificates: text("DOCKER_CERT_PATH").map(PathBuf::from),
+            classic_builder: text("DOCKER_BUILDKIT")
+                .is_some_and(|value| ["0", "f", "false"].contains(&value.to_lowercase().as_str())),
+            home: home.to_owned(),
+            runtime: text("XDG_RUNTIME_DIR").map(PathBuf::from),
+        }
+    }
 }
 
 impl Environment {
@@ -52,7 +92,7 @@ impl Environment {
             cache: folders.cache_dir().join("alekseylearn"),
             config: folders.config_dir().join("alekseylearn"),
             current: env::current_dir().context(|| "the current folder is gone".into())?,
-            docker_host: text("DOCKER_HOST"),
+            docker: DockerEnvironment::read(folders.home_dir()),
             certificates: ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"]
                 .iter()
                 .filter_map(env::var_os)
@@ -66,6 +106,11 @@ impl Environment {
     /// The program's arguments.
     pub fn arguments() -> Vec<OsString> {
         env::args_os().collect()
+    }
+
+    /// A variable that the user named as the place of a credential, read when that is needed.
+    pub fn variable(name: &str) -> Option<String> {
+        text(name)
     }
 
     /// A path of the user's, from the current folder on.

@@ -15,8 +15,16 @@ impl Error {
     constructors! {
         /// An option, a file or an argument is wrong.
         invalid Invalid,
+        /// A credential, role or grant does not allow it.
+        denied Denied,
         /// What was named does not exist.
         not_found NotFound,
+        /// It exists already, or is in a state that forbids this.
+        conflict Conflict,
+        /// A limit of the service or of the account was reached.
+        quota Quota,
+        /// The service cannot be reached or is overloaded: worth a retry.
+        unavailable Unavailable,
         /// The service cannot do this at all.
         unsupported Unsupported,
         /// Anything else.
@@ -26,6 +34,12 @@ impl Error {
     /// The same error with what the user can do about it.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.problem_mut().hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with lines that tell more.
+    pub fn details(mut self, details: impl Into<String>) -> Self {
+        self.problem_mut().details = Some(details.into()).filter(|details: &String| !details.is_empty());
         self
     }
 

@@ -30,12 +30,13 @@
 #[doc(hidden)]
 pub mod bindings;
 mod error;
+pub mod http;
 
 pub use bindings::alekseylearn::driver::options::{OptionSpec, Values};
 pub use bindings::alekseylearn::driver::report::{
     Artifact, ArtifactKind, Destination, Finding, JobStatus, State,
 };
-pub use bindings::alekseylearn::driver::run::{Job, Training};
+pub use bindings::alekseylearn::driver::run::{Dependencies, Job, Python, Training};
 pub use bindings::alekseylearn::driver::types::{Error, LogLine, LogPage, Problem};
 pub use bindings::alekseylearn::driver::{
     aws_identity, cloudwatch_logs, docker, ecr, progress, s3, sagemaker,
@@ -44,20 +45,41 @@ pub use bindings::build_plugin::exports::alekseylearn::driver::build;
 pub use bindings::train_plugin::exports::alekseylearn::driver::train;
 
 /// Makes a plugin of the types that implement [`build::Guest`] and [`train::Guest`]: `plugin!(build = A, train = B)`,
-/// or one of the two. The package's name, version, authors, licence, repository and description go into the file, as
+/// or one of the two. With `origins` it asks for requests to them (see [`http`]), and for the credential that the host is
+/// to add to each:
+///
+/// ```ignore
+/// plugin!(train = Driver, origins = ["https://api.example.com" with "env:EXAMPLE_TOKEN", "https://open.example.com"]);
+/// ```
+///
+/// A credential is `env:NAME` or `file:/PATH`; `private:https://…` is an origin that may lie in the user's own network.
+/// An author without this macro puts the same into a custom section named `alekseylearn`, as JSON:
+/// `{"name": "my-driver", "origins": ["https://api.example.com=env:EXAMPLE_TOKEN"]}`. The package's name, version, authors, licence, repository and description go into the file, as
 /// the WebAssembly ecosystem's standard sections.
 ///
 /// On other targets than WebAssembly it exports nothing, so that a plugin's own tests run anywhere.
 #[macro_export]
 macro_rules! plugin {
-    ($($kind:ident = $driver:ident),+ $(,)?) => {
+    (build = $build:ident $(, train = $train:ident)? $(, origins = [$($origins:tt)*])? $(,)?) => {
+        $crate::plugin!(@plugin [build $build $(, train $train)?] $($($origins)*)?);
+    };
+    (train = $train:ident $(, build = $build:ident)? $(, origins = [$($origins:tt)*])? $(,)?) => {
+        $crate::plugin!(@plugin [train $train $(, build $build)?] $($($origins)*)?);
+    };
+    (@plugin [$($kind:ident $driver:ident),+] $($origins:tt)*) => {
         $($crate::plugin!(@export $kind $driver);)+
-        $crate::plugin!(@section "alekseylearn", concat!("{\"name\":\"", env!("CARGO_PKG_NAME"), "\"}"));
+        $crate::plugin!(@section "alekseylearn", concat!(
+            "{\"name\":\"", env!("CARGO_PKG_NAME"), "\",\"origins\":[", $crate::plugin!(@origins $($origins)*), "]}"
+        ));
         $crate::plugin!(@section "version", env!("CARGO_PKG_VERSION"));
         $crate::plugin!(@section "authors", env!("CARGO_PKG_AUTHORS"));
         $crate::plugin!(@section "licenses", env!("CARGO_PKG_LICENSE"));
         $crate::plugin!(@section "source", env!("CARGO_PKG_REPOSITORY"));
         $crate::plugin!(@section "description", env!("CARGO_PKG_DESCRIPTION"));
+    };
+    (@origins) => { "" };
+    (@origins $first:literal $(with $credential:literal)? $(, $origin:literal $(with $other:literal)?)* $(,)?) => {
+        concat!("\"", $first, $("=", $credential,)? "\"" $(, ",\"", $origin, $("=", $other,)? "\"")*)
     };
     (@export build $driver:ident) => {
         #[cfg(target_arch = "wasm32")]

@@ -24,7 +24,10 @@ const RULES: &[Rule] = &[
         rooms: &["environment.rs"],
     },
     Rule { words: &["wasmtime"], rooms: &["plugin/"] },
-    Rule { words: &["bollard", "aws_sdk", "aws_config", "reqwest"], rooms: &["capability/"] },
+    Rule {
+        words: &["bollard", "aws_sdk", "aws_config", "reqwest", "oci_client", "docker_credential"],
+        rooms: &["capability/"],
+    },
     Rule { words: &["process::exit", "ExitCode"], rooms: &["lib.rs", "main.rs"] },
     Rule { words: &["rusqlite"], rooms: &["job/record.rs"] },
     // Directions: commands → job → plugin → capability.

@@ -12,6 +12,10 @@ const COMMANDS: &[&[&str]] = &[
     &["status"],
     &["logs"],
     &["stop"],
+    &["init"],
+    &["copy"],
+    &["doctor"],
+    &["clean"],
     &["driver"],
     &["driver", "list"],
     &["driver", "show"],
@@ -58,7 +62,16 @@ fn the_drivers_are_listed_with_what_they_may() {
         .iter()
         .map(|driver| (driver["kind"].as_str().unwrap(), driver["name"].as_str().unwrap()))
         .collect();
-    assert_eq!(list, [("build", "local"), ("train", "local"), ("train", "sagemaker")]);
+    assert_eq!(
+        list,
+        [
+            ("build", "local"),
+            ("build", "local-gpu"),
+            ("train", "local"),
+            ("train", "local-gpu"),
+            ("train", "sagemaker")
+        ]
+    );
     assert_eq!(drivers[0]["granted"], serde_json::json!(["docker"]));
 }
 
@@ -82,7 +95,7 @@ fn a_first_run_needs_no_cache_and_leaves_a_private_one() {
     let folder = cache.join("alekseylearn/drivers");
     assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
     let compiled: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(compiled.len(), 2, "one for each plugin");
+    assert_eq!(compiled.len(), 3, "one for each plugin");
     // Damaged files are made again.
     for path in &compiled {
         fs::write(path, "not compiled code").unwrap();

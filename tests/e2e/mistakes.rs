@@ -1,5 +1,7 @@
 //! Bad input: each one clear error with a hint and a documented exit code, and nothing left behind.
 
+use std::process::Command;
+
 use alekseylearn_tests::{Run, Sandbox, base_image_or_skip};
 
 fn fit(sandbox: &Sandbox, arguments: &[&str]) -> Run {
@@ -16,12 +18,29 @@ fn an_artifact_that_is_none() {
     sandbox.write("notes.txt", "notes");
     fit(&sandbox, &["notes.txt"]).failure(2).says("neither a script nor a notebook");
     fit(&sandbox, &["."]).failure(2).says("is a folder");
-    sandbox.write("a.ipynb", "print(1)");
-    fit(&sandbox, &["a.ipynb"]).failure(2).says("is not a notebook: it is not JSON");
-    sandbox.write("b.ipynb", r#"{"worksheets": [], "nbformat": 3}"#);
-    fit(&sandbox, &["b.ipynb"]).failure(2).says("not a notebook of format 4");
     sandbox.write("!!!.py", "");
     fit(&sandbox, &["!!!.py"]).failure(2).says("no letter or digit");
+}
+
+#[test]
+fn a_notebook_that_cannot_be_run() {
+    let sandbox = Sandbox::new();
+    for (text, message) in [
+        ("", "is empty"),
+        ("print(1)", "is not a notebook: it is not JSON"),
+        (r#"{"nbformat": 4, "cells": [{"cell_type": "co"#, "it ends in the middle"),
+        (r#"{"worksheets": [], "nbformat": 3}"#, "is a notebook of format 3"),
+        (r#"{"nbformat": 4, "metadata": {"kernelspec": {"name": "python2"}}}"#, "is a notebook of Python 2"),
+        (r#"{"nbformat": 4, "metadata": {"kernelspec": {"language": "julia"}}}"#, "is a notebook of julia"),
+    ] {
+        sandbox.write("a.ipynb", text);
+        fit(&sandbox, &["a.ipynb"]).failure(2).says(message);
+    }
+    std::fs::File::options().write(true).open(sandbox.path("a.ipynb")).unwrap().set_len(200 << 20).unwrap();
+    fit(&sandbox, &["a.ipynb"])
+        .failure(2)
+        .says("holds 200 MiB, nearly all of it outputs")
+        .says("--clear-output");
 }
 
 #[test]
@@ -79,15 +98,88 @@ fn no_docker() {
 }
 
 #[test]
-fn a_requirements_file_elsewhere() {
+fn dependency_files_that_cannot_be_used() {
     let sandbox = Sandbox::new();
     sandbox.write("models/train.py", "");
-    sandbox.write("requirements.txt", "");
-    fit(&sandbox, &["models/train.py", "--env-file", "requirements.txt"])
-        .failure(2)
-        .says("outside of the training folder");
     fit(&sandbox, &["models/train.py", "--env-file", "models/none.txt"]).failure(4);
+    for (name, text, message) in [
+        (
+            "requirements.txt",
+            "-r missing.txt\n",
+            "requirements.txt asks for missing.txt, and there is no such file",
+        ),
+        (
+            "requirements.txt",
+            "./wheels/a-1.0-py3-none-any.whl\n",
+            "asks for wheels/a-1.0-py3-none-any.whl, and there is no",
+        ),
+        ("requirements.txt", "-e ../../elsewhere\n", "which the build cannot see"),
+        ("pyproject.toml", "[project\n", "is not TOML"),
+        ("uv.lock", "version = 1\n", "uv.lock has no pyproject.toml beside it"),
+        (
+            "environment.yml",
+            "dependencies: [numpy, cudatoolkit=11.8, r-base]\n",
+            "only conda has: cudatoolkit, r-base",
+        ),
+        ("environment.yml", "name: x\n", "lists no dependencies"),
+        ("environment.yml", "a: [\n", "is not YAML"),
+        (".python-version", "3.99\n", "Python 3.99 by .python-version, and there is no such Python"),
+    ] {
+        sandbox.write(&format!("models/{name}"), text);
+        fit(&sandbox, &["models/train.py"]).failure(2).says(message);
+        std::fs::remove_file(sandbox.path(&format!("models/{name}"))).unwrap();
+    }
 }
+
+#[test]
+fn a_base_image_that_does_not_fit() {
+    let base = base_image_or_skip!();
+    let sandbox = Sandbox::new();
+    sandbox.write("train.py", "");
+    sandbox.write("pyproject.toml", "[project]\nname = 'x'\nversion = '1'\nrequires-python = '>=3.12'\n");
+    fit(&sandbox, &["train.py", &format!("--config.base_image={base}")])
+        .failure(2)
+        .says("the base image has Python 3.11, and the project asks for Python >=3.12 by pyproject.toml");
+    std::fs::remove_file(sandbox.path("pyproject.toml")).unwrap();
+
+    // Images of nothing: one has no Python and no shell, the other is for another processor.
+    let empty = format!("alekseylearn-test-empty:{}", std::process::id());
+    for (architecture, message) in
+        [("amd64", "the base image has no Python 3"), ("s390x", "the base image is for another architecture")]
+    {
+        let tar = sandbox.path("image.tar");
+        let made =
+            Command::new("python3").args(["-c", EMPTY_IMAGE]).arg(&tar).args([architecture, &empty]).status();
+        assert!(made.unwrap().success());
+        assert!(
+            Command::new("docker").args(["load", "--quiet", "--input"]).arg(&tar).status().unwrap().success()
+        );
+        std::fs::remove_file(&tar).unwrap();
+        let run = sandbox.run(&["fit", "train.py", &format!("--config.base_image={empty}")]);
+        assert!(Command::new("docker").args(["rmi", "--force", &empty]).output().unwrap().status.success());
+        run.failure(2).one_error().says(message);
+    }
+}
+
+/// As `docker save` would write it; one layer with one empty file.
+const EMPTY_IMAGE: &str = r#"
+import hashlib, io, json, sys, tarfile
+path, architecture, name = sys.argv[1:]
+def add(tar, name, content):
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    tar.addfile(info, io.BytesIO(content))
+layer = io.BytesIO()
+with tarfile.open(fileobj=layer, mode="w") as tar:
+    add(tar, architecture, b"")
+digest = "sha256:" + hashlib.sha256(layer.getvalue()).hexdigest()
+config = {"architecture": architecture, "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": [digest]}}
+manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+with tarfile.open(path, "w") as tar:
+    add(tar, "layer.tar", layer.getvalue())
+    add(tar, "config.json", json.dumps(config).encode())
+    add(tar, "manifest.json", json.dumps(manifest).encode())
+"#;
 
 #[test]
 fn a_requirement_that_does_not_exist() {
@@ -127,5 +219,5 @@ fn a_record_that_is_damaged() {
     let sandbox = Sandbox::new();
     std::fs::create_dir_all(sandbox.data()).unwrap();
     std::fs::write(sandbox.data().join("jobs.sqlite"), "not a database. ".repeat(200)).unwrap();
-    sandbox.run(&["jobs"]).failure(1).one_error().says("it is damaged");
+    sandbox.run(&["jobs"]).failure(1).one_error().says("is damaged");
 }

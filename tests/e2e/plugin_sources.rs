@@ -5,10 +5,10 @@ use std::{fs, path::Path};
 use alekseylearn_tests::{Sandbox, Site, workspace};
 use serde_json::{Value, json};
 
-const ALL: &str = "aws-identity,ecr,s3,sagemaker,cloudwatch-logs";
+pub const ALL: &str = "aws-identity,ecr,s3,sagemaker,cloudwatch-logs";
 
 /// The shipped component of that name, as a given version of itself.
-fn component(name: &str, version: &str) -> Vec<u8> {
+pub fn component(name: &str, version: &str) -> Vec<u8> {
     let mut wasm = fs::read(workspace().join(format!("target/plugins/{name}.wasm")))
         .expect("`cargo xtask plugins` made it");
     // A custom section at the end: the number 0, its length, the length of its name, the name, the text.
@@ -26,7 +26,7 @@ fn put(folder: &Path, file: &str, content: &[u8]) -> String {
     shown.data()["digest"].as_str().unwrap().to_owned()
 }
 
-fn installed(sandbox: &Sandbox) -> Value {
+pub fn installed(sandbox: &Sandbox) -> Value {
     sandbox.run(&["plugin", "list", "--json"]).success().data()["plugins"].clone()
 }
 

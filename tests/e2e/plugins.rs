@@ -113,7 +113,7 @@ fn a_component_of_another_contract_is_refused_before_it_is_compiled() {
     let file = component(&sandbox);
     let wasm = fs::read(&file).unwrap();
     let text = |version: &str| -> Vec<u8> {
-        let (from, to) = (b"@0.1.0".as_slice(), version.as_bytes());
+        let (from, to) = (b"@0.1.1".as_slice(), version.as_bytes());
         let mut out = wasm.clone();
         let mut at = 0;
         while let Some(found) = out[at..].windows(from.len()).position(|window| window == from) {

@@ -42,14 +42,17 @@ fn names_that_are_wrong_are_found_before_the_build() {
     ask(format!("--config.output_path=s3://{}/x", rig.name("foreign_bucket")))
         .failure(2)
         .says("but the job would run in");
-    ask("--config.train_instance_type=m5.large".into()).failure(2).says("is no instance of SageMaker");
+    ask("--config.train_instance_type=m5.large".into())
+        .failure(2)
+        .says("none of its values, such as ml.m5.large,");
 }
 
 #[test]
 fn an_instance_that_does_not_exist_is_refused_by_the_service() {
     let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
     let sandbox = trivial(&rig);
-    let run = run(&sandbox, &with(&rig, &base, "--config.train_instance_type=ml.nothing.large"));
+    let run =
+        run(&sandbox, &with(&rig, &base, "--config.request.ResourceConfig.InstanceType=ml.nothing.large"));
     refused(&sandbox, run.failure(2)).says("ValidationException");
 }
 
@@ -69,6 +72,44 @@ fn credentials_that_are_missing_or_expired() {
     sandbox.unset("AWS_REGION").unset("AWS_DEFAULT_REGION");
     sandbox.set("AWS_ACCESS_KEY_ID", "a").set("AWS_SECRET_ACCESS_KEY", "b");
     refused(&sandbox, run(&sandbox, &with(&rig, &base, "-v")).failure(2)).says("no AWS region is set");
+}
+
+#[test]
+fn credentials_that_expire_while_the_job_runs() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = trivial(&rig);
+    rig.fault(
+        &json!({ "match": { "operation": "DescribeTrainingJob" }, "fault": "expired-token", "times": null }),
+    );
+    let arguments = fit(&rig, &base, &["train.py", "--fetch", "out"]);
+    run(&sandbox, &arguments).failure(3).one_error().says("the credentials have expired");
+    rig.clear_faults();
+    // With new ones, the same command goes on with the same job.
+    run(&sandbox, &arguments).success().says("going on with");
+    assert_eq!(rig.calls("CreateTrainingJob").len(), 1);
+    assert_eq!(fs::read_to_string(sandbox.path("out/m")).unwrap(), "x");
+}
+
+#[test]
+fn a_job_that_exceeds_its_time() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = Sandbox::with_rig(&rig);
+    sandbox.project("tests/projects/until-sigterm");
+    let arguments = fit(&rig, &base, &["until-sigterm/train.py", "--config.max_runtime=1"]);
+    run(&sandbox, &arguments).failure(11).one_error().says("ran longer than --config.max_runtime allows");
+    sandbox.run(&["fetch", "out", "until-sigterm/train"]).success();
+    assert!(sandbox.path("out/checkpoint.txt").is_file());
+}
+
+#[test]
+fn a_role_that_the_service_may_not_assume_after_all() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = trivial(&rig);
+    // The user may not look at the role, so that only the service finds it out.
+    rig.fault(&json!({ "match": { "operation": "GetRole" }, "fault": "access-denied", "times": null }));
+    let role = format!("--config.role_name={}", rig.name("untrusted_role"));
+    let refusal = run(&sandbox, &with(&rig, &base, &role));
+    refused(&sandbox, refusal.failure(3)).says("trust policy").says("iam:PassRole");
 }
 
 #[test]
@@ -141,7 +182,7 @@ fn a_program_that_is_killed_while_it_submits_makes_no_second_job() {
     );
     run(&sandbox, &arguments).failure(3).one_error();
     rig.clear_faults();
-    run(&sandbox, &arguments).success().says("was submitted by an earlier run that was cut off");
+    run(&sandbox, &arguments).success().says("going on with");
     let calls = rig.calls("CreateTrainingJob");
     let names: std::collections::BTreeSet<String> =
         calls[before..].iter().map(|call| call["body"]["TrainingJobName"].to_string()).collect();

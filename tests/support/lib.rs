@@ -1,16 +1,26 @@
 //! What the end-to-end tests stand on: a user with an empty home, and the rig.
 
+mod handmade;
+mod registry;
+mod relay;
 mod rig;
 mod run;
 mod sandbox;
+mod service;
 mod site;
+mod wheel;
 
 use std::{io::Write, path::PathBuf};
 
+pub use handmade::Handmade;
+pub use registry::{Repository, WASM_CONFIG, WASM_LAYER, manifest};
+pub use relay::{Relay, engine_socket};
 pub use rig::Rig;
 pub use run::{Run, Running};
 pub use sandbox::Sandbox;
+pub use service::{Asked, Service};
 pub use site::Site;
+pub use wheel::wheel;
 
 /// The clone.
 pub fn workspace() -> PathBuf {

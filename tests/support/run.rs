@@ -108,6 +108,14 @@ impl Running {
         }
     }
 
+    /// The next line of its output; none at its end.
+    pub fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let length = self.stdout.read_line(&mut line).expect("its output can be read");
+        self.read.push_str(&line);
+        (length > 0).then_some(line)
+    }
+
     /// Sends a signal, by name.
     pub fn signal(&self, signal: &str) {
         let status =

@@ -89,6 +89,11 @@ impl Sandbox {
         target
     }
 
+    /// The program itself, to be run in another way.
+    pub fn program(&self) -> PathBuf {
+        program()
+    }
+
     /// Runs the program to its end.
     pub fn run(&self, arguments: &[&str]) -> Run {
         Run::of(self.command(arguments))

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-/// Serves the files of a folder; `/to/ADDRESS` redirects to the address.
+/// Serves the files of a folder, whatever is asked of them behind `?`; `/to/ADDRESS` redirects to the address.
 pub struct Site {
     address: String,
 }
@@ -50,7 +50,7 @@ fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
             "HTTP/1.1 302 Found\r\nlocation: {target}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
         );
     }
-    let file: PathBuf = folder.join(path);
+    let file: PathBuf = folder.join(path.split('?').next().unwrap_or_default());
     match fs::read(file) {
         Ok(content) => {
             let length = content.len();

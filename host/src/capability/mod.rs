@@ -1,9 +1,10 @@
-//! What the host can do for drivers, each by the library that knows the service: the only rooms that name bollard
-//! or the AWS SDK. None of them knows of plugins, grants or the terminal.
+//! What the host can do for drivers, each by the library that knows the service: the only rooms that name bollard,
+//! the AWS SDK or a client of registries. None of them knows of plugins, grants or the terminal.
 
 pub mod aws;
 pub mod docker;
 pub mod http;
+pub mod oci;
 pub mod transfer;
 
 /// How far some work is, told while it goes on.

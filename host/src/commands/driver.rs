@@ -29,9 +29,6 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
 
 async fn list(context: &Context) -> Result<()> {
     let drivers = context.plugins.list().await?;
-    let granted = |driver: &Listed| -> Vec<&str> {
-        driver.granted.iter().map(|capability| capability.interface()).collect()
-    };
     let from = |driver: &Listed| match &driver.origin {
         Origin::Shipped => "shipped".to_owned(),
         Origin::Lent(digest) => format!("tried out {}", digest.get(..19).unwrap_or(digest)),
@@ -40,7 +37,7 @@ async fn list(context: &Context) -> Result<()> {
     let rows: Vec<[String; 4]> = drivers
         .iter()
         .map(|driver| {
-            [driver.kind.name().to_owned(), driver.name.clone(), from(driver), granted(driver).join(", ")]
+            [driver.kind.name().to_owned(), driver.name.clone(), from(driver), driver.granted.to_string()]
         })
         .collect();
     let data: Vec<_> = drivers
@@ -50,7 +47,7 @@ async fn list(context: &Context) -> Result<()> {
                 "name": driver.name,
                 "kind": driver.kind.name(),
                 "from": from(driver),
-                "granted": granted(driver),
+                "granted": driver.granted,
             })
         })
         .collect();

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     config::S3Location,
     error::{Error, Kind, Result},
-    job::{self, Context, Fetch, Fetched, Record},
+    job::{self, Brought, Context, Fetch, Record},
     ui::bytes,
 };
 
@@ -82,20 +82,20 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     };
     let fetched = super::interruptible(job::fetch(context, &known, &fetch), "nothing was written").await?;
     context.ui.result(
-        &told(&arguments.dir, &fetched),
-        json!({ "job": known.job.name, "folder": folder, "files": fetched.files, "bytes": fetched.size }),
+        &told(&arguments.dir, &fetched.brought),
+        json!({ "job": known.job.name, "folder": folder, "files": fetched.brought.files, "bytes": fetched.brought.size }),
     );
     Ok(())
 }
 
 /// What came, for a person: all of a few files, the number of many.
-pub(super) fn told(folder: &Path, fetched: &Fetched) -> String {
+pub(super) fn told(folder: &Path, brought: &Brought) -> String {
     const FEW: usize = 10;
-    let count = fetched.files.len();
+    let count = brought.files.len();
     let files = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
-    let mut lines = vec![format!("{files}, {}, in {}", bytes(fetched.size), folder.display())];
+    let mut lines = vec![format!("{files}, {}, in {}", bytes(brought.size), folder.display())];
     if count <= FEW {
-        lines.extend(fetched.files.iter().map(|file| format!("  {}", folder.join(file).display())));
+        lines.extend(brought.files.iter().map(|file| format!("  {}", folder.join(file).display())));
     }
     lines.join("\n")
 }

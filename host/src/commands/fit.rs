@@ -1,3 +1,5 @@
+mod dry_run;
+
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -11,7 +13,7 @@ use crate::{
 
 /// Train a script or notebook
 ///
-/// Builds an image of the training artifact, the files beside it and what its requirements.txt asks for, runs it on
+/// Builds an image of the training artifact, the files beside it and the dependencies that they declare, runs it on
 /// the train driver's service, and shows its log until it ends. Ctrl-C lets the job go on by itself.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -31,7 +33,7 @@ pub(super) struct Arguments {
     #[arg(short = 'c', long = "config", value_name = "KEY=VALUE")]
     pub(super) options: Vec<Assignment>,
 
-    /// Requirements file to install from, instead of the requirements.txt beside the artifact
+    /// Dependency file to install from: requirements.txt, uv.lock, poetry.lock, pyproject.toml, environment.yml …
     #[arg(long, aliases = ["env_file", "envfile"], value_name = "FILE")]
     env_file: Option<PathBuf>,
 
@@ -39,7 +41,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     overwrite: bool,
 
-    /// Check everything and show what would be asked of the service; build and spend nothing
+    /// Check everything, and show what would be built, sent and asked of the service; do none of it
     #[arg(long, alias = "dry_run", conflicts_with_all = ["detach", "fetch", "overwrite"])]
     dry_run: bool,
 
@@ -69,49 +71,45 @@ Examples:
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     let fit = Fit {
         artifact: arguments.path.clone(),
-        requirements: arguments.env_file.clone(),
+        env_file: arguments.env_file.clone(),
         build_driver: arguments.build_driver.clone(),
         train_driver: arguments.train_driver.clone(),
         options: arguments.options.clone(),
         build_anew: arguments.overwrite,
     };
     if arguments.dry_run {
-        return dry_run(context, &fit).await;
+        return dry_run::run(context, &fit).await;
     }
     let record = Record::open(&context.environment)?;
     // A request that is under way is in the record already: an equal run asks for the same job.
     let hint = "run the same command again to go on: what was built is kept";
     let submission = super::interruptible(job::fit(context, &record, &fit), hint).await?;
     let known = &submission.known;
+    let name = &known.job.name;
     if submission.resumed {
-        context.ui.warning(&format!(
-            "{} was submitted by an earlier run that was cut off; going on with it",
-            known.job.name
-        ));
+        context
+            .ui
+            .warning(&format!("going on with {name}, which an earlier run began before it was cut off"));
     }
     if arguments.detach {
-        return detached(context, known);
+        detached(context, known);
+        return record.told(name);
     }
     match job::follow(context, &record, known).await? {
         Ending::Detached => detached(context, known),
         Ending::Ended(status) => {
-            job::end_of(known, &status).await?;
-            completed(context, known, &arguments).await
+            if let Err(error) = job::end_of(known, &status).await {
+                record.told(name)?;
+                return Err(error);
+            }
+            // What is not brought home is not told: the same command again brings it.
+            completed(context, known, &arguments).await?;
         }
     }
+    record.told(name)
 }
 
-async fn dry_run(context: &Context, fit: &Fit) -> Result<()> {
-    let plan = super::interruptible(job::plan(context, fit), "nothing was built or asked for").await?;
-    let request = serde_json::to_string_pretty(&plan.request).unwrap_or_default();
-    context.ui.result(
-        &format!("The image would be {}. {} would be asked for\n{request}", plan.tag, plan.train_driver),
-        json!({ "tag": plan.tag, "train_driver": plan.train_driver, "request": plan.request }),
-    );
-    Ok(())
-}
-
-fn detached(context: &Context, known: &Known<'_>) -> Result<()> {
+fn detached(context: &Context, known: &Known<'_>) {
     let name = &known.job.name;
     let text = format!(
         "The job {name} goes on by itself.\n  \
@@ -121,7 +119,6 @@ fn detached(context: &Context, known: &Known<'_>) -> Result<()> {
          its model:  alekseylearn fetch ./out {name}"
     );
     context.ui.result(&text, json!({ "job": name, "state": "detached" }));
-    Ok(())
 }
 
 async fn completed(context: &Context, known: &Known<'_>, arguments: &Arguments) -> Result<()> {
@@ -137,8 +134,8 @@ async fn completed(context: &Context, known: &Known<'_>, arguments: &Arguments) 
     let hint = format!("the job {name} completed; bring its model with `alekseylearn fetch DIR {name}`");
     let fetched = super::interruptible(job::fetch(context, known, &fetch), &hint).await?;
     context.ui.result(
-        &format!("The job {name} completed.\n{}", super::fetch::told(folder, &fetched)),
-        json!({ "job": name, "state": state, "folder": folder, "files": fetched.files, "bytes": fetched.size }),
+        &format!("The job {name} completed.\n{}", super::fetch::told(folder, &fetched.brought)),
+        json!({ "job": name, "state": state, "folder": folder, "files": fetched.brought.files, "bytes": fetched.brought.size }),
     );
     Ok(())
 }

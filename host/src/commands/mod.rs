@@ -1,8 +1,12 @@
 //! One file per command: its arguments, whose comments are the help, and what it does.
 
+mod clean;
+mod copy;
+mod doctor;
 mod driver;
 mod fetch;
 mod fit;
+mod init;
 mod jobs;
 mod logs;
 mod plugin;
@@ -58,6 +62,10 @@ enum Command {
     Status(status::Arguments),
     Logs(logs::Arguments),
     Stop(stop::Arguments),
+    Init(init::Arguments),
+    Copy(copy::Arguments),
+    Doctor(doctor::Arguments),
+    Clean(clean::Arguments),
     #[command(subcommand)]
     Driver(driver::Arguments),
     #[command(subcommand)]
@@ -91,7 +99,7 @@ impl Arguments {
     /// # Errors
     /// Whatever the command fails with.
     pub async fn run(self, environment: Environment, ui: Arc<Ui>) -> Result<()> {
-        let services = Arc::new(Services::new(&environment));
+        let services = Arc::new(Services::new(&environment, ui.clone()));
         let plugins = Plugins::new(&environment, services.clone(), ui.clone())?;
         let context = Context { environment, ui, plugins, services };
         self.command.run(&context).await
@@ -107,6 +115,10 @@ impl Command {
             Self::Status(arguments) => status::run(context, &arguments).await,
             Self::Logs(arguments) => logs::run(context, &arguments).await,
             Self::Stop(arguments) => stop::run(context, &arguments).await,
+            Self::Init(arguments) => init::run(context, arguments).await,
+            Self::Copy(arguments) => copy::run(context, &arguments),
+            Self::Doctor(arguments) => doctor::run(context, &arguments).await,
+            Self::Clean(arguments) => clean::run(context, &arguments).await,
             Self::Driver(arguments) => driver::run(context, &arguments).await,
             Self::Plugin(arguments) => plugin::run(context, arguments).await,
         }

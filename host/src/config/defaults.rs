@@ -1,6 +1,7 @@
 //! `alekseylearn.toml`: what a project, and then a user, would otherwise write on every command line. The nearest one
 //! at or above the current folder is the project's; the user's lies in the configuration folder. The command line
-//! wins over the project's, and that over the user's.
+//! wins over the project's, and that over the user's. Only in whom to trust the user's wins: a project's file comes
+//! with a project, and can ask for more signatures, but vouch for none.
 
 use std::{
     collections::BTreeMap,
@@ -38,6 +39,7 @@ struct Content {
     build: BTreeMap<String, toml::Table>,
     /// `[train.NAME]`: options of that train driver.
     train: BTreeMap<String, toml::Table>,
+    plugins: PluginsSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -49,7 +51,20 @@ struct FitSection {
     train_driver: Option<String>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct PluginsSection {
+    /// Public keys of minisign, by the user's names for them.
+    trusted_keys: BTreeMap<String, String>,
+    require_signatures: bool,
+}
+
 impl Defaults {
+    /// The user's own file, whether there is one or not.
+    pub fn users_file(environment: &Environment) -> PathBuf {
+        environment.config.join(DEFAULTS_FILE)
+    }
+
     /// Reads the user's file and the project's, where there are any.
     ///
     /// # Errors
@@ -57,15 +72,23 @@ impl Defaults {
     pub fn read(environment: &Environment) -> Result<Self> {
         let project = environment.current.ancestors().map(|folder| folder.join(DEFAULTS_FILE));
         let project = project.into_iter().find(|path| path.is_file());
-        let user = environment.config.join(DEFAULTS_FILE);
+        let user = Self::users_file(environment);
+        let project = project.filter(|path| *path != user);
         let mut files = Vec::new();
-        for path in [Some(user), project].into_iter().flatten().filter(|path| path.is_file()) {
+        for path in [Some(user.clone()), project].into_iter().flatten().filter(|path| path.is_file()) {
             let text = fs::read_to_string(&path).map_err(|error| {
                 Error::invalid(format!("cannot read {}", path.display()))
                     .hint("mend the file or its permissions, or move it away")
                     .source(error)
             })?;
-            files.push(File { content: Content::parse(&path, &text)?, path });
+            let content = Content::parse(&path, &text)?;
+            if path != user && !content.plugins.trusted_keys.is_empty() {
+                return Err(Error::invalid(format!("{} names keys to trust", path.display())).hint(format!(
+                    "whom to trust is each user's to say: move [plugins.trusted-keys] to {}",
+                    user.display()
+                )));
+            }
+            files.push(File { content, path });
         }
         Ok(Self(files))
     }
@@ -99,6 +122,16 @@ impl Defaults {
     /// One has a value that no option can have.
     pub fn train_options(&self, driver: &str) -> Result<Vec<Assignment>> {
         self.options("train", driver, |content| &content.train)
+    }
+
+    /// Public keys of minisign, by the user's names for them.
+    pub fn trusted_keys(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.0.iter().flat_map(|file| &file.content.plugins.trusted_keys)
+    }
+
+    /// A file that lets only plugins of trusted keys be installed and run. What one asks for, no other takes back.
+    pub fn signatures_required_by(&self) -> Option<&Path> {
+        self.0.iter().find(|file| file.content.plugins.require_signatures).map(|file| file.path.as_path())
     }
 
     fn options(
@@ -146,7 +179,7 @@ impl Content {
         toml::from_str(text).map_err(|error| {
             Error::invalid(format!("{} is wrong", path.display()))
                 .details(error.to_string())
-                .hint("it may hold [fit], [build.NAME] and [train.NAME]")
+                .hint("it may hold [fit], [build.NAME], [train.NAME] and [plugins]")
         })
     }
 }
@@ -195,6 +228,16 @@ mod tests {
         );
         assert!(both.train_options("local").unwrap().is_empty());
         assert!(both.build_options("sagemaker").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_one_file_requires_no_other_takes_back() {
+        let (required, not) = ("plugins.require-signatures = true", "plugins.require-signatures = false");
+        for (texts, by) in [([required, not], "/0"), ([not, required], "/1"), ([required, required], "/0")] {
+            let both = defaults(&texts).unwrap();
+            assert_eq!(both.signatures_required_by().unwrap(), Path::new(by).join(DEFAULTS_FILE));
+        }
+        assert_eq!(defaults(&[not, ""]).unwrap().signatures_required_by(), None);
     }
 
     #[test]

@@ -38,11 +38,18 @@ pub enum OptionType {
     Entries,
     /// `s3://bucket/prefix`. The run may read and write there.
     S3Location,
+    /// `--config.KEY.NAME=s3://bucket/prefix`, any number of them. The run may read there.
+    S3Locations,
     /// A role's name or ARN. The run may look it up and pass it on.
     Role,
 }
 
 impl OptionType {
+    /// It takes any number of values, each with a name.
+    pub const fn is_named(self) -> bool {
+        matches!(self, Self::Entries | Self::S3Locations)
+    }
+
     /// As `driver show` prints it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,6 +59,7 @@ impl OptionType {
             Self::Boolean => "true|false",
             Self::Entries => "NAME=VALUE…",
             Self::S3Location => "s3://…",
+            Self::S3Locations => "NAME=s3://…",
             Self::Role => "role",
         }
     }
@@ -95,7 +103,9 @@ impl OptionSpec {
                 "false" | "no" | "0" => Ok(Value::Boolean(false)),
                 _ => Err(format!("`{text}` is neither true nor false")),
             },
-            OptionType::S3Location => text.parse::<S3Location>().map(|place| Value::Text(place.to_string())),
+            OptionType::S3Location | OptionType::S3Locations => {
+                text.parse::<S3Location>().map(|place| Value::Text(place.to_string()))
+            }
             OptionType::Role if text.trim().is_empty() => Err("a role has a name".into()),
             OptionType::Role => Ok(Value::Text(text.to_owned())),
         }

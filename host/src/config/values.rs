@@ -75,7 +75,7 @@ impl Values {
             Error::invalid(format!("{shown}: {problem}"))
                 .hint(format!("{}; see `alekseylearn driver show {driver}`", spec.help))
         };
-        if spec.kind == OptionType::Entries {
+        if spec.kind.is_named() {
             let mut entries = BTreeMap::new();
             for assignment in given {
                 let Some((_, name)) = assignment.key.split_once('.').filter(|(key, _)| *key == spec.key)
@@ -85,6 +85,9 @@ impl Values {
                 let value =
                     spec.parse(&assignment.value).map_err(|problem| wrong(assignment.shown(), problem))?;
                 if let Value::Text(value) = value {
+                    if spec.kind == OptionType::S3Locations {
+                        self.locations.extend(value.parse());
+                    }
                     entries.insert(name.to_owned(), value);
                 }
                 self.remember(spec, assignment);
@@ -159,7 +162,7 @@ fn check_keys(given: &[Assignment], drivers: &[Chosen<'_>]) -> Result<()> {
         let spec = drivers.iter().flat_map(|driver| driver.specs).find(|spec| spec.key == key);
         match spec {
             None => return Err(unknown(key, assignment, drivers)),
-            Some(spec) if name != (spec.kind == OptionType::Entries) => {
+            Some(spec) if name != spec.kind.is_named() => {
                 let form = if name { "VALUE" } else { "NAME=VALUE" };
                 let joint = if name { "=" } else { "." };
                 return Err(Error::invalid(format!("{} has the wrong form", assignment.shown()))

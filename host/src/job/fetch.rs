@@ -1,11 +1,14 @@
 //! A job's results, brought home.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{Context, Known};
+use super::{Context, Known, record::FETCHED};
 use crate::{
-    capability::{Listener, Progress, transfer},
-    error::{Context as _, Error, Kind, Result},
+    capability::{
+        Listener, Progress,
+        transfer::{self, Arriving, Brought, Staging, Unpack},
+    },
+    error::{Error, Kind, Result},
     plugin::{Artifact, ArtifactKind, Place},
     ui::Event,
 };
@@ -24,12 +27,11 @@ pub struct Fetch<'a> {
 }
 
 /// What came.
-#[derive(Debug, Default)]
 pub struct Fetched {
-    /// The files, relative to the folder.
-    pub files: Vec<PathBuf>,
-    /// In bytes.
-    pub size: u64,
+    /// The files, and their size.
+    pub brought: Brought,
+    /// Goes when the user was told: a program that is killed before that tells it the next time.
+    _staging: Staging,
 }
 
 /// Brings a job's model into a folder, and nowhere else.
@@ -47,75 +49,93 @@ pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> R
     if model.is_none() {
         context.ui.warning("there is no model: the training wrote nothing to /opt/ml/model");
     }
-    std::fs::create_dir_all(fetch.folder)
-        .context(|| format!("cannot make the folder {}", fetch.folder.display()))?;
-    let mut fetched = Fetched::default();
-    if let Some(model) = model {
-        bring(context, known, fetch, model, Path::new("model.tar.gz"), Path::new(""), &mut fetched).await?;
+    let all_of_it = fetch.output_data || of(ArtifactKind::OutputData).is_none();
+    let name = &known.job.name;
+    let wanted = [(model, "model.tar.gz", ""), (output, "output.tar.gz", "output-data")];
+    let what = format!("{} {}", fetch.no_extract, fetch.output_data);
+    let mut staging = Staging::open(fetch.folder, name)?;
+    let brought = match staging.left(&what)? {
+        Some(brought) => brought,
+        None => {
+            let mut all = Brought::default();
+            for (artifact, archive, subfolder) in wanted {
+                let Some(artifact) = artifact else { continue };
+                let brought = bring(context, known, fetch, &staging, artifact, archive, subfolder).await;
+                let brought = brought.inspect_err(|error| {
+                    if error.kind() == Kind::Unavailable {
+                        staging.keep();
+                    }
+                })?;
+                all.size += brought.size;
+                let folder = Path::new(if fetch.no_extract { "" } else { subfolder });
+                all.files.extend(brought.files.iter().map(|file| folder.join(file)));
+            }
+            all
+        }
+    };
+    staging.publish(&what, &brought, fetch.overwrite)?;
+    if all_of_it {
+        // Without it, `clean` says once too often that there is something to fetch.
+        let _ = std::fs::write(known.job.folder.with_extension(FETCHED), "");
     }
-    if let Some(output) = output {
-        bring(
-            context,
-            known,
-            fetch,
-            output,
-            Path::new("output.tar.gz"),
-            Path::new("output-data"),
-            &mut fetched,
-        )
-        .await?;
-    }
-    Ok(fetched)
+    Ok(Fetched { brought, _staging: staging })
 }
 
+/// A job's folder holds results of which there may be no other copy.
+pub fn has_unfetched(folder: &Path) -> bool {
+    let results = |path: &Path| path.extension().is_some_and(|extension| extension == "gz");
+    let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    !folder.with_extension(FETCHED).exists() && entries.any(|entry| results(&entry.path()))
+}
+
+/// One archive into the staging's tree, unpacked if it is to be.
 async fn bring(
     context: &Context,
     known: &Known<'_>,
     fetch: &Fetch<'_>,
+    staging: &Staging,
     artifact: &Artifact,
-    archive: &Path,
-    subfolder: &Path,
-    fetched: &mut Fetched,
-) -> Result<()> {
-    let target = fetch.folder.join(archive);
-    if fetch.no_extract && !fetch.overwrite && target.symlink_metadata().is_ok() {
-        return Err(Error::new(Kind::Conflict, format!("{} is there already", target.display()))
-            .hint("fetch into another folder, or replace it with --overwrite"));
-    }
+    archive: &str,
+    subfolder: &str,
+) -> Result<Brought> {
     let show: Listener<'_> = &|progress| {
         if let Progress::Bytes(done, total) = progress {
             context.ui.say(&Event::Progress { done, total });
         }
     };
-    // Beside its place, so that moving it there is only renaming; gone when it is dropped.
-    let staging = tempfile::Builder::new()
-        .prefix(".alekseylearn-")
-        .tempdir_in(fetch.folder)
-        .context(|| format!("cannot write to {}", fetch.folder.display()))?;
-    let arrived = match &artifact.place {
-        Place::JobFile(file) => known.job.folder.join(file),
+    let first = if fetch.no_extract { archive } else { subfolder };
+    if !fetch.overwrite {
+        staging.refuse(Path::new(first))?;
+    }
+    if fetch.no_extract {
+        let target = staging.tree().join(archive);
+        match &artifact.place {
+            Place::JobFile(file) => transfer::copy(&known.job.folder.join(file), &target)?,
+            Place::S3(place) => {
+                context.ui.stage(&format!("Fetching {place}"));
+                let aws = &context.services.aws;
+                transfer::download(aws, place, &staging.archive(), show, |_| Ok(())).await?;
+                staging.take_archive(&target)?;
+            }
+        }
+        let size = target.metadata().map(|data| data.len()).unwrap_or(0);
+        return Ok(Brought { files: vec![archive.into()], size });
+    }
+    let beside = (!fetch.overwrite && subfolder.is_empty()).then(|| fetch.folder.to_owned());
+    let unpack = Unpack { name: archive.to_owned(), tree: staging.tree().join(subfolder), beside };
+    let read = move |archive: Arriving| unpack.run(archive.size(), archive);
+    let brought = match &artifact.place {
+        Place::JobFile(file) => {
+            context.ui.stage(&format!("Unpacking {archive}"));
+            transfer::local(&known.job.folder.join(file), show, read).await?
+        }
         Place::S3(place) => {
             context.ui.stage(&format!("Fetching {place}"));
-            let arrived = staging.path().join(archive);
-            transfer::download(&context.services.aws, place, &arrived, show).await?;
-            arrived
+            transfer::download(&context.services.aws, place, &staging.archive(), show, read).await?
         }
     };
-    if fetch.no_extract {
-        let staged = staging.path().join(archive);
-        if arrived != staged {
-            std::fs::copy(&arrived, &staged)
-                .context(|| format!("cannot write to {}", fetch.folder.display()))?;
-        }
-        fetched.size += staged.metadata().map(|data| data.len()).unwrap_or(0);
-        std::fs::rename(&staged, &target).context(|| format!("cannot write {}", target.display()))?;
-        fetched.files.push(archive.to_owned());
-        return Ok(());
-    }
-    let unpacked = transfer::unpack(&arrived, &fetch.folder.join(subfolder), fetch.overwrite)?;
-    fetched.size += unpacked.size;
-    fetched.files.extend(unpacked.files.iter().map(|file| subfolder.join(file)));
-    Ok(())
+    staging.drop_archive();
+    Ok(brought)
 }
 
 fn nothing(known: &Known<'_>, output: bool) -> Error {

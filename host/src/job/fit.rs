@@ -5,26 +5,26 @@ use std::{path::PathBuf, sync::Arc};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::{Context, Entry, Known, Record, SUBMITTING, name};
+use super::{Claim, Context, Entry, Known, Record, SUBMITTING, name};
 use crate::{
     capability::{Listener, Progress, aws::Repository, docker::Image},
     config::{Assignment, Chosen, Defaults, Values, validate},
     error::{Context as _, Error, Kind, Result},
     plugin::{BuildDriver, Destination, Finding, Job, State, TrainDriver, Training},
-    project::Project,
-    ui::Event,
+    project::{Project, Reason},
+    ui::{Event, bytes},
 };
 
 /// Taken where neither the command line nor a file names another.
-const DEFAULT_DRIVER: &str = "local";
+pub(super) const DEFAULT_DRIVER: &str = "local";
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
 pub struct Fit {
     /// The training artifact.
     pub artifact: PathBuf,
-    /// Another requirements file than the one beside the artifact.
-    pub requirements: Option<PathBuf>,
+    /// Another dependency file than the one that would be found.
+    pub env_file: Option<PathBuf>,
     /// By name, where the command line says.
     pub build_driver: Option<String>,
     /// By name, where the command line says.
@@ -35,51 +35,28 @@ pub struct Fit {
     pub build_anew: bool,
 }
 
-/// A job that the service has.
+/// A job that the service has, and that belongs to this run until [`Record::told`].
 pub struct Submission<'a> {
     /// The job and its driver.
     pub known: Known<'a>,
-    /// An earlier run had submitted it, and ended before it could say so.
+    /// An earlier run had begun it, and was cut off.
     pub resumed: bool,
-}
-
-/// What a run would do, found out without doing any of it.
-#[derive(Debug)]
-pub struct Plan {
-    /// The image's name.
-    pub tag: String,
-    /// The train driver's name.
-    pub train_driver: String,
-    /// What the train driver would ask its service for.
-    pub request: serde_json::Value,
-}
-
-/// Understands the folder, checks the options, and tells what would be asked for. Builds and spends nothing.
-///
-/// # Errors
-/// What would make the run fail.
-pub async fn plan(context: &Context, fit: &Fit) -> Result<Plan> {
-    let Prepared { trainer, training, train_options, .. } = prepare(context, fit).await?;
-    let request = trainer.preview(training.with(&train_options, None)).await?;
-    let request = serde_json::from_str(&request).map_err(|error| {
-        Error::new(Kind::Plugin, format!("the driver {} previews no JSON", trainer.name()))
-            .hint("this is a fault of the plugin: tell its author what is said here")
-            .source(error)
-    })?;
-    Ok(Plan { tag: training.project.tag.clone(), train_driver: trainer.name().to_owned(), request })
+    /// Keeps an equal run from going on with it too.
+    _claim: Claim,
 }
 
 /// All that is known before anything is built, and that the train driver finds nothing wrong with.
-struct Prepared<'a> {
-    builder: BuildDriver<'a>,
-    trainer: TrainDriver<'a>,
-    training: Task,
-    build_options: Arc<Values>,
-    train_options: Arc<Values>,
+pub(super) struct Prepared<'a> {
+    pub(super) builder: BuildDriver<'a>,
+    pub(super) trainer: TrainDriver<'a>,
+    pub(super) training: Task,
+    pub(super) build_options: Arc<Values>,
+    pub(super) train_options: Arc<Values>,
 }
 
-async fn prepare<'a>(context: &'a Context, fit: &Fit) -> Result<Prepared<'a>> {
-    let project = Arc::new(Project::open(&fit.artifact, fit.requirements.as_deref())?);
+pub(super) async fn prepare<'a>(context: &'a Context, fit: &Fit) -> Result<Prepared<'a>> {
+    let project = Project::open(&fit.artifact, fit.env_file.as_deref())?;
+    tell(context, &project);
     let defaults = Defaults::read(&context.environment)?;
     for path in defaults.paths() {
         context.ui.detail(&format!("Defaults come from {}", path.display()));
@@ -103,16 +80,51 @@ async fn prepare<'a>(context: &'a Context, fit: &Fit) -> Result<Prepared<'a>> {
         ],
     )?;
     let train_options = Arc::new(train_options);
-    let training = Task {
-        job_name: name::new(&project.tag, Timestamp::now()),
-        project,
-        certificates: certificates(context)?,
-        build_anew: fit.build_anew,
-    };
+    let training = Task::new(context, project, fit.build_anew)?;
 
     context.ui.stage(&format!("Checking {} for {}", training.project.artifact, trainer.name()));
     check(context, &trainer, &training, &train_options).await?;
     Ok(Prepared { builder, trainer, training, build_options: Arc::new(build_options), train_options })
+}
+
+/// What of the folder is sent, and what stays at home and why.
+fn tell(context: &Context, project: &Project) {
+    let size = project.files.iter().map(|file| file.size).sum();
+    let count = project.files.len();
+    context.ui.detail(&format!(
+        "{count} files of {} go into the image: {}",
+        project.folder.display(),
+        bytes(size)
+    ));
+    if let Some(dependencies) = &project.dependencies {
+        context.ui.detail(&format!("Dependencies come from {}", dependencies.origin));
+    }
+    if !project.proposal.is_empty() {
+        context.ui.warning(&format!(
+            "nothing says what to install, and the code imports packages; a requirements.txt beside it could hold: {}",
+            project.proposal.join(", ")
+        ));
+    }
+    if let Some(python) = &project.python {
+        context
+            .ui
+            .detail(&format!("The project asks for {}: {} is taken", python.origin, python.versions[0]));
+    }
+    for (reason, left) in &project.left {
+        let examples = left.examples.join(", ");
+        let more = match left.count - left.examples.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        if *reason == Reason::LeadsOut {
+            context.ui.warning(&format!(
+                "{examples}{more}: a link out of the training folder leads nowhere in the image; \
+                 copy what it leads to, or name it in .dockerignore"
+            ));
+        } else {
+            context.ui.detail(&format!("{examples}{more}: not sent, by {reason}"));
+        }
+    }
 }
 
 /// Understands the folder, checks the options, builds, pushes and submits.
@@ -130,15 +142,26 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
         }
     };
 
-    let resumed = enter(record, &mut training, trainer.name(), &train_options, image.as_deref())?;
+    let Entered { claim, earlier } =
+        enter(record, &training, trainer.name(), &train_options, image.as_deref())?;
+    let resumed = earlier.is_some();
+    if let Some(earlier) = &earlier {
+        training.job_name.clone_from(&earlier.name);
+    }
     let folder = record.folder(&training.job_name)?;
-    let submitted = trainer.submit(training.with(&train_options, image), &folder).await;
-    let reference = submitted.inspect_err(|error| {
-        if !resumed && is_refusal(error) {
-            forget(context, record, &training.job_name);
+    let reference = match earlier.and_then(|earlier| earlier.reference) {
+        Some(reference) => reference,
+        None => {
+            let submitted = trainer.submit(training.with(&train_options, image), &folder).await;
+            let reference = submitted.inspect_err(|error| {
+                if !resumed && is_refusal(error) {
+                    forget(context, record, &training.job_name);
+                }
+            })?;
+            record.submitted(&training.job_name, &reference, State::Queued.name())?;
+            reference
         }
-    })?;
-    record.submitted(&training.job_name, &reference, State::Queued.name())?;
+    };
     context.ui.say(&Event::Submitted { job: &training.job_name, driver: trainer.name() });
     let job = Job {
         name: training.job_name,
@@ -147,7 +170,8 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
         options: train_options,
         folder,
     };
-    Ok(Submission { known: Known { entry: record.get(&job.name)?, job, driver: trainer }, resumed })
+    let known = Known { entry: record.get(&job.name)?, job, driver: trainer };
+    Ok(Submission { known, resumed, _claim: claim })
 }
 
 /// The image's name where it is to run: built, and pushed where it goes to a repository.
@@ -157,7 +181,11 @@ async fn image(
     training: Training,
     repository: Option<Repository>,
 ) -> Result<String> {
-    context.ui.stage(&format!("Building the image {}", training.project.tag));
+    let by = match &training.project.recipe {
+        Some(recipe) => format!(" by {}", recipe.dockerfile_path().display()),
+        None => String::new(),
+    };
+    context.ui.stage(&format!("Building the image {}{by}", training.project.tag));
     let image = builder.build(training).await?;
     if image.reused {
         context.ui.stage(&format!("Nothing changed: the image {} is used again", image.reference));
@@ -168,20 +196,34 @@ async fn image(
     }
 }
 
-/// Records the job before the service is asked. True where an equal run ended between asking and hearing the answer:
-/// the same name makes it the same job.
+/// A job in the record, and this run's.
+struct Entered {
+    claim: Claim,
+    /// What an earlier run of the same had begun, before it was cut off.
+    earlier: Option<Entry>,
+}
+
+/// Records the job before the service is asked. Where an equal run was cut off, its job is gone on with: the same name
+/// makes it the same job. A run that lives keeps its own.
 fn enter(
     record: &Record,
-    training: &mut Task,
+    training: &Task,
     driver: &str,
     options: &Values,
     image: Option<&str>,
-) -> Result<bool> {
+) -> Result<Entered> {
     let fingerprint = fingerprint(driver, image, options);
-    if let Some(entry) = record.unanswered(&fingerprint)? {
-        training.job_name = entry.name;
-        return Ok(true);
+    for entry in record.untold(&fingerprint)? {
+        let Some(claim) = record.claim(&entry.name)? else { continue };
+        // The run that it belonged to may have come to its end just now.
+        if let Some(entry) = record.get(&entry.name)?.filter(|entry| !entry.told) {
+            return Ok(Entered { claim, earlier: Some(entry) });
+        }
     }
+    let claim = record.claim(&training.job_name)?.ok_or_else(|| {
+        Error::new(Kind::Conflict, format!("another run has taken the name {}", training.job_name))
+            .hint("run the same command again")
+    })?;
     let project = &training.project;
     record.add(&Entry {
         name: training.job_name.clone(),
@@ -196,20 +238,30 @@ fn enter(
         reason: None,
         created: Timestamp::now().to_string(),
         finished: None,
+        told: false,
     })?;
-    Ok(false)
+    Ok(Entered { claim, earlier: None })
 }
 
 /// What stays the same through all steps of one fit.
-struct Task {
-    project: Arc<Project>,
+pub(super) struct Task {
+    pub(super) project: Arc<Project>,
     job_name: String,
     certificates: Option<String>,
     build_anew: bool,
 }
 
 impl Task {
-    fn with(&self, options: &Arc<Values>, image: Option<String>) -> Training {
+    pub(super) fn new(context: &Context, project: Project, build_anew: bool) -> Result<Self> {
+        Ok(Self {
+            job_name: name::new(&project.tag, Timestamp::now()),
+            project: Arc::new(project),
+            certificates: certificates(context)?,
+            build_anew,
+        })
+    }
+
+    pub(super) fn with(&self, options: &Arc<Values>, image: Option<String>) -> Training {
         Training {
             project: self.project.clone(),
             options: options.clone(),
@@ -251,10 +303,8 @@ async fn check(
 
 /// The image's name in the repository, by its digest.
 async fn push(context: &Context, image: &Image, repository: &Repository) -> Result<String> {
-    let tag = image.reference.rsplit_once(':').map_or("latest", |(_, tag)| tag);
-    if let Some(digest) = image.digest_in(&repository.address)
-        && context.services.aws.digest(repository, tag).await?.as_deref() == Some(digest)
-    {
+    let tag = tag_of(image);
+    if let Some(digest) = pushed(context, image, repository).await? {
         context.ui.stage(&format!("Nothing changed: {}:{tag} is there already", repository.address));
         return Ok(format!("{}@{digest}", repository.address));
     }
@@ -268,6 +318,21 @@ async fn push(context: &Context, image: &Image, repository: &Repository) -> Resu
     let engine = context.services.docker().await?;
     let digest = engine.push(image, &repository.address, tag, login, show).await?;
     Ok(format!("{}@{digest}", repository.address))
+}
+
+/// The image's digest, where the repository has this very image.
+pub(super) async fn pushed<'a>(
+    context: &Context,
+    image: &'a Image,
+    repository: &Repository,
+) -> Result<Option<&'a str>> {
+    let Some(digest) = image.digest_in(&repository.address) else { return Ok(None) };
+    let there = context.services.aws.digest(repository, tag_of(image)).await?;
+    Ok((there.as_deref() == Some(digest)).then_some(digest))
+}
+
+fn tag_of(image: &Image) -> &str {
+    image.reference.rsplit_once(':').map_or("latest", |(_, tag)| tag)
 }
 
 fn fingerprint(driver: &str, image: Option<&str>, options: &Values) -> String {

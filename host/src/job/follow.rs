@@ -8,6 +8,7 @@ use super::{Context, Entry, Known, Record};
 use crate::{
     error::{Error, Kind, Result},
     plugin::{JobStatus, LogPage, State},
+    project::package_of,
     ui::Event,
 };
 
@@ -155,16 +156,40 @@ pub async fn print_logs(context: &Context, record: &Record, known: &Known<'_>, f
 /// The job's state now, also in the record.
 ///
 /// # Errors
-/// The service cannot be asked.
+/// The service cannot be asked, or never had the job.
 pub async fn look(record: &Record, known: &Known<'_>) -> Result<JobStatus> {
-    let lock = record.lock(&known.job.name).await?;
-    let status = known.driver.status(&known.job).await?;
+    let name = &known.job.name;
+    let lock = record.lock(name).await?;
+    let status = known.driver.status(&known.job).await;
     drop(lock);
-    if known.entry.is_some() {
-        let reason = status.reason.as_deref();
-        record.seen(&known.job.name, status.state.name(), reason, status.state.is_final())?;
+    let Some(entry) = &known.entry else { return status };
+    let status = match status {
+        Err(error) if error.kind() == Kind::NotFound && entry.reference.is_none() => {
+            return Err(never_had(record, entry)?);
+        }
+        status => status?,
+    };
+    let ended = status.state.is_final();
+    record.seen(name, status.state.name(), status.reason.as_deref(), ended)?;
+    // A run of `fit` that lives tells it by itself, when all of its work is done.
+    if ended && record.claim(name)?.is_some() {
+        record.told(name)?;
     }
     Ok(status)
+}
+
+/// The service knows nothing of a job that it was about to be asked for.
+fn never_had(record: &Record, entry: &Entry) -> Result<Error> {
+    let (name, driver) = (&entry.name, &entry.driver);
+    if record.claim(name)?.is_none() {
+        return Ok(Error::new(Kind::Unavailable, format!("the job {name} is being submitted to {driver}"))
+            .hint("ask again in a moment"));
+    }
+    let reason = format!("the run that began it was cut off before {driver} had it");
+    // Not its end: the service may be asked by the same name again.
+    record.seen(name, State::Failed.name(), Some(&reason), false)?;
+    Ok(Error::new(Kind::NotFound, format!("there is no job {name}: {reason}"))
+        .hint("the same `alekseylearn fit` again submits it"))
 }
 
 async fn logs(known: &Known<'_>, cursor: Option<&str>) -> Result<LogPage> {
@@ -189,7 +214,10 @@ pub async fn end_of(known: &Known<'_>, status: &JobStatus) -> Result<()> {
     let name = &known.job.name;
     let reason = status.reason.as_deref().unwrap_or("no reason was given");
     let error = match status.state {
-        State::Stopped => Error::new(Kind::JobStopped, format!("the job {name} was stopped")),
+        State::Stopped => match &status.reason {
+            Some(reason) => Error::new(Kind::JobStopped, format!("the job {name} was stopped: {reason}")),
+            None => Error::new(Kind::JobStopped, format!("the job {name} was stopped")),
+        },
         State::Failed => {
             let first = reason.lines().next().unwrap_or(reason);
             let error = Error::new(Kind::JobFailed, format!("the job {name} failed: {first}"));
@@ -202,10 +230,20 @@ pub async fn end_of(known: &Known<'_>, status: &JobStatus) -> Result<()> {
         }
         _ => return Ok(()),
     };
+    if let Some(module) = missing_module(reason) {
+        let package = package_of(module);
+        return Err(error.hint(format!("the image has no `{module}`: add {package} to requirements.txt")));
+    }
     Err(error.hint(format!(
         "`alekseylearn logs {name}` shows all that it wrote; `alekseylearn fetch DIR {name} --output-data` brings \
          what it left"
     )))
+}
+
+/// The module that Python did not find, by its top name.
+fn missing_module(reason: &str) -> Option<&str> {
+    let (_, rest) = reason.split_once("No module named '")?;
+    rest.split(['\'', '.']).next().filter(|name| !name.is_empty())
 }
 
 async fn last_lines(known: &Known<'_>) -> String {

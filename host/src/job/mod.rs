@@ -4,14 +4,19 @@ mod fetch;
 mod fit;
 mod follow;
 pub mod name;
+mod plan;
+mod recipe;
 mod record;
 
 use std::sync::Arc;
 
-pub use fetch::{Fetch, Fetched, fetch};
-pub use fit::{Fit, fit, plan};
+pub use crate::capability::{docker::Step, transfer::Brought};
+pub use fetch::{Fetch, fetch, has_unfetched};
+pub use fit::{Fit, fit};
 pub use follow::{Ending, end_of, follow, look, print_logs};
-pub use record::{Entry, Record, SUBMITTING};
+pub use plan::{ImagePlan, InEngine, Plan, Push, init, plan};
+pub use recipe::write as write_recipe;
+pub use record::{Claim, Entry, Record, SUBMITTING};
 
 use crate::{
     config::{S3Location, Values},

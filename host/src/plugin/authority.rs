@@ -2,92 +2,24 @@
 //!
 //! A verb is allowed where the plugin was granted its capability **and** the command line designated what it touches:
 //! the bucket and prefix of an option like `output_path`, the role of `role_name`, the repository of the training's
-//! tag, the job itself.
+//! tag, the job itself. A request is allowed where the plugin was granted its origin, and the address behind it is not
+//! in a network that was not.
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    path::{Component, Path},
+};
 
-use serde::{Deserialize, Serialize};
-
+use super::{
+    address::Region,
+    grant::{Capability, Grant, Grants, Requests},
+    origin::Origin,
+};
 use crate::{
     config::{S3Location, Values},
     error::{Error, Kind, Result},
 };
-
-/// A part of the contract that touches the world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Capability {
-    /// Build images and run containers.
-    Docker,
-    /// Tell the account, look up roles.
-    AwsIdentity,
-    /// Make image repositories.
-    Ecr,
-    /// Look at buckets and objects.
-    S3,
-    /// Start and stop training jobs.
-    Sagemaker,
-    /// Read the logs of jobs.
-    CloudwatchLogs,
-}
-
-impl Capability {
-    /// The interface that a plugin imports for it.
-    pub const fn interface(self) -> &'static str {
-        match self {
-            Self::Docker => "docker",
-            Self::AwsIdentity => "aws-identity",
-            Self::Ecr => "ecr",
-            Self::S3 => "s3",
-            Self::Sagemaker => "sagemaker",
-            Self::CloudwatchLogs => "cloudwatch-logs",
-        }
-    }
-
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Docker, Self::AwsIdentity, Self::Ecr, Self::S3, Self::Sagemaker, Self::CloudwatchLogs];
-
-    /// By the name of its interface.
-    pub fn of_interface(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|capability| capability.interface() == name)
-    }
-
-    /// What a plugin could do with it at worst, for a person who decides.
-    pub const fn at_worst(self) -> &'static str {
-        match self {
-            Self::Docker => {
-                "build images from the training folder, and run any program in containers of its own jobs"
-            }
-            Self::AwsIdentity => {
-                "learn your AWS account's number and region, and look at the role that you name"
-            }
-            Self::Ecr => "make the training's image repository in your AWS account",
-            Self::S3 => "list what is under the S3 locations that you name, but read none of it",
-            Self::Sagemaker => {
-                "start training jobs that cost money, with the role and output path that you name"
-            }
-            Self::CloudwatchLogs => "read what its own jobs write",
-        }
-    }
-}
-
-impl FromStr for Capability {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::of_interface(text).ok_or_else(|| {
-            let all: Vec<&str> = Self::ALL.iter().map(|capability| capability.interface()).collect();
-            format!("`{text}` is none of {}", all.join(", "))
-        })
-    }
-}
-
-impl fmt::Display for Capability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.interface())
-    }
-}
 
 /// What the user allowed a plugin, and what this run of a command designates.
 #[derive(Clone, Debug, Default)]
@@ -95,7 +27,9 @@ pub struct Authority {
     /// The plugin's name.
     pub plugin: String,
     /// What it was granted.
-    pub granted: BTreeSet<Capability>,
+    pub granted: Grants,
+    /// It is tried out from its file, and not installed.
+    pub lent: bool,
     /// What this run may touch.
     pub scope: Scope,
 }
@@ -107,6 +41,8 @@ pub struct Scope {
     pub locations: Vec<S3Location>,
     /// Roles, by name or ARN.
     pub roles: Vec<String>,
+    /// The words of all options that the user gave: what they name, the user named.
+    pub words: BTreeSet<String>,
     /// The training's tag.
     pub tag: Option<String>,
     /// The job's name.
@@ -119,31 +55,53 @@ impl Scope {
         Self {
             locations: options.locations().to_vec(),
             roles: options.roles().to_vec(),
+            words: options.given().iter().flat_map(|(_, value)| words(value)).map(str::to_owned).collect(),
             tag: Some(tag.to_owned()),
             job: Some(job.to_owned()),
         }
     }
 }
 
+/// The words of a value, which may be JSON: a name counts only where it stands whole.
+fn words(value: &str) -> impl Iterator<Item = &str> {
+    let between = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '[' | ']' | '{' | '}');
+    value.split(between).filter(|word| !word.is_empty())
+}
+
 /// What a driver asks the host to do.
 #[derive(Clone, Copy, Debug)]
 pub enum Verb<'a> {
+    /// Ask what the Docker engine can do.
+    Engine,
     /// Build an image under this name, or look at it.
     Image(&'a str),
+    /// Send a file of this path to a build, beside the training folder's.
+    BuildFile(&'a str),
     /// Run, read, stop or remove a container of this job.
     Container(&'a str),
+    /// Read or write a file of the job's folder, by its path in there.
+    JobFile(&'a str),
     /// Tell who the user is, and where.
     Identity,
     /// Look a role up, or pass it on.
     Role(&'a str),
     /// Make a repository of this name, and push to it.
     Repository(&'a str),
+    /// Send the image to a repository.
+    Push {
+        /// Where to.
+        address: &'a str,
+        /// The host made it ready in the same call.
+        made_ready: bool,
+    },
     /// Look at a place in S3, or have results written there.
     Location(&'a S3Location),
     /// Look at a bucket as a whole, without its content.
     Bucket(&'a str),
     /// Start, look at or stop this job.
     TrainingJob(&'a str),
+    /// Have the job use something else in the cloud: a place, a key, a network, a file system, an image.
+    Resource(&'a str),
     /// Read this job's log.
     Log {
         /// The job.
@@ -153,10 +111,30 @@ pub enum Verb<'a> {
         /// The stream, or none for the list of streams.
         stream: Option<&'a str>,
     },
+    /// Send a request.
+    Request {
+        /// Where to.
+        origin: &'a Origin,
+        /// The method.
+        method: &'a str,
+        /// It carries a credential of the driver's own: `Authorization` or `Cookie`.
+        own_credential: bool,
+    },
+    /// Connect to an address, for a request that is allowed.
+    Address {
+        /// Where the request goes.
+        origin: &'a Origin,
+        /// What its name led to.
+        address: IpAddr,
+    },
 }
 
+/// Folders of a build's context that the host fills.
+const OF_THE_HOST: [&str; 2] = ["code/", "dependencies/"];
 /// Where SageMaker writes the logs of training jobs.
 const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
+/// They send back what they were sent, or open a way to elsewhere.
+const FORBIDDEN_METHODS: [&str; 2] = ["TRACE", "CONNECT"];
 
 impl Authority {
     /// Allows a verb, or says what would allow it.
@@ -167,11 +145,19 @@ impl Authority {
         let scope = &self.scope;
         let is = |designated: &Option<String>, asked: &str| designated.as_deref() == Some(asked);
         let (capability, designated) = match verb {
+            Verb::Engine => (Capability::Docker, true),
             Verb::Image(name) => (Capability::Docker, is(&scope.tag, name)),
+            Verb::BuildFile(path) => (
+                Capability::Docker,
+                is_inside(path) && !OF_THE_HOST.iter().any(|folder| path.starts_with(folder)),
+            ),
             Verb::Container(job) => (Capability::Docker, is(&scope.job, job)),
+            // Its folder is the plugin's own, whatever it was granted.
+            Verb::JobFile(path) => return self.within(verb, is_inside(path)),
             Verb::Identity => (Capability::AwsIdentity, true),
             Verb::Role(name) => (Capability::AwsIdentity, scope.roles.iter().any(|role| is_role(role, name))),
             Verb::Repository(name) => (Capability::Ecr, is(&scope.tag, name)),
+            Verb::Push { made_ready, .. } => return self.within(verb, made_ready),
             Verb::Location(place) => {
                 (Capability::S3, scope.locations.iter().any(|holder| holder.holds(place)))
             }
@@ -179,28 +165,123 @@ impl Authority {
                 (Capability::S3, scope.locations.iter().any(|holder| holder.bucket == bucket))
             }
             Verb::TrainingJob(job) => (Capability::Sagemaker, is(&scope.job, job)),
+            Verb::Resource(name) => {
+                let place = name.parse::<S3Location>();
+                let held = place.is_ok_and(|place| scope.locations.iter().any(|holder| holder.holds(&place)));
+                (Capability::Sagemaker, held || scope.words.contains(name))
+            }
             Verb::Log { job, group, stream } => {
                 let of_job = stream
                     .is_none_or(|stream| stream.strip_prefix(job).is_some_and(|rest| rest.starts_with('/')));
                 (Capability::CloudwatchLogs, is(&scope.job, job) && group == LOG_GROUP && of_job)
             }
+            Verb::Request { origin, method, own_credential } => {
+                let granted = self.requests(origin)?;
+                let two_credentials = own_credential && granted.credential.is_some();
+                return self.within(verb, !two_credentials && !is_forbidden(method));
+            }
+            Verb::Address { origin, address } => {
+                let private = self.requests(origin)?.private;
+                let may = match Region::of(address) {
+                    Region::Public => !origin.is_this_machine(),
+                    Region::Private => private,
+                    Region::ThisMachine => private || origin.is_this_machine(),
+                    Region::Nowhere => false,
+                };
+                return self.within(verb, may);
+            }
         };
-        if !self.granted.contains(&capability) {
-            return Err(Error::new(
-                Kind::Denied,
-                format!("the plugin {} was not granted {capability}", self.plugin),
-            )
-            .hint(format!("to allow it: `alekseylearn plugin grant {} {capability}`", self.plugin)));
-        }
-        if !designated {
-            return Err(Error::new(
-                Kind::Denied,
-                format!("the plugin {} may not touch {}", self.plugin, verb.object()),
-            )
-            .hint(verb.remedy()));
-        }
-        Ok(())
+        self.granted(&capability.into())?;
+        self.within(verb, designated)
     }
+
+    fn granted(&self, grant: &Grant) -> Result<()> {
+        if self.granted.has(grant) {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Denied, format!("the plugin {} was not granted {grant}", self.plugin))
+            .hint(self.command(grant)))
+    }
+
+    /// What was granted for an origin, whatever its credential.
+    fn requests(&self, origin: &Origin) -> Result<&Requests> {
+        self.granted.requests(origin).ok_or_else(|| {
+            let grant = Requests { origin: origin.clone(), credential: None, private: false };
+            Error::new(Kind::Denied, format!("the plugin {} was not granted {origin}", self.plugin))
+                .hint(self.command(&Grant::Requests(grant)))
+        })
+    }
+
+    fn within(&self, verb: Verb<'_>, designated: bool) -> Result<()> {
+        if designated {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Denied, format!("the plugin {} may not {}", self.plugin, verb.deed()))
+            .hint(self.remedy(verb)))
+    }
+
+    /// What grants it.
+    fn command(&self, grant: &Grant) -> String {
+        match self.lent {
+            true => format!("to allow it: add `--grant {grant}` before the `--`"),
+            false => format!("to allow it: `alekseylearn plugin grant {} {grant}`", self.plugin),
+        }
+    }
+
+    /// What the user would have to say for it to be allowed.
+    fn remedy(&self, verb: Verb<'_>) -> String {
+        let regrant = |origin: &Origin, change: &dyn Fn(&mut Requests)| {
+            let mut requests = self.granted.requests(origin).cloned().unwrap_or_else(|| Requests {
+                origin: origin.clone(),
+                credential: None,
+                private: false,
+            });
+            change(&mut requests);
+            self.command(&Grant::Requests(requests))
+        };
+        match verb {
+            Verb::Location(place) => format!("it may touch what you name: --config.output_path={place}"),
+            Verb::Bucket(bucket) => format!("it may touch what you name: --config.output_path=s3://{bucket}"),
+            Verb::Role(role) => format!("it may pass on what you name: --config.role_name={role}"),
+            Verb::Push { .. } => {
+                "a driver may send an image only to a repository that the host made ready for it".into()
+            }
+            Verb::JobFile(_) => "a driver has its job's folder, /job, and no other".into(),
+            Verb::BuildFile(_) => {
+                "a driver adds files beside the host's, which are in code/ and dependencies/, and nowhere else"
+                    .into()
+            }
+            Verb::Request { method, origin, own_credential } => {
+                match own_credential && !is_forbidden(method) {
+                    true => regrant(origin, &|requests| requests.credential = None),
+                    false => "nothing allows it: the answer would hold all that was sent".into(),
+                }
+            }
+            Verb::Address { origin, address } => match Region::of(address) {
+                Region::Private | Region::ThisMachine if !origin.is_this_machine() => {
+                    regrant(origin, &|requests| requests.private = true)
+                }
+                _ => "nothing allows it: see what the name means on this machine".into(),
+            },
+            Verb::Resource(_) => "a job may use what an option of the command line names".into(),
+            Verb::Engine
+            | Verb::Image(_)
+            | Verb::Container(_)
+            | Verb::Identity
+            | Verb::Repository(_)
+            | Verb::TrainingJob(_)
+            | Verb::Log { .. } => "a run may touch only its own image, repository and job".into(),
+        }
+    }
+}
+
+fn is_forbidden(method: &str) -> bool {
+    FORBIDDEN_METHODS.iter().any(|forbidden| method.eq_ignore_ascii_case(forbidden))
+}
+
+/// A relative path that stays where it begins.
+fn is_inside(path: &str) -> bool {
+    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// The ARN of a role by that name is that role; `role` is what the user gave.
@@ -215,27 +296,38 @@ fn is_role(role: &str, asked: &str) -> bool {
 }
 
 impl Verb<'_> {
-    fn object(self) -> String {
+    /// As in "it may not …".
+    fn deed(self) -> String {
         match self {
-            Self::Image(name) => format!("the image {name}"),
-            Self::Container(job) => format!("the containers of the job {job}"),
-            Self::Identity => "your identity".into(),
-            Self::Role(name) => format!("the role {name}"),
-            Self::Repository(name) => format!("the repository {name}"),
-            Self::Location(place) => place.to_string(),
-            Self::Bucket(bucket) => format!("the bucket {bucket}"),
-            Self::TrainingJob(job) => format!("the job {job}"),
-            Self::Log { group, stream, .. } => format!("the log {group} {}", stream.unwrap_or_default()),
-        }
-    }
-
-    /// What the user would have to say for it to be allowed.
-    fn remedy(self) -> String {
-        match self {
-            Self::Location(place) => format!("it may touch what you name: --config.output_path={place}"),
-            Self::Bucket(bucket) => format!("it may touch what you name: --config.output_path=s3://{bucket}"),
-            Self::Role(role) => format!("it may pass on what you name: --config.role_name={role}"),
-            _ => "a run may touch only its own image, repository and job".into(),
+            Self::Engine => "ask the Docker engine".into(),
+            Self::Image(name) => format!("touch the image {name}"),
+            Self::BuildFile(path) => format!("send a file `{path}` to a build"),
+            Self::Container(job) => format!("touch the containers of the job {job}"),
+            Self::JobFile(path) => format!("touch `{path}`, outside of the job's folder"),
+            Self::Identity => "learn your identity".into(),
+            Self::Role(name) => format!("touch the role {name}"),
+            Self::Repository(name) => format!("touch the repository {name}"),
+            Self::Push { address, .. } => format!("send the image to {address}"),
+            Self::Location(place) => format!("touch {place}"),
+            Self::Bucket(bucket) => format!("touch the bucket {bucket}"),
+            Self::TrainingJob(job) => format!("touch the job {job}"),
+            Self::Resource(name) => format!("have the job use {name}"),
+            Self::Log { group, stream, .. } => {
+                format!("read the log {group} {}", stream.unwrap_or_default()).trim_end().to_owned()
+            }
+            Self::Request { origin, own_credential: true, .. } => {
+                format!("send a credential of its own to {origin}, beside the one that alekseylearn adds")
+            }
+            Self::Request { origin, method, .. } => format!("send {method} to {origin}"),
+            Self::Address { origin, address } => {
+                let place = match Region::of(address) {
+                    Region::Public => "another machine",
+                    Region::Private => "in your own network",
+                    Region::ThisMachine => "on this machine",
+                    Region::Nowhere => "no service's address",
+                };
+                format!("reach {origin} at {address}, which is {place}")
+            }
         }
     }
 }
@@ -244,13 +336,29 @@ impl Verb<'_> {
 mod tests {
     use super::*;
 
+    const GRANTED: [&str; 11] = [
+        "docker",
+        "aws-identity",
+        "ecr",
+        "s3",
+        "sagemaker",
+        "cloudwatch-logs",
+        "https://open.example",
+        "https://api.example.com=env:TOKEN",
+        "private:https://mlflow.example",
+        "https://localhost:8443",
+        "http://127.0.0.1:8080",
+    ];
+
     fn authority() -> Authority {
         Authority {
             plugin: "test".into(),
-            granted: Capability::ALL.into(),
+            granted: GRANTED.iter().map(|text| text.parse::<Grant>().unwrap()).collect(),
+            lent: false,
             scope: Scope {
                 locations: vec!["s3://bucket/pre".parse().unwrap()],
                 roles: vec!["trainer".into()],
+                words: words(r#"["subnet-1"], key/a"#).map(str::to_owned).collect(),
                 tag: Some("models/train".into()),
                 job: Some("models-train-1".into()),
             },
@@ -261,53 +369,211 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn origin(text: &str) -> Origin {
+        text.parse().unwrap()
+    }
+
+    fn get(origin: &Origin) -> Verb<'_> {
+        Verb::Request { origin, method: "GET", own_credential: false }
+    }
+
+    /// The message and the hint of a denial.
+    fn denial(authority: &Authority, verb: Verb<'_>) -> (String, String) {
+        let error = authority.decide(verb).expect_err(&verb.deed());
+        assert_eq!(error.kind(), Kind::Denied);
+        (error.message().to_owned(), error.hint_text().expect("a denial says what would allow it").to_owned())
+    }
+
     #[test]
     fn what_the_command_line_designates_is_allowed() {
         let authority = authority();
         for verb in [
+            Verb::Engine,
             Verb::Image("models/train"),
+            Verb::BuildFile("runner/__main__.py"),
             Verb::Container("models-train-1"),
+            Verb::JobFile("model.tar.gz"),
+            Verb::JobFile("results/model.tar.gz"),
             Verb::Identity,
             Verb::Role("trainer"),
             Verb::Role("arn:aws:iam::123456789012:role/service/trainer"),
             Verb::Repository("models/train"),
+            Verb::Push { address: "registry/models/train", made_ready: true },
             Verb::Location(&place("s3://bucket/pre/job/output/model.tar.gz")),
             Verb::Bucket("bucket"),
             Verb::TrainingJob("models-train-1"),
+            Verb::Resource("s3://bucket/pre/data"),
+            Verb::Resource("subnet-1"),
+            Verb::Resource("key/a"),
             Verb::Log { job: "models-train-1", group: LOG_GROUP, stream: Some("models-train-1/algo-1-1") },
+            Verb::Log { job: "models-train-1", group: LOG_GROUP, stream: None },
         ] {
             authority.decide(verb).unwrap();
         }
     }
 
+    /// What is not designated, and what its user would have to say for it.
     #[test]
     fn nothing_else_is() {
         let authority = authority();
-        for verb in [
-            Verb::Image("other"),
-            Verb::Container("models-train-2"),
-            Verb::Role("admin"),
-            Verb::Role("arn:aws:iam::123456789012:role/not-trainer"),
-            Verb::Repository("models"),
-            Verb::Location(&place("s3://bucket/prefix")),
-            Verb::Location(&place("s3://bucket")),
-            Verb::Location(&place("s3://other/pre")),
-            Verb::Bucket("other"),
-            Verb::TrainingJob("models-train-2"),
-            Verb::Log { job: "models-train-1", group: "/aws/lambda/x", stream: None },
-            Verb::Log { job: "models-train-1", group: LOG_GROUP, stream: Some("models-train-10/algo-1-1") },
+        let own = "a run may touch only its own image, repository and job";
+        for (verb, remedy) in [
+            (Verb::Image("other"), own),
+            (Verb::Container("models-train-2"), own),
+            (Verb::Repository("models"), own),
+            (Verb::TrainingJob("models-train-2"), own),
+            (Verb::Log { job: "models-train-1", group: "/aws/lambda/x", stream: None }, own),
+            (Verb::Log { job: "models-train-2", group: LOG_GROUP, stream: None }, own),
+            (
+                Verb::Log {
+                    job: "models-train-1",
+                    group: LOG_GROUP,
+                    stream: Some("models-train-10/algo-1-1"),
+                },
+                own,
+            ),
+            (Verb::Role("admin"), "--config.role_name=admin"),
+            (
+                Verb::Role("arn:aws:iam::123456789012:role/not-trainer"),
+                "--config.role_name=arn:aws:iam::123456789012:role/not-trainer",
+            ),
+            (Verb::Location(&place("s3://bucket/prefix")), "--config.output_path=s3://bucket/prefix"),
+            (Verb::Location(&place("s3://bucket")), "--config.output_path=s3://bucket"),
+            (Verb::Location(&place("s3://other/pre")), "--config.output_path=s3://other/pre"),
+            (Verb::Bucket("other"), "--config.output_path=s3://other"),
+            (Verb::Resource("s3://bucket/prefix"), "names"),
+            (Verb::Resource("https://bucket.s3.amazonaws.com/pre"), "names"),
+            (Verb::Resource("subnet-10"), "names"),
+            (Verb::Resource("key"), "names"),
+            (Verb::Push { address: "evil.example/image", made_ready: false }, "that the host made ready"),
         ] {
-            let error = authority.decide(verb).unwrap_err();
-            assert_eq!(error.kind(), Kind::Denied);
-            assert!(error.hint_text().is_some());
+            let (message, hint) = denial(&authority, verb);
+            assert!(message.starts_with("the plugin test may not "), "{message}");
+            assert!(hint.ends_with(remedy) || hint.contains(remedy), "{verb:?}: {hint}");
+        }
+        for path in ["../evil", "/etc/passwd", "a/../../b", ".", "", "/job/x", "x/.."] {
+            let (message, hint) = denial(&authority, Verb::JobFile(path));
+            assert!(message.ends_with("outside of the job's folder") && hint.contains("/job"), "{message}");
+            denial(&authority, Verb::BuildFile(path));
+        }
+        denial(&authority, Verb::BuildFile("code/train.py"));
+        denial(&authority, Verb::BuildFile("dependencies/requirements.txt"));
+    }
+
+    #[test]
+    fn a_capability_that_was_not_granted_is_denied_with_the_command_that_grants_it() {
+        let authority = Authority { granted: Grants::default(), ..authority() };
+        let place = place("s3://bucket/pre");
+        for (verb, capability) in [
+            (Verb::Engine, "docker"),
+            (Verb::Image("models/train"), "docker"),
+            (Verb::BuildFile("x"), "docker"),
+            (Verb::Container("models-train-1"), "docker"),
+            (Verb::Identity, "aws-identity"),
+            (Verb::Role("trainer"), "aws-identity"),
+            (Verb::Repository("models/train"), "ecr"),
+            (Verb::Location(&place), "s3"),
+            (Verb::Bucket("bucket"), "s3"),
+            (Verb::TrainingJob("models-train-1"), "sagemaker"),
+            (Verb::Resource("subnet-1"), "sagemaker"),
+            (Verb::Log { job: "models-train-1", group: LOG_GROUP, stream: None }, "cloudwatch-logs"),
+        ] {
+            let (message, hint) = denial(&authority, verb);
+            assert_eq!(message, format!("the plugin test was not granted {capability}"));
+            assert_eq!(hint, format!("to allow it: `alekseylearn plugin grant test {capability}`"));
+        }
+        authority.decide(Verb::JobFile("model.tar.gz")).unwrap();
+        let lent = Authority { lent: true, ..authority };
+        assert_eq!(
+            denial(&lent, Verb::Identity).1,
+            "to allow it: add `--grant aws-identity` before the `--`"
+        );
+    }
+
+    #[test]
+    fn a_request_goes_only_to_an_origin_that_was_granted() {
+        let authority = authority();
+        for granted in ["https://open.example", "https://API.example.com:443", "http://127.1:8080"] {
+            authority.decide(get(&origin(granted))).unwrap();
+        }
+        for (other, command) in [
+            ("https://evil.example", "plugin grant test https://evil.example`"),
+            // A redirect leads nowhere else than a request of its own.
+            ("https://api.example.com.evil.example", "https://api.example.com.evil.example`"),
+            ("https://sub.open.example", "https://sub.open.example`"),
+            ("https://open.example:8443", "https://open.example:8443`"),
+            ("http://127.0.0.1:8081", "http://127.0.0.1:8081`"),
+            ("http://localhost:8080", "http://localhost:8080`"),
+            ("https://127.0.0.1:8080", "https://127.0.0.1:8080`"),
+        ] {
+            let (message, hint) = denial(&authority, get(&origin(other)));
+            assert!(message.starts_with("the plugin test was not granted http"), "{message}");
+            assert!(hint.ends_with(command), "{hint}");
         }
     }
 
     #[test]
-    fn a_capability_that_was_not_granted_is_denied() {
-        let authority = Authority { granted: [Capability::Docker].into(), ..authority() };
-        authority.decide(Verb::Image("models/train")).unwrap();
-        let error = authority.decide(Verb::Identity).unwrap_err();
-        assert_eq!(error.message(), "the plugin test was not granted aws-identity");
+    fn a_request_brings_no_second_credential_and_gets_none_back() {
+        let authority = authority();
+        let (open, api) = (origin("https://open.example"), origin("https://api.example.com"));
+        let request = |origin, method, own_credential| Verb::Request { origin, method, own_credential };
+        authority.decide(request(&open, "POST", true)).unwrap();
+        authority.decide(request(&api, "DELETE", false)).unwrap();
+        let (message, hint) = denial(&authority, request(&api, "GET", true));
+        assert!(message.contains("a credential of its own to https://api.example.com"), "{message}");
+        assert!(hint.ends_with("plugin grant test https://api.example.com`"), "{hint}");
+        for method in ["TRACE", "trace", "CONNECT"] {
+            assert!(denial(&authority, request(&api, method, false)).1.starts_with("nothing allows it"));
+            denial(&authority, request(&open, method, true));
+        }
+    }
+
+    #[test]
+    fn a_name_that_leads_into_a_private_network_is_denied_unless_that_was_granted() {
+        let authority = authority();
+        let decide = |text: &str, address: &str| {
+            let origin = origin(text);
+            let address = address.parse().unwrap();
+            authority.decide(Verb::Address { origin: &origin, address })
+        };
+        for (origin, address) in [
+            ("https://api.example.com", "93.184.216.34"),
+            ("https://open.example", "2606:4700::1111"),
+            ("https://mlflow.example", "10.0.0.5"),
+            ("https://mlflow.example", "127.0.0.1"),
+            ("https://mlflow.example", "93.184.216.34"),
+            ("http://127.0.0.1:8080", "127.0.0.1"),
+        ] {
+            decide(origin, address).unwrap();
+        }
+        let granting = "alekseylearn plugin grant test private:https://";
+        for (origin, address, remedy) in [
+            ("https://open.example", "10.0.0.5", granting),
+            ("https://open.example", "127.0.0.1", granting),
+            ("https://open.example", "100.64.0.1", granting),
+            ("https://open.example", "fd00::1", granting),
+            ("https://open.example", "::1", granting),
+            ("https://open.example", "::ffff:192.168.0.1", granting),
+            ("https://localhost:8443", "127.0.0.1", granting),
+            ("https://api.example.com", "10.0.0.5", "private:https://api.example.com=env:TOKEN`"),
+            ("https://open.example", "169.254.169.254", "nothing allows it"),
+            ("https://mlflow.example", "169.254.169.254", "nothing allows it"),
+            ("https://mlflow.example", "fe80::1", "nothing allows it"),
+            ("https://mlflow.example", "224.0.0.1", "nothing allows it"),
+            ("https://mlflow.example", "0.0.0.0", "nothing allows it"),
+            // What is called this machine is nothing else.
+            ("http://127.0.0.1:8080", "93.184.216.34", "nothing allows it"),
+            ("http://127.0.0.1:8080", "10.0.0.5", "nothing allows it"),
+        ] {
+            let error = decide(origin, address).unwrap_err();
+            assert!(error.message().contains(&format!("reach {origin} at {address}")), "{error}");
+            assert!(error.hint_text().unwrap().contains(remedy), "{:?}", error.hint_text());
+        }
+        assert!(
+            decide("https://evil.example", "93.184.216.34")
+                .unwrap_err()
+                .message()
+                .contains("was not granted")
+        );
     }
 }

@@ -8,6 +8,8 @@ wasmtime::component::bindgen!({
         "alekseylearn:driver/options.option-spec": crate::config::OptionSpec,
         "alekseylearn:driver/options.values": crate::plugin::run::OptionValues,
         "alekseylearn:driver/run.training": crate::plugin::run::SharedTraining,
+        "alekseylearn:driver/run.dependencies": crate::plugin::run::SharedDependencies,
+        "alekseylearn:driver/run.python": crate::plugin::run::SharedPython,
         "alekseylearn:driver/run.job": crate::plugin::run::SharedJob,
         "alekseylearn:driver/report.destination": crate::plugin::report::Destination,
         "alekseylearn:driver/report.finding": crate::plugin::report::Finding,

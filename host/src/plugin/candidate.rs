@@ -2,6 +2,7 @@
 
 use super::{
     manifest::{Manifest, is_name},
+    signature::Claim,
     source::Source,
     store::{Installed, digest_of},
 };
@@ -16,15 +17,17 @@ pub struct Candidate {
     /// Where it came from.
     pub source: Source,
     pub(super) wasm: Vec<u8>,
+    /// The text of its `.minisig` file.
+    pub(super) signature: Option<String>,
 }
 
 impl Candidate {
-    /// Gets a component from its source. `name` is what the user calls it.
+    /// Gets a component from its source. `name` is what the user calls it; `pinned` is its digest in a lock file.
     ///
     /// # Errors
     /// It cannot be got, is not what was promised, or is no plugin of this program.
-    pub async fn obtain(source: &Source, name: Option<&str>) -> Result<Self> {
-        let obtained = source.obtain().await?;
+    pub async fn obtain(source: &Source, name: Option<&str>, pinned: Option<&str>) -> Result<Self> {
+        let obtained = source.obtain(pinned).await?;
         let digest = digest_of(&obtained.wasm);
         if let Some(promised) = obtained.promised.filter(|promised| *promised != digest) {
             return Err(Error::new(
@@ -40,7 +43,18 @@ impl Candidate {
             return Err(Error::invalid(format!("`{name}` is no name for a plugin"))
                 .hint("give one with --name: lower-case letters, digits and dashes"));
         }
-        Ok(Self { name, manifest, source: source.clone(), wasm: obtained.wasm })
+        Ok(Self {
+            name,
+            manifest,
+            source: source.clone(),
+            wasm: obtained.wasm,
+            signature: obtained.signature,
+        })
+    }
+
+    /// With the signature that a lock file keeps, where it does: its source may have lost or changed it.
+    pub fn with_signature(self, locked: Option<String>) -> Self {
+        Self { signature: locked.or(self.signature), ..self }
     }
 
     /// An installed plugin, as its file describes it.
@@ -49,7 +63,14 @@ impl Candidate {
     /// The file is no plugin of this program.
     pub(super) fn of(plugin: &Installed, wasm: Vec<u8>) -> Result<Self> {
         let manifest = Manifest::read(&plugin.name, &wasm)?;
-        Ok(Self { name: plugin.name.clone(), manifest, source: plugin.source.clone(), wasm })
+        let (name, source, signature) =
+            (plugin.name.clone(), plugin.source.clone(), plugin.signature.clone());
+        Ok(Self { name, manifest, source, wasm, signature })
+    }
+
+    pub(super) fn claim(&self) -> Claim<'_> {
+        let Self { name, wasm, source, signature, .. } = self;
+        Claim { name, wasm, source, signature: signature.as_deref() }
     }
 
     /// `sha256:…`

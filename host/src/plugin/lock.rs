@@ -1,10 +1,10 @@
 //! `alekseylearn.lock`: the plugins that a team agreed on, to be committed: source, version, digest and grants.
 
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{authority::Capability, source::Source, store::Installed};
+use super::{grant::Grants, source::Source, store::Installed};
 use crate::error::{Context, Error, Kind, Result};
 
 /// The file's name, in the current folder.
@@ -28,16 +28,19 @@ pub struct Locked {
     pub version: Option<String>,
     /// `sha256:…`: whatever else comes from the source is refused.
     pub digest: String,
+    /// The text of its `.minisig` file, where it came with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
     /// What it is granted.
-    pub granted: BTreeSet<Capability>,
+    pub granted: Grants,
     /// Where it comes from.
     pub source: Source,
 }
 
 impl From<Installed> for Locked {
     fn from(plugin: Installed) -> Self {
-        let Installed { name, version, digest, granted, source, .. } = plugin;
-        Self { name, version, digest, granted, source }
+        let Installed { name, version, digest, signature, granted, source, .. } = plugin;
+        Self { name, version, digest, signature, granted, source }
     }
 }
 
@@ -95,8 +98,9 @@ mod tests {
             digest: "sha256:00".into(),
             source,
             contract: "0.1.0".into(),
-            granted: [Capability::S3, Capability::Docker].into(),
+            granted: vec!["s3".parse().unwrap(), "https://a.example=env:A".parse().unwrap()].into(),
             installed: "2026-01-01T00:00:00Z".into(),
+            signature: (name == "a").then(|| "untrusted comment: x\nRU\ntrusted comment: y\nAA\n".into()),
         };
         let plugins = vec![
             plugin("a", Source::File("/a.wasm".into())),
@@ -113,6 +117,11 @@ mod tests {
         write(folder.path(), plugins.clone()).unwrap();
         let locked: Vec<Locked> = plugins.into_iter().map(Locked::from).collect();
         assert_eq!(read(folder.path()).unwrap(), locked);
+        // As it was written before there were signatures.
+        let old =
+            "form = 1\n[[plugin]]\nname = 'a'\ndigest = 'sha256:00'\ngranted = []\nsource.file = '/a'\n";
+        std::fs::write(folder.path().join(LOCK_FILE), old).unwrap();
+        assert_eq!(read(folder.path()).unwrap()[0].signature, None);
         std::fs::write(folder.path().join(LOCK_FILE), "form = 9\n").unwrap();
         assert_eq!(read(folder.path()).unwrap_err().kind(), Kind::Unsupported);
         std::fs::write(folder.path().join(LOCK_FILE), "form").unwrap();

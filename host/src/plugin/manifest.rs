@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::Version;
 use wasmparser::{Parser, Payload};
 
-use super::authority::Capability;
+use super::grant::{Capability, Grant, Grants};
 use crate::error::{Error, Kind, Result};
 
 /// The contract that this program speaks.
-pub const CONTRACT: Version = Version::new(0, 1, 0);
+pub const CONTRACT: Version = Version::new(0, 1, 1);
 
 const PACKAGE: &str = "alekseylearn:driver/";
 /// Our own section: a JSON object with what no standard section holds.
@@ -59,8 +59,10 @@ pub struct Manifest {
     pub description: Option<String>,
     /// What it drives.
     pub kinds: BTreeSet<DriverKind>,
-    /// The parts of the contract that it imports.
-    pub wants: BTreeSet<Capability>,
+    /// The parts of the contract that it imports, and the origins that its section names.
+    pub wants: Grants,
+    /// It can send requests, to origins that it was granted.
+    pub sends_requests: bool,
     /// The contract it was built for.
     pub contract: Version,
 }
@@ -97,9 +99,19 @@ impl Manifest {
             )
             .hint("write one with alekseylearn-sdk"));
         }
-        let text = |section: &str| outline.sections.get(section).cloned().filter(|text| !text.is_empty());
-        let own: serde_json::Value =
-            text(OWN_SECTION).and_then(|own| serde_json::from_str(&own).ok()).unwrap_or_default();
+        let own: serde_json::Value = outline
+            .sections
+            .get(OWN_SECTION)
+            .and_then(|own| serde_json::from_str(own).ok())
+            .unwrap_or_default();
+        // One line, so that none passes for a line of ours where it is shown.
+        let line = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = |section: &str| outline.sections.get(section).map(line).filter(|text| !text.is_empty());
+        let mut wants = outline.wants(file)?;
+        wants.extend(origins(&own).map_err(|problem| {
+            broken(&format!("asks for what cannot be granted: {problem}"))
+                .hint("this is a fault of the plugin: tell its author")
+        })?);
         Ok(Self {
             name: own["name"].as_str().map(str::to_owned).filter(|name| is_name(name)),
             version: text("version").and_then(|version| version.parse().ok()),
@@ -107,7 +119,8 @@ impl Manifest {
             licence: text("licenses"),
             source: text("source"),
             description: text("description"),
-            wants: outline.wants(file)?,
+            wants,
+            sends_requests: outline.imports.iter().any(|import| import.starts_with(REQUESTS)),
             kinds,
             contract,
         })
@@ -118,6 +131,20 @@ impl Manifest {
 pub fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=64).contains(&text.len()) && text.chars().all(plain) && !text.starts_with('-')
+}
+
+/// The origins of our own section: `{"origins": ["https://api.example.com", "https://b.example.com=env:TOKEN"]}`.
+fn origins(own: &serde_json::Value) -> Result<Vec<Grant>, String> {
+    let texts = match &own["origins"] {
+        serde_json::Value::Null => return Ok(Vec::new()),
+        serde_json::Value::Array(texts) => texts,
+        _ => return Err("its origins are no list".to_owned()),
+    };
+    let parse = |text: &serde_json::Value| match text.as_str().unwrap_or_default().parse::<Grant>()? {
+        Grant::Capability(name) => Err(format!("`{}` is no origin", name.interface())),
+        grant => Ok(grant),
+    };
+    texts.iter().map(parse).collect()
 }
 
 /// `docker` of `alekseylearn:driver/docker@0.1.0`.
@@ -184,13 +211,13 @@ impl Outline {
         Ok(version)
     }
 
-    fn wants(&self, file: &str) -> Result<BTreeSet<Capability>> {
-        let mut wants = BTreeSet::new();
+    fn wants(&self, file: &str) -> Result<Grants> {
+        let mut wants = Grants::default();
         for import in &self.imports {
             match interface(import) {
                 Some(name) if OPEN.contains(&name) => {}
                 Some(name) => match Capability::of_interface(name) {
-                    Some(capability) => drop(wants.insert(capability)),
+                    Some(capability) => wants.add(capability.into()),
                     None => return Err(unknown_import(file, import)),
                 },
                 None if WASI.iter().any(|package| import.starts_with(package)) => {}
@@ -204,8 +231,17 @@ impl Outline {
 /// Parts of the contract that touch nothing but the call itself.
 const OPEN: [&str; 5] = ["types", "options", "run", "report", "progress"];
 /// What of WASI a plugin gets; sockets are there, and open nothing.
-const WASI: [&str; 6] =
-    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+const WASI: [&str; 8] = [
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:http/types@",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+    REQUESTS,
+];
+const REQUESTS: &str = "wasi:http/outgoing-handler@";
 
 fn unknown_import(file: &str, import: &str) -> Error {
     Error::new(Kind::Plugin, format!("{file} asks for {import}, which this program does not have"))
@@ -236,7 +272,8 @@ mod tests {
     fn versions_of_one_line_are_spoken_up_to_this_one() {
         let is = |text: &str| compatible(&text.parse().unwrap());
         assert_eq!(is("0.1.0"), Ok(()));
-        assert!(is("0.1.1").unwrap_err().starts_with("upgrade alekseylearn"));
+        assert_eq!(is("0.1.1"), Ok(()));
+        assert!(is("0.1.2").unwrap_err().starts_with("upgrade alekseylearn"));
         assert!(is("0.2.0").unwrap_err().starts_with("upgrade alekseylearn"));
         assert!(is("1.0.0").unwrap_err().starts_with("upgrade alekseylearn"));
         assert!(is("0.0.9").unwrap_err().contains("upgrade the plugin"));
@@ -267,6 +304,26 @@ mod tests {
                     assert!(error.hint_text().is_some(), "seed {seed}: {error}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn origins_are_read_from_our_own_section() {
+        let read = |text: &str| origins(&serde_json::from_str(text).unwrap());
+        assert_eq!(read("{}"), Ok(Vec::new()));
+        let wanted =
+            read(r#"{"origins": ["https://api.example.com=env:TOKEN", "private:https://b.example"]}"#);
+        let wanted: Vec<String> = wanted.unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(wanted, ["https://api.example.com=env:TOKEN", "private:https://b.example"]);
+        for wrong in [
+            r#""https://a""#,
+            r#"["docker"]"#,
+            r#"["http://example.com"]"#,
+            "[1]",
+            r#"[""]"#,
+            r#"["https://a=b"]"#,
+        ] {
+            assert!(read(&format!(r#"{{"origins": {wrong}}}"#)).is_err(), "{wrong}");
         }
     }
 

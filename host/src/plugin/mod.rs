@@ -3,28 +3,36 @@
 //! A component holds no capability: [`authority`] decides every verb it asks for, `verbs` delegates what is allowed
 //! to [`crate::capability`], and each call gets a store of its own with limits on memory and time.
 
+mod address;
 mod authority;
 mod bindings;
 mod bundle;
 mod candidate;
+mod compiled;
 mod driver;
+mod grant;
+mod last_words;
+mod limits;
 mod lock;
 mod manifest;
+mod origin;
 mod plugins;
 mod report;
 mod run;
 mod runtime;
 mod services;
 mod shipped;
+mod signature;
+mod sleep;
 mod source;
 mod state;
 mod store;
 mod verbs;
 
-pub use authority::Capability;
 pub use bindings::alekseylearn::driver::types::LogPage;
 pub use candidate::Candidate;
 pub use driver::{BuildDriver, TrainDriver};
+pub use grant::{Grant, Grants};
 pub use lock::{LOCK_FILE, read as read_lock, write as write_lock};
 pub use manifest::DriverKind;
 pub use plugins::{Listed, Origin, Plugins};

@@ -11,14 +11,15 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::{
-    authority::Capability,
     bundle,
     candidate::Candidate,
     driver::{BuildDriver, Driver, TrainDriver},
+    grant::{Grant, Grants},
     manifest::DriverKind,
     runtime::{Loaded, Runtime},
     services::Services,
     shipped::{SHIPPED, shipped},
+    signature::{Signed, Trust},
     store::{Installed, Store},
 };
 use crate::{
@@ -32,6 +33,7 @@ pub struct Plugins {
     pub(super) runtime: Runtime,
     pub(super) services: Arc<Services>,
     pub(super) ui: Arc<Ui>,
+    environment: Environment,
     store: Store,
     loaded: Mutex<BTreeMap<String, Arc<Plugin>>>,
 }
@@ -39,7 +41,7 @@ pub struct Plugins {
 /// A plugin that is ready to be called.
 pub(super) struct Plugin {
     pub(super) name: String,
-    pub(super) granted: BTreeSet<Capability>,
+    pub(super) granted: Grants,
     pub(super) origin: Origin,
     pub(super) loaded: Loaded,
 }
@@ -64,8 +66,8 @@ pub struct Listed {
     pub kind: DriverKind,
     /// Which file answers.
     pub origin: Origin,
-    /// The parts of the contract that it was granted.
-    pub granted: BTreeSet<Capability>,
+    /// What it was granted.
+    pub granted: Grants,
 }
 
 impl Plugins {
@@ -75,7 +77,8 @@ impl Plugins {
     /// The engine cannot start on this machine.
     pub fn new(environment: &Environment, services: Arc<Services>, ui: Arc<Ui>) -> Result<Self> {
         let runtime = Runtime::new(&environment.cache)?;
-        Ok(Self { runtime, services, ui, store: Store::new(environment), loaded: Mutex::default() })
+        let (environment, store) = (environment.clone(), Store::new(environment));
+        Ok(Self { runtime, services, ui, environment, store, loaded: Mutex::default() })
     }
 
     /// The installed ones.
@@ -135,13 +138,40 @@ impl Plugins {
         self.driver(name, DriverKind::Train).await.map(TrainDriver)
     }
 
+    /// Who signed a component.
+    ///
+    /// # Errors
+    /// Its signature does not verify.
+    pub fn signed(&self, candidate: &Candidate) -> Result<Signed> {
+        Trust::read(&self.environment)?.judge(candidate.claim())
+    }
+
+    /// Who signed an installed plugin.
+    ///
+    /// # Errors
+    /// Its signature does not verify, or its file is not what was installed.
+    pub fn signed_installed(&self, plugin: &Installed) -> Result<Signed> {
+        let wasm = if plugin.signature.is_some() { self.store.wasm(plugin)? } else { Vec::new() };
+        Trust::read(&self.environment)?.judge(plugin.claim(&wasm))
+    }
+
+    /// Refuses a component whose signature does not verify, or is missing where one is required.
+    ///
+    /// # Errors
+    /// It is such a one.
+    pub fn admit(&self, candidate: &Candidate) -> Result<()> {
+        Trust::read(&self.environment)?.admit(candidate.claim()).map(drop)
+    }
+
     /// Compiles a component, and installs it with what the user granted it.
     ///
     /// # Errors
-    /// It cannot be compiled, or the disk is full. What was installed before stays.
-    pub fn install(&self, candidate: &Candidate, granted: BTreeSet<Capability>) -> Result<Installed> {
+    /// It is not admitted, it cannot be compiled, or the disk is full. What was installed before stays.
+    pub fn install(&self, candidate: &Candidate, granted: Grants) -> Result<Installed> {
+        self.admit(candidate)?;
         let digest = candidate.digest();
         self.runtime.load(&candidate.name, &digest, || Ok(candidate.wasm.as_slice().into()))?;
+        let before = self.store.get(&candidate.name)?;
         let installed = Installed {
             name: candidate.name.clone(),
             version: candidate.manifest.version.as_ref().map(ToString::to_string),
@@ -150,9 +180,24 @@ impl Plugins {
             contract: candidate.manifest.contract.to_string(),
             granted,
             installed: Timestamp::now().to_string(),
+            signature: candidate.signature.clone(),
         };
         self.store.install(&candidate.wasm, installed.clone())?;
+        if let Some(before) = before.filter(|before| before.digest != installed.digest) {
+            self.runtime.forget(&before.digest);
+        }
         Ok(installed)
+    }
+
+    /// Takes an installed plugin away, and its compiled form.
+    ///
+    /// # Errors
+    /// There is none of that name, or the disk cannot be written to.
+    pub fn uninstall(&self, name: &str) -> Result<()> {
+        let plugin = self.store.expect(name)?;
+        self.store.uninstall(name)?;
+        self.runtime.forget(&plugin.digest);
+        Ok(())
     }
 
     /// An installed plugin as its file describes it.
@@ -188,14 +233,24 @@ impl Plugins {
     /// Uses a component for as long as this process runs, in the place of any other of its name.
     ///
     /// # Errors
-    /// It cannot be compiled.
-    pub async fn lend(&self, candidate: &Candidate, granted: BTreeSet<Capability>) -> Result<()> {
+    /// It is not admitted, or cannot be compiled.
+    pub async fn lend(&self, candidate: &Candidate, granted: Grants) -> Result<()> {
+        self.admit(candidate)?;
         let digest = candidate.digest();
         let loaded = self.runtime.load(&candidate.name, &digest, || Ok(candidate.wasm.as_slice().into()))?;
         let name = candidate.name.clone();
         let plugin = Plugin { name: name.clone(), granted, origin: Origin::Lent(digest), loaded };
         self.loaded.lock().await.insert(name, Arc::new(plugin));
         Ok(())
+    }
+
+    /// The settings may have become stricter since it was installed.
+    fn admit_installed(&self, plugin: &Installed) -> Result<()> {
+        let trust = Trust::read(&self.environment)?;
+        if !trust.is_required() {
+            return Ok(());
+        }
+        trust.admit(plugin.claim(&self.store.wasm(plugin)?)).map(drop)
     }
 
     async fn names(&self) -> Result<BTreeSet<String>> {
@@ -228,6 +283,7 @@ impl Plugins {
         }
         let plugin = match self.store.get(name)? {
             Some(installed) => {
+                self.admit_installed(&installed)?;
                 let ready =
                     self.runtime.load(name, &installed.digest, || Ok(self.store.wasm(&installed)?.into()))?;
                 let origin = Origin::Installed(installed.digest);
@@ -238,7 +294,7 @@ impl Plugins {
                     .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no plugin `{name}`")))?;
                 let ready = self.runtime.load(name, shipped.digest, || Ok(shipped.wasm.into()))?;
                 // What a shipped plugin imports it was granted: it came with the program.
-                let granted = ready.wants.clone();
+                let granted = ready.wants.iter().copied().map(Grant::Capability).collect();
                 Plugin { name: name.to_owned(), granted, origin: Origin::Shipped, loaded: ready }
             }
         };

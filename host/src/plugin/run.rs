@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use crate::{config::Values, project::Project};
+use crate::{
+    config::Values,
+    project::{Dependencies, Project, Python},
+};
 
 /// One training on its way to becoming a job. A driver sees only what the contract's `training` tells.
 #[derive(Debug)]
@@ -42,3 +45,7 @@ pub type SharedTraining = Arc<Training>;
 pub type SharedJob = Arc<Job>;
 /// Options, likewise.
 pub type OptionValues = Arc<Values>;
+/// What a training folder asks to be installed, likewise.
+pub type SharedDependencies = Arc<Dependencies>;
+/// The Python that it asks for, likewise.
+pub type SharedPython = Arc<Python>;

@@ -1,35 +1,24 @@
 //! The engine that runs components, and the compiled form of them.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeSet,
-    hash::{DefaultHasher, Hash, Hasher},
-    io::Write,
-    path::{Path, PathBuf},
-    sync::Once,
-    time::Duration,
-};
+use std::{borrow::Cow, collections::BTreeSet, path::Path, sync::Once};
 
 use wasmtime::{
     Config, Engine, Store, UpdateDeadline,
-    component::{Component, HasSelf, InstancePre, Linker},
+    component::{Component, HasSelf, Linker},
 };
+use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 
 use super::{
-    authority::Capability,
-    bindings::Capabilities,
+    bindings::{Capabilities, build_plugin::BuildPluginPre, train_plugin::TrainPluginPre},
+    compiled::Compiled,
+    grant::Capability,
+    limits::MOST_HANDLES,
     manifest::{DriverKind, Manifest, interface},
+    sleep::TICK,
     state::State,
 };
-use crate::{
-    environment::Environment,
-    error::{Context, Error, Kind, Result},
-};
+use crate::error::{Context, Error, Kind, Result};
 
-/// How often a running driver is looked at.
-const TICK: Duration = Duration::from_millis(10);
-/// The running time that one call of a driver has, host calls not counted: what it does itself is little.
-const MOST_TICKS: u32 = 1_000;
 /// As many bytes as a driver may hand over in one call of the host: a page of a log, or a file of a build.
 const MOST_SAID: usize = 32 << 20;
 
@@ -37,13 +26,14 @@ const MOST_SAID: usize = 32 << 20;
 pub(super) struct Runtime {
     engine: Engine,
     linker: Linker<State>,
-    cache: PathBuf,
+    compiled: Compiled,
     ticking: Once,
 }
 
 /// A component that is ready to be called.
 pub(super) struct Loaded {
-    pub(super) pre: InstancePre<State>,
+    pub(super) build: Option<BuildPluginPre<State>>,
+    pub(super) train: Option<TrainPluginPre<State>>,
     pub(super) kinds: BTreeSet<DriverKind>,
     /// The parts of the contract that it imports.
     pub(super) wants: BTreeSet<Capability>,
@@ -57,8 +47,12 @@ impl Runtime {
         let engine = Engine::new(&config).context(broken)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).context(broken)?;
+        linker.allow_shadowing(true);
+        monotonic_clock::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state).context(broken)?;
+        linker.allow_shadowing(false);
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).context(broken)?;
         Capabilities::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state).context(broken)?;
-        Ok(Self { engine, linker, cache: cache.join("drivers"), ticking: Once::new() })
+        Ok(Self { engine, linker, compiled: Compiled::new(cache), ticking: Once::new() })
     }
 
     /// Makes a component ready: from its compiled form where there is one, else from itself.
@@ -68,13 +62,13 @@ impl Runtime {
         digest: &str,
         wasm: impl FnOnce() -> Result<Cow<'a, [u8]>>,
     ) -> Result<Loaded> {
-        let component = match self.compiled(digest) {
+        let component = match self.compiled.load(&self.engine, digest) {
             Some(component) => component,
             None => self.compile(name, digest, &wasm()?)?,
         };
         let kind = component.component_type();
         let exports = kind.exports(&self.engine).filter_map(|(export, _)| interface(export));
-        let kinds =
+        let kinds: BTreeSet<DriverKind> =
             exports.filter_map(|name| DriverKind::ALL.into_iter().find(|kind| kind.name() == name)).collect();
         let imports = kind.imports(&self.engine).filter_map(|(import, _)| interface(import));
         let wants = imports.filter_map(Capability::of_interface).collect();
@@ -83,7 +77,28 @@ impl Runtime {
                 .hint("it may be built for another version of alekseylearn")
                 .source(error)
         })?;
-        Ok(Loaded { pre, kinds, wants })
+        let lacks = |kind: DriverKind| {
+            move |error: wasmtime::Error| {
+                let kind = kind.name();
+                Error::new(Kind::Plugin, format!("the plugin {name} is no whole {kind} driver"))
+                    .hint("this is a fault of the plugin: tell its author what is said here")
+                    .source(error)
+            }
+        };
+        let is = |kind| kinds.contains(&kind).then(|| pre.clone());
+        let build = is(DriverKind::Build).map(BuildPluginPre::new).transpose();
+        let train = is(DriverKind::Train).map(TrainPluginPre::new).transpose();
+        Ok(Loaded {
+            build: build.map_err(lacks(DriverKind::Build))?,
+            train: train.map_err(lacks(DriverKind::Train))?,
+            kinds,
+            wants,
+        })
+    }
+
+    /// The component is not installed any more.
+    pub(super) fn forget(&self, digest: &str) {
+        self.compiled.forget(digest);
     }
 
     /// A store for one call.
@@ -101,25 +116,14 @@ impl Runtime {
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(MOST_SAID);
+        store.set_max_component_handles(MOST_HANDLES);
         store.set_epoch_deadline(1);
         // Asked only while the driver itself runs: what it waits for in the host does not count.
         store.epoch_deadline_callback(|mut context| {
-            let state = context.data_mut();
-            state.ticks += 1;
-            if state.ticks > MOST_TICKS {
-                return Err(wasmtime::Error::msg("it ran for 10 seconds without an end"));
-            }
+            context.data_mut().time.tick()?;
             Ok(UpdateDeadline::Yield(1))
         });
         store
-    }
-
-    fn compiled(&self, digest: &str) -> Option<Component> {
-        let path = self.compiled_path(digest);
-        // SAFETY: the file is in a folder that only this user can write to, was written by `compile` below, whole or
-        // not at all, and carries the hash of its source and of the engine in its name. Whoever can change it can
-        // change this program as well.
-        unsafe { Component::deserialize_file(&self.engine, path) }.ok()
     }
 
     fn compile(&self, name: &str, digest: &str, wasm: &[u8]) -> Result<Component> {
@@ -131,25 +135,7 @@ impl Runtime {
                 .source(error)
         })?;
         // Without the compiled form all works, only slower: a full disk is no reason to stop.
-        let _ = self.keep(&component, &self.compiled_path(digest));
+        let _ = self.compiled.keep(&self.engine, digest, &component);
         Ok(component)
-    }
-
-    fn keep(&self, component: &Component, path: &Path) -> Result<()> {
-        let failed = || format!("cannot write {}", path.display());
-        Environment::private_folder(&self.cache)?;
-        let mut partial = tempfile::NamedTempFile::new_in(&self.cache).context(failed)?;
-        let code = component.serialize().context(failed)?;
-        partial.write_all(&code).context(failed)?;
-        partial.as_file().sync_all().context(failed)?;
-        partial.persist(path).context(failed)?;
-        Ok(())
-    }
-
-    fn compiled_path(&self, digest: &str) -> PathBuf {
-        let mut engine = DefaultHasher::new();
-        self.engine.precompile_compatibility_hash().hash(&mut engine);
-        let source = digest.trim_start_matches("sha256:");
-        self.cache.join(format!("{source}-{:016x}.cwasm", engine.finish()))
     }
 }

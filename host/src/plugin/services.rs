@@ -1,25 +1,52 @@
 //! The services that drivers ask for, connected to when a first verb needs them and shared by all calls.
 
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
 use tokio::sync::OnceCell;
 
 use crate::{
-    capability::{aws::Aws, docker::Engine},
-    environment::Environment,
+    capability::{
+        aws::Aws,
+        docker::{Engine, known_hashes},
+        http::Sender,
+    },
+    environment::{DockerEnvironment, Environment},
     error::Result,
+    ui::Ui,
 };
 
 /// One connection to each service.
 pub struct Services {
-    docker_host: Option<String>,
+    docker_environment: DockerEnvironment,
+    ui: Arc<Ui>,
+    cache: PathBuf,
     docker: OnceCell<Engine>,
     /// The user's AWS account.
     pub aws: Aws,
+    /// Sends what drivers request.
+    pub http: Sender,
 }
 
 impl Services {
     /// Connects to nothing yet.
-    pub fn new(environment: &Environment) -> Self {
-        Self { docker_host: environment.docker_host.clone(), docker: OnceCell::new(), aws: Aws::default() }
+    pub fn new(environment: &Environment, ui: Arc<Ui>) -> Self {
+        Self {
+            docker_environment: environment.docker.clone(),
+            ui,
+            cache: environment.cache.clone(),
+            docker: OnceCell::new(),
+            aws: Aws::default(),
+            http: Sender::new(environment.certificates.clone()),
+        }
+    }
+
+    /// Where the hashes of a training folder's files are kept; nowhere, where the cache cannot be written.
+    pub fn known_hashes(&self, folder: &Path) -> Option<PathBuf> {
+        let cache = self.cache.join("hashes");
+        Environment::private_folder(&cache).is_ok().then(|| known_hashes(&cache, folder))
     }
 
     /// The Docker engine.
@@ -27,6 +54,11 @@ impl Services {
     /// # Errors
     /// None answers.
     pub async fn docker(&self) -> Result<&Engine> {
-        self.docker.get_or_try_init(|| Engine::connect(self.docker_host.as_deref())).await
+        let connect = async || {
+            let engine = Engine::connect(&self.docker_environment).await?;
+            self.ui.detail(&engine.to_string());
+            Ok(engine)
+        };
+        self.docker.get_or_try_init(connect).await
     }
 }

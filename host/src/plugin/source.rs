@@ -1,4 +1,4 @@
-//! Where plugins come from: a file, an address, or an index that lists versions.
+//! Where plugins come from: a file, an address, a registry of images, or an index that lists versions.
 
 use std::{
     collections::BTreeMap,
@@ -11,13 +11,20 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::{CONTRACT, compatible};
 use crate::{
-    capability::http,
+    capability::{http, oci},
     error::{Context, Error, Kind, Result},
 };
 
 /// The largest file that is taken for a plugin: a Python guest has 18 MB.
 pub(super) const MOST_BYTES: usize = 128 << 20;
 const MOST_INDEX_BYTES: usize = 16 << 20;
+const MOST_SIGNATURE_BYTES: usize = 1 << 20;
+/// A signature is beside what it signs, under its name and this.
+const SIGNATURE: &str = ".minisig";
+/// Where a registry keeps it: on the manifest, so that it is copied with the component and costs no request.
+const SIGNATURE_ANNOTATION: &str = "alekseylearn.minisig";
+/// How each signature begins.
+const SIGNATURE_START: &str = "untrusted comment:";
 
 /// Where a plugin comes from, and an upgrade of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +34,8 @@ pub enum Source {
     File(PathBuf),
     /// An `https://` address.
     Address(String),
+    /// An `oci://` reference to a registry.
+    Oci(oci::Reference),
     /// The newest version in an index that this program can run.
     Index {
         /// The index's file or address.
@@ -43,6 +52,7 @@ impl fmt::Display for Source {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Address(address) => f.write_str(address),
+            Self::Oci(reference) => reference.fmt(f),
             Self::Index { index, name, requirement } if *requirement == VersionReq::STAR => {
                 write!(f, "{name} of {index}")
             }
@@ -58,6 +68,8 @@ pub(super) struct Obtained {
     pub(super) promised: Option<String>,
     /// What to call it where it does not say so itself.
     pub(super) name: Option<String>,
+    /// The text of its `.minisig` file, not verified.
+    pub(super) signature: Option<String>,
 }
 
 impl Source {
@@ -76,49 +88,75 @@ impl Source {
             })?;
             return Ok(Self::Index { index: absolute(index)?, name: name.to_owned(), requirement });
         }
-        if text.starts_with("oci://") {
-            return Err(Error::new(
-                Kind::Unsupported,
-                "plugins cannot be taken from registries of images yet",
-            )
-            .hint("give its file or https:// address"));
-        }
         if text.contains("://") {
-            return Ok(Self::Address(text.to_owned()));
+            return Self::at(text);
         }
         let path = Path::new(text).canonicalize().map_err(|error| {
             Error::new(Kind::NotFound, format!("there is no file {text}"))
                 .hint(
-                    "give a .wasm file, a folder that holds one, an https:// address, or a NAME with --index",
+                    "give a .wasm file, a folder that holds one, an https:// or oci:// address, or a NAME with --index",
                 )
                 .source(error)
         })?;
         Ok(Self::File(if path.is_dir() { only_component(&path)? } else { path }))
     }
 
-    /// Gets it, and checks what was promised of it.
+    /// An address, or a file that need not be there.
+    fn at(place: &str) -> Result<Self> {
+        let Some((scheme, rest)) = place.split_once("://") else { return Ok(Self::File(place.into())) };
+        // It would be in the list of plugins, in lock files and in messages.
+        if rest.split('/').next().is_some_and(|host| host.contains('@')) {
+            return Err(Error::invalid("an address with a user or a password in it is not taken").hint(
+                "leave them out; for oci:// addresses, `docker login` keeps the credentials that are used",
+            ));
+        }
+        match scheme {
+            "oci" => oci::Reference::parse(place).map(Self::Oci),
+            _ => Ok(Self::Address(place.to_owned())),
+        }
+    }
+
+    /// Gets it. Where `pinned` is the digest that a lock file names, that very component is got also when its tag has
+    /// moved, or its index lists newer ones.
     ///
     /// # Errors
     /// It cannot be got, or no version of it fits.
-    pub(super) async fn obtain(&self) -> Result<Obtained> {
+    pub(super) async fn obtain(&self, pinned: Option<&str>) -> Result<Obtained> {
         match self {
-            Self::File(path) => Ok(Obtained { wasm: read(path)?, promised: None, name: stem(path) }),
+            Self::File(path) => {
+                let (wasm, signature) = (read(path)?, signature_of_file(path)?);
+                Ok(Obtained { wasm, promised: None, name: stem(path), signature })
+            }
             Self::Address(address) => {
                 let wasm = http::get(address, MOST_BYTES).await?;
-                let file = address.split(['?', '#']).next().unwrap_or(address);
-                Ok(Obtained { wasm, promised: None, name: stem(Path::new(file)) })
+                let (file, query) = address.split_at(address.find(['?', '#']).unwrap_or(address.len()));
+                let signature = signature_at(&format!("{file}{SIGNATURE}{query}")).await?;
+                Ok(Obtained { wasm, promised: None, name: stem(Path::new(file)), signature })
+            }
+            Self::Oci(reference) => {
+                let mut package = oci::pull(reference, pinned, MOST_BYTES).await?;
+                let name = reference.name().replace(['_', '.'], "-");
+                let signature = package.annotations.remove(SIGNATURE_ANNOTATION);
+                Ok(Obtained { wasm: package.component, promised: None, name: Some(name), signature })
             }
             Self::Index { index, name, requirement } => {
                 let text = get(index, MOST_INDEX_BYTES).await?;
-                let release = Index::read(index, &text)?.newest(index, name, requirement)?;
-                let wasm = get(&beside(index, &release.address), MOST_BYTES).await?;
-                Ok(Obtained { wasm, promised: Some(release.digest), name: Some(name.clone()) })
+                let release = Index::read(index, &text)?.choose(index, name, requirement, pinned)?;
+                let place = Self::at(&beside(index, &release.address))?;
+                let mut obtained = Box::pin(place.obtain(pinned)).await?;
+                if let Some(signature) = release.signature {
+                    obtained.signature = Some(match signature.starts_with(SIGNATURE_START) {
+                        true => signature,
+                        false => as_text(get(&beside(index, &signature), MOST_SIGNATURE_BYTES).await?),
+                    });
+                }
+                Ok(Obtained { promised: Some(release.digest), name: Some(name.clone()), ..obtained })
             }
         }
     }
 }
 
-/// `{"plugins": {"NAME": [{"version", "address", "digest", "contract"}]}}`
+/// `{"plugins": {"NAME": [{"version", "address", "digest", "contract", "signature"}]}}`
 #[derive(Deserialize)]
 struct Index {
     plugins: BTreeMap<String, Vec<Release>>,
@@ -128,12 +166,14 @@ struct Index {
 #[derive(Clone, Debug, Deserialize)]
 struct Release {
     version: Version,
-    /// Absolute, or from the index's own place on.
+    /// A file or an address, absolute or from the index's own place on.
     address: String,
     /// `sha256:…`
     digest: String,
     /// The contract it was built for.
     contract: Version,
+    /// The text of its `.minisig` file, or where that is; otherwise one is looked for at the address.
+    signature: Option<String>,
 }
 
 impl Index {
@@ -145,13 +185,22 @@ impl Index {
         })
     }
 
-    /// The newest version that is welcome and that this program can run.
-    fn newest(self, place: &str, name: &str, requirement: &VersionReq) -> Result<Release> {
+    /// The one that a lock file names, else the newest version that is welcome and that this program can run.
+    fn choose(
+        self,
+        place: &str,
+        name: &str,
+        requirement: &VersionReq,
+        pinned: Option<&str>,
+    ) -> Result<Release> {
         let Some(releases) = self.plugins.get(name) else {
             let names: Vec<&str> = self.plugins.keys().map(String::as_str).collect();
             return Err(Error::new(Kind::NotFound, format!("{place} lists no plugin `{name}`"))
                 .hint(format!("it lists {}", names.join(", "))));
         };
+        if let Some(release) = releases.iter().find(|release| Some(release.digest.as_str()) == pinned) {
+            return Ok(release.clone());
+        }
         let welcome = || releases.iter().filter(|release| requirement.matches(&release.version));
         let runs = welcome().filter(|release| compatible(&release.contract).is_ok());
         if let Some(newest) = runs.max_by(|a, b| a.version.cmp(&b.version)) {
@@ -178,6 +227,28 @@ impl Index {
 
 async fn get(place: &str, limit: usize) -> Result<Vec<u8>> {
     if place.contains("://") { http::get(place, limit).await } else { read(Path::new(place)) }
+}
+
+/// None where nobody signed it.
+async fn signature_at(address: &str) -> Result<Option<String>> {
+    match http::get(address, MOST_SIGNATURE_BYTES).await {
+        Ok(text) => Ok(Some(as_text(text))),
+        // Stores of files say that one is forbidden where it is missing and they may not be listed.
+        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Denied) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn signature_of_file(path: &Path) -> Result<Option<String>> {
+    let mut path = path.as_os_str().to_owned();
+    path.push(SIGNATURE);
+    let path = Path::new(&path);
+    if path.exists() { read(path).map(|text| Some(as_text(text))) } else { Ok(None) }
+}
+
+/// Whatever else it holds, it is no signature.
+fn as_text(content: Vec<u8>) -> String {
+    String::from_utf8_lossy(&content).into_owned()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -247,7 +318,7 @@ mod tests {
     fn newest(name: &str, requirement: &str) -> Result<String> {
         let index = Index::read("index.json", INDEX.as_bytes()).unwrap();
         index
-            .newest("index.json", name, &requirement.parse().unwrap())
+            .choose("index.json", name, &requirement.parse().unwrap(), None)
             .map(|release| release.version.to_string())
     }
 
@@ -267,6 +338,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_lock_file_names_is_chosen_before_newer_ones() {
+        let index = Index::read("index.json", INDEX.as_bytes()).unwrap();
+        let chosen = index.choose("index.json", "kaggle", &VersionReq::STAR, Some("sha256:a")).unwrap();
+        assert_eq!(chosen.version.to_string(), "0.9.0");
+    }
+
+    #[test]
+    fn credentials_in_addresses_are_neither_taken_nor_repeated() {
+        for address in
+            ["https://me:secret@example.org/a.wasm", "oci://me:secret@example.org/a:1", "http://secret@a"]
+        {
+            let error = Source::parse(address, None).unwrap_err();
+            assert_eq!(error.kind(), Kind::Invalid);
+            assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+        }
+    }
+
+    #[test]
     fn an_index_that_is_none_is_said() {
         for text in ["", "[]", r#"{"plugins": {"a": [{"version": "x"}]}}"#] {
             assert!(Index::read("index.json", text.as_bytes()).is_err(), "{text}");
@@ -278,7 +367,7 @@ mod tests {
         for seed in 1..=2_000 {
             if let Ok(index) = Index::read("index.json", &crate::damage::damaged(INDEX.as_bytes(), seed)) {
                 // Whether it still lists one or not: it is said, and no more.
-                let _ = index.newest("index.json", "kaggle", &VersionReq::STAR);
+                let _ = index.choose("index.json", "kaggle", &VersionReq::STAR, None);
             }
         }
     }

@@ -1,45 +1,53 @@
 //! What one call of a driver sees of the host. It lives as long as the call.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use wasmtime::{
-    StoreLimits, StoreLimitsBuilder,
-    component::{Resource, ResourceTable},
-};
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
+use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::{
     authority::{Authority, Verb},
+    last_words::LastWords,
+    limits::{Limits, MOST_HANDLES},
     services::Services,
+    sleep::RunningTime,
+    verbs::Requester,
 };
 use crate::{
-    capability::{Progress, aws::Repository},
-    error::{Context, Error, Kind, Result},
+    capability::{Progress, aws::Repository, docker::BuildContext},
+    error::{Error, Kind, Result},
     ui::{Event, Ui},
 };
-use std::path::Path;
-
-/// A driver needs a few megabytes; the Python ones fifty.
-const MOST_MEMORY: usize = 512 << 20;
-const MOST_TABLE_ELEMENTS: usize = 100_000;
-const MOST_INSTANCES: usize = 100;
-/// As much of what a driver writes to its standard error as an error shows.
-const LAST_WORDS: usize = 64 << 10;
 
 /// One call's view of the host.
 pub struct State {
     wasi: WasiCtx,
+    http: WasiHttpCtx,
+    /// Sends its requests.
+    pub(super) requester: Requester,
     pub(super) table: ResourceTable,
-    pub(super) limits: StoreLimits,
-    pub(super) authority: Authority,
+    pub(super) limits: Limits,
+    pub(super) authority: Arc<Authority>,
     pub(super) services: Arc<Services>,
     pub(super) ui: Arc<Ui>,
-    /// What the driver wrote to its standard error.
-    pub(super) stderr: MemoryOutputPipe,
-    /// Ten-millisecond ticks of its own running time, host calls not counted.
-    pub(super) ticks: u32,
+    /// What the driver wrote to its standard output and error.
+    pub(super) words: LastWords,
+    /// Its own, host calls not counted.
+    pub(super) time: RunningTime,
     /// The repositories that this call has made ready.
     pub(super) repositories: Vec<Repository>,
+    /// What the call would have built; none where it is to build in earnest.
+    pub(super) rehearsal: Option<Rehearsal>,
+}
+
+/// What a driver asked for in a dry run, in which nothing is built, made or started.
+#[derive(Debug, Default)]
+pub(super) struct Rehearsal {
+    /// The last build.
+    pub(super) build: Option<BuildContext>,
+    /// The repository is not there yet.
+    pub(super) repository_is_missing: bool,
 }
 
 impl State {
@@ -50,41 +58,49 @@ impl State {
         ui: Arc<Ui>,
         job: Option<&Path>,
     ) -> Result<Self> {
-        let stderr = MemoryOutputPipe::new(LAST_WORDS);
+        let words = LastWords::default();
         let mut wasi = WasiCtx::builder();
-        wasi.stderr(stderr.clone()).stdout(stderr.clone()).allow_tcp(false).allow_udp(false);
+        wasi.stderr(words.clone()).stdout(words.clone()).allow_tcp(false).allow_udp(false);
         if let Some(job) = job {
             wasi.preopened_dir(job, "/job", FsPerms::ReadWrite).map_err(|error| {
                 Error::failed(format!("cannot open the job's folder {}", job.display())).source(error)
             })?;
         }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MOST_HANDLES);
+        let authority = Arc::new(authority);
         Ok(Self {
             wasi: wasi.build(),
-            table: ResourceTable::new(),
-            limits: StoreLimitsBuilder::new()
-                .memory_size(MOST_MEMORY)
-                .table_elements(MOST_TABLE_ELEMENTS)
-                .instances(MOST_INSTANCES)
-                .tables(MOST_INSTANCES)
-                .memories(MOST_INSTANCES)
-                .trap_on_grow_failure(true)
-                .build(),
+            http: WasiHttpCtx::new(),
+            requester: Requester::new(authority.clone(), services.clone()),
+            table,
+            limits: Limits::default(),
             authority,
             services,
             ui,
-            stderr,
-            ticks: 0,
+            words,
+            time: RunningTime::default(),
             repositories: Vec::new(),
+            rehearsal: None,
         })
     }
 
     /// Every verb begins here.
     pub(super) fn allow(&self, verb: Verb<'_>) -> Result<()> {
+        let acts = matches!(verb, Verb::Container(_) | Verb::TrainingJob(_));
+        if self.rehearsal.is_some() && acts {
+            return Err(Error::new(Kind::Denied, "a dry run starts nothing"));
+        }
         self.authority.decide(verb)
     }
 
     pub(super) fn push<T: Send + 'static>(&mut self, value: T) -> Result<Resource<T>> {
-        self.table.push(value).context(|| "the driver holds too many things at once".into())
+        self.table.push(value).map_err(|_| Error::new(Kind::Plugin, "it holds too many things at once"))
+    }
+
+    /// Before the host keeps a text or content of the driver's.
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<()> {
+        self.limits.hold(bytes)
     }
 
     pub(super) fn get<T: Send + 'static>(&self, handle: &Resource<T>) -> Result<&T> {
@@ -102,17 +118,23 @@ impl State {
 
     /// What the driver wrote last.
     pub(super) fn last_words(&self) -> String {
-        String::from_utf8_lossy(&self.stderr.contents()).trim().to_owned()
+        self.words.text()
     }
 }
 
 fn stale(error: wasmtime::component::ResourceTableError) -> Error {
-    Error::new(Kind::Plugin, "the driver uses something that it gave back before").source(error)
+    Error::new(Kind::Plugin, "it uses something that it gave back before").source(error)
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.requester, table: &mut self.table, ctx: &mut self.http }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{authority::Capability, source::Source};
+use super::{grant::Grants, signature::Claim, source::Source};
 use crate::{
     environment::Environment,
     error::{Context, Error, Kind, Result},
@@ -36,9 +36,19 @@ pub struct Installed {
     /// The contract it was built for.
     pub contract: String,
     /// What the user granted this very component.
-    pub granted: BTreeSet<Capability>,
+    pub granted: Grants,
     /// RFC 3339.
     pub installed: String,
+    /// The text of its `.minisig` file, where it came with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+}
+
+impl Installed {
+    /// With its component, or nothing where no signature is to be verified.
+    pub(super) fn claim<'a>(&'a self, wasm: &'a [u8]) -> Claim<'a> {
+        Claim { name: &self.name, wasm, signature: self.signature.as_deref(), source: &self.source }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -160,7 +170,7 @@ impl Store {
     ///
     /// # Errors
     /// There is none of that name, or the disk cannot be written to.
-    pub fn grant(&self, name: &str, granted: BTreeSet<Capability>) -> Result<()> {
+    pub fn grant(&self, name: &str, granted: Grants) -> Result<()> {
         let _lock = self.lock()?;
         let plugin = Installed { granted, ..self.expect(name)? };
         let mut plugins = self.list()?;
@@ -227,8 +237,9 @@ mod tests {
             digest: digest_of(wasm),
             source: Source::File("a.wasm".into()),
             contract: "0.1.0".into(),
-            granted: BTreeSet::new(),
+            granted: Grants::default(),
             installed: "2026-01-01T00:00:00Z".into(),
+            signature: None,
         }
     }
 
@@ -247,8 +258,10 @@ mod tests {
             entries.filter(|path| path.extension().is_some_and(|extension| extension == "wasm")).count()
         };
         assert_eq!(components(), 1, "what is not named any more is gone");
-        store.grant("a", [Capability::Docker].into()).unwrap();
-        assert_eq!(store.expect("a").unwrap().granted, [Capability::Docker].into());
+        let granted: Grants =
+            ["docker".parse().unwrap(), "https://a.example=env:A".parse().unwrap()].into_iter().collect();
+        store.grant("a", granted.clone()).unwrap();
+        assert_eq!(store.expect("a").unwrap().granted, granted);
         store.uninstall("a").unwrap();
         assert_eq!(components(), 1, "b still needs it");
         store.uninstall("b").unwrap();

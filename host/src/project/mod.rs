@@ -1,14 +1,31 @@
 //! A training folder understood: the training artifact, its dependencies, and which files may leave the machine.
 //! Reads the folder, touches nothing, knows no network.
 
+mod dependencies;
 mod files;
+mod imports;
+mod notebook;
+mod python;
+mod recipe;
+mod rules;
 mod tag;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
-pub use files::File;
+pub use dependencies::{Content, Dependencies, Form};
+
+pub use files::{File, Left};
+pub use imports::package_of;
+use notebook::Notebook;
+pub use python::Python;
+pub use recipe::{RECIPE_FOLDER, RUNNER, Recipe};
+pub use rules::Reason;
 pub use tag::tag_of;
 
 /// A training artifact in its folder.
@@ -22,19 +39,26 @@ pub struct Project {
     pub notebook: bool,
     /// The image's name: the folder's and the artifact's, as `models/train`.
     pub tag: String,
-    /// The file that lists the dependencies, relative to the folder.
-    pub requirements: Option<String>,
+    /// What is to be installed.
+    pub dependencies: Option<Dependencies>,
+    /// Where nothing says what to install: the packages that the code seems to need.
+    pub proposal: Vec<String>,
+    /// The Python that the project asks for.
+    pub python: Option<Python>,
     /// The files that may leave the machine, sorted by path.
     pub files: Vec<File>,
+    /// The others, by what keeps them at home.
+    pub left: BTreeMap<Reason, Left>,
+    /// The user's own Dockerfile, and what goes with it; not among `files`.
+    pub recipe: Option<Recipe>,
 }
 
 impl Project {
-    /// Looks at an artifact and its folder. `requirements` names another file than the `requirements.txt` beside
-    /// the artifact.
+    /// Looks at an artifact and its folder. `env_file` names another dependency file than the one that would be found.
     ///
     /// # Errors
     /// There is no such file, or it is neither a script nor a notebook.
-    pub fn open(path: &Path, requirements: Option<&Path>) -> Result<Self> {
+    pub fn open(path: &Path, env_file: Option<&Path>) -> Result<Self> {
         let artifact = path.canonicalize().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
                 Error::new(Kind::NotFound, format!("there is no file {}", path.display()))
@@ -49,17 +73,30 @@ impl Project {
             return Err(Error::invalid(format!("{} has no name that can be used", path.display()))
                 .hint("rename it to something in UTF-8"));
         };
-        if notebook {
-            check_notebook(&artifact)?;
+        let book = if notebook { Some(Notebook::read(&artifact)?) } else { None };
+        let dependencies = dependencies::of(folder, env_file)?;
+        let origin = dependencies.iter().filter(|found| found.inside).map(|found| found.origin.as_str());
+        let keep: Vec<&str> = origin.chain([name]).collect();
+        let recipe = Recipe::read(folder)?;
+        let files::Listing { mut files, left } = files::list(folder, &keep)?;
+        if recipe.is_some() {
+            files.retain(|file| !Path::new(&file.path).starts_with(RECIPE_FOLDER));
         }
-        let requirements = requirements_of(folder, requirements)?;
-        let keep: Vec<&str> = requirements.iter().map(String::as_str).chain([name]).collect();
+        let proposal = match (&dependencies, &book) {
+            (Some(_), _) => Vec::new(),
+            (None, Some(book)) => imports::packages(book.code(), folder, &files),
+            (None, None) => imports::packages(fs::read_to_string(&artifact).into_iter(), folder, &files),
+        };
         Ok(Self {
-            files: files::list(folder, &keep)?,
+            proposal,
+            files,
+            left,
+            recipe,
             artifact: name.to_owned(),
             notebook,
             tag: tag_of(folder, name)?,
-            requirements,
+            python: python::of(folder, dependencies.as_ref())?,
+            dependencies,
             folder: folder.to_owned(),
         })
     }
@@ -78,36 +115,4 @@ fn notebook_or_script(artifact: &Path) -> Result<bool> {
         Some("ipynb") => Ok(true),
         _ => wrong("is neither a script nor a notebook"),
     }
-}
-
-/// Finds out now what papermill would say only after the image is built.
-fn check_notebook(path: &Path) -> Result<()> {
-    let text = std::fs::read(path).context(|| format!("cannot read {}", path.display()))?;
-    let notebook: serde_json::Value = serde_json::from_slice(&text).map_err(|error| {
-        Error::invalid(format!("{} is not a notebook: it is not JSON", path.display()))
-            .source(error)
-            .hint("open it in Jupyter and save it again")
-    })?;
-    if notebook["cells"].is_array() && notebook["nbformat"].as_u64() >= Some(4) {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("{} is not a notebook of format 4", path.display()))
-        .hint("open it in Jupyter and save it again: that brings it up to date"))
-}
-
-fn requirements_of(folder: &Path, given: Option<&Path>) -> Result<Option<String>> {
-    let Some(given) = given else {
-        let beside = "requirements.txt";
-        return Ok(folder.join(beside).is_file().then(|| beside.to_owned()));
-    };
-    let path = given.canonicalize().map_err(|error| {
-        Error::new(Kind::NotFound, format!("cannot read the requirements file {}", given.display()))
-            .hint("--env-file takes a path from the current folder")
-            .source(error)
-    })?;
-    let inside = path.strip_prefix(folder).ok().and_then(Path::to_str);
-    inside.map(|inside| Some(inside.to_owned())).ok_or_else(|| {
-        Error::invalid(format!("{} lies outside of the training folder", given.display()))
-            .hint(format!("move it into {}", folder.display()))
-    })
 }

@@ -7,7 +7,10 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Event, Style, Voice, Volume, bytes, duration};
+use super::{
+    Event, Style, Voice, Volume, bytes, duration,
+    text::{harmless, log_line, paragraph},
+};
 
 pub(super) struct Human {
     style: Style,
@@ -42,6 +45,7 @@ impl Human {
     }
 
     fn stage(&mut self, name: &str) {
+        let name = &paragraph(name);
         self.settle();
         if self.style.volume < Volume::Normal {
             return;
@@ -97,25 +101,25 @@ impl Human {
                 self.spin("");
             }
             if let Some(bar) = &self.moving {
-                bar.set_message(redrawn.trim().to_owned());
+                bar.set_message(harmless(redrawn.trim()).into_owned());
             }
             return;
         }
         // Nothing moves between lines that come fast: drawing it again for each would cost more than they do.
         self.settle();
-        let _ = writeln!(self.out, "{}", text.trim_end_matches('\r'));
+        let _ = writeln!(self.out, "{}", log_line(text.trim_end_matches('\r')));
     }
 
     fn error(&mut self, message: &str, hint: Option<&str>, details: Option<&str>) {
         self.settle();
-        self.note(&format!("{} {message}", self.paint("1;31", "error:")));
+        self.note(&format!("{} {}", self.paint("1;31", "error:"), paragraph(message)));
         if let Some(details) = details {
             for line in details.lines() {
-                self.note(&format!("  {} {line}", self.paint("2", "|")));
+                self.note(&format!("  {} {}", self.paint("2", "|"), harmless(line)));
             }
         }
         if let Some(hint) = hint {
-            self.note(&format!("{} {hint}", self.paint("1;36", "hint:")));
+            self.note(&format!("{} {}", self.paint("1;36", "hint:"), paragraph(hint)));
         }
     }
 }
@@ -126,10 +130,12 @@ impl Voice for Human {
         match *event {
             Event::Stage { name } => self.stage(name),
             Event::Detail { text } if volume >= Volume::Verbose => {
-                self.note(&self.paint("2", &format!("        {text}")))
+                self.note(&self.paint("2", &format!("        {}", paragraph(text))))
             }
             Event::Detail { .. } => {}
-            Event::Warning { text } => self.note(&format!("{} {text}", self.paint("1;33", "warning:"))),
+            Event::Warning { text } => {
+                self.note(&format!("{} {}", self.paint("1;33", "warning:"), paragraph(text)));
+            }
             Event::Progress { done, total } => self.progress(done, total),
             Event::Submitted { job, driver } => {
                 if volume >= Volume::Normal {
@@ -152,7 +158,7 @@ impl Voice for Human {
             Event::Result { text, .. } => {
                 self.settle();
                 if !text.is_empty() {
-                    let _ = writeln!(self.out, "{text}");
+                    let _ = writeln!(self.out, "{}", harmless(text));
                 }
             }
             Event::Error { message, hint, details, .. } => self.error(message, hint, details),

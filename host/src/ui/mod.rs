@@ -94,6 +94,11 @@ impl Ui {
         Self { style, voice: Mutex::new(voice) }
     }
 
+    /// The user wants to know more.
+    pub fn is_verbose(&self) -> bool {
+        self.style.volume == Volume::Verbose
+    }
+
     /// Says one event.
     pub fn say(&self, event: &Event<'_>) {
         self.say_all([event]);
@@ -138,7 +143,7 @@ impl Ui {
             return Ok(false);
         }
         let failed = || "cannot ask".to_owned();
-        write!(std::io::stderr(), "{question} [y/N] ").context(failed)?;
+        write!(std::io::stderr(), "{} [y/N] ", text::harmless(question)).context(failed)?;
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).context(failed)?;
         Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

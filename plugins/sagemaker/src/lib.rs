@@ -1,14 +1,16 @@
 //! The `sagemaker` plugin: a train driver for Amazon SageMaker's training jobs.
 
 mod logs;
+mod model;
 mod options;
+mod request;
 mod status;
 
 use alekseylearn_sdk::{
     Artifact, ArtifactKind, Destination, Error, Finding, Job, JobStatus, LogPage, OptionSpec, Training,
-    aws_identity, ecr, s3, sagemaker, train,
+    Values, aws_identity, ecr, s3, sagemaker, train,
 };
-use options::Options;
+use serde_json::{Value, json};
 
 const SERVICE: &str = "sagemaker.amazonaws.com";
 
@@ -22,54 +24,54 @@ impl train::Guest for Sagemaker {
     }
 
     fn check(training: &Training) -> Result<Vec<Finding>, Error> {
-        let options = Options::of(&training.options())?;
+        let options = training.options();
         let account = aws_identity::account()?;
         let region = aws_identity::region()?;
         let mut findings = vec![Finding::note(&format!("account {account}, region {region}"))];
-        let bucket_region = s3::bucket_region(&options.output_path)?;
-        if bucket_region != region {
-            findings.push(Finding::problem(
-                &format!("{} is in {bucket_region}, but the job would run in {region}", options.output_path),
-                &format!("set AWS_REGION={bucket_region}, or name a bucket in {region}"),
-            ));
+        for (option, place) in places(&options) {
+            let bucket_region = s3::bucket_region(&place)?;
+            if bucket_region != region {
+                findings.push(Finding::problem(
+                    &format!("{place} is in {bucket_region}, but the job would run in {region}"),
+                    &format!("set AWS_REGION={bucket_region}, or name a bucket in {region}"),
+                ));
+            } else if option.starts_with("input.") && !s3::holds_objects(&place)? {
+                findings.push(Finding::problem(
+                    &format!("--config.{option}: there is nothing at {place}"),
+                    "put the data there, or name another place",
+                ));
+            }
         }
-        let role = aws_identity::role(&options.role_name)?;
+        let role_name = options.text("role_name").unwrap_or_default();
+        let role = aws_identity::role(&role_name)?;
         match role.trusted_services() {
             Some(services) if !services.iter().any(|service| service == SERVICE) => {
                 findings.push(Finding::problem(
-                    &format!("SageMaker may not assume the role {}", options.role_name),
+                    &format!("SageMaker may not assume the role {role_name}"),
                     &format!("its trust policy must allow {SERVICE} to sts:AssumeRole"),
                 ))
             }
             Some(_) => {}
             None => findings.push(Finding::note("this user may not look at the role: it is taken as it is")),
         }
-        findings.extend(options.findings());
+        findings.extend(request::findings(&request::of(training, &role.arn())?, &options));
         Ok(findings)
     }
 
     fn preview(training: &Training) -> Result<String, Error> {
-        let options = Options::of(&training.options())?;
-        let entries = |entries: &[(String, String)]| -> serde_json::Value {
-            entries
-                .iter()
-                .map(|(name, value)| (name.clone(), serde_json::Value::from(value.as_str())))
-                .collect()
-        };
-        Ok(serde_json::json!({
-            "TrainingJobName": training.job_name(),
-            "RoleArn": aws_identity::role(&options.role_name)?.arn(),
-            "OutputDataConfig": { "S3OutputPath": options.output_path },
-            "ResourceConfig": {
-                "InstanceType": options.instance_type,
-                "InstanceCount": options.instance_count,
-                "VolumeSizeInGB": options.volume_size,
-            },
-            "StoppingCondition": { "MaxRuntimeInSeconds": options.max_runtime },
-            "HyperParameters": entries(&options.hyperparameters),
-            "Environment": entries(&options.environment),
-        })
-        .to_string())
+        let role = aws_identity::role(&training.options().text("role_name").unwrap_or_default())?;
+        let mut request = request::of(training, &role.arn())?;
+        let registry =
+            format!("{}.dkr.ecr.{}.amazonaws.com", aws_identity::account()?, aws_identity::region()?);
+        let image = format!("{registry}/{}@sha256:(told by the push)", training.tag());
+        request["AlgorithmSpecification"]["TrainingImage"] = image.into();
+        if request["Tags"].is_null() {
+            request["Tags"] = json!([]);
+        }
+        if let Some(tags) = request["Tags"].as_array_mut() {
+            tags.push(json!({ "Key": "alekseylearn:tag", "Value": training.tag() }));
+        }
+        Ok(request.to_string())
     }
 
     fn prepare(training: &Training) -> Result<Destination, Error> {
@@ -77,20 +79,10 @@ impl train::Guest for Sagemaker {
     }
 
     fn submit(training: &Training) -> Result<String, Error> {
-        let options = Options::of(&training.options())?;
-        let role = aws_identity::role(&options.role_name)?;
+        let role = aws_identity::role(&training.options().text("role_name").unwrap_or_default())?;
+        let body: Value = request::of(training, &role.arn())?;
         let request = sagemaker::TrainingJobRequest::new(training);
-        request.role(&role.arn());
-        request.output_path(&options.output_path);
-        request.instances(&options.instance_type, options.instance_count);
-        request.volume_size(options.volume_size);
-        request.max_runtime(options.max_runtime);
-        for (name, value) in &options.hyperparameters {
-            request.hyperparameter(name, value);
-        }
-        for (name, value) in &options.environment {
-            request.environment(name, value);
-        }
+        request.body(&body.to_string());
         match request.submit() {
             Ok(_) => Ok(training.job_name()),
             // The name is this run's own: an earlier try was heard, though its answer was not.
@@ -137,4 +129,11 @@ impl train::Guest for Sagemaker {
         }
         Ok(with_model)
     }
+}
+
+/// The places in S3 that a run names, each with its option.
+fn places(options: &Values) -> Vec<(String, String)> {
+    let one = |key: &str| options.text(key).map(|place| (key.to_owned(), place));
+    let inputs = options.entries("input").into_iter().map(|(name, place)| (format!("input.{name}"), place));
+    one("output_path").into_iter().chain(one("checkpoints")).chain(inputs).collect()
 }

@@ -1,127 +1,115 @@
-//! The driver's options and their limits, by the service's own model.
+//! The driver's options. Their limits are the service's: `model.rs` checks the whole request.
 
-use alekseylearn_sdk::{Error, Finding, OptionSpec, Values};
+use alekseylearn_sdk::OptionSpec;
 
-/// What the documentation of the training contract allows for a value.
-const LONGEST_HYPERPARAMETER: usize = 256;
-const MOST_HYPERPARAMETERS: usize = 100;
-const LONGEST_VARIABLE: usize = 512;
 /// 28 days, the service's own limit.
 const LONGEST_RUNTIME: i64 = 28 * 24 * 3600;
 
 pub(crate) fn specs() -> Vec<OptionSpec> {
-    let output_path = OptionSpec::s3_location("output_path", "Where the results go, as s3://bucket/path");
-    output_path.require();
-    let role_name = OptionSpec::role("role_name", "Role that SageMaker runs the job as");
-    role_name.require();
-    let instance_type = OptionSpec::text("train_instance_type", "Kind of instance");
-    instance_type.default("ml.c4.2xlarge");
-    let instance_count = OptionSpec::integer("train_instance_count", "Number of instances");
-    instance_count.default("1");
-    instance_count.range(Some(1), None);
-    let volume_size = OptionSpec::integer("volume_size", "Disk of an instance in GiB");
-    volume_size.default("30");
-    volume_size.range(Some(1), Some(16_384));
-    let max_runtime = OptionSpec::integer("max_runtime", "Seconds after which the job is stopped");
-    max_runtime.default("14400");
-    max_runtime.range(Some(1), Some(LONGEST_RUNTIME));
+    let required = |spec: OptionSpec| {
+        spec.require();
+        spec
+    };
+    let default = |spec: OptionSpec, value: &str| {
+        spec.default(value);
+        spec
+    };
+    let within = |spec: OptionSpec, least: i64, most: Option<i64>| {
+        spec.range(Some(least), most);
+        spec
+    };
+    let one_of = |spec: OptionSpec, choices: &[&str]| {
+        spec.choices(&choices.iter().map(|choice| (*choice).to_owned()).collect::<Vec<_>>());
+        spec
+    };
+    let text = OptionSpec::text;
+    let integer = OptionSpec::integer;
+    let boolean = |key: &str, help: &str| default(OptionSpec::boolean(key, help), "false");
     vec![
-        output_path,
-        role_name,
-        instance_type,
-        instance_count,
-        volume_size,
-        max_runtime,
+        required(OptionSpec::s3_location("output_path", "Where the results go, as s3://bucket/path")),
+        required(OptionSpec::role("role_name", "Role that SageMaker runs the job as")),
+        default(text("train_instance_type", "Kind of instance"), "ml.c4.2xlarge"),
+        default(within(integer("train_instance_count", "Number of instances"), 1, None), "1"),
+        default(within(integer("volume_size", "Disk of an instance in GiB"), 1, Some(16_384)), "30"),
+        within(
+            integer(
+                "keep_alive",
+                "Seconds that instances stay warm for a next job; they cost as in training",
+            ),
+            0,
+            Some(21_600),
+        ),
+        default(
+            within(
+                integer(
+                    "max_runtime",
+                    "Seconds after which the job is stopped; 4 hours, the service's own is a day",
+                ),
+                1,
+                Some(LONGEST_RUNTIME),
+            ),
+            "14400",
+        ),
+        boolean(
+            "spot",
+            "Train on spare capacity, for less, with interruptions; results go on from checkpoints",
+        ),
+        within(
+            integer(
+                "max_wait",
+                "With spot: seconds for waiting and training together; twice max_runtime unless told",
+            ),
+            1,
+            None,
+        ),
+        OptionSpec::s3_location(
+            "checkpoints",
+            "Where /opt/ml/checkpoints is kept and comes back from; with spot a folder of the job's results",
+        ),
+        within(
+            integer("retries", "Tries again after an error of the service's own, at most 30"),
+            1,
+            Some(30),
+        ),
         OptionSpec::entries(
             "hyperparameters",
-            "Arguments of the script, as --config.hyperparameters.NAME=VALUE",
+            "Arguments of the script, at most 100, of 256 characters each",
         ),
-        OptionSpec::entries("environment", "Variables of the container, as --config.environment.NAME=VALUE"),
+        OptionSpec::entries("environment", "Variables of the container, of at most 512 characters each"),
+        OptionSpec::s3_locations(
+            "input",
+            "Data that the script finds in /opt/ml/input/data/NAME, at most 20",
+        ),
+        OptionSpec::entries("input_type", "MIME type of an input, for scripts that ask for it"),
+        OptionSpec::entries("input_compression", "Gzip where an input's objects are to be unpacked"),
+        OptionSpec::entries(
+            "input_sharding",
+            "ShardedByS3Key where each instance is to get its part of an input",
+        ),
+        default(
+            one_of(
+                text(
+                    "input_mode",
+                    "How inputs arrive: copied before the start, read on demand, or as a pipe",
+                ),
+                &["File", "FastFile", "Pipe"],
+            ),
+            "File",
+        ),
+        OptionSpec::entries(
+            "metrics",
+            "Regular expressions with a group, by which SageMaker finds metrics in the log",
+        ),
+        OptionSpec::entries("tags", "Tags of the job in your account, at most 49"),
+        text("subnets", "Subnets of a VPC to train in, with commas between them; needs security_groups"),
+        text("security_groups", "Security groups of that VPC, with commas between them"),
+        boolean("network_isolation", "No network for the container"),
+        boolean("encrypt_traffic", "Encrypt what instances send each other; slower"),
+        text("output_kms_key", "KMS key that encrypts the results"),
+        text("volume_kms_key", "KMS key that encrypts the instances' disks"),
+        OptionSpec::entries(
+            "request",
+            "Anything else of CreateTrainingJob, as --config.request.MEMBER.MEMBER=JSON; null leaves a member out",
+        ),
     ]
-}
-
-/// The options of one run.
-pub(crate) struct Options {
-    pub(crate) output_path: String,
-    pub(crate) role_name: String,
-    pub(crate) instance_type: String,
-    pub(crate) instance_count: u32,
-    pub(crate) volume_size: u32,
-    pub(crate) max_runtime: u32,
-    pub(crate) hyperparameters: Vec<(String, String)>,
-    pub(crate) environment: Vec<(String, String)>,
-}
-
-impl Options {
-    pub(crate) fn of(values: &Values) -> Result<Self, Error> {
-        let missing = |key: &str| Error::invalid(format!("--config.{key} is missing"));
-        let text = |key: &str| values.text(key).ok_or_else(|| missing(key));
-        let number = |key: &str| {
-            let number = values.integer(key).ok_or_else(|| missing(key))?;
-            u32::try_from(number)
-                .map_err(|_| Error::invalid(format!("--config.{key}: {number} is too large")))
-        };
-        Ok(Self {
-            output_path: text("output_path")?,
-            role_name: text("role_name")?,
-            instance_type: text("train_instance_type")?,
-            instance_count: number("train_instance_count")?,
-            volume_size: number("volume_size")?,
-            max_runtime: number("max_runtime")?,
-            hyperparameters: values.entries("hyperparameters"),
-            environment: values.entries("environment"),
-        })
-    }
-
-    /// What the service would refuse after the image is built and pushed.
-    pub(crate) fn findings(&self) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        let mut problem = |message: String, fix: &str| findings.push(Finding::problem(&message, fix));
-        if !self.instance_type.starts_with("ml.") {
-            problem(
-                format!("--config.train_instance_type: `{}` is no instance of SageMaker", self.instance_type),
-                "their names begin with `ml.`, as in ml.m5.large",
-            );
-        }
-        if self.hyperparameters.len() > MOST_HYPERPARAMETERS {
-            problem(
-                format!("{} hyperparameters are too many", self.hyperparameters.len()),
-                "at most 100 are allowed",
-            );
-        }
-        for (name, value) in &self.hyperparameters {
-            if name.len() > LONGEST_HYPERPARAMETER || value.len() > LONGEST_HYPERPARAMETER {
-                problem(
-                    format!("--config.hyperparameters.{name} is too long"),
-                    "a name and a value have at most 256 characters each: put more into a file beside the script",
-                );
-            }
-        }
-        for (name, value) in &self.environment {
-            if name.len() > LONGEST_VARIABLE || value.len() > LONGEST_VARIABLE || !is_variable(name) {
-                problem(
-                    format!("--config.environment.{name} is no variable that SageMaker takes"),
-                    "a name is made of letters, digits and underscores; a name and a value have at most 512 characters",
-                );
-            }
-        }
-        findings
-    }
-}
-
-fn is_variable(name: &str) -> bool {
-    let mut characters = name.chars();
-    characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
-        && characters.all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variables_are_named_as_in_a_shell() {
-        assert!(is_variable("A_1") && is_variable("_x"));
-        assert!(!is_variable("1A") && !is_variable("A-B") && !is_variable(""));
-    }
 }

@@ -1,4 +1,4 @@
-//! Writes a gigabyte to its standard output and error.
+//! Writes to its standard output and error without an end.
 
 use std::io::Write;
 
@@ -8,10 +8,9 @@ guests::check!(check);
 
 fn check(_: &Training) -> Result<Vec<Finding>, Error> {
     let block = vec![b'x'; 1 << 20];
-    for _ in 0..1 << 10 {
+    loop {
         // To be refused does not stop it.
         let _ = std::io::stdout().write_all(&block);
         let _ = std::io::stderr().write_all(&block);
     }
-    Err(Error::failed("all of it was taken").hint("it was dropped"))
 }

@@ -6,16 +6,17 @@ pub use alekseylearn_sdk::{Error, Finding, Training};
 /// A train driver whose `check` is the given function.
 #[macro_export]
 macro_rules! check {
-    ($check:path) => {
+    ($check:path $(, origins = $origins:tt)?) => {
         struct Driver;
 
-        alekseylearn_sdk::plugin!(train = Driver);
+        alekseylearn_sdk::plugin!(train = Driver $(, origins = $origins)?);
 
         impl alekseylearn_sdk::train::Guest for Driver {
             fn options() -> Vec<alekseylearn_sdk::OptionSpec> {
                 vec![
                     alekseylearn_sdk::OptionSpec::s3_location("output_path", "A place to touch"),
                     alekseylearn_sdk::OptionSpec::role("role_name", "A role to touch"),
+                    alekseylearn_sdk::OptionSpec::text("service", "A service to ask"),
                 ]
             }
 

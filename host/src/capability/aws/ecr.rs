@@ -42,7 +42,21 @@ impl Aws {
         }
     }
 
-    async fn repository(&self, name: &str) -> Result<Option<Repository>> {
+    /// The repository of that name as it would be made.
+    ///
+    /// # Errors
+    /// It cannot be told whose it would be.
+    pub async fn missing_repository(&self, name: &str) -> Result<Repository> {
+        let (account, region) = (self.account().await?, self.region().await?);
+        let address = format!("{account}.dkr.ecr.{region}.amazonaws.com/{name}");
+        Ok(Repository { name: name.to_owned(), address })
+    }
+
+    /// The repository of that name; none where it is missing.
+    ///
+    /// # Errors
+    /// The user may not see it.
+    pub async fn repository(&self, name: &str) -> Result<Option<Repository>> {
         match self.ecr().await.describe_repositories().repository_names(name).send().await {
             Ok(answer) => of(name, answer.repositories.unwrap_or_default().pop()).map(Some),
             Err(error) if code(&error) == "RepositoryNotFoundException" => Ok(None),

@@ -1,6 +1,7 @@
 //! AWS, by its SDK: profiles, regions, credentials and endpoints are found as every AWS tool finds them, and stay
 //! here.
 
+mod credentials;
 mod ecr;
 mod failure;
 mod identity;
@@ -13,7 +14,7 @@ use tokio::sync::OnceCell;
 
 pub use ecr::Repository;
 pub use identity::Role;
-pub use s3::Object;
+pub use s3::{Object, ObjectReader};
 pub use sagemaker::{TrainingJob, TrainingJobRequest};
 
 use crate::error::{Error, Result};

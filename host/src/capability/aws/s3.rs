@@ -1,6 +1,13 @@
 //! S3: what is there, and bytes of it.
 
-use aws_sdk_s3::primitives::ByteStream;
+use std::ops::Range;
+
+use aws_sdk_s3::{
+    primitives::ByteStream,
+    types::{ChecksumMode, ChecksumType},
+};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use crc_fast::CrcAlgorithm;
 
 use super::{
     Aws,
@@ -12,12 +19,55 @@ use crate::{
 };
 
 /// An object, as S3 describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Object {
     /// In bytes.
     pub size: u64,
     /// Changes with the content.
     pub etag: Option<String>,
+    /// Of the whole content, where the service keeps one of a kind that can be put together from parts.
+    pub checksum: Option<(CrcAlgorithm, u64)>,
+}
+
+/// Reads one object, from as many tasks as there are.
+#[derive(Clone)]
+pub struct ObjectReader {
+    client: aws_sdk_s3::Client,
+    at: S3Location,
+    etag: Option<String>,
+}
+
+impl ObjectReader {
+    /// Bytes of the object, as long as it is still the one with that ETag.
+    ///
+    /// # Errors
+    /// It is gone, has changed, or the user may not read it.
+    pub async fn read(&self, range: Range<u64>) -> Result<ByteStream> {
+        let Self { client, at, etag } = self;
+        let answer = client
+            .get_object()
+            .bucket(&at.bucket)
+            .key(&at.key)
+            .range(format!("bytes={}-{}", range.start, range.end - 1))
+            .set_if_match(etag.clone())
+            .send()
+            .await
+            .map_err(|error| match code(&error) {
+                "PreconditionFailed" => {
+                    Error::new(Kind::Conflict, format!("{at} changed while it was coming"))
+                        .hint("nothing was written: fetch it again")
+                }
+                _ => explain(format!("cannot read {at}"), error),
+            })?;
+        Ok(answer.body)
+    }
+}
+
+/// As S3 writes it, in base64; a dash and a number behind it say that it is one of several parts' checksums.
+fn checksum(algorithm: CrcAlgorithm, text: Option<&str>) -> Option<(CrcAlgorithm, u64)> {
+    let bytes = BASE64_STANDARD.decode(text?).ok()?;
+    let number = bytes.iter().try_fold(0_u64, |sum, byte| Some(sum.checked_mul(256)? | u64::from(*byte)));
+    Some((algorithm, number?))
 }
 
 impl Aws {
@@ -26,33 +76,41 @@ impl Aws {
     /// # Errors
     /// There is no such bucket, or the user may not look.
     pub async fn object(&self, at: &S3Location) -> Result<Option<Object>> {
-        match self.s3().await.head_object().bucket(&at.bucket).key(&at.key).send().await {
-            Ok(answer) => Ok(Some(Object {
-                size: answer.content_length.and_then(|size| size.try_into().ok()).unwrap_or(0),
-                etag: answer.e_tag,
-            })),
+        let ask = self.s3().await.head_object().bucket(&at.bucket).key(&at.key);
+        match ask.checksum_mode(ChecksumMode::Enabled).send().await {
+            Ok(answer) => {
+                let whole = answer.checksum_type.is_none_or(|kind| kind == ChecksumType::FullObject);
+                let checksum = [
+                    (CrcAlgorithm::Crc64Nvme, answer.checksum_crc64_nvme),
+                    (CrcAlgorithm::Crc32Iscsi, answer.checksum_crc32_c),
+                    (CrcAlgorithm::Crc32IsoHdlc, answer.checksum_crc32),
+                ]
+                .into_iter()
+                .find_map(|(algorithm, text)| checksum(algorithm, text.as_deref()));
+                Ok(Some(Object {
+                    size: answer.content_length.and_then(|size| size.try_into().ok()).unwrap_or(0),
+                    etag: answer.e_tag,
+                    checksum: checksum.filter(|_| whole),
+                }))
+            }
             Err(error) if matches!(code(&error), "NotFound" | "NoSuchKey") => Ok(None),
             Err(error) => Err(explain(format!("cannot look for {at}"), error)),
         }
     }
 
-    /// The object's bytes from `start` on, as long as it is still the one with that `etag`.
+    /// Whether there is an object whose key begins with the place's, as a prefix means it to SageMaker.
     ///
     /// # Errors
-    /// It is gone, has changed, or the user may not read it.
-    pub async fn read_object(&self, at: &S3Location, start: u64, etag: Option<&str>) -> Result<ByteStream> {
-        let answer = self
-            .s3()
-            .await
-            .get_object()
-            .bucket(&at.bucket)
-            .key(&at.key)
-            .set_range((start > 0).then(|| format!("bytes={start}-")))
-            .set_if_match(etag.map(str::to_owned))
-            .send()
-            .await
-            .map_err(|error| explain(format!("cannot read {at}"), error))?;
-        Ok(answer.body)
+    /// There is no such bucket, or the user may not list it.
+    pub async fn holds_objects(&self, at: &S3Location) -> Result<bool> {
+        let list = self.s3().await.list_objects_v2().bucket(&at.bucket).prefix(&at.key).max_keys(1);
+        let page = list.send().await.map_err(|error| explain(format!("cannot list {at}"), error))?;
+        Ok(page.key_count.unwrap_or(0) > 0)
+    }
+
+    /// What reads the object with that ETag.
+    pub async fn object_reader(&self, at: &S3Location, etag: Option<String>) -> ObjectReader {
+        ObjectReader { client: self.s3().await, at: at.clone(), etag }
     }
 
     /// The names directly below a place that end in `/`, without the slash.

@@ -1,13 +1,7 @@
 //! SageMaker's training jobs.
 
-use std::collections::BTreeMap;
-
-use aws_sdk_sagemaker::{
-    primitives::DateTime,
-    types::{
-        AlgorithmSpecification, OutputDataConfig, ResourceConfig, StoppingCondition, Tag, TrainingInputMode,
-    },
-};
+use aws_sdk_sagemaker::primitives::DateTime;
+use serde_json::{Map, Value, json};
 
 use super::{
     Aws,
@@ -27,22 +21,25 @@ pub struct TrainingJobRequest {
     pub image: String,
     /// The tag of the training artifact.
     pub tag: String,
-    /// The role's ARN.
-    pub role: String,
-    /// `S3OutputPath`
-    pub output_path: String,
-    /// Such as `ml.m5.large`.
-    pub instance_type: String,
-    /// At least 1.
-    pub instance_count: u32,
-    /// In GiB.
-    pub volume_size: u32,
-    /// In seconds.
-    pub max_runtime: u32,
-    /// All are text, as the container gets them.
-    pub hyperparameters: BTreeMap<String, String>,
-    /// Variables of the container.
-    pub environment: BTreeMap<String, String>,
+    /// All else, as the service takes it.
+    pub body: Map<String, Value>,
+}
+
+impl TrainingJobRequest {
+    /// The request as the service gets it: what this holds goes before what the body says of the same.
+    fn whole(self) -> Value {
+        let mut body = self.body;
+        body.insert("TrainingJobName".into(), self.name.into());
+        let algorithm = body.entry("AlgorithmSpecification").or_insert_with(|| json!({}));
+        if let Some(algorithm) = algorithm.as_object_mut() {
+            algorithm.insert("TrainingImage".into(), self.image.into());
+        }
+        if let Some(tags) = body.entry("Tags").or_insert_with(|| json!([])).as_array_mut() {
+            tags.retain(|tag| tag["Key"] != TAG_KEY);
+            tags.push(json!({ "Key": TAG_KEY, "Value": self.tag }));
+        }
+        body.into()
+    }
 }
 
 /// A part of what DescribeTrainingJob answers.
@@ -73,33 +70,17 @@ impl Aws {
     /// The name is taken ([`Kind::Conflict`]), or the service refuses the request.
     pub async fn create_training_job(&self, request: TrainingJobRequest) -> Result<String> {
         let operation = format!("SageMaker refuses the job {}", request.name);
-        let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+        let body = request.whole().to_string();
         let answer = self
             .sagemaker()
             .await
             .create_training_job()
-            .training_job_name(&request.name)
-            .role_arn(&request.role)
-            .algorithm_specification(
-                AlgorithmSpecification::builder()
-                    .training_image(&request.image)
-                    .training_input_mode(TrainingInputMode::File)
-                    .build(),
-            )
-            .output_data_config(OutputDataConfig::builder().s3_output_path(&request.output_path).build())
-            .resource_config(
-                ResourceConfig::builder()
-                    .instance_type(request.instance_type.as_str().into())
-                    .instance_count(number(request.instance_count))
-                    .volume_size_in_gb(number(request.volume_size))
-                    .build(),
-            )
-            .stopping_condition(
-                StoppingCondition::builder().max_runtime_in_seconds(number(request.max_runtime)).build(),
-            )
-            .set_hyper_parameters(Some(request.hyperparameters.into_iter().collect()))
-            .set_environment(Some(request.environment.into_iter().collect()))
-            .tags(Tag::builder().key(TAG_KEY).value(&request.tag).build())
+            .customize()
+            // The SDK's own types would lose what they do not know. It signs what goes out after this.
+            .mutate_request(move |request| {
+                request.headers_mut().insert("content-length", body.len().to_string());
+                *request.body_mut() = body.clone().into();
+            })
             .send()
             .await
             .map_err(|error| refused(&operation, explain(&operation, error)))?;
@@ -183,4 +164,26 @@ fn refused(operation: &str, error: Error) -> Error {
 
 fn milliseconds(time: &DateTime) -> Option<u64> {
     time.to_millis().ok().and_then(|time| time.try_into().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_image_and_tag_are_the_trainings_whatever_the_body_says() {
+        let body = json!({
+            "TrainingJobName": "another",
+            "AlgorithmSpecification": { "TrainingImage": "another", "TrainingInputMode": "File" },
+            "Tags": [{ "Key": TAG_KEY, "Value": "another" }, { "Key": "team", "Value": "vision" }],
+        });
+        let Value::Object(body) = body else { unreachable!() };
+        let request = TrainingJobRequest { name: "a-1".into(), image: "i@d".into(), tag: "a".into(), body };
+        let expected = json!({
+            "TrainingJobName": "a-1",
+            "AlgorithmSpecification": { "TrainingImage": "i@d", "TrainingInputMode": "File" },
+            "Tags": [{ "Key": "team", "Value": "vision" }, { "Key": TAG_KEY, "Value": "a" }],
+        });
+        assert_eq!(request.whole(), expected);
+    }
 }

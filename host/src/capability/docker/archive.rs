@@ -2,7 +2,6 @@
 //! ever owned by root, and it works the same with an engine on another machine.
 
 use std::{
-    fs,
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
@@ -13,7 +12,7 @@ use flate2::{Compression, write::GzEncoder};
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
-use super::{Engine, explain, failure};
+use super::{Engine, explain, failure, partial::Partial};
 use crate::error::{Context, Error, Result};
 
 /// As much of one file as `read` gives.
@@ -64,16 +63,13 @@ impl Engine {
     pub async fn collect(&self, name: &str, folder: &str, archive: &Path) -> Result<bool> {
         let Some(stream) = self.download(name, folder).await? else { return Ok(false) };
         let to = archive.to_owned();
-        let parent = archive.parent().unwrap_or(Path::new("/")).to_owned();
         blocking(stream, move |tar| {
-            let partial = tempfile::NamedTempFile::new_in(&parent)?;
-            let packed = repack(tar, partial.as_file())?;
+            let partial = Partial::of(&to)?;
+            let packed = repack(tar, partial.file())?;
             if packed == 0 {
                 return Ok(false);
             }
-            partial.as_file().sync_all()?;
-            fs::set_permissions(partial.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-            partial.persist(&to)?;
+            partial.complete()?;
             Ok(true)
         })
         .await

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use bollard::{
-    models::{ContainerCreateBody, HostConfig, HostConfigLogConfig},
+    models::{ContainerCreateBody, DeviceRequest, HostConfig, HostConfigLogConfig},
     query_parameters::{
         CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
         StartContainerOptions, UploadToContainerOptionsBuilder,
@@ -11,8 +11,8 @@ use bollard::{
 };
 use jiff::Timestamp;
 
-use super::{Engine, LABEL, archive, explain, failure};
-use crate::error::Result;
+use super::{Engine, Gpus, LABEL, archive, explain, failure};
+use crate::error::{Error, Kind, Result};
 
 /// One container to be started.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,8 @@ pub struct ContainerSpec {
     pub files: Vec<(String, Vec<u8>)>,
     /// Folders kept outside of the image's layers, removed with the container.
     pub scratch: Vec<String>,
+    /// The GPUs it gets.
+    pub gpus: Option<Gpus>,
 }
 
 /// A container as it is now.
@@ -50,6 +52,10 @@ pub struct ContainerState {
     pub finished: Option<u64>,
 }
 
+/// How often, and how long after each other, a container is made again that the engine took back.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
+
 impl Engine {
     /// Creates and starts a container; where one of that name exists already, it is started if it never was.
     ///
@@ -57,27 +63,58 @@ impl Engine {
     /// The image is missing, or the engine refuses.
     pub async fn start(&self, spec: &ContainerSpec) -> Result<()> {
         let operation = format!("cannot start the container {}", spec.name);
-        let failed = |error| explain(&operation, error);
+        let files = archive::of_files(&spec.files)?;
+        let devices = match &spec.gpus {
+            Some(gpus) => {
+                let support = self.gpu_support().await?.ok_or_else(|| no_gpus(self))?;
+                Some(vec![support.request(gpus)])
+            }
+            None => None,
+        };
+        let mut tries = 0;
+        loop {
+            match self.try_start(spec, devices.clone(), files.clone()).await {
+                Ok(()) => return Ok(()),
+                // Its maker was cut off: the engine takes back what it had half made, and frees the name.
+                Err(error) if vanished(&error, &spec.name) && tries < TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                // It has the runtime's name, and not the runtime. A refused job is forgotten, so its container must go.
+                Err(error) if failure::causes(&error).contains("could not select device driver") => {
+                    self.remove(&spec.name).await?;
+                    return Err(no_gpus(self).source(error));
+                }
+                Err(error) => return Err(explain(&operation, error)),
+            }
+        }
+    }
+
+    async fn try_start(
+        &self,
+        spec: &ContainerSpec,
+        devices: Option<Vec<DeviceRequest>>,
+        files: Vec<u8>,
+    ) -> std::result::Result<(), bollard::errors::Error> {
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
-        match self.docker.create_container(Some(options), body(spec)).await {
+        match self.docker.create_container(Some(options), body(spec, devices)).await {
             Ok(_) => {}
             // Another process, or an earlier try, was here: go on from where it stopped.
-            Err(error) if failure::has_status(&error, 409) => {
-                if self.container(&spec.name).await?.is_some_and(|state| state.started.is_some()) {
+            Err(error) if failure::is_taken(&error) => {
+                let there = self.docker.inspect_container(&spec.name, None).await?.state.unwrap_or_default();
+                if there.started_at.as_deref().and_then(milliseconds).is_some() {
                     return Ok(());
                 }
             }
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(error),
         }
         if !spec.files.is_empty() {
             let upload = UploadToContainerOptionsBuilder::new().path("/").build();
-            let tar = archive::of_files(&spec.files)?;
             self.docker
-                .upload_to_container(&spec.name, Some(upload), bollard::body_full(tar.into()))
-                .await
-                .map_err(failed)?;
+                .upload_to_container(&spec.name, Some(upload), bollard::body_full(files.into()))
+                .await?;
         }
-        self.docker.start_container(&spec.name, None::<StartContainerOptions>).await.map_err(failed)
+        self.docker.start_container(&spec.name, None::<StartContainerOptions>).await
     }
 
     /// None where there is no such container.
@@ -144,7 +181,12 @@ impl Engine {
     }
 }
 
-fn body(spec: &ContainerSpec) -> ContainerCreateBody {
+fn no_gpus(engine: &Engine) -> Error {
+    Error::new(Kind::Unsupported, format!("{engine} gives no GPUs to containers"))
+        .hint("install the NVIDIA driver and the NVIDIA Container Toolkit")
+}
+
+fn body(spec: &ContainerSpec, devices: Option<Vec<DeviceRequest>>) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(spec.image.clone()),
         hostname: Some(spec.host_name.clone()),
@@ -158,10 +200,16 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
                 typ: Some("json-file".into()),
                 config: Some(HashMap::new()),
             }),
+            device_requests: devices,
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// It is the container that is missing, and not its image.
+fn vanished(error: &bollard::errors::Error, name: &str) -> bool {
+    failure::is_not_found(error) && failure::causes(error).contains(name)
 }
 
 /// The engine writes the year 1 for "never".

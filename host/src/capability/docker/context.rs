@@ -5,14 +5,24 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{self, Read, Write},
+    path::PathBuf,
 };
 
 use sha2::{Digest, Sha256};
 
+use super::hashes::Hashes;
 use crate::{
     error::{Context, Result},
-    project::File,
+    project::{File, RUNNER, Recipe},
 };
+
+/// As much of the hash as a tag shows.
+const TAG_LENGTH: usize = 16;
+
+/// The tag is the one that [`BuildContext::reference`] makes of the hash.
+pub(super) fn is_tag_of(tag: &str, hash: &str) -> bool {
+    tag.len() == TAG_LENGTH && hash.starts_with(tag)
+}
 
 /// The inputs of one build.
 #[derive(Clone, Debug, Default)]
@@ -27,16 +37,43 @@ pub struct BuildContext {
     pub extra: BTreeMap<String, Vec<u8>>,
     /// The training folder's files, under `code/`.
     pub files: Vec<File>,
+    /// What the dependencies are installed from, under `dependencies/`.
+    pub dependencies: Vec<File>,
+    /// Where the hashes of files that do not change are kept, if they are.
+    pub known: Option<PathBuf>,
     /// Build even where an equal build is there.
     pub anew: bool,
+    /// The user's own Dockerfile, and what goes with it.
+    pub recipe: Option<Recipe>,
 }
 
 impl BuildContext {
+    /// With the user's recipe in the place of what the driver wrote: its Dockerfile, its runner as a whole, and each
+    /// other file of the same name.
+    pub fn settled(mut self) -> Self {
+        let Some(recipe) = &self.recipe else { return self };
+        self.dockerfile.clone_from(&recipe.dockerfile);
+        if recipe.files.keys().any(|path| path.starts_with(RUNNER)) {
+            self.extra.retain(|path, _| !path.starts_with(RUNNER));
+        }
+        self.extra.extend(recipe.files.clone());
+        self
+    }
+
+    /// The name of the image that is to be built: it holds the hash.
+    pub fn reference(&self, hash: &str) -> String {
+        format!("{}:{}", self.name, &hash[..TAG_LENGTH])
+    }
+
     /// The hash of all that decides the image, in hex.
     ///
     /// # Errors
     /// A file cannot be read.
     pub fn hash(&self) -> Result<String> {
+        let mut hashes = match &self.known {
+            Some(known) => Hashes::open(known),
+            None => Hashes::default(),
+        };
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_le_bytes());
@@ -48,12 +85,24 @@ impl BuildContext {
             part(path.as_bytes());
             part(content);
         }
-        for file in &self.files {
-            part(file.path.as_bytes());
+        for (place, file) in self.placed() {
+            part(place.as_bytes());
+            if let Some(target) = &file.link {
+                part(b"link");
+                part(target.as_bytes());
+                continue;
+            }
             part(&[u8::from(file.executable)]);
-            part(&file_hash(file)?);
+            part(&hashes.of(&file.source, || file_hash(file))?);
         }
+        hashes.keep();
         Ok(hex::encode(hash.finalize()))
+    }
+
+    /// The user's files by their places in the context.
+    pub(super) fn placed(&self) -> impl Iterator<Item = (String, &File)> {
+        let dependencies = self.dependencies.iter().map(|file| (format!("dependencies/{}", file.path), file));
+        dependencies.chain(self.files.iter().map(|file| (format!("code/{}", file.path), file)))
     }
 
     /// As a tar stream. Times and owners are left out: they would make equal folders differ.
@@ -71,11 +120,20 @@ impl BuildContext {
         folder.set_entry_type(tar::EntryType::Directory);
         folder.set_mode(0o755);
         folder.set_size(0);
-        tar.append_data(&mut folder, "code/", io::empty())?;
-        for file in &self.files {
+        tar.append_data(&mut folder.clone(), "code/", io::empty())?;
+        tar.append_data(&mut folder, "dependencies/", io::empty())?;
+        for (place, file) in self.placed() {
+            if let Some(target) = &file.link {
+                let mut header = tar::Header::new_gnu();
+                header.set_entry_type(tar::EntryType::Symlink);
+                header.set_mode(0o777);
+                header.set_size(0);
+                tar.append_link(&mut header, place, target)?;
+                continue;
+            }
             let source = fs::File::open(&file.source)?;
             let size = source.metadata()?.len();
-            append(&mut tar, &format!("code/{}", file.path), size, file.executable, source.take(size))?;
+            append(&mut tar, &place, size, file.executable, source.take(size))?;
         }
         tar.into_inner()?.flush()
     }
@@ -94,7 +152,7 @@ fn append<W: Write>(
     tar.append_data(&mut header, path, content)
 }
 
-fn file_hash(file: &File) -> Result<[u8; 32]> {
+pub(super) fn file_hash(file: &File) -> Result<[u8; 32]> {
     let mut hash = Sha256::new();
     let mut source =
         fs::File::open(&file.source).context(|| format!("cannot read {}", file.source.display()))?;
@@ -116,14 +174,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join("train.py");
         fs::write(&source, code).unwrap();
-        let file = File { path: "train.py".into(), source, size: code.len() as u64, executable: false };
+        let size = code.len() as u64;
+        let file = File { path: "train.py".into(), source, size, executable: false, link: None };
         let context = BuildContext {
             name: "models/train".into(),
             dockerfile: "FROM scratch\n".into(),
             platform: "linux/amd64".into(),
             extra: [("runner/a.py".into(), b"a".to_vec())].into(),
             files: vec![file],
+            dependencies: Vec::new(),
+            known: None,
             anew: false,
+            recipe: None,
         };
         (folder, context)
     }
@@ -141,6 +203,21 @@ mod tests {
             out
         };
         assert_eq!(stream(&one), stream(&two));
+    }
+
+    #[test]
+    fn a_recipe_stands_in_for_the_drivers_files() {
+        let (_folder, mut context) = context("print(1)");
+        context.extra.insert("artifact.json".into(), b"{}".to_vec());
+        assert_eq!(context.clone().settled().dockerfile, "FROM scratch\n");
+        context.recipe = Some(Recipe {
+            folder: "/x/alekseylearn".into(),
+            dockerfile: "FROM mine\n".into(),
+            files: [("runner/b.py".to_owned(), b"b".to_vec())].into(),
+        });
+        let settled = context.settled();
+        assert_eq!(settled.dockerfile, "FROM mine\n");
+        assert_eq!(settled.extra.keys().collect::<Vec<_>>(), ["artifact.json", "runner/b.py"]);
     }
 
     #[test]

@@ -15,20 +15,35 @@ pub(super) fn explain(operation: &str, error: Bollard) -> Error {
             409 => Kind::Conflict,
             _ => Kind::Failed,
         },
-        Bollard::RequestTimeoutError
-        | Bollard::HyperResponseError { .. }
-        | Bollard::HyperLegacyError { .. } => Kind::Unavailable,
+        error if is_lost(error) => Kind::Unavailable,
         _ => Kind::Failed,
     };
-    let failure = Error::new(kind, operation);
+    let failure = match text.contains("no space left on device") {
+        true => full(operation),
+        false => Error::new(kind, operation),
+    };
     let failure = match () {
-        () if text.contains("no space left on device") => {
-            failure.hint("free some disk: `docker system prune` removes what nothing uses")
-        }
         () if kind == Kind::Unavailable => failure.hint("see whether Docker still runs: `docker info`"),
         () => failure,
     };
     failure.source(error)
+}
+
+/// The engine's disk is full.
+pub(super) fn full(operation: &str) -> Error {
+    Error::failed(operation)
+        .hint("free some disk: `docker system df` shows what uses it, `docker system prune` removes what nothing uses")
+}
+
+/// The engine, or the way to it, is gone.
+pub(super) fn is_lost(error: &Bollard) -> bool {
+    match error {
+        Bollard::RequestTimeoutError
+        | Bollard::HyperResponseError { .. }
+        | Bollard::HyperLegacyError { .. } => true,
+        Bollard::IOError { .. } => !is_end(error),
+        _ => false,
+    }
 }
 
 /// The error and its causes, as one text to look for words in.
@@ -38,6 +53,11 @@ pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
 
 pub(super) fn is_not_found(error: &Bollard) -> bool {
     has_status(error, 404)
+}
+
+/// There is a container of that name; Podman says so in words alone.
+pub(super) fn is_taken(error: &Bollard) -> bool {
+    has_status(error, 409) || (has_status(error, 500) && causes(error).contains("name is already in use"))
 }
 
 pub(super) fn has_status(error: &Bollard, status: u16) -> bool {

@@ -12,7 +12,7 @@ use bollard::{container::LogOutput, query_parameters::LogsOptionsBuilder};
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
 
-use super::{Engine, explain};
+use super::{Engine, explain, partial::Partial};
 use crate::error::{Context, Error, Result};
 
 /// One line.
@@ -105,8 +105,8 @@ impl Engine {
         let failed = || format!("cannot keep the log of {container} in {}", file.display());
         let folder = file.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(folder).context(failed)?;
-        let partial = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-        let mut out = BufWriter::new(partial.as_file());
+        let partial = Partial::of(file).context(failed)?;
+        let mut out = BufWriter::new(partial.file());
         let mut frames = self.frames(container, false);
         let mut split = Splitter::default();
         loop {
@@ -124,9 +124,7 @@ impl Engine {
         }
         out.flush().context(failed)?;
         drop(out);
-        partial.as_file().sync_all().context(failed)?;
-        partial.persist(file).context(failed)?;
-        Ok(())
+        partial.complete().context(failed)
     }
 
     async fn follow(&self, container: &str, seen: u64) -> Result<Follower> {

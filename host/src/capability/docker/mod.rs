@@ -1,31 +1,55 @@
 //! The Docker engine: builds, pushes and containers. Containers of alekseylearn carry a label and are named after
 //! their job.
 
+mod about;
+mod address;
 mod archive;
 mod build;
 mod container;
 mod context;
 mod failure;
+mod gpus;
+mod hashes;
+mod images;
 mod logs;
+mod narration;
+mod partial;
 mod push;
+mod ssh;
+mod steps;
 
-use std::sync::Mutex;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 
 pub use container::{ContainerSpec, ContainerState};
 pub use context::BuildContext;
+pub use gpus::Gpus;
+pub use hashes::known_hashes;
 pub use logs::saved;
 pub use push::Login;
+pub use steps::Step;
 
-use crate::error::{Error, Kind, Result};
+use crate::{
+    environment::DockerEnvironment,
+    error::{Error, Kind, Result},
+};
+use address::Address;
 use failure::explain;
 
 /// Marks what alekseylearn made in an engine.
 pub const LABEL: &str = "io.alekseylearn.job";
+/// The hash of all that went into an image.
+const HASH_LABEL: &str = "io.alekseylearn.hash";
+/// The hash of each of its steps, joined by commas.
+const STEPS_LABEL: &str = "io.alekseylearn.steps";
 /// How long an ordinary request may take. Builds, pushes and logs are streams and have no limit.
 const TIMEOUT_SECONDS: u64 = 120;
-const SOCKET: &str = "unix:///var/run/docker.sock";
+/// Of Docker Engine 20.10.
+const OLDEST: ClientVersion = ClientVersion { major_version: 1, minor_version: 41 };
 
 /// An image in the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,24 +67,62 @@ pub struct Image {
 /// A connection to an engine.
 pub struct Engine {
     docker: Docker,
+    address: Address,
+    /// What it calls itself.
+    product: String,
+    podman: bool,
+    /// The user wants no BuildKit.
+    classic_builder: bool,
     /// Logs that are being followed, so that the next page need not read from the start.
     following: Mutex<Vec<logs::Follower>>,
 }
 
 impl Engine {
-    /// Connects to `host`, as in `DOCKER_HOST`, or to the usual socket, and agrees on a version.
+    /// Connects to the engine that Docker's own command line would take, and agrees on a version.
     ///
     /// # Errors
-    /// No engine answers there.
-    pub async fn connect(host: Option<&str>) -> Result<Self> {
-        let address = host.unwrap_or(SOCKET);
-        let docker = match address.strip_prefix("unix://") {
-            Some(path) => Docker::connect_with_unix(path, TIMEOUT_SECONDS, API_DEFAULT_VERSION),
-            None => Docker::connect_with_host(address),
-        };
-        let unreachable = |error: bollard::errors::Error| unreachable(address, error);
-        let docker = docker.map_err(unreachable)?.negotiate_version().await.map_err(unreachable)?;
-        Ok(Self { docker, following: Mutex::default() })
+    /// No engine answers there, or one that is too old.
+    pub async fn connect(environment: &DockerEnvironment) -> Result<Self> {
+        let address = address::choose(environment)?;
+        let (docker, words) = dial(&address)?;
+        let unreachable = |error| unreachable(&address, words.as_ref(), error);
+        let docker = docker.negotiate_version().await.map_err(unreachable)?;
+        let version = docker.version().await.map_err(unreachable)?;
+        let podman = version
+            .components
+            .unwrap_or_default()
+            .iter()
+            .find(|part| part.name.contains("Podman"))
+            .map(|part| format!("Podman {}", part.version));
+        let is_podman = podman.is_some();
+        let product =
+            podman.unwrap_or_else(|| format!("Docker Engine {}", version.version.unwrap_or_default()));
+        // Podman counts its compatible interface in its own way.
+        if docker.client_version() < OLDEST && !is_podman {
+            let message = format!("{product} at {} is too old", address.url);
+            return Err(
+                Error::new(Kind::Unsupported, message).hint("upgrade it to Docker Engine 20.10 or newer")
+            );
+        }
+        Ok(Self {
+            docker,
+            address,
+            product,
+            podman: is_podman,
+            classic_builder: environment.classic_builder,
+            following: Mutex::default(),
+        })
+    }
+
+    /// It runs on this machine.
+    fn is_here(&self) -> bool {
+        self.address.url.starts_with("unix://")
+    }
+
+    /// The engine builds with BuildKit: unless `DOCKER_BUILDKIT=0` says otherwise, or it is Podman, which speaks the
+    /// same API and has none.
+    pub fn buildkit(&self) -> bool {
+        !self.podman && !self.classic_builder
     }
 
     /// An image by name or id.
@@ -81,13 +143,55 @@ impl Engine {
     }
 }
 
-fn unreachable(address: &str, error: bollard::errors::Error) -> Error {
-    let text = failure::causes(&error);
-    let unreachable = Error::new(Kind::Unavailable, format!("no Docker engine answers at {address}"));
-    let hint = if text.contains("ermission denied") {
-        "this user may not use Docker: add it to the group `docker` (`sudo usermod -aG docker $USER`) and log in again"
-    } else {
-        "start Docker (`sudo systemctl start docker`, or Docker Desktop), or set DOCKER_HOST to where it listens"
+/// Which engine, where, and why that one.
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}, by {}", self.product, self.address.url, self.address.origin)
+    }
+}
+
+fn dial(address: &Address) -> Result<(Docker, Option<ssh::Words>)> {
+    let url = &address.url;
+    let docker = match (url.split_once("://"), &address.certificates) {
+        (Some(("ssh", _)), _) => {
+            let (docker, words) = ssh::connect(url, TIMEOUT_SECONDS, API_DEFAULT_VERSION)?;
+            return Ok((docker, Some(words)));
+        }
+        (Some(("unix", path)), _) => Docker::connect_with_unix(path, TIMEOUT_SECONDS, API_DEFAULT_VERSION),
+        (_, Some(folder)) => Docker::connect_with_ssl(
+            url,
+            &folder.join("key.pem"),
+            &folder.join("cert.pem"),
+            &folder.join("ca.pem"),
+            TIMEOUT_SECONDS,
+            API_DEFAULT_VERSION,
+        ),
+        (_, None) => Docker::connect_with_http(url, TIMEOUT_SECONDS, API_DEFAULT_VERSION),
     };
-    unreachable.hint(hint).source(error)
+    docker.map(|docker| (docker, None)).map_err(|error| unreachable(address, None, error))
+}
+
+fn unreachable(address: &Address, words: Option<&ssh::Words>, error: bollard::errors::Error) -> Error {
+    let text = failure::causes(&error);
+    let (url, origin) = (&address.url, &address.origin);
+    let denied = text.contains("ermission denied");
+    let kind = if denied && words.is_none() { Kind::Denied } else { Kind::Unavailable };
+    let failure = Error::new(kind, format!("no Docker engine answers at {url} ({origin})"));
+    let failure = match words {
+        _ if denied && url.starts_with("unix://") => failure.hint(
+            "this user may not use Docker: add it to the group `docker` (`sudo usermod -aG docker $USER`) and log in again",
+        ),
+        Some(words) => {
+            let words = words.lock().unwrap_or_else(PoisonError::into_inner).trim().to_owned();
+            let failure = failure.hint("see whether `ssh HOST docker system dial-stdio` connects");
+            if words.is_empty() { failure } else { failure.details(words) }
+        }
+        None if address.certificates.is_some() => {
+            failure.hint("see whether ca.pem, cert.pem and key.pem are those of this engine, and whether it runs")
+        }
+        None => failure.hint(
+            "start Docker (`sudo systemctl start docker`, or Docker Desktop), or set DOCKER_HOST to where it listens",
+        ),
+    };
+    failure.source(error)
 }

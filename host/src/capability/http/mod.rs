@@ -1,8 +1,14 @@
-//! Files from the web, for the host itself: plugins and indexes of plugins.
+//! HTTP: files from the web for the host itself, and the requests of drivers.
+
+mod credential;
+mod outgoing;
 
 use std::time::Duration;
 
 use reqwest::{Client, Url, redirect::Policy};
+
+pub use credential::CredentialSource;
+pub use outgoing::{Failure, LONGEST_SILENCE, Outgoing, Sender};
 
 use crate::error::{Error, Kind, Result};
 
@@ -80,14 +86,18 @@ fn is_safe(url: &Url) -> bool {
 }
 
 fn explain(address: &str, error: &reqwest::Error) -> Error {
-    // The innermost cause says it best; the outer ones repeat the address.
+    Error::new(Kind::Unavailable, format!("cannot get {address}"))
+        .hint("see whether the network and the address are right, and try again")
+        .source(innermost(error))
+}
+
+/// The innermost cause says it best; the outer ones repeat the address.
+fn innermost(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    Error::new(Kind::Unavailable, format!("cannot get {address}"))
-        .hint("see whether the network and the address are right, and try again")
-        .source(cause.to_string())
+    cause.to_string()
 }
 
 #[cfg(test)]

@@ -1,89 +1,193 @@
-//! An object of S3 into a file.
+//! An object of S3 into a file: in parts, several at a time, and read in order while it comes.
 
 use std::{
     fs::File,
-    io::{Seek, Write},
+    os::unix::fs::FileExt,
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
+use aws_sdk_s3::primitives::ByteStream;
+use crc_fast::{CrcAlgorithm, Digest};
+use tokio::task::JoinSet;
+
+use super::{
+    arriving::{Arriving, Reading},
+    parts::Parts,
+    room,
+};
 use crate::{
     capability::{
         Listener, Progress,
-        aws::{Aws, Object},
+        aws::{Aws, ObjectReader},
     },
     config::S3Location,
     error::{Context, Error, Kind, Result},
 };
 
+/// Parts that come at the same time.
+const AT_ONCE: usize = 8;
 /// As many times a broken connection is taken up again without a byte of progress between.
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// How often the progress is told.
+const TICK: Duration = Duration::from_millis(100);
 
-/// Writes the object to `target`: whole, or not at all. A connection that breaks is taken up again where it broke.
+/// Brings the object to the file `archive`, and lets `read` have its bytes in their order meanwhile. A connection that
+/// breaks is taken up again where it broke; what a killed run left of the same object is gone on with.
 ///
 /// # Errors
-/// There is no such object, it changed meanwhile, the disk is full, or the service cannot be reached.
-pub async fn download(aws: &Aws, from: &S3Location, target: &Path, listener: Listener<'_>) -> Result<u64> {
+/// There is no such object, it changed meanwhile, the disk is full, the service cannot be reached, or `read` fails.
+pub async fn download<T: Send + 'static>(
+    aws: &Aws,
+    from: &S3Location,
+    archive: &Path,
+    listener: Listener<'_>,
+    read: impl FnOnce(Arriving) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let object = aws.object(from).await?.ok_or_else(|| {
         Error::new(Kind::NotFound, format!("there is no {from}"))
             .hint("the training wrote nothing to /opt/ml/model, or the artifact was deleted since")
     })?;
-    let folder = target.parent().unwrap_or(Path::new("."));
-    let cannot_write = || format!("cannot write to {}", folder.display());
-    let partial = tempfile::NamedTempFile::new_in(folder).context(cannot_write)?;
-    let mut file = partial.as_file();
-    let mut done = 0;
-    let mut attempts = 0;
-    while done < object.size {
-        let before = done;
-        match receive(aws, from, &object, file, &mut done, listener).await {
-            Ok(()) => {}
-            Err(error) if error.kind() == Kind::Unavailable => {
-                attempts = if done > before { 0 } else { attempts + 1 };
-                if attempts == ATTEMPTS {
-                    return Err(error);
-                }
-                tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(attempts)).await;
+    let folder = archive.parent().unwrap_or(Path::new("."));
+    let (mut parts, file) =
+        Parts::open(archive, &object).map_err(|error| room::cannot_write(folder, error))?;
+    room::make_sure_of(object.size - parts.bytes(), folder)?;
+    let mut reading = Reading::start(archive, object.size, read)?;
+    let done = Arc::new(AtomicU64::new(parts.bytes()));
+    let part = Part {
+        object: aws.object_reader(from, object.etag.clone()).await,
+        from: from.clone(),
+        folder: folder.into(),
+        file: Arc::new(file),
+        algorithm: parts.algorithm(),
+        done: done.clone(),
+    };
+    let mut missing = parts.missing().into_iter();
+    let mut coming = JoinSet::new();
+    let mut ticks = tokio::time::interval(TICK);
+    reading.level().rise_to(parts.level());
+    let mut early = None;
+    loop {
+        while coming.len() < AT_ONCE
+            && let Some(number) = missing.next()
+        {
+            let (part, range) = (part.clone(), parts.range(number));
+            coming.spawn(async move { Ok::<_, Error>((number, part.bring(range).await?)) });
+        }
+        if coming.is_empty() {
+            break;
+        }
+        tokio::select! {
+            Some(arrived) = coming.join_next() => {
+                let (number, sum) = arrived.context(|| format!("cannot bring {from}"))??;
+                parts.arrived(number, sum).map_err(|error| room::cannot_write(folder, error))?;
+                reading.level().rise_to(parts.level());
             }
-            Err(error) => return Err(error),
+            outcome = reading.outcome(), if early.is_none() => early = Some(outcome?),
+            _ = ticks.tick() => listener(Progress::Bytes(done.load(Ordering::Relaxed), Some(object.size))),
         }
     }
-    if done != object.size {
-        return Err(Error::failed(format!("{from} has {} bytes, but {done} came", object.size))
-            .hint("fetch it again"));
+    listener(Progress::Bytes(object.size, Some(object.size)));
+    if let Some((_, promised)) = object.checksum
+        && parts.checksum() != promised
+    {
+        return Err(Error::failed(format!("{from} came damaged: its checksum is another one"))
+            .hint("nothing was written: fetch it again"));
     }
-    file.flush().and_then(|()| file.sync_all()).context(cannot_write)?;
-    partial.persist(target).context(cannot_write)?;
-    Ok(done)
+    match early {
+        Some(outcome) => Ok(outcome),
+        None => reading.outcome().await,
+    }
 }
 
-async fn receive(
-    aws: &Aws,
-    from: &S3Location,
-    object: &Object,
-    mut file: &File,
-    done: &mut u64,
+/// Lets `read` have a file of this machine, and tells how far it is.
+///
+/// # Errors
+/// Those of `read`.
+pub async fn local<T: Send + 'static>(
+    archive: &Path,
     listener: Listener<'_>,
-) -> Result<()> {
-    let mut body = aws.read_object(from, *done, object.etag.as_deref()).await?;
-    file.seek(std::io::SeekFrom::Start(*done)).context(|| format!("cannot write {from} to disk"))?;
-    while let Some(part) = body.next().await {
-        let part = part.map_err(|error| {
-            Error::new(Kind::Unavailable, format!("the connection broke while {from} was coming"))
-                .hint("fetch it again")
-                .source(error)
-        })?;
-        file.write_all(&part).map_err(|error| {
-            Error::failed(format!("cannot write {from} to disk"))
-                .hint("free some disk and fetch again")
-                .source(error)
-        })?;
-        *done += part.len() as u64;
-        listener(Progress::Bytes(*done, Some(object.size)));
+    read: impl FnOnce(Arriving) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let size = archive.metadata().context(|| format!("cannot read {}", archive.display()))?.len();
+    let mut reading = Reading::start(archive, size, read)?;
+    reading.level().rise_to(size);
+    let level = reading.level().clone();
+    let mut ticks = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            biased;
+            outcome = reading.outcome() => return outcome,
+            _ = ticks.tick() => listener(Progress::Bytes(level.read(), Some(size))),
+        }
     }
-    if *done < object.size {
-        return Err(Error::new(Kind::Unavailable, format!("{from} came only in part")).hint("fetch it again"));
+}
+
+/// What brings a part.
+#[derive(Clone)]
+struct Part {
+    object: ObjectReader,
+    from: S3Location,
+    folder: Arc<Path>,
+    file: Arc<File>,
+    algorithm: CrcAlgorithm,
+    done: Arc<AtomicU64>,
+}
+
+impl Part {
+    /// Its checksum.
+    async fn bring(&self, range: std::ops::Range<u64>) -> Result<u64> {
+        let mut sum = Digest::new(self.algorithm);
+        let mut at = range.start;
+        let mut attempts = 0;
+        while at < range.end {
+            let before = at;
+            // What keeps an answer from beginning was tried again by the SDK already.
+            let body = self.object.read(at..range.end).await?;
+            match self.receive(body, &mut at, range.end, &mut sum).await {
+                Ok(()) => {}
+                Err(error) if error.kind() == Kind::Unavailable => {
+                    attempts = if at > before { 0 } else { attempts + 1 };
+                    if attempts == ATTEMPTS {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(attempts)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sum.finalize())
     }
-    Ok(())
+
+    async fn receive(&self, mut body: ByteStream, at: &mut u64, end: u64, sum: &mut Digest) -> Result<()> {
+        let from = &self.from;
+        while let Some(bytes) = body.next().await {
+            let bytes = bytes.map_err(|error| {
+                Error::new(Kind::Unavailable, format!("the connection broke while {from} was coming"))
+                    .hint("fetch it again")
+                    .source(error)
+            })?;
+            let more = bytes.len() as u64;
+            if *at + more > end {
+                return Err(
+                    Error::failed(format!("{from}: more came than was asked for")).hint("fetch it again")
+                );
+            }
+            self.file.write_all_at(&bytes, *at).map_err(|error| room::cannot_write(&self.folder, error))?;
+            sum.update(&bytes);
+            *at += more;
+            self.done.fetch_add(more, Ordering::Relaxed);
+        }
+        if *at < end {
+            return Err(
+                Error::new(Kind::Unavailable, format!("{from} came only in part")).hint("fetch it again")
+            );
+        }
+        Ok(())
+    }
 }

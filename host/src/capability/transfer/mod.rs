@@ -1,8 +1,15 @@
 //! Brings artifacts home: bytes flow from the service to a file, and out of an archive into a folder, and nothing
 //! half-done is ever seen.
 
+mod arriving;
 mod download;
+mod parts;
+mod room;
+mod staging;
 mod unpack;
 
-pub use download::download;
-pub use unpack::unpack;
+pub use arriving::Arriving;
+pub use download::{download, local};
+pub use room::copy;
+pub use staging::{Brought, Staging};
+pub use unpack::Unpack;

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    ffi::OsString,
+    ffi::OsStr,
     fs,
     io::{self, Read},
     path::{Component, Path, PathBuf},
@@ -12,54 +12,52 @@ use std::{
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
-use crate::error::{Context, Error, Kind, Result};
-
-/// What an archive held.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Unpacked {
-    /// The files, relative to the folder, sorted.
-    pub files: Vec<PathBuf>,
-    /// In bytes.
-    pub size: u64,
-}
+use super::{
+    room,
+    staging::{Brought, PREFIX, in_the_way},
+};
+use crate::error::{Error, Result};
 
 /// Model artifacts hold far fewer.
 const MOST_ENTRIES: usize = 1_000_000;
 /// A bomb expands beyond both of these; honest archives, sparse ones too, stay below one.
 const BOMB_RATIO: u64 = 200;
 const BOMB_SIZE: u64 = 8 << 30;
+/// Whether the disk can take a file is asked before it is begun, for files of this size.
+const WORTH_ASKING: u64 = 1 << 20;
 
-/// Unpacks `archive` into `folder`, which is made where it is missing. All of it is unpacked beside its place first,
-/// and moved there at the end. Files that are there already are refused, or replaced with `overwrite`.
-///
-/// # Errors
-/// The archive is damaged or hostile, something is in the way, or the disk is full. The folder is as it was.
-pub fn unpack(archive: &Path, folder: &Path, overwrite: bool) -> Result<Unpacked> {
-    let cannot_write = || format!("cannot write to {}", folder.display());
-    let source = fs::File::open(archive).context(|| format!("cannot read {}", archive.display()))?;
-    let limit = source.metadata().context(cannot_write)?.len().saturating_mul(BOMB_RATIO).max(BOMB_SIZE);
-    fs::create_dir_all(folder).context(cannot_write)?;
-    // In the same folder, so that moving is only renaming.
-    let staging =
-        tempfile::Builder::new().prefix(".alekseylearn-").tempdir_in(folder).context(cannot_write)?;
-    let unpacked = unpack_all(source, staging.path(), limit).map_err(|problem| match problem {
-        Problem::Hostile(what) => {
-            Error::failed(format!("{} is not to be trusted: {what}", archive.display()))
-                .hint("nothing was written; fetch with --no-extract to look at the archive itself")
-        }
-        Problem::Io(error) if error.raw_os_error().is_some() => {
-            Error::failed(cannot_write()).hint("free some disk, or fetch into another folder").source(error)
-        }
-        Problem::Io(error) => Error::failed(format!("{} is damaged", archive.display()))
-            .hint("nothing was written; fetch it again")
-            .source(error),
-    })?;
-    move_into(staging.path(), folder, overwrite)?;
-    Ok(unpacked)
+/// Where an archive is unpacked to, and what may be.
+pub struct Unpack {
+    /// How messages name the archive.
+    pub name: String,
+    /// An empty folder, or none yet; nothing is written elsewhere.
+    pub tree: PathBuf,
+    /// What is there already is in the way; none where it may be replaced.
+    pub beside: Option<PathBuf>,
+}
+
+impl Unpack {
+    /// Unpacks all of an archive of that size.
+    ///
+    /// # Errors
+    /// The archive is damaged or hostile, something is in the way, or the disk is full.
+    pub fn run(&self, size: u64, archive: impl Read) -> Result<Brought> {
+        let limit = size.saturating_mul(BOMB_RATIO).max(BOMB_SIZE);
+        self.all(archive, limit).map_err(|problem| match problem {
+            Problem::Hostile(what) => Error::failed(format!("{} is not to be trusted: {what}", self.name))
+                .hint("nothing was written; fetch with --no-extract to look at the archive itself"),
+            Problem::Told(error) => error,
+            Problem::Io(error) if error.raw_os_error().is_some() => room::cannot_write(&self.tree, error),
+            Problem::Io(error) => Error::failed(format!("{} is damaged", self.name))
+                .hint("nothing was written; fetch it again")
+                .source(error),
+        })
+    }
 }
 
 enum Problem {
     Hostile(String),
+    Told(Error),
     Io(io::Error),
 }
 
@@ -75,56 +73,79 @@ impl From<io::Error> for Problem {
     }
 }
 
-fn unpack_all(source: impl Read, staging: &Path, limit: u64) -> Result<Unpacked, Problem> {
-    let mut unpacked = Unpacked::default();
-    let mut seen = BTreeSet::new();
-    let mut links = Vec::new();
-    let mut archive = Archive::new(MultiGzDecoder::new(io::BufReader::new(source)));
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let path = safe_path(&entry)?;
-        if path.as_os_str().is_empty() {
-            continue;
-        }
-        let target = staging.join(&path);
-        let kind = entry.header().entry_type();
-        if kind.is_dir() {
-            fs::create_dir_all(&target)?;
-            continue;
-        }
-        let shown = path.display().to_string();
-        if !seen.insert(path.clone()) {
-            return Err(Problem::Hostile(format!("it holds {shown} twice")));
-        }
-        if seen.len() > MOST_ENTRIES {
-            return Err(Problem::Hostile(format!("it holds more than {MOST_ENTRIES} files")));
-        }
-        unpacked.size += entry.size();
-        if unpacked.size > limit {
-            return Err(Problem::Hostile(format!(
-                "it unpacks to more than {limit} bytes, a small archive to fill a disk"
-            )));
-        }
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        match kind {
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                write_file(&mut entry, &target)?
-            }
-            EntryType::Symlink => links.push((target, entry.link_name()?.unwrap_or_default().into_owned())),
-            EntryType::Link => copy_of(&entry, staging, &target)?,
-            other => {
-                return Err(Problem::Hostile(format!("{shown} is neither a file nor a folder ({other:?})")));
-            }
-        }
-        unpacked.files.push(path);
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::Told(error)
     }
-    // The tar's end is not the stream's: a cut or corrupt tail shows only when it is read.
-    io::copy(&mut archive.into_inner(), &mut io::sink())?;
-    make_links(staging, &links)?;
-    unpacked.files.sort();
-    Ok(unpacked)
+}
+
+impl Unpack {
+    fn all(&self, source: impl Read, limit: u64) -> Result<Brought, Problem> {
+        let staging = &self.tree;
+        fs::create_dir_all(staging)?;
+        let mut unpacked = Brought::default();
+        let mut made = PathBuf::new();
+        let mut seen = BTreeSet::new();
+        let mut links = Vec::new();
+        let mut archive = Archive::new(MultiGzDecoder::new(io::BufReader::new(source)));
+        for entry in archive.entries()? {
+            let mut entry = entry?;
+            let path = safe_path(&entry)?;
+            if path.as_os_str().is_empty() {
+                continue;
+            }
+            if let Some(folder) = &self.beside {
+                in_the_way(folder, &path)?;
+            }
+            let target = staging.join(&path);
+            let kind = entry.header().entry_type();
+            if kind.is_dir() {
+                fs::create_dir_all(&target)?;
+                continue;
+            }
+            let shown = path.display().to_string();
+            if !seen.insert(path.clone()) {
+                return Err(Problem::Hostile(format!("it holds {shown} twice")));
+            }
+            if seen.len() > MOST_ENTRIES {
+                return Err(Problem::Hostile(format!("it holds more than {MOST_ENTRIES} files")));
+            }
+            unpacked.size += entry.size();
+            if unpacked.size > limit {
+                return Err(Problem::Hostile(format!(
+                    "it unpacks to more than {limit} bytes, a small archive to fill a disk"
+                )));
+            }
+            if entry.size() >= WORTH_ASKING {
+                room::make_sure_of(entry.size(), staging)?;
+            }
+            // A folder's files mostly stand together.
+            if let Some(parent) = target.parent().filter(|parent| *parent != made) {
+                fs::create_dir_all(parent)?;
+                parent.clone_into(&mut made);
+            }
+            match kind {
+                EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                    write_file(&mut entry, &target)?
+                }
+                EntryType::Symlink => {
+                    links.push((target, entry.link_name()?.unwrap_or_default().into_owned()))
+                }
+                EntryType::Link => copy_of(&entry, staging, &target)?,
+                other => {
+                    return Err(Problem::Hostile(format!(
+                        "{shown} is neither a file nor a folder ({other:?})"
+                    )));
+                }
+            }
+            unpacked.files.push(path);
+        }
+        // The tar's end is not the stream's: a cut or corrupt tail shows only when it is read.
+        io::copy(&mut archive.into_inner(), &mut io::sink())?;
+        make_links(staging, &links)?;
+        unpacked.files.sort();
+        Ok(unpacked)
+    }
 }
 
 /// Relative, without `..`, and not of our own names.
@@ -133,6 +154,9 @@ fn safe_path<R: Read>(entry: &Entry<'_, R>) -> Result<PathBuf, Problem> {
     let mut safe = PathBuf::new();
     for part in path.components() {
         match part {
+            Component::Normal(name) if safe.as_os_str().is_empty() && is_ours(name) => {
+                return Err(Problem::Hostile(format!("{} is a name of our own", path.display())));
+            }
             Component::Normal(name) => safe.push(name),
             Component::CurDir => {}
             Component::RootDir | Component::Prefix(_) => {
@@ -144,6 +168,10 @@ fn safe_path<R: Read>(entry: &Entry<'_, R>) -> Result<PathBuf, Problem> {
         }
     }
     Ok(safe)
+}
+
+fn is_ours(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
 }
 
 fn write_file<R: Read>(entry: &mut Entry<'_, R>, target: &Path) -> Result<(), Problem> {
@@ -193,33 +221,12 @@ fn copy_of<R: Read>(entry: &Entry<'_, R>, staging: &Path, target: &Path) -> Resu
     Ok(())
 }
 
-fn move_into(staging: &Path, folder: &Path, overwrite: bool) -> Result<()> {
-    let cannot_write = || format!("cannot write to {}", folder.display());
-    let names: Vec<OsString> = fs::read_dir(staging)
-        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.file_name())).collect())
-        .context(cannot_write)?;
-    if !overwrite && let Some(name) = names.iter().find(|name| folder.join(name).symlink_metadata().is_ok()) {
-        return Err(Error::new(Kind::Conflict, format!("{} is there already", folder.join(name).display()))
-            .hint("fetch into another folder, or replace it with --overwrite"));
-    }
-    for name in names {
-        let target = folder.join(&name);
-        if let Ok(data) = target.symlink_metadata() {
-            // Not atomic for a folder; the user asked to have it replaced.
-            let removed = if data.is_dir() { fs::remove_dir_all(&target) } else { fs::remove_file(&target) };
-            removed.context(cannot_write)?;
-        }
-        fs::rename(staging.join(&name), &target).context(cannot_write)?;
-    }
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).context(cannot_write)
-}
-
 #[cfg(test)]
 mod tests {
     use flate2::{Compression, write::GzEncoder};
 
     use super::*;
-    use crate::damage::damaged;
+    use crate::{capability::transfer::Staging, damage::damaged, error::Kind};
 
     enum Item<'a> {
         File(&'a str, &'a [u8]),
@@ -251,11 +258,19 @@ mod tests {
         tar.into_inner().unwrap().finish().unwrap()
     }
 
-    fn try_unpack(bytes: &[u8]) -> (tempfile::TempDir, Result<Unpacked>) {
+    fn unpack(bytes: &[u8], folder: &Path, overwrite: bool) -> Result<Brought> {
+        let staging = Staging::open(folder, "job")?;
+        let beside = (!overwrite).then(|| folder.to_owned());
+        let size = bytes.len() as u64;
+        let unpacked =
+            Unpack { name: "model.tar.gz".into(), tree: staging.tree(), beside }.run(size, bytes)?;
+        staging.publish("it", &unpacked, overwrite)?;
+        Ok(unpacked)
+    }
+
+    fn try_unpack(bytes: &[u8]) -> (tempfile::TempDir, Result<Brought>) {
         let root = tempfile::tempdir().unwrap();
-        let file = root.path().join("model.tar.gz");
-        fs::write(&file, bytes).unwrap();
-        let result = unpack(&file, &root.path().join("out"), false);
+        let result = unpack(bytes, &root.path().join("out"), false);
         (root, result)
     }
 
@@ -301,6 +316,7 @@ mod tests {
             vec![Symlink("s", "x"), HardLink("h", "s")],
             vec![Device("d")],
             vec![File("a", b"1"), File("./a", b"2")],
+            vec![File(".alekseylearn-job/archive", b"x")],
         ] {
             let (root, result) = try_unpack(&archive(&items));
             let error = result.unwrap_err();
@@ -338,9 +354,9 @@ mod tests {
             let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
             io::Write::write_all(&mut packed, &damaged(&plain, seed)).unwrap();
             let (root, result) = try_unpack(&packed.finish().unwrap());
-            let names: BTreeSet<OsString> =
+            let names: BTreeSet<std::ffi::OsString> =
                 fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-            assert_eq!(names, ["model.tar.gz".into(), "out".into()].into(), "seed {seed}");
+            assert_eq!(names, ["out".into()].into(), "seed {seed}");
             if result.is_err() {
                 assert_eq!(fs::read_dir(root.path().join("out")).unwrap().count(), 0, "seed {seed}");
             }
@@ -350,8 +366,7 @@ mod tests {
     #[test]
     fn what_is_there_stays_unless_it_is_to_be_replaced() {
         let root = tempfile::tempdir().unwrap();
-        let file = root.path().join("model.tar.gz");
-        fs::write(&file, archive(&[File("model.txt", b"new"), File("z.txt", b"z")])).unwrap();
+        let file = archive(&[File("z.txt", b"z"), File("model.txt", b"new")]);
         let out = root.path().join("out");
         fs::create_dir(&out).unwrap();
         fs::write(out.join("model.txt"), "old").unwrap();

@@ -1,46 +1,54 @@
 //! What installing, upgrading and importing share: nothing is installed with more than was granted.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
 use crate::{
     commands,
     error::{Error, Kind, Result},
     job::Context,
-    plugin::{Candidate, Capability, Installed, Source},
+    plugin::{Candidate, Grant, Grants, Installed, Source},
 };
 
 /// Gets a component, and lets Ctrl-C end that.
-pub(super) async fn obtain(context: &Context, source: &Source, name: Option<&str>) -> Result<Candidate> {
+pub(super) async fn obtain(
+    context: &Context,
+    source: &Source,
+    name: Option<&str>,
+    pinned: Option<&str>,
+) -> Result<Candidate> {
     context.ui.stage(&format!("Getting {source}"));
-    commands::interruptible(Candidate::obtain(source, name), "nothing was installed").await
+    commands::interruptible(Candidate::obtain(source, name, pinned), "nothing was installed").await
 }
 
 /// Installs what was granted before or is spelled out now; a person is asked for the rest.
 pub(super) fn consent_and_install(
     context: &Context,
     candidate: &Candidate,
-    spelled_out: &BTreeSet<Capability>,
+    spelled_out: Grants,
     yes: bool,
 ) -> Result<Installed> {
+    // Before anybody is asked for what is then refused.
+    context.plugins.admit(candidate)?;
     let before = context.plugins.store().get(&candidate.name)?;
-    let wanted = &candidate.manifest.wants;
-    let mut granted = spelled_out.clone();
-    granted.extend(before.iter().flat_map(|before| &before.granted));
-    granted.retain(|capability| wanted.contains(capability));
-    let asked: BTreeSet<Capability> = wanted.difference(&granted).copied().collect();
+    let manifest = &candidate.manifest;
+    let mut granted = before.map(|before| before.granted).unwrap_or_default();
+    granted.extend(spelled_out);
+    // The user may let it send requests to where it does not ask to: to a service of their own, say.
+    granted.retain(|grant| match grant {
+        Grant::Capability(_) => manifest.wants.has(grant),
+        Grant::Requests(_) => manifest.sends_requests,
+    });
+    let asked = manifest.wants.without(&granted);
     if !asked.is_empty() {
         let name = &candidate.name;
         let question = format!("{}\n\nInstall it, and let it?", described(candidate, &asked));
         if yes {
-            let allow = names(&asked).replace(',', "");
+            let allow = asked.to_string().replace(',', "");
             context.ui.warning(&format!(
-                "{name} also wants {}: `alekseylearn plugin grant {name} {allow}` allows it",
-                names(&asked)
+                "{name} also wants {asked}: `alekseylearn plugin grant {name} {allow}` allows it"
             ));
         } else if context.ui.ask(&question)? {
-            granted.extend(&asked);
+            granted.extend(asked);
         } else {
             return Err(not_granted(candidate, &asked));
         }
@@ -49,18 +57,17 @@ pub(super) fn consent_and_install(
     context.plugins.install(candidate, granted)
 }
 
-fn not_granted(candidate: &Candidate, asked: &BTreeSet<Capability>) -> Error {
-    let wanted: Vec<&str> =
-        candidate.manifest.wants.iter().map(|capability| capability.interface()).collect();
-    Error::new(Kind::Denied, format!("{} wants {}, which it was not granted", candidate.name, names(asked)))
+fn not_granted(candidate: &Candidate, asked: &Grants) -> Error {
+    let wanted = candidate.manifest.wants.spelled_out();
+    Error::new(Kind::Denied, format!("{} wants {asked}, which it was not granted", candidate.name))
         .details(described(candidate, asked))
-        .hint(format!("nothing was installed; to grant it, add `--yes --grant {}`", wanted.join(",")))
+        .hint(format!("nothing was installed; to grant it, add `--yes --grant {wanted}`"))
 }
 
 /// What it could do at worst, in plain words.
-fn described(candidate: &Candidate, asked: &BTreeSet<Capability>) -> String {
+fn described(candidate: &Candidate, asked: &Grants) -> String {
     let mut lines = vec![format!("The plugin {} could then, at worst,", candidate.name)];
-    lines.extend(asked.iter().map(|capability| format!("  - {} ({capability})", capability.at_worst())));
+    lines.extend(asked.iter().map(|grant| format!("  - {} ({grant})", grant.at_worst())));
     lines.join("\n")
 }
 
@@ -72,13 +79,20 @@ pub(super) fn named(plugin: &Installed) -> String {
     }
 }
 
-/// Capabilities as a list, or a dash.
-pub(super) fn names(granted: &BTreeSet<Capability>) -> String {
-    let list: Vec<&str> = granted.iter().map(|capability| capability.interface()).collect();
-    if list.is_empty() { "-".to_owned() } else { list.join(", ") }
+/// Who signed an installed plugin. One that is damaged does not keep the others from being listed.
+fn signed(context: &Context, plugin: &Installed) -> String {
+    match context.plugins.signed_installed(plugin) {
+        Ok(signed) => signed.to_string(),
+        Err(error) => {
+            context.ui.warning(&error.chain());
+            "not verified".to_owned()
+        }
+    }
 }
 
 /// For a program.
-pub(super) fn told(plugin: &Installed) -> Value {
-    json!(plugin)
+pub(super) fn told(context: &Context, plugin: &Installed) -> Value {
+    let mut told = json!(plugin);
+    told["signature"] = json!(signed(context, plugin));
+    told
 }

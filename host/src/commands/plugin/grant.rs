@@ -1,43 +1,50 @@
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
-use super::consent::names;
-use crate::{error::Result, job::Context, plugin::Capability};
+use crate::{
+    error::Result,
+    job::Context,
+    plugin::{Grant, Grants},
+};
 
-/// A plugin, and capabilities
+/// A plugin, and what it may do
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(in crate::commands) struct Arguments {
     /// An installed plugin
     name: String,
 
-    /// Such as docker; `alekseylearn plugin show NAME` lists what it wants
-    #[arg(required = true)]
-    capabilities: Vec<Capability>,
+    /// A capability such as docker, or an origin; `alekseylearn plugin show NAME` lists what it wants
+    #[arg(required = true, value_name = "GRANT")]
+    grants: Vec<Grant>,
 }
+
+const EXAMPLES: &str = "\
+What there is to grant:
+  docker                              a capability of alekseylearn
+  https://api.example.com             requests to that host and port
+  https://api.example.com=env:TOKEN   the same, each with the token of an environment variable, which the plugin
+                                      never sees; or =file:/PATH, =file:~/PATH
+  private:https://mlflow.example.com  also where that name leads into your own network
+  http://127.0.0.1:8080               a program on this machine";
 
 /// Grants more.
 pub(super) fn grant(context: &Context, arguments: &Arguments) -> Result<()> {
-    change(context, arguments, |granted, more| granted.union(more).copied().collect())
+    change(context, arguments, Grants::add)
 }
 
 /// Takes grants back.
 pub(super) fn revoke(context: &Context, arguments: &Arguments) -> Result<()> {
-    change(context, arguments, |granted, less| granted.difference(less).copied().collect())
+    change(context, arguments, |granted, less| granted.remove(&less))
 }
 
-fn change(
-    context: &Context,
-    arguments: &Arguments,
-    change_to: impl Fn(&BTreeSet<Capability>, &BTreeSet<Capability>) -> BTreeSet<Capability>,
-) -> Result<()> {
+fn change(context: &Context, arguments: &Arguments, change: impl Fn(&mut Grants, Grant)) -> Result<()> {
     let store = context.plugins.store();
-    let named: BTreeSet<Capability> = arguments.capabilities.iter().copied().collect();
-    let granted = change_to(&store.expect(&arguments.name)?.granted, &named);
+    let mut granted = store.expect(&arguments.name)?.granted;
+    arguments.grants.iter().for_each(|named| change(&mut granted, named.clone()));
     store.grant(&arguments.name, granted.clone())?;
     let text = match granted.is_empty() {
         true => format!("The plugin {} may do nothing now.", arguments.name),
-        false => format!("The plugin {} may now use {}.", arguments.name, names(&granted)),
+        false => format!("The plugin {} may now use {granted}.", arguments.name),
     };
     context.ui.result(&text, json!({ "name": arguments.name, "granted": granted }));
     Ok(())

@@ -1,9 +1,9 @@
-use std::{collections::BTreeSet, path::PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::consent::{consent_and_install, named, told};
-use crate::{error::Result, job::Context};
+use crate::{error::Result, job::Context, plugin::Grants};
 
 /// Install the plugins of a file that `plugin export` made
 #[derive(Debug, clap::Args)]
@@ -19,11 +19,11 @@ pub(in crate::commands) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let mut installed = Vec::new();
     for (candidate, exported) in context.plugins.import(&arguments.file)? {
-        let spelled_out = if arguments.yes { exported.granted } else { BTreeSet::new() };
-        installed.push(consent_and_install(context, &candidate, &spelled_out, arguments.yes)?);
+        let spelled_out = if arguments.yes { exported.granted } else { Grants::default() };
+        installed.push(consent_and_install(context, &candidate, spelled_out, arguments.yes)?);
     }
     let names: Vec<String> = installed.iter().map(named).collect();
-    let data = json!({ "plugins": installed.iter().map(told).collect::<Vec<_>>() });
+    let data = json!({ "plugins": installed.iter().map(|plugin| told(context, plugin)).collect::<Vec<_>>() });
     context.ui.result(&format!("Installed {}.", names.join(", ")), data);
     Ok(())
 }

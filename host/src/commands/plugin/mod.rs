@@ -10,7 +10,7 @@ mod upgrade;
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     error::Result,
@@ -18,7 +18,7 @@ use crate::{
     plugin::{self, LOCK_FILE},
     ui::table,
 };
-use consent::{names, told};
+use consent::told;
 
 /// Install, inspect and remove plugins
 ///
@@ -34,7 +34,7 @@ pub(super) enum Arguments {
     Grant(grant::Arguments),
     /// Take grants back
     Revoke(grant::Arguments),
-    /// Check that the installed plugins are what was installed
+    /// Check that the installed plugins are what was installed, and what was signed
     Verify,
     /// Write the installed plugins to alekseylearn.lock, for a team to commit
     Lock,
@@ -71,11 +71,14 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
 
 fn list(context: &Context) -> Result<()> {
     let plugins = context.plugins.store().list()?;
-    let rows: Vec<[String; 4]> = plugins
+    let told: Vec<Value> = plugins.iter().map(|plugin| told(context, plugin)).collect();
+    let rows: Vec<[String; 5]> = plugins
         .iter()
-        .map(|plugin| {
+        .zip(&told)
+        .map(|(plugin, told)| {
             let version = plugin.version.clone().unwrap_or_else(|| "-".into());
-            [plugin.name.clone(), version, names(&plugin.granted), plugin.source.to_string()]
+            let signed = told["signature"].as_str().unwrap_or_default().to_owned();
+            [plugin.name.clone(), version, signed, plugin.granted.to_string(), plugin.source.to_string()]
         })
         .collect();
     let text = match rows.is_empty() {
@@ -83,19 +86,22 @@ fn list(context: &Context) -> Result<()> {
             "no plugins are installed; those that ship with the program are there: alekseylearn driver list"
                 .into()
         }
-        false => table(["NAME", "VERSION", "GRANTED", "FROM"], &rows),
+        false => table(["NAME", "VERSION", "SIGNED", "GRANTED", "FROM"], &rows),
     };
-    context.ui.result(&text, json!({ "plugins": plugins.iter().map(told).collect::<Vec<_>>() }));
+    context.ui.result(&text, json!({ "plugins": told }));
     Ok(())
 }
 
 fn verify(context: &Context) -> Result<()> {
     let plugins = context.plugins.store().list()?;
     for plugin in &plugins {
-        context.plugins.installed(plugin)?;
+        context.plugins.signed(&context.plugins.installed(plugin)?)?;
     }
     let text = format!("{} installed plugins are what was installed.", plugins.len());
-    context.ui.result(&text, json!({ "verified": plugins.iter().map(told).collect::<Vec<_>>() }));
+    context.ui.result(
+        &text,
+        json!({ "verified": plugins.iter().map(|plugin| told(context, plugin)).collect::<Vec<_>>() }),
+    );
     Ok(())
 }
 
@@ -114,7 +120,7 @@ fn export(context: &Context, file: &Path) -> Result<()> {
 }
 
 fn uninstall(context: &Context, name: &str) -> Result<()> {
-    context.plugins.store().uninstall(name)?;
+    context.plugins.uninstall(name)?;
     context.ui.result(&format!("The plugin {name} is gone."), json!({ "uninstalled": name }));
     Ok(())
 }

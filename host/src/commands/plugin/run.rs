@@ -1,10 +1,10 @@
-use std::{collections::BTreeSet, ffi::OsString};
+use std::ffi::OsString;
 
 use crate::{
     commands,
     error::{Error, Result},
     job::Context,
-    plugin::{Candidate, Capability, Source},
+    plugin::{Candidate, Grant, Source},
 };
 
 /// Run a command with a driver straight from its file, without installing it
@@ -17,8 +17,8 @@ pub(in crate::commands) struct Arguments {
     file: String,
 
     /// Grant this; may be given several times
-    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
-    grant: Vec<Capability>,
+    #[arg(long, value_name = "GRANT", value_delimiter = ',')]
+    grant: Vec<Grant>,
 
     /// A command of alekseylearn
     #[arg(last = true, required = true)]
@@ -30,9 +30,8 @@ Example:
   alekseylearn plugin run ./my_driver.wasm --grant docker -- fit train.py --train-driver my-driver";
 
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
-    let candidate = Candidate::obtain(&Source::parse(&arguments.file, None)?, None).await?;
-    let granted: BTreeSet<Capability> = arguments.grant.into_iter().collect();
-    context.plugins.lend(&candidate, granted).await?;
+    let candidate = Candidate::obtain(&Source::parse(&arguments.file, None)?, None, None).await?;
+    context.plugins.lend(&candidate, arguments.grant.into_iter().collect()).await?;
     let words = ["alekseylearn".into()].into_iter().chain(arguments.command).collect();
     let inner = commands::Arguments::read(words).map_err(|error| {
         let text = error.to_string();

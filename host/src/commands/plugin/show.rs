@@ -5,13 +5,13 @@ use serde_json::json;
 use crate::{
     error::{Error, Kind, Result},
     job::Context,
-    plugin::{Candidate, Source},
+    plugin::{Candidate, Grants, Source},
 };
 
 /// Show what a plugin is, and what it may do
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Arguments {
-    /// An installed plugin, a .wasm file, or an https:// address
+    /// An installed plugin, a .wasm file, or an https:// or oci:// address
     plugin: String,
 }
 
@@ -21,7 +21,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     let candidate = match &installed {
         Some(installed) => context.plugins.installed(installed)?,
         None if Path::new(plugin).exists() || plugin.contains("://") => {
-            Candidate::obtain(&Source::parse(plugin, None)?, None).await?
+            Candidate::obtain(&Source::parse(plugin, None)?, None, None).await?
         }
         None => {
             return Err(Error::new(Kind::NotFound, format!("no plugin and no file `{plugin}`"))
@@ -29,6 +29,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         }
     };
     let manifest = &candidate.manifest;
+    let signed = context.plugins.signed(&candidate)?.to_string();
     let kinds: Vec<&str> = manifest.kinds.iter().map(|kind| kind.name()).collect();
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
     let version = manifest.version.as_ref().map(ToString::to_string);
@@ -42,14 +43,14 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         format!("  contract:  {}", manifest.contract),
         format!("  digest:    {}", candidate.digest()),
         format!("  from:      {}", candidate.source),
+        format!("  signature: {signed}"),
     ];
     let granted = installed.as_ref().map(|installed| &installed.granted);
-    for capability in &manifest.wants {
-        let state = match granted {
-            Some(granted) if granted.contains(capability) => "granted",
-            _ => "wanted",
-        };
-        lines.push(format!("  {state}:   {capability}: {}", capability.at_worst()));
+    for grant in granted.into_iter().flat_map(Grants::iter) {
+        lines.push(format!("  granted:   {grant}: {}", grant.at_worst()));
+    }
+    for grant in manifest.wants.without(&granted.cloned().unwrap_or_default()).iter() {
+        lines.push(format!("  wanted:    {grant}: {}", grant.at_worst()));
     }
     context.ui.result(
         &lines.join("\n"),
@@ -64,6 +65,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             "contract": manifest.contract.to_string(),
             "digest": candidate.digest(),
             "from": candidate.source,
+            "signature": signed,
             "wants": manifest.wants,
             "granted": granted,
         }),

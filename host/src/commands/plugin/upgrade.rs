@@ -1,9 +1,7 @@
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
 use super::consent::{consent_and_install, named, obtain, told};
-use crate::{error::Result, job::Context};
+use crate::{error::Result, job::Context, plugin::Grants};
 
 /// Get newer versions of plugins from where they came from
 ///
@@ -32,15 +30,15 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     let mut lines = Vec::new();
     let mut data = Vec::new();
     for before in plugins {
-        let candidate = obtain(context, &before.source, Some(&before.name)).await?;
+        let candidate = obtain(context, &before.source, Some(&before.name), None).await?;
         if candidate.digest() == before.digest {
             lines.push(format!("{} is up to date.", named(&before)));
-            data.push(told(&before));
+            data.push(told(context, &before));
             continue;
         }
-        let after = consent_and_install(context, &candidate, &BTreeSet::new(), arguments.yes)?;
+        let after = consent_and_install(context, &candidate, Grants::default(), arguments.yes)?;
         lines.push(format!("{} became {}.", named(&before), named(&after)));
-        data.push(told(&after));
+        data.push(told(context, &after));
     }
     context.ui.result(&lines.join("\n"), json!({ "plugins": data }));
     Ok(())

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use super::Driver;
 use crate::{
-    capability::docker::Image,
+    capability::docker::{BuildContext, Image},
     config::OptionSpec,
-    error::Result,
-    plugin::{authority::Scope, run::Training},
+    error::{Error, Kind, Result},
+    plugin::{authority::Scope, run::Training, state::Rehearsal},
 };
 
 /// A driver that makes images.
@@ -37,5 +37,19 @@ impl BuildDriver<'_> {
         let training = call.push(Arc::new(training))?;
         let image = call.build(async |driver, store| driver.call_build(store, training).await).await?;
         call.take(image)
+    }
+
+    /// What [`BuildDriver::build`] would build.
+    ///
+    /// # Errors
+    /// The driver cannot tell, or builds nothing.
+    pub async fn rehearse(&self, training: Training) -> Result<BuildContext> {
+        let scope = Scope::of(&training.options, &training.project.tag, &training.job_name);
+        let mut call = self.0.call(scope, None)?;
+        call.store.data_mut().rehearsal = Some(Rehearsal::default());
+        let training = call.push(Arc::new(training))?;
+        call.build(async |driver, store| driver.call_build(store, training).await).await?;
+        let build = call.store.data_mut().rehearsal.take().and_then(|rehearsal| rehearsal.build);
+        build.ok_or_else(|| Error::new(Kind::Plugin, format!("the driver {} builds nothing", self.name())))
     }
 }

@@ -13,11 +13,10 @@ pub use train::TrainDriver;
 use super::{
     authority::{Authority, Scope},
     bindings::{
-        alekseylearn::driver::types,
-        build_plugin::{BuildPluginPre, exports::alekseylearn::driver::build::Guest as BuildGuest},
-        train_plugin::{TrainPluginPre, exports::alekseylearn::driver::train::Guest as TrainGuest},
+        alekseylearn::driver::types, build_plugin::exports::alekseylearn::driver::build::Guest as BuildGuest,
+        train_plugin::exports::alekseylearn::driver::train::Guest as TrainGuest,
     },
-    plugins::{Plugin, Plugins},
+    plugins::{Origin, Plugin, Plugins},
     state::State,
     verbs::from_driver,
 };
@@ -41,8 +40,12 @@ struct Call<'a> {
 impl Driver<'_> {
     /// `job` is the folder that the driver sees as `/job`.
     fn call(&self, scope: Scope, job: Option<&Path>) -> Result<Call<'_>> {
-        let authority =
-            Authority { plugin: self.plugin.name.clone(), granted: self.plugin.granted.clone(), scope };
+        let authority = Authority {
+            plugin: self.plugin.name.clone(),
+            granted: self.plugin.granted.clone(),
+            lent: matches!(self.plugin.origin, Origin::Lent(_)),
+            scope,
+        };
         let state = State::new(authority, self.plugins.services.clone(), self.plugins.ui.clone(), job)?;
         Ok(Call { plugin: &self.plugin, store: self.plugins.runtime.store(state) })
     }
@@ -54,7 +57,7 @@ impl Call<'_> {
         call: impl AsyncFnOnce(&BuildGuest, &mut Store<State>) -> Outcome<T>,
     ) -> Result<T> {
         let outcome = async {
-            let pre = BuildPluginPre::new(self.plugin.loaded.pre.clone())?;
+            let pre = self.plugin.loaded.build.as_ref().ok_or_else(|| no_such_driver("build"))?;
             let instance = pre.instantiate_async(&mut self.store).await?;
             call(instance.alekseylearn_driver_build(), &mut self.store).await
         };
@@ -67,7 +70,7 @@ impl Call<'_> {
         call: impl AsyncFnOnce(&TrainGuest, &mut Store<State>) -> Outcome<T>,
     ) -> Result<T> {
         let outcome = async {
-            let pre = TrainPluginPre::new(self.plugin.loaded.pre.clone())?;
+            let pre = self.plugin.loaded.train.as_ref().ok_or_else(|| no_such_driver("train"))?;
             let instance = pre.instantiate_async(&mut self.store).await?;
             call(instance.alekseylearn_driver_train(), &mut self.store).await
         };
@@ -78,19 +81,20 @@ impl Call<'_> {
     fn ended<T>(&self, outcome: Outcome<T>) -> Result<T> {
         match outcome {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(from_driver(error)),
+            Ok(Err(error)) => Err(self.store.data().requester.explain(from_driver(error))),
             // A host function may have ended the call with an error of ours.
-            Err(error) => Err(error.downcast::<Error>().unwrap_or_else(|error| self.broken(&error))),
+            Err(error) => Err(match error.downcast::<Error>() {
+                Ok(error) if error.kind() == Kind::Plugin => self.broken(&error.chain()),
+                Ok(error) => error,
+                Err(error) => self.broken(&error.root_cause().to_string()),
+            }),
         }
     }
 
-    fn broken(&self, error: &wasmtime::Error) -> Error {
+    fn broken(&self, reason: &str) -> Error {
         let words = self.store.data().last_words();
-        let broken = Error::new(
-            Kind::Plugin,
-            format!("the driver {} broke: {}", self.plugin.name, error.root_cause()),
-        )
-        .hint("this is a fault of the plugin: tell its author what is said here");
+        let broken = Error::new(Kind::Plugin, format!("the driver {} broke: {reason}", self.plugin.name))
+            .hint("this is a fault of the plugin: tell its author what is said here");
         if words.is_empty() { broken } else { broken.details(words) }
     }
 
@@ -105,4 +109,8 @@ impl Call<'_> {
     fn take_all<T: Send + 'static>(&mut self, handles: Vec<Resource<T>>) -> Result<Vec<T>> {
         handles.into_iter().map(|handle| self.take(handle)).collect()
     }
+}
+
+fn no_such_driver(kind: &str) -> wasmtime::Error {
+    wasmtime::Error::msg(format!("it has no {kind} driver"))
 }

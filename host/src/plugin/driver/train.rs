@@ -1,7 +1,4 @@
-use std::{
-    path::{Component, Path},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use wasmtime::component::Resource;
 
@@ -9,12 +6,13 @@ use super::{Call, Driver};
 use crate::{
     capability::aws::Repository,
     config::{OptionSpec, S3Location},
-    error::{Error, Kind, Result},
+    error::Result,
     plugin::{
         authority::{Scope, Verb},
         bindings::alekseylearn::driver::types::LogPage,
         report::{Artifact, Destination, Finding, JobStatus, Place},
         run::{Job, SharedJob, SharedTraining, Training},
+        state::Rehearsal,
     },
 };
 
@@ -61,23 +59,35 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The destination cannot be made ready, or is not this run's to push to.
     pub async fn prepare(&self, training: Training) -> Result<(Destination, Option<Repository>)> {
+        let (call, training) = self.call_for(training, None)?;
+        self.destination(call, training).await.map(|(destination, repository, _)| (destination, repository))
+    }
+
+    /// What [`TrainDriver::prepare`] would give, with nothing made ready; false where the repository is still to be
+    /// made.
+    ///
+    /// # Errors
+    /// The driver cannot tell.
+    pub async fn rehearse(&self, training: Training) -> Result<(Destination, Option<Repository>, bool)> {
         let (mut call, training) = self.call_for(training, None)?;
+        call.store.data_mut().rehearsal = Some(Rehearsal::default());
+        self.destination(call, training).await
+    }
+
+    async fn destination(
+        &self,
+        mut call: Call<'_>,
+        training: Resource<SharedTraining>,
+    ) -> Result<(Destination, Option<Repository>, bool)> {
         let destination =
             call.train(async |driver, store| driver.call_prepare(store, training).await).await?;
         let destination = call.take(destination)?;
-        let Destination::Repository(address) = &destination else { return Ok((destination, None)) };
-        let ready = call.store.data().repositories.iter().find(|repository| repository.address == *address);
-        match ready.cloned() {
-            Some(repository) => Ok((destination, Some(repository))),
-            None => Err(Error::new(
-                Kind::Denied,
-                format!(
-                    "the driver {} sends the image to {address}, which this run may not push to",
-                    self.name()
-                ),
-            )
-            .hint("a driver may send an image only to a repository that the host made ready for it")),
-        }
+        let state = call.store.data();
+        let exists = state.rehearsal.as_ref().is_none_or(|rehearsal| !rehearsal.repository_is_missing);
+        let Destination::Repository(address) = &destination else { return Ok((destination, None, exists)) };
+        let ready = state.repositories.iter().find(|repository| repository.address == *address).cloned();
+        state.allow(Verb::Push { address, made_ready: ready.is_some() })?;
+        Ok((destination, ready, exists))
     }
 
     /// Starts the job, with `folder` as the job's.
@@ -128,7 +138,7 @@ impl TrainDriver<'_> {
         for artifact in &artifacts {
             match &artifact.place {
                 Place::S3(place) => call.store.data().allow(Verb::Location(place))?,
-                Place::JobFile(file) => in_folder(file)?,
+                Place::JobFile(file) => call.store.data().allow(Verb::JobFile(file))?,
             }
         }
         Ok(artifacts)
@@ -161,12 +171,4 @@ impl TrainDriver<'_> {
         let job = call.push(Arc::new(job.clone()))?;
         Ok((call, job))
     }
-}
-
-fn in_folder(file: &str) -> Result<()> {
-    let inside = Path::new(file).components().all(|part| matches!(part, Component::Normal(_)));
-    if inside && !file.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(Kind::Denied, format!("the driver points to `{file}`, outside of the job's folder")))
 }

@@ -51,7 +51,16 @@ impl ecr::Host for State {
     async fn ensure_repository(&mut self, training: Resource<SharedTraining>) -> Result<String> {
         let name = self.get(&training)?.project.tag.clone();
         self.allow(Verb::Repository(&name))?;
-        let repository = self.services.aws.ensure_repository(&name).await?;
+        let repository = match &mut self.rehearsal {
+            None => self.services.aws.ensure_repository(&name).await?,
+            Some(rehearsal) => match self.services.aws.repository(&name).await? {
+                Some(found) => found,
+                None => {
+                    rehearsal.repository_is_missing = true;
+                    self.services.aws.missing_repository(&name).await?
+                }
+            },
+        };
         let address = repository.address.clone();
         self.repositories.push(repository);
         Ok(address)
@@ -63,6 +72,12 @@ impl s3::Host for State {
         let place = place(&uri)?;
         self.allow(Verb::Location(&place))?;
         Ok(self.services.aws.object(&place).await?.map(|object| object.size))
+    }
+
+    async fn holds_objects(&mut self, uri: String) -> Result<bool> {
+        let place = place(&uri)?;
+        self.allow(Verb::Location(&place))?;
+        self.services.aws.holds_objects(&place).await
     }
 
     async fn folders(&mut self, uri: String) -> Result<Vec<String>> {

@@ -1,9 +1,6 @@
 //! `docker`: images and the containers of one job.
 
-use std::{
-    path::{Component, Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use wasmtime::component::Resource;
 
@@ -19,6 +16,7 @@ use crate::{
         run::{SharedJob, SharedTraining},
         state::{State, show},
     },
+    project::{Content, Recipe},
 };
 
 /// As long as any service waits between SIGTERM and SIGKILL.
@@ -45,16 +43,27 @@ fn node_name(job: &str, node: &str) -> Result<String> {
     Ok(format!("alekseylearn-{job}-{node}"))
 }
 
-/// A file of the job's folder, named by a guest.
-fn in_job(job: &SharedJob, file: &str) -> Result<PathBuf> {
-    let path = Path::new(file);
-    if path.components().all(|part| matches!(part, Component::Normal(_))) && !file.is_empty() {
-        return Ok(job.folder.join(path));
+/// The user can mend what the user wrote, where it is known which line that is.
+fn in_recipe(recipe: &Recipe, error: Error) -> Error {
+    let dockerfile = recipe.dockerfile_path();
+    match recipe.line_of(&error.chain()) {
+        Some(line) => error.hint(format!("mend line {line} of {}", dockerfile.display())),
+        None if error.hint_text().is_none() => error.hint(format!("mend {}", dockerfile.display())),
+        None => error,
     }
-    Err(Error::new(Kind::Denied, format!("`{file}` does not lie in the job's folder")))
 }
 
 impl wit::Host for State {
+    async fn buildkit(&mut self) -> Result<bool> {
+        self.allow(Verb::Engine)?;
+        Ok(self.services.docker().await?.buildkit())
+    }
+
+    async fn has_gpus(&mut self) -> Result<bool> {
+        self.allow(Verb::Engine)?;
+        Ok(self.services.docker().await?.gpu_support().await?.is_some())
+    }
+
     async fn node(
         &mut self,
         job: Resource<SharedJob>,
@@ -123,7 +132,8 @@ impl wit::Host for State {
         archive: String,
     ) -> Result<bool> {
         let name = self.container_of(&job, &node)?;
-        let archive = in_job(self.get(&job)?, &archive)?;
+        self.allow(Verb::JobFile(&archive))?;
+        let archive = self.get(&job)?.folder.join(archive);
         self.services.docker().await?.collect(&name, &folder, &archive).await
     }
 
@@ -157,17 +167,28 @@ impl wit::HostImage for State {
 impl wit::HostImageBuild for State {
     async fn new(&mut self, training: Resource<SharedTraining>) -> wasmtime::Result<Resource<BuildContext>> {
         let training = self.get(&training)?;
-        let context = BuildContext {
+        let mut context = BuildContext {
             name: training.project.tag.clone(),
             platform: "linux/amd64".into(),
             files: training.project.files.clone(),
             anew: training.build_anew,
+            recipe: training.project.recipe.clone(),
+            known: self.services.known_hashes(&training.project.folder),
             ..BuildContext::default()
         };
+        for (path, content) in training.project.dependencies.iter().flat_map(|found| &found.files) {
+            match content {
+                Content::File(file) => context.dependencies.push(file.clone()),
+                Content::Text(text) => {
+                    context.extra.insert(format!("dependencies/{path}"), text.clone().into_bytes());
+                }
+            }
+        }
         Ok(self.push(context)?)
     }
 
     async fn dockerfile(&mut self, this: Resource<BuildContext>, text: String) -> wasmtime::Result<()> {
+        self.hold(text.len())?;
         self.get_mut(&this)?.dockerfile = text;
         Ok(())
     }
@@ -178,26 +199,34 @@ impl wit::HostImageBuild for State {
         path: String,
         content: Vec<u8>,
     ) -> wasmtime::Result<()> {
-        let inside = Path::new(&path).components().all(|part| matches!(part, Component::Normal(_)));
-        if !inside || path.starts_with("code/") {
-            return Err(
-                Error::new(Kind::Plugin, format!("`{path}` is no place for a file of a build")).into()
-            );
-        }
+        self.allow(Verb::BuildFile(&path))?;
+        self.hold(path.len() + content.len())?;
         self.get_mut(&this)?.extra.insert(path, content);
         Ok(())
     }
 
     async fn platform(&mut self, this: Resource<BuildContext>, name: String) -> wasmtime::Result<()> {
+        self.hold(name.len())?;
         self.get_mut(&this)?.platform = name;
         Ok(())
     }
 
     async fn run(&mut self, this: Resource<BuildContext>) -> Result<Resource<Image>> {
-        let context = self.get(&this)?.clone();
+        let context = self.get(&this)?.clone().settled();
         self.allow(Verb::Image(&context.name))?;
+        if let Some(rehearsal) = &mut self.rehearsal {
+            let reference = context.reference(&context.hash()?);
+            rehearsal.build = Some(context);
+            let id = String::new();
+            return self.push(Image { reference, id, reused: false, digests: Vec::new() });
+        }
         let ui = self.ui.clone();
-        let image = self.services.docker().await?.build(context, &show(&ui)).await?;
+        let recipe = context.recipe.clone();
+        let built = self.services.docker().await?.build(context, &show(&ui)).await;
+        let image = built.map_err(|error| match &recipe {
+            Some(recipe) => in_recipe(recipe, error),
+            None => error,
+        })?;
         self.push(image)
     }
 
@@ -214,6 +243,7 @@ impl wit::HostContainer for State {
         node: String,
         image: String,
     ) -> wasmtime::Result<Resource<ContainerSpec>> {
+        self.hold(image.len())?;
         let job = self.get(&training)?.job_name.clone();
         let spec = ContainerSpec {
             name: node_name(&job, &node)?,
@@ -226,6 +256,7 @@ impl wit::HostContainer for State {
     }
 
     async fn argument(&mut self, this: Resource<ContainerSpec>, text: String) -> wasmtime::Result<()> {
+        self.hold(size_of_val(&text) + text.len())?;
         self.get_mut(&this)?.arguments.push(text);
         Ok(())
     }
@@ -236,6 +267,7 @@ impl wit::HostContainer for State {
         name: String,
         value: String,
     ) -> wasmtime::Result<()> {
+        self.hold(size_of_val(&name) + name.len() + size_of_val(&value) + value.len())?;
         self.get_mut(&this)?.environment.push((name, value));
         Ok(())
     }
@@ -246,12 +278,19 @@ impl wit::HostContainer for State {
         path: String,
         content: Vec<u8>,
     ) -> wasmtime::Result<()> {
+        self.hold(size_of_val(&path) + path.len() + size_of_val(&content) + content.len())?;
         self.get_mut(&this)?.files.push((path, content));
         Ok(())
     }
 
     async fn scratch(&mut self, this: Resource<ContainerSpec>, path: String) -> wasmtime::Result<()> {
+        self.hold(size_of_val(&path) + path.len())?;
         self.get_mut(&this)?.scratch.push(path);
+        Ok(())
+    }
+
+    async fn gpus(&mut self, this: Resource<ContainerSpec>, which: String) -> Result<()> {
+        self.get_mut(&this)?.gpus = Some(which.parse()?);
         Ok(())
     }
 

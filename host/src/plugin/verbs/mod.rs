@@ -2,10 +2,13 @@
 
 mod aws;
 mod docker;
+mod http;
 mod options;
 mod report;
 mod run;
 mod sagemaker;
+
+pub(super) use http::Requester;
 
 use super::{
     bindings::alekseylearn::driver::{progress, types},

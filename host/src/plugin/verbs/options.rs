@@ -11,6 +11,7 @@ impl options::Host for State {}
 
 impl State {
     fn spec(&mut self, kind: OptionType, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        self.hold(key.len() + help.len())?;
         Ok(self.push(OptionSpec::new(kind, key, help))?)
     }
 }
@@ -40,6 +41,10 @@ impl options::HostOptionSpec for State {
         self.spec(OptionType::S3Location, key, help)
     }
 
+    async fn s3_locations(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        self.spec(OptionType::S3Locations, key, help)
+    }
+
     async fn role(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
         self.spec(OptionType::Role, key, help)
     }
@@ -50,11 +55,13 @@ impl options::HostOptionSpec for State {
     }
 
     async fn default(&mut self, this: Resource<OptionSpec>, value: String) -> Result<()> {
+        self.hold(value.len())?;
         self.get_mut(&this)?.default = Some(value);
         Ok(())
     }
 
     async fn choices(&mut self, this: Resource<OptionSpec>, values: Vec<String>) -> Result<()> {
+        self.hold(values.iter().map(|value| size_of_val(value) + value.len()).sum())?;
         self.get_mut(&this)?.choices = values;
         Ok(())
     }

@@ -26,6 +26,7 @@ impl report::HostDestination for State {
     }
 
     async fn repository(&mut self, address: String) -> Result<Resource<Destination>> {
+        self.hold(address.len())?;
         Ok(self.push(Destination::Repository(address))?)
     }
 
@@ -37,14 +38,17 @@ impl report::HostDestination for State {
 
 impl report::HostFinding for State {
     async fn problem(&mut self, message: String, fix: String) -> Result<Resource<Finding>> {
+        self.hold(message.len() + fix.len())?;
         Ok(self.push(Finding::Problem { message, fix })?)
     }
 
     async fn warning(&mut self, message: String, fix: String) -> Result<Resource<Finding>> {
+        self.hold(message.len() + fix.len())?;
         Ok(self.push(Finding::Warning { message, fix })?)
     }
 
     async fn note(&mut self, message: String) -> Result<Resource<Finding>> {
+        self.hold(message.len())?;
         Ok(self.push(Finding::Note(message))?)
     }
 
@@ -68,11 +72,13 @@ impl report::HostJobStatus for State {
     }
 
     async fn detail(&mut self, this: Resource<JobStatus>, text: String) -> Result<()> {
+        self.hold(text.len())?;
         self.get_mut(&this)?.detail = Some(text);
         Ok(())
     }
 
     async fn reason(&mut self, this: Resource<JobStatus>, text: String) -> Result<()> {
+        self.hold(text.len())?;
         self.get_mut(&this)?.reason = Some(text);
         Ok(())
     }
@@ -89,9 +95,10 @@ impl report::HostJobStatus for State {
         start: u64,
         end: Option<u64>,
     ) -> Result<()> {
+        self.hold(name.len())?;
         let status = self.get_mut(&this)?;
         if status.phases.len() >= MOST_PHASES {
-            return Err(Error::new(Kind::Plugin, "the driver tells of too many phases").into());
+            return Err(Error::new(Kind::Plugin, "it tells of too many phases").into());
         }
         status.phases.push(Phase { name, start, end });
         Ok(())
@@ -120,10 +127,12 @@ impl State {
 
 impl report::HostArtifact for State {
     async fn job_file(&mut self, kind: report::ArtifactKind, path: String) -> Result<Resource<Artifact>> {
+        self.hold(path.len())?;
         self.artifact(kind, Place::JobFile(path))
     }
 
     async fn s3_object(&mut self, kind: report::ArtifactKind, uri: String) -> Result<Resource<Artifact>> {
+        self.hold(uri.len())?;
         let place = uri.parse().map_err(|problem: String| Error::new(Kind::Plugin, problem))?;
         self.artifact(kind, Place::S3(place))
     }

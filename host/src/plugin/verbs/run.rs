@@ -1,6 +1,6 @@
 //! `run`: what a driver works on.
 
-use std::io::Read;
+use std::{io::Read, sync::Arc};
 
 use wasmtime::{Result, component::Resource};
 
@@ -9,9 +9,10 @@ use crate::{
     error::{Context, Error, Kind},
     plugin::{
         bindings::alekseylearn::driver::run,
-        run::{OptionValues, SharedJob, SharedTraining},
+        run::{OptionValues, SharedDependencies, SharedJob, SharedPython, SharedTraining},
         state::State,
     },
+    project::Form,
 };
 
 impl run::Host for State {}
@@ -30,7 +31,10 @@ impl run::HostTraining for State {
     }
 
     async fn requirements(&mut self, this: Resource<SharedTraining>) -> Result<Option<String>> {
-        Ok(self.get(&this)?.project.requirements.clone())
+        let dependencies = self.get(&this)?.project.dependencies.as_ref();
+        let beside = dependencies.filter(|found| found.inside && found.form == Form::Requirements);
+        // What was made of another kind of file is none of the folder's own.
+        Ok(beside.filter(|found| found.main == found.origin).map(|found| found.main.clone()))
     }
 
     async fn files(&mut self, this: Resource<SharedTraining>) -> Result<Vec<String>> {
@@ -53,6 +57,19 @@ impl run::HostTraining for State {
         Ok(content)
     }
 
+    async fn dependencies(
+        &mut self,
+        this: Resource<SharedTraining>,
+    ) -> Result<Option<Resource<SharedDependencies>>> {
+        let found = self.get(&this)?.project.dependencies.clone();
+        Ok(found.map(|found| self.push(Arc::new(found))).transpose()?)
+    }
+
+    async fn python(&mut self, this: Resource<SharedTraining>) -> Result<Option<Resource<SharedPython>>> {
+        let python = self.get(&this)?.project.python.clone();
+        Ok(python.map(|python| self.push(Arc::new(python))).transpose()?)
+    }
+
     async fn certificates(&mut self, this: Resource<SharedTraining>) -> Result<Option<String>> {
         Ok(self.get(&this)?.certificates.clone())
     }
@@ -71,6 +88,44 @@ impl run::HostTraining for State {
     }
 
     async fn drop(&mut self, this: Resource<SharedTraining>) -> Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl run::HostDependencies for State {
+    async fn form(&mut self, this: Resource<SharedDependencies>) -> Result<String> {
+        Ok(self.get(&this)?.form.name().to_owned())
+    }
+
+    async fn file(&mut self, this: Resource<SharedDependencies>) -> Result<String> {
+        Ok(self.get(&this)?.main.clone())
+    }
+
+    async fn files(&mut self, this: Resource<SharedDependencies>) -> Result<Vec<String>> {
+        Ok(self.get(&this)?.files.keys().cloned().collect())
+    }
+
+    async fn inside(&mut self, this: Resource<SharedDependencies>) -> Result<bool> {
+        Ok(self.get(&this)?.inside)
+    }
+
+    async fn drop(&mut self, this: Resource<SharedDependencies>) -> Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl run::HostPython for State {
+    async fn versions(&mut self, this: Resource<SharedPython>) -> Result<Vec<String>> {
+        Ok(self.get(&this)?.versions.clone())
+    }
+
+    async fn origin(&mut self, this: Resource<SharedPython>) -> Result<String> {
+        Ok(self.get(&this)?.origin.clone())
+    }
+
+    async fn drop(&mut self, this: Resource<SharedPython>) -> Result<()> {
         self.table.delete(this)?;
         Ok(())
     }

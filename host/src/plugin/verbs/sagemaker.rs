@@ -1,11 +1,11 @@
 //! `sagemaker`: training jobs of alekseylearn.
 
+use serde_json::{Map, Value};
 use wasmtime::component::Resource;
 
 use crate::{
     capability::aws::{TrainingJob, TrainingJobRequest},
-    config::S3Location,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     plugin::{
         authority::Verb,
         bindings::alekseylearn::driver::sagemaker,
@@ -44,73 +44,22 @@ impl sagemaker::HostTrainingJobRequest for State {
         Ok(self.push(request)?)
     }
 
-    async fn role(&mut self, this: Resource<TrainingJobRequest>, arn: String) -> wasmtime::Result<()> {
-        self.get_mut(&this)?.role = arn;
-        Ok(())
-    }
-
-    async fn output_path(&mut self, this: Resource<TrainingJobRequest>, uri: String) -> wasmtime::Result<()> {
-        self.get_mut(&this)?.output_path = uri;
-        Ok(())
-    }
-
-    async fn instances(
-        &mut self,
-        this: Resource<TrainingJobRequest>,
-        kind: String,
-        count: u32,
-    ) -> wasmtime::Result<()> {
-        let request = self.get_mut(&this)?;
-        request.instance_type = kind;
-        request.instance_count = count;
-        Ok(())
-    }
-
-    async fn volume_size(
-        &mut self,
-        this: Resource<TrainingJobRequest>,
-        gigabytes: u32,
-    ) -> wasmtime::Result<()> {
-        self.get_mut(&this)?.volume_size = gigabytes;
-        Ok(())
-    }
-
-    async fn max_runtime(
-        &mut self,
-        this: Resource<TrainingJobRequest>,
-        seconds: u32,
-    ) -> wasmtime::Result<()> {
-        self.get_mut(&this)?.max_runtime = seconds;
-        Ok(())
-    }
-
-    async fn hyperparameter(
-        &mut self,
-        this: Resource<TrainingJobRequest>,
-        name: String,
-        value: String,
-    ) -> wasmtime::Result<()> {
-        self.get_mut(&this)?.hyperparameters.insert(name, value);
-        Ok(())
-    }
-
-    async fn environment(
-        &mut self,
-        this: Resource<TrainingJobRequest>,
-        name: String,
-        value: String,
-    ) -> wasmtime::Result<()> {
-        self.get_mut(&this)?.environment.insert(name, value);
+    async fn body(&mut self, this: Resource<TrainingJobRequest>, json: String) -> wasmtime::Result<()> {
+        self.hold(json.len())?;
+        let body = serde_json::from_str(&json).map_err(|error| {
+            Error::new(Kind::Plugin, "the driver asks SageMaker for what is no JSON object").source(error)
+        })?;
+        self.get_mut(&this)?.body = body;
         Ok(())
     }
 
     async fn submit(&mut self, this: Resource<TrainingJobRequest>) -> Result<String> {
         let request = self.get(&this)?.clone();
-        let output: S3Location =
-            request.output_path.parse().map_err(|problem: String| Error::invalid(problem))?;
         self.allow(Verb::TrainingJob(&request.name))?;
-        self.allow(Verb::Role(&request.role))?;
-        self.allow(Verb::Location(&output))?;
+        self.allow(Verb::Role(request.body.get("RoleArn").and_then(Value::as_str).unwrap_or_default()))?;
+        for resource in resources(&request.body) {
+            self.allow(Verb::Resource(resource))?;
+        }
         self.services.aws.create_training_job(request).await
     }
 
@@ -159,5 +108,65 @@ impl sagemaker::HostTrainingJob for State {
     async fn drop(&mut self, this: Resource<TrainingJob>) -> wasmtime::Result<()> {
         self.table.delete(this)?;
         Ok(())
+    }
+}
+
+/// Members whose content is the training's own text, and gives the job no access to anything.
+const FREE_TEXT: [&str; 4] = ["HyperParameters", "Environment", "Tags", "MetricDefinitions"];
+/// How the names of things in the cloud begin.
+const PREFIXES: [&str; 7] = ["s3:", "http:", "https:", "arn:", "fs-", "subnet-", "sg-"];
+
+/// All that a request names in the cloud, its role aside: places, keys, networks, file systems, images.
+fn resources(body: &Map<String, Value>) -> Vec<&str> {
+    fn walk<'a>(key: &str, value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::String(text) => {
+                let lower = text.to_ascii_lowercase();
+                if PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
+                    || text.contains(".dkr.ecr.")
+                    || key.ends_with("KmsKeyId")
+                    || key.ends_with("Image")
+                {
+                    found.push(text);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(key, item, found)),
+            Value::Object(members) => members.iter().for_each(|(key, member)| walk(key, member, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for (key, value) in body.iter().filter(|(key, _)| !FREE_TEXT.contains(&key.as_str()) && *key != "RoleArn")
+    {
+        walk(key, value, &mut found);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn everything_that_a_request_names_is_found() {
+        let body = json!({
+            "RoleArn": "arn:aws:iam::1:role/r",
+            "HyperParameters": { "data": "s3://own/text" },
+            "AlgorithmSpecification": { "TrainingInputMode": "File" },
+            "InputDataConfig": [{ "DataSource": { "S3DataSource": { "S3Uri": "S3://b/in" } } },
+                                { "DataSource": { "FileSystemDataSource": { "FileSystemId": "fs-1" } } }],
+            "OutputDataConfig": { "S3OutputPath": "s3://b/out", "KmsKeyId": "alias/key" },
+            "VpcConfig": { "Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"] },
+            "DebugRuleConfigurations": [{ "RuleEvaluatorImage": "1.dkr.ecr.x/y" }],
+        });
+        let Value::Object(body) = body else { unreachable!() };
+        let mut found = resources(&body);
+        found.sort_unstable();
+        assert_eq!(
+            found,
+            ["1.dkr.ecr.x/y", "S3://b/in", "alias/key", "fs-1", "s3://b/out", "sg-1", "subnet-1"]
+        );
     }
 }

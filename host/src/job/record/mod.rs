@@ -1,26 +1,22 @@
 //! The record of all jobs that this user submitted, in SQLite: written before a service is asked, so that a job is
 //! found again whatever happened to the program.
 
+mod opening;
+
 use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    time::Duration,
+    fs::{File, TryLockError},
+    path::PathBuf,
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 use serde::Serialize;
 
 use crate::{
     config::{Assignment, Origin},
     environment::Environment,
-    error::{Context, Error, Kind, Result},
+    error::{Context, Error, Result},
 };
-
-/// Raised with every change of the tables.
-const VERSION: i64 = 1;
-/// How long to wait for another alekseylearn that writes.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One job, as far as this machine knows it.
 #[derive(Clone, Debug, Serialize)]
@@ -49,7 +45,14 @@ pub struct Entry {
     pub created: String,
     /// RFC 3339; when the job was seen to have ended.
     pub finished: Option<String>,
+    /// The user knows of the job: the run that submitted it came to its own end, or its end was told otherwise. An equal
+    /// run goes on with a job that is not told.
+    #[serde(skip)]
+    pub told: bool,
 }
+
+/// Beside the folder of a job, once all of its results were brought home.
+pub(super) const FETCHED: &str = "fetched";
 
 /// The state of a job whose submission has not been answered.
 pub const SUBMITTING: &str = "submitting";
@@ -62,54 +65,27 @@ impl Entry {
     }
 }
 
+/// Held by the run of `fit` that a job belongs to, for as long as that lives.
+pub struct Claim(#[expect(dead_code, reason = "the lock ends with the file")] File);
+
 /// The record, open.
 pub struct Record {
     connection: Connection,
     folder: PathBuf,
+    path: PathBuf,
 }
 
 impl Record {
     /// Opens the record, or begins it.
     ///
     /// # Errors
-    /// It is damaged, of a newer alekseylearn, or cannot be written.
+    /// It is damaged, of a newer alekseylearn, held by another program, or cannot be written.
     pub fn open(environment: &Environment) -> Result<Self> {
         let folder = environment.data.clone();
         Environment::private_folder(&folder)?;
         let path = folder.join("jobs.sqlite");
-        let connection = Connection::open(&path).map_err(|error| broken(&path, error))?;
-        let record = Self { connection, folder };
-        record.prepare(&path)?;
-        Ok(record)
-    }
-
-    fn prepare(&self, path: &Path) -> Result<()> {
-        let failed = |error| broken(path, error);
-        self.connection.busy_timeout(PATIENCE).map_err(failed)?;
-        self.connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
-        self.connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
-        let version: i64 =
-            self.connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-        if version > VERSION {
-            return Err(Error::new(
-                Kind::Unsupported,
-                format!("{} is of a newer alekseylearn", path.display()),
-            )
-            .hint("use that version, or set XDG_DATA_HOME to another folder"));
-        }
-        self.connection
-            .execute_batch(
-                "BEGIN IMMEDIATE;
-                 CREATE TABLE IF NOT EXISTS jobs (
-                     name TEXT PRIMARY KEY, tag TEXT NOT NULL, artifact TEXT NOT NULL, driver TEXT NOT NULL,
-                     options TEXT NOT NULL, fingerprint TEXT NOT NULL, image TEXT, reference TEXT,
-                     state TEXT NOT NULL, reason TEXT, created TEXT NOT NULL, finished TEXT
-                 ) STRICT;
-                 CREATE INDEX IF NOT EXISTS jobs_by_tag ON jobs (tag, created);
-                 PRAGMA user_version = 1;
-                 COMMIT;",
-            )
-            .map_err(failed)
+        let connection = opening::open(&path)?;
+        Ok(Self { connection, folder, path })
     }
 
     /// The folder that a job's driver sees as `/job`.
@@ -117,7 +93,7 @@ impl Record {
     /// # Errors
     /// It cannot be made.
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
-        let folder = self.folder.join("jobs").join(name);
+        let folder = self.place(name);
         Environment::private_folder(&folder)?;
         Ok(folder)
     }
@@ -139,6 +115,21 @@ impl Record {
         }
     }
 
+    /// Makes a job the caller's; none where it belongs to a run that still lives.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn claim(&self, name: &str) -> Result<Option<Claim>> {
+        let path = self.folder(name)?.with_extension("run");
+        let failed = || format!("cannot lock {}", path.display());
+        let file = File::options().create(true).append(true).open(&path).context(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Claim(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).context(failed),
+        }
+    }
+
     /// Adds a job.
     ///
     /// # Errors
@@ -148,14 +139,14 @@ impl Record {
         self.connection
             .execute(
                 "INSERT INTO jobs (name, tag, artifact, driver, options, fingerprint, image, reference, state, reason,
-                     created, finished)
+                     created, finished, told)
                  VALUES (:name, :tag, :artifact, :driver, :options, :fingerprint, :image, :reference, :state, :reason,
-                     :created, :finished)",
+                     :created, :finished, :told)",
                 named_params! {
                     ":name": entry.name, ":tag": entry.tag, ":artifact": entry.artifact, ":driver": entry.driver,
                     ":options": options, ":fingerprint": entry.fingerprint, ":image": entry.image,
                     ":reference": entry.reference, ":state": entry.state, ":reason": entry.reason,
-                    ":created": entry.created, ":finished": entry.finished,
+                    ":created": entry.created, ":finished": entry.finished, ":told": entry.told,
                 },
             )
             .map_err(|error| self.failed("cannot record the job", error))?;
@@ -192,6 +183,17 @@ impl Record {
         Ok(())
     }
 
+    /// The user knows of the job: an equal run makes a new one.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn told(&self, name: &str) -> Result<()> {
+        self.connection
+            .execute("UPDATE jobs SET told = 1 WHERE name = :name", named_params! { ":name": name })
+            .map_err(|error| self.failed("cannot record what became of the job", error))?;
+        Ok(())
+    }
+
     /// Takes a job out whose submission was refused.
     ///
     /// # Errors
@@ -204,6 +206,38 @@ impl Record {
             )
             .map_err(|error| self.failed("cannot take the job out of the record", error))?;
         Ok(())
+    }
+
+    /// Takes an ended job out, with its folder and all results in it. Nothing happens to one that has not ended.
+    ///
+    /// # Errors
+    /// The record or the folder cannot be written.
+    pub fn remove(&self, name: &str) -> Result<bool> {
+        let removed = self
+            .connection
+            .execute(
+                "DELETE FROM jobs WHERE name = :name AND finished IS NOT NULL",
+                named_params! { ":name": name },
+            )
+            .map_err(|error| self.failed("cannot take the job out of the record", error))?;
+        if removed == 0 {
+            return Ok(false);
+        }
+        let folder = self.place(name);
+        for beside in ["lock", "run", FETCHED] {
+            let _ = std::fs::remove_file(folder.with_extension(beside));
+        }
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).context(|| format!("cannot remove {}", folder.display()))
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// Where a job's folder is, whether or not it is there.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.folder.join("jobs").join(name)
     }
 
     /// A job by its name.
@@ -222,15 +256,12 @@ impl Record {
         self.one("WHERE tag = :text ORDER BY created DESC, rowid DESC LIMIT 1", tag)
     }
 
-    /// A job of which it is not known whether the service has it.
+    /// The jobs of equal runs that the user was not told of, the newest first.
     ///
     /// # Errors
     /// The record cannot be read.
-    pub fn unanswered(&self, fingerprint: &str) -> Result<Option<Entry>> {
-        self.one(
-            "WHERE fingerprint = :text AND reference IS NULL AND finished IS NULL ORDER BY created DESC LIMIT 1",
-            fingerprint,
-        )
+    pub fn untold(&self, fingerprint: &str) -> Result<Vec<Entry>> {
+        self.many("WHERE fingerprint = :text AND NOT told", named_params! { ":text": fingerprint })
     }
 
     /// All jobs, the newest first.
@@ -238,10 +269,14 @@ impl Record {
     /// # Errors
     /// The record cannot be read.
     pub fn all(&self) -> Result<Vec<Entry>> {
-        let failed = |error| self.failed("cannot read the record of jobs", error);
-        let query = format!("{SELECT} ORDER BY created DESC, rowid DESC");
+        self.many("", &[])
+    }
+
+    fn many(&self, condition: &str, parameters: &[(&str, &dyn ToSql)]) -> Result<Vec<Entry>> {
+        let failed = |error| self.failed(READING, error);
+        let query = format!("{SELECT} {condition} ORDER BY created DESC, rowid DESC");
         let mut statement = self.connection.prepare(&query).map_err(failed)?;
-        let entries = statement.query_map([], entry).map_err(failed)?;
+        let entries = statement.query_map(parameters, entry).map_err(failed)?;
         entries.collect::<rusqlite::Result<_>>().map_err(failed)
     }
 
@@ -249,18 +284,18 @@ impl Record {
         self.connection
             .query_row(&format!("{SELECT} {condition}"), named_params! { ":text": text }, entry)
             .optional()
-            .map_err(|error| self.failed("cannot read the record of jobs", error))
+            .map_err(|error| self.failed(READING, error))
     }
 
     fn failed(&self, operation: &str, error: rusqlite::Error) -> Error {
-        Error::failed(operation)
-            .hint(format!("see that the disk of {} is not full and can be written to", self.folder.display()))
-            .source(error)
+        opening::explain(&self.path, operation, error)
     }
 }
 
+const READING: &str = "cannot read the record of jobs";
+
 const SELECT: &str = "SELECT name, tag, artifact, driver, options, fingerprint, image, reference, state, reason, \
-                      created, finished FROM jobs";
+                      created, finished, told FROM jobs";
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let options: String = row.get(4)?;
@@ -277,24 +312,14 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         reason: row.get(9)?,
         created: row.get(10)?,
         finished: row.get(11)?,
+        told: row.get(12)?,
     })
-}
-
-fn broken(path: &Path, error: rusqlite::Error) -> Error {
-    let hint = match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
-            format!(
-                "it is damaged: move {} away; running jobs go on, and their names find them",
-                path.display()
-            )
-        }
-        _ => format!("see that the disk of {} is not full and can be written to", path.display()),
-    };
-    Error::failed(format!("cannot open the record of jobs {}", path.display())).hint(hint).source(error)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn environment(folder: &Path) -> Environment {
@@ -303,7 +328,7 @@ mod tests {
             cache: folder.join("cache"),
             config: folder.join("config"),
             current: folder.to_owned(),
-            docker_host: None,
+            docker: crate::environment::DockerEnvironment::default(),
             certificates: None,
             color: false,
             interactive: false,
@@ -324,7 +349,12 @@ mod tests {
             reason: None,
             created: created.into(),
             finished: None,
+            told: false,
         }
+    }
+
+    fn untold(record: &Record) -> Vec<String> {
+        record.untold("f").unwrap().into_iter().map(|entry| entry.name).collect()
     }
 
     #[test]
@@ -334,15 +364,15 @@ mod tests {
         let record = Record::open(&environment).unwrap();
         record.add(&job("one", "t", "2026-01-01T00:00:00Z")).unwrap();
         record.add(&job("two", "t", "2026-01-02T00:00:00Z")).unwrap();
-        assert_eq!(record.unanswered("f").unwrap().unwrap().name, "two");
         // Seen by another command before the program that submitted it could say so.
         record.seen("two", "running", None, false).unwrap();
-        assert_eq!(record.unanswered("f").unwrap().unwrap().name, "two");
         record.seen("two", "failed", Some("it is not there"), true).unwrap();
         record.submitted("two", "ref", "queued").unwrap();
         let found = record.get("two").unwrap().unwrap();
         assert_eq!((found.state.as_str(), found.reason, found.finished), ("queued", None, None));
-        assert_eq!(record.unanswered("f").unwrap().unwrap().name, "one");
+        assert_eq!(untold(&record), ["two", "one"]);
+        record.told("two").unwrap();
+        assert_eq!(untold(&record), ["one"]);
         record.seen("two", "failed", Some("why"), true).unwrap();
         record.seen("two", "running", None, false).unwrap();
         drop(record);
@@ -358,17 +388,13 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_or_newer_record_is_said_plainly() {
+    fn a_job_belongs_to_one_run_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
-        let environment = environment(folder.path());
-        std::fs::create_dir_all(&environment.data).unwrap();
-        let path = environment.data.join("jobs.sqlite");
-        std::fs::write(&path, "this is no database, and long enough to be taken for one ".repeat(20))
-            .unwrap();
-        let error = Record::open(&environment).err().unwrap();
-        assert!(error.hint_text().unwrap().contains("it is damaged"), "{error:?}");
-        std::fs::remove_file(&path).unwrap();
-        Record::open(&environment).unwrap().connection.pragma_update(None, "user_version", 99).unwrap();
-        assert_eq!(Record::open(&environment).err().unwrap().kind(), Kind::Unsupported);
+        let record = Record::open(&environment(folder.path())).unwrap();
+        let claim = record.claim("one").unwrap();
+        assert!(claim.is_some());
+        assert!(record.claim("one").unwrap().is_none());
+        drop(claim);
+        assert!(record.claim("one").unwrap().is_some());
     }
 }

@@ -8,6 +8,8 @@ use alekseylearn_sdk::{
 };
 use serde_json::{Value, json};
 
+use crate::{Docker, Machine};
+
 const NODE: &str = "algo-1";
 /// What SageMaker gives a container between SIGTERM and SIGKILL.
 const STOP_GRACE_SECONDS: u32 = 120;
@@ -16,13 +18,15 @@ const REASON_LENGTH: usize = 1024;
 
 const MODEL: &str = "model.tar.gz";
 const OUTPUT: &str = "output.tar.gz";
-/// Written last of all that is collected: once it is there, the container is not needed any more.
+/// Written last of all that is collected.
 const OUTCOME: &str = "outcome.json";
 const STOP_REQUESTED: &str = "stop-requested";
+/// The exit code of what SIGTERM ended.
+const STOPPED: i32 = 143;
 
-impl train::Guest for crate::Local {
+impl<M: Machine> train::Guest for Docker<M> {
     fn options() -> Vec<OptionSpec> {
-        vec![
+        let mut options = vec![
             OptionSpec::entries(
                 "hyperparameters",
                 "Arguments of the script, as --config.hyperparameters.NAME=VALUE",
@@ -31,11 +35,13 @@ impl train::Guest for crate::Local {
                 "environment",
                 "Variables of the container, as --config.environment.NAME=VALUE",
             ),
-        ]
+        ];
+        options.extend(M::options());
+        options
     }
 
-    fn check(_training: &Training) -> Result<Vec<Finding>, Error> {
-        Ok(Vec::new())
+    fn check(training: &Training) -> Result<Vec<Finding>, Error> {
+        M::check(training)
     }
 
     fn preview(training: &Training) -> Result<String, Error> {
@@ -71,16 +77,20 @@ impl train::Guest for crate::Local {
         ] {
             container.file(&format!("/opt/ml/input/config/{file}"), content.to_string().as_bytes());
         }
+        M::equip(&container, training)?;
         container.start()?;
         Ok(name)
     }
 
     fn status(job: &Job) -> Result<JobStatus, Error> {
-        if let Some(outcome) = Outcome::read()? {
+        if let Some(mut outcome) = Outcome::read()? {
+            if !outcome.released {
+                outcome.release(job)?;
+            }
             return Ok(outcome.status());
         }
         let Some(node) = docker::node(job, NODE)? else {
-            return Ok(lost());
+            return lost(job);
         };
         if node.running() {
             let status = JobStatus::new(if stop_requested() { State::Stopping } else { State::Running });
@@ -89,10 +99,12 @@ impl train::Guest for crate::Local {
             }
             return Ok(status);
         }
-        let Some(exit_code) = node.exit_code() else {
-            return Ok(JobStatus::new(State::Queued));
-        };
-        Ok(collect(job, &node, exit_code)?.status())
+        match node.exit_code() {
+            Some(exit_code) => Ok(collect(job, &node, exit_code)?.status()),
+            // Made, and never started: whoever was to start it was cut off.
+            None if stop_requested() => Ok(collect(job, &node, STOPPED)?.status()),
+            None => Ok(JobStatus::new(State::Queued)),
+        }
     }
 
     fn logs(job: &Job, cursor: Option<String>) -> Result<LogPage, Error> {
@@ -130,23 +142,27 @@ fn collect(job: &Job, node: &docker::NodeState, exit_code: i32) -> Result<Outcom
     let reason = docker::read(job, NODE, "/opt/ml/output/failure")?
         .map(|bytes| String::from_utf8_lossy(&bytes).chars().take(REASON_LENGTH).collect::<String>());
     docker::save_logs(job, NODE)?;
-    let outcome = Outcome {
+    let mut outcome = Outcome {
         stopped: stop_requested(),
         exit_code,
         out_of_memory: node.out_of_memory(),
         reason,
         started: node.started(),
         finished: node.finished(),
+        released: false,
     };
     outcome.write()?;
-    docker::remove(job, NODE)?;
+    outcome.release(job)?;
     Ok(outcome)
 }
 
-fn lost() -> JobStatus {
+fn lost(job: &Job) -> Result<JobStatus, Error> {
+    if job.reference().is_none() {
+        return Err(Error::not_found("there is no container of this job, and never was one"));
+    }
     let status = JobStatus::new(State::Failed);
     status.reason("its container is gone, and no result of it was kept: it was removed by another program");
-    status
+    Ok(status)
 }
 
 /// The user's own variables come last.
@@ -185,6 +201,8 @@ struct Outcome {
     reason: Option<String>,
     started: Option<u64>,
     finished: Option<u64>,
+    /// The container has been removed.
+    released: bool,
 }
 
 impl Outcome {
@@ -203,6 +221,7 @@ impl Outcome {
             reason: value["reason"].as_str().map(str::to_owned),
             started: value["started"].as_u64(),
             finished: value["finished"].as_u64(),
+            released: value["released"] == true,
         }))
     }
 
@@ -214,8 +233,17 @@ impl Outcome {
             "reason": self.reason,
             "started": self.started,
             "finished": self.finished,
+            "released": self.released,
         });
         write_whole(OUTCOME, value.to_string().as_bytes())
+    }
+
+    /// Lets the container go, which is not needed any more. Written down only then: a program that is killed between
+    /// leaves it to the next one.
+    fn release(&mut self, job: &Job) -> Result<(), Error> {
+        docker::remove(job, NODE)?;
+        self.released = true;
+        self.write()
     }
 
     fn status(&self) -> JobStatus {

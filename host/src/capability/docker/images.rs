@@ -1,0 +1,83 @@
+//! The images that alekseylearn left in the engine: those that carry its label, and no others.
+
+use std::collections::HashMap;
+
+use bollard::{
+    models::ImageSummary,
+    query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuilder},
+};
+
+use super::{Engine, HASH_LABEL, STEPS_LABEL, context::is_tag_of, explain, failure};
+use crate::error::Result;
+
+/// An image that alekseylearn built.
+#[derive(Clone, Debug)]
+pub struct KeptImage {
+    /// `sha256:…`
+    pub id: String,
+    /// The names that alekseylearn gave it: none where a newer build took them over.
+    pub names: Vec<String>,
+    /// Seconds since the Unix epoch.
+    pub created: i64,
+    /// In bytes, layers that it shares with other images included.
+    pub size: u64,
+    /// The hashes of its steps.
+    pub steps: Vec<String>,
+}
+
+impl Engine {
+    /// The images that alekseylearn built, the newest first; only those of a tag, where one is given.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn kept_images(&self, tag: Option<&str>) -> Result<Vec<KeptImage>> {
+        let filters = HashMap::from([("label", vec![HASH_LABEL])]);
+        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+        let listed = self.docker.list_images(Some(options)).await;
+        let listed = listed.map_err(|error| explain("cannot list the images", error))?;
+        let mut kept: Vec<KeptImage> = listed.into_iter().filter_map(kept).collect();
+        kept.retain(|image| tag.is_none_or(|tag| image.is_of(tag)));
+        kept.sort_by_key(|image| std::cmp::Reverse(image.created));
+        Ok(kept)
+    }
+
+    /// Takes one of an image's names away, and with the last one the image. False where a container still needs it.
+    ///
+    /// # Errors
+    /// The engine refuses.
+    pub async fn remove_image(&self, name: &str) -> Result<bool> {
+        let options = RemoveImageOptionsBuilder::new().build();
+        match self.docker.remove_image(name, Some(options), None).await {
+            Ok(_) => Ok(true),
+            Err(error) if failure::is_not_found(&error) => Ok(true),
+            Err(error) if failure::has_status(&error, 409) => Ok(false),
+            Err(error) => Err(explain(&format!("cannot remove the image {name}"), error)),
+        }
+    }
+}
+
+/// None for an image that somebody else made out of one of ours: it inherits the label, and has another name.
+fn kept(image: ImageSummary) -> Option<KeptImage> {
+    let hash = image.labels.get(HASH_LABEL)?;
+    let ours = |name: &String| name.rsplit_once(':').is_some_and(|(_, tag)| is_tag_of(tag, hash));
+    let named = image.repo_tags.iter().any(|name| name != "<none>:<none>");
+    let names: Vec<String> = image.repo_tags.iter().filter(|name| ours(name)).cloned().collect();
+    if named && names.is_empty() {
+        return None;
+    }
+    let steps = image.labels.get(STEPS_LABEL).map(|steps| steps.split(',').map(str::to_owned).collect());
+    Some(KeptImage {
+        names,
+        created: image.created,
+        size: image.size.unsigned_abs(),
+        steps: steps.unwrap_or_default(),
+        id: image.id,
+    })
+}
+
+impl KeptImage {
+    /// It was built for this tag, such as `models/train`.
+    pub fn is_of(&self, tag: &str) -> bool {
+        self.names.iter().any(|name| name.rsplit_once(':').is_some_and(|(repository, _)| repository == tag))
+    }
+}

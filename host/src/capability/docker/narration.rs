@@ -1,0 +1,235 @@
+//! What a builder says while it works, BuildKit's way or the classic one, and what a failure of it means.
+
+use std::collections::HashMap;
+
+use bollard::models::{BuildInfo, BuildInfoAux};
+
+use super::{explain, failure};
+use crate::{
+    capability::{Listener, Progress},
+    error::{Error, Kind},
+};
+
+/// As many of a failed step's last lines as an error shows.
+const LAST_LINES: usize = 25;
+
+/// What the builder said so far.
+#[derive(Default)]
+pub(super) struct Narration {
+    names: HashMap<String, String>,
+    /// The last lines of each step.
+    lines: HashMap<String, Vec<String>>,
+    failed: Option<String>,
+    /// The classic builder speaks in pieces of text.
+    open: String,
+}
+
+impl Narration {
+    pub(super) fn take(&mut self, info: BuildInfo, listener: Listener<'_>) {
+        if let Some(BuildInfoAux::BuildKit(status)) = info.aux {
+            return self.take_status(status, listener);
+        }
+        let Some(text) = info.stream else { return };
+        self.open.push_str(&text);
+        while let Some(end) = self.open.find(['\n', '\r']) {
+            let line: String = self.open.drain(..=end).collect();
+            self.take_line(line.trim_end(), listener);
+        }
+    }
+
+    fn take_status(&mut self, status: bollard::moby::buildkit::v1::StatusResponse, listener: Listener<'_>) {
+        for step in status.vertexes {
+            let is_new = !self.names.contains_key(&step.digest);
+            if step.started.is_some() && !step.cached && is_new {
+                if !step.name.starts_with("[internal]") {
+                    listener(Progress::Step(&step.name));
+                }
+                self.names.insert(step.digest.clone(), step.name);
+            }
+            if !step.error.is_empty() {
+                self.failed = Some(step.digest);
+            }
+        }
+        for log in status.logs {
+            for line in String::from_utf8_lossy(&log.msg).lines() {
+                self.keep(&log.vertex, line, listener);
+            }
+        }
+    }
+
+    /// The classic builder does one step after the other, so it is the last one that fails.
+    fn take_line(&mut self, line: &str, listener: Listener<'_>) {
+        if let Some(name) = classic_step(line) {
+            listener(Progress::Step(line));
+            self.names.insert(line.to_owned(), name.to_owned());
+            self.failed = Some(line.to_owned());
+        } else if let Some(step) = self.failed.clone()
+            && !line.starts_with(" ---> ")
+            && !line.starts_with("Removing intermediate container ")
+        {
+            self.keep(&step, line, listener);
+        }
+    }
+
+    fn keep(&mut self, step: &str, line: &str, listener: Listener<'_>) {
+        if line.trim().is_empty() {
+            return;
+        }
+        listener(Progress::Line(line));
+        let kept = self.lines.entry(step.to_owned()).or_default();
+        kept.push(line.to_owned());
+        let surplus = kept.len().saturating_sub(LAST_LINES);
+        kept.drain(..surplus);
+    }
+
+    pub(super) fn failed(&self, error: bollard::errors::Error) -> Error {
+        let step = self.failed.as_ref().and_then(|step| self.names.get(step));
+        let lines = self.failed.as_ref().and_then(|step| self.lines.get(step)).map(|lines| {
+            lines.join(
+                "
+",
+            )
+        });
+        let text = failure::causes(&error);
+        let no_space = |text: &str| text.to_lowercase().contains("no space left on device");
+        let explained = match step {
+            // A full disk fails in any step, and each tool has its own words around it.
+            _ if no_space(&text) || lines.as_deref().is_some_and(no_space) => {
+                failure::full("the image cannot be built: the engine's disk is full")
+            }
+            _ if failure::is_lost(&error) => return explain("the image cannot be built", error),
+            Some(_) if said(lines.as_deref()).is_some() => {
+                return Error::new(Kind::Invalid, said(lines.as_deref()).unwrap_or_default()).hint(
+                    "name another image with --config.base_image=IMAGE, or mend what the project asks for",
+                );
+            }
+            Some(step) if is_first_use_of_python(step) && has_no_python(lines.as_deref(), &text) => {
+                return Error::new(Kind::Invalid, "the base image has no Python 3")
+                    .hint("name one that has, with its pip, by --config.base_image=IMAGE: python:3.11-slim, for example");
+            }
+            Some(_)
+                if text.contains("exec format error")
+                    || lines.as_deref().is_some_and(|lines| lines.contains("exec format error")) =>
+            {
+                return other_architecture();
+            }
+            Some(step) if step.contains("/opt/uv/bin/uv") && !step.contains("uv venv") => {
+                Error::new(Kind::Invalid, "the dependencies cannot be installed")
+                    .hint("mend the dependency file; the lines above are the installer's own")
+            }
+            _ if text.contains("no match for platform")
+                || text.contains("does not match the specified platform") =>
+            {
+                return other_architecture();
+            }
+            Some(step) if step.contains("load metadata for") || step.starts_with("FROM ") => no_base(),
+            Some(step) => Error::failed(format!("the build failed at {step}")),
+            None if text.contains("failed to resolve source metadata")
+                || text.contains("pull access denied")
+                || text.contains("not found")
+                || text.contains("failed to do request") =>
+            {
+                no_base()
+            }
+            None => return explain("the image cannot be built", error),
+        };
+        match lines {
+            Some(lines) => explained.details(lines),
+            None => explained.source(error),
+        }
+    }
+}
+
+/// `FROM x` of `Step 1/9 : FROM x`, or of Podman's `STEP 1/9: FROM x` and `[1/2] STEP 1/9: FROM x`.
+fn classic_step(line: &str) -> Option<&str> {
+    let line = match line.split_once("] ") {
+        Some((stage, rest)) if stage.starts_with('[') => rest,
+        _ => line,
+    };
+    let (number, name) =
+        line.strip_prefix("Step ").or_else(|| line.strip_prefix("STEP "))?.split_once(':')?;
+    let number = number.trim_end();
+    let counts = number.split_once('/').is_some_and(|(one, all)| {
+        [one, all].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    counts.then(|| name.trim_start())
+}
+
+/// What a check of the driver's own has found.
+fn said(lines: Option<&str>) -> Option<&str> {
+    lines?.lines().find_map(|line| line.strip_prefix("alekseylearn: "))
+}
+
+fn is_first_use_of_python(step: &str) -> bool {
+    (step.starts_with("RUN ") || step.contains(" RUN ")) && step.contains("python3 -")
+}
+
+fn has_no_python(lines: Option<&str>, error: &str) -> bool {
+    let missing = ["not found", "no such file or directory", "No such file or directory"];
+    let names =
+        |text: &str, what: &str| text.contains(what) && missing.iter().any(|word| text.contains(word));
+    // Where there is no shell either, the engine says so itself.
+    lines.is_some_and(|lines| names(lines, "python3") || names(lines, "\"/bin/sh\""))
+        || names(error, "/bin/sh")
+}
+
+pub(super) fn other_architecture() -> Error {
+    Error::new(Kind::Invalid, "the base image is for another architecture")
+        .hint("name one for the platform of the image with --config.base_image=IMAGE, or another platform with --config.platform=OS/ARCHITECTURE")
+}
+
+fn no_base() -> Error {
+    Error::new(Kind::NotFound, "the base image cannot be had")
+        .hint("name one that the engine has or can pull with --config.base_image=IMAGE")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(lines: &[&str], error: &str) -> Error {
+        let mut said = Narration::default();
+        for line in lines {
+            let info = BuildInfo { stream: Some(format!("{line}\n")), ..BuildInfo::default() };
+            said.take(info, &|_| {});
+        }
+        said.failed(bollard::errors::Error::DockerStreamError { error: error.into() })
+    }
+
+    #[test]
+    fn the_classic_builders_failures_are_understood() {
+        let install =
+            "Step 3/9 : RUN cd /build && /opt/uv/bin/uv pip install --requirement 'requirements.txt'";
+        let lines =
+            ["Step 1/9 : FROM a AS b", " ---> 0123", install, " ---> Running in 45", "no such package"];
+        let error = failed(&lines, "The command '/bin/sh -c cd' returned a non-zero code: 1");
+        assert_eq!((error.kind(), error.details_text()), (Kind::Invalid, Some("no such package")));
+        let error = failed(&["[1/2] STEP 1/9: FROM nothing AS b"], "manifest unknown");
+        assert_eq!(error.message(), "the base image cannot be had");
+        let error = failed(&["Step 1/9 : FROM a", "Step 2/9 : COPY x y"], "no such file");
+        assert_eq!(error.message(), "the build failed at COPY x y");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_bad_requirement() {
+        let install = "Step 3/9 : RUN uv pip install";
+        for (lines, error) in [
+            (vec![install, "OSError: [Errno 28] No space left on device"], "a non-zero code: 1"),
+            (vec![install], "write /var/lib/docker/x: no space left on device"),
+            (vec![], "no space left on device"),
+        ] {
+            let error = failed(&lines, error);
+            assert_eq!(error.message(), "the image cannot be built: the engine's disk is full");
+            assert!(error.hint_text().unwrap().contains("docker system prune"));
+        }
+    }
+
+    #[test]
+    fn only_steps_are_steps() {
+        assert_eq!(classic_step("Step 2/10 : RUN a: b"), Some("RUN a: b"));
+        assert_eq!(classic_step("STEP 2/10: RUN x"), Some("RUN x"));
+        for line in ["Step by step: x", "Step 2 : x", "[x] y", "STEP /: x"] {
+            assert_eq!(classic_step(line), None, "{line}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Credentials by the name of their source. A secret is read when a request needs it, and goes nowhere else.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use reqwest::header::HeaderValue;
+
+use crate::{
+    environment::Environment,
+    error::{Error, Kind, Result},
+};
+
+/// No token is longer.
+const LONGEST_SECRET: u64 = 64 << 10;
+
+/// Where a credential comes from. Its name may be shown to anybody.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CredentialSource {
+    /// `env:NAME`, an environment variable.
+    Variable(String),
+    /// `file:PATH`, from the root or from `~` on.
+    File(String),
+}
+
+impl CredentialSource {
+    /// As in "the token of EXAMPLE_TOKEN".
+    pub fn described(&self) -> String {
+        match self {
+            Self::Variable(name) => format!("the token of {name}"),
+            Self::File(path) => format!("the token in {path}"),
+        }
+    }
+
+    /// What the `Authorization` header is to be: `Bearer` and the secret, or the secret alone where it names a scheme
+    /// itself, such as `Basic …`.
+    ///
+    /// # Errors
+    /// There is no secret, or it is none. The message holds nothing of it.
+    pub(super) async fn authorization(&self) -> Result<HeaderValue> {
+        let secret = self.secret().await?;
+        let secret = secret.trim();
+        let text = if secret.contains(' ') { secret.to_owned() } else { format!("Bearer {secret}") };
+        let mut value = HeaderValue::from_str(&text).ok().filter(|_| secret.is_ascii()).ok_or_else(|| {
+            Error::new(
+                Kind::Denied,
+                format!("{} is no token: it has several lines, or letters that no token has", self),
+            )
+            .hint("put the token there, and nothing else")
+        })?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    async fn secret(&self) -> Result<String> {
+        let secret = match self {
+            Self::Variable(name) => Environment::variable(name),
+            Self::File(path) => read(path).await?,
+        };
+        secret.filter(|secret| !secret.trim().is_empty()).ok_or_else(|| {
+            let hint = match self {
+                Self::Variable(name) => format!("set the environment variable {name} to the token"),
+                Self::File(path) => format!("write the token to {path}, and let nobody else read it"),
+            };
+            Error::new(Kind::Denied, format!("the credential {self} is not there")).hint(hint)
+        })
+    }
+}
+
+async fn read(path: &str) -> Result<Option<String>> {
+    let failed = |error: std::io::Error| {
+        Error::new(Kind::Denied, format!("the credential in {path} cannot be read"))
+            .hint("see that the file is yours, and holds a token")
+            .source(error)
+    };
+    let place = match path.strip_prefix("~/") {
+        Some(rest) => PathBuf::from(Environment::variable("HOME").unwrap_or_default()).join(rest),
+        None => PathBuf::from(path),
+    };
+    match tokio::fs::metadata(&place).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+        Ok(file) if !file.is_file() || file.len() > LONGEST_SECRET => {
+            return Err(failed(std::io::Error::other("it is no file of at most 64 KiB")));
+        }
+        Ok(_) => {}
+    }
+    tokio::fs::read_to_string(&place).await.map(Some).map_err(failed)
+}
+
+impl FromStr for CredentialSource {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no source of a credential, such as env:NAME or file:/PATH");
+        let (kind, place) = text.split_once(':').ok_or_else(wrong)?;
+        match kind {
+            "env" => {
+                let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                let is_name = !place.is_empty()
+                    && place.chars().all(plain)
+                    && !place.starts_with(|c: char| c.is_ascii_digit());
+                is_name.then(|| Self::Variable(place.to_owned())).ok_or_else(wrong)
+            }
+            "file" => {
+                let is_path = (place.starts_with('/') || place.starts_with("~/"))
+                    && !place.contains(|c: char| c.is_control() || c == ',');
+                is_path.then(|| Self::File(place.to_owned())).ok_or_else(wrong)
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl fmt::Display for CredentialSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{path}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_have_names() {
+        for text in ["env:EXAMPLE_TOKEN", "env:_x1", "file:/run/secrets/token", "file:~/.config/token"] {
+            assert_eq!(text.parse::<CredentialSource>().unwrap().to_string(), text);
+        }
+        for text in
+            ["", "env", "env:", "env:A-B", "env:1A", "env:A B", "file:", "file:token", "file:../t", "other:x"]
+        {
+            assert!(text.parse::<CredentialSource>().is_err(), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_secret_becomes_a_header_and_is_never_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let source = CredentialSource::File(path.to_str().unwrap().to_owned());
+        let missing = source.authorization().await.unwrap_err();
+        assert_eq!(missing.kind(), Kind::Denied);
+        assert!(missing.hint_text().is_some());
+        for (content, header) in [("SECRET\n", "Bearer SECRET"), ("Basic U0VDUkVU", "Basic U0VDUkVU")] {
+            std::fs::write(&path, content).unwrap();
+            let value = source.authorization().await.unwrap();
+            assert_eq!(value.to_str().unwrap(), header);
+            assert!(value.is_sensitive() && !format!("{value:?}").contains("SECRET"));
+        }
+        for content in ["SECRET\nSECRET", "SECRÉT", " \n", &"SECRET".repeat(20_000)] {
+            std::fs::write(&path, content).unwrap();
+            let error = source.authorization().await.unwrap_err();
+            assert!(!format!("{error:?}").contains("SECR"), "{error:?}");
+        }
+        let folder = CredentialSource::File(folder.path().to_str().unwrap().to_owned());
+        assert_eq!(folder.authorization().await.unwrap_err().kind(), Kind::Denied);
+    }
+}

@@ -1,0 +1,349 @@
+//! Requests that drivers make, sent with the credential that their user granted.
+//!
+//! A name is looked up once, and only addresses that were found good are connected to: no second look-up can differ.
+//! **Through a proxy the name cannot be checked**: it is the proxy that looks it up. A user who has a proxy has named
+//! it, as for every other tool; this machine itself is never asked for through one. No redirect is followed: whoever
+//! asked sees it, and its next request is a new one.
+
+use std::{
+    collections::HashMap,
+    error::Error as StdError,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
+use reqwest::{
+    Body, Certificate, Client, Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+    redirect::Policy,
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::{CONNECT_WITHIN, CredentialSource, innermost};
+use crate::error::{Context, Error, Kind, Result};
+
+/// Until an answer begins, once all was sent; and between two pieces of it.
+pub const LONGEST_SILENCE: Duration = Duration::from_secs(120);
+/// From the first byte sent to the last one read.
+pub const LONGEST_EXCHANGE: Duration = Duration::from_secs(60 * 60);
+
+/// Whether an address may be connected to.
+pub type Judge = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// The body of an answer, as it comes.
+pub type Content = BoxStream<'static, Result<Bytes, Failure>>;
+
+/// A request on its way out.
+pub struct Outgoing {
+    /// The method.
+    pub method: String,
+    /// The address.
+    pub url: Url,
+    /// Its headers, without any credential of the host's.
+    pub headers: HeaderMap<HeaderValue>,
+    /// Its body.
+    pub body: BoxStream<'static, Result<Bytes, Box<dyn StdError + Send + Sync>>>,
+    /// The credential to add.
+    pub credential: Option<CredentialSource>,
+    /// Which addresses the name may lead to.
+    pub judge: Judge,
+    /// Straight to the address, whatever proxy there is.
+    pub direct: bool,
+    /// At most [`LONGEST_SILENCE`].
+    pub silence: Duration,
+}
+
+/// Why no answer came, or not all of it.
+#[derive(Debug)]
+pub enum Failure {
+    /// The name leads to an address that may not be connected to, and to no other.
+    Refused(IpAddr),
+    /// The credential is missing.
+    Credential(Error),
+    /// The name means nothing here.
+    Unknown(Error),
+    /// Nobody answers at the address.
+    Unreachable(Error),
+    /// The other side could not show who it is.
+    Untrusted(Error),
+    /// It took too long.
+    TooSlow(Error),
+    /// The connection was cut, or the answer is no HTTP.
+    Broken(Error),
+}
+
+/// Sends requests; connections are kept for the next one of the same key.
+pub struct Sender {
+    /// A bundle of certificates that this network needs, in PEM.
+    certificates: Option<PathBuf>,
+    clients: Mutex<HashMap<String, Client>>,
+}
+
+impl Sender {
+    /// Connects to nothing yet.
+    pub fn new(certificates: Option<PathBuf>) -> Self {
+        Self { certificates, clients: Mutex::default() }
+    }
+
+    /// Sends a request. Those with the same `key` have the same host, judge and route.
+    ///
+    /// # Errors
+    /// No answer came. One that says no is an answer.
+    pub async fn send(&self, key: &str, request: Outgoing) -> Result<http::Response<Content>, Failure> {
+        let place = request.url.origin().ascii_serialization();
+        let client = self.client(key, &request).map_err(Failure::Unreachable)?;
+        let mut headers = request.headers;
+        if let Some(credential) = &request.credential {
+            headers.insert(AUTHORIZATION, credential.authorization().await.map_err(Failure::Credential)?);
+        }
+        let method = request.method.parse::<reqwest::Method>();
+        let method =
+            method.context(|| format!("`{}` is no method", request.method)).map_err(Failure::Broken)?;
+
+        let silence = request.silence.min(LONGEST_SILENCE);
+        let end = Instant::now() + LONGEST_EXCHANGE;
+        let sent = Arc::new(Mutex::new(Instant::now()));
+        let progress = sent.clone();
+        let body = request
+            .body
+            .inspect(move |_| *progress.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now());
+        let sending =
+            client.request(method, request.url).headers(headers).body(Body::wrap_stream(body)).send();
+        tokio::pin!(sending);
+        let answer = loop {
+            // While the body goes out the other side may be silent.
+            let last = *sent.lock().unwrap_or_else(PoisonError::into_inner);
+            let limit = (last + silence + CONNECT_WITHIN).min(end);
+            match timeout_at(limit, &mut sending).await {
+                Ok(answer) => break answer.map_err(|error| explain(&place, error))?,
+                Err(_) if limit < end && *sent.lock().unwrap_or_else(PoisonError::into_inner) > last => {}
+                Err(_) => return Err(too_slow(&place)),
+            }
+        };
+        let (head, body) = http::Response::<Body>::from(answer).into_parts();
+        let content = pieces(body, place, silence, end).boxed();
+        Ok(http::Response::from_parts(head, content))
+    }
+
+    fn client(&self, key: &str, request: &Outgoing) -> Result<Client> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(key) {
+            return Ok(client.clone());
+        }
+        let client = self.build(request, lookup)?;
+        clients.insert(key.to_owned(), client.clone());
+        Ok(client)
+    }
+
+    fn build(&self, request: &Outgoing, lookup: Lookup) -> Result<Client> {
+        let failed = || "the HTTP client cannot start".to_owned();
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let mut client = Client::builder()
+            .user_agent(concat!("alekseylearn/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_WITHIN)
+            .redirect(Policy::none())
+            .dns_resolver(Arc::new(Checked { host, judge: request.judge.clone(), lookup }));
+        if let Some(path) = &self.certificates {
+            let unreadable = || format!("the certificates in {} cannot be read", path.display());
+            let pem = std::fs::read(path).context(unreadable)?;
+            client = client.tls_certs_merge(Certificate::from_pem_bundle(&pem).context(unreadable)?);
+        }
+        if request.direct {
+            client = client.no_proxy();
+        }
+        client.build().context(failed)
+    }
+}
+
+/// The parts of an answer's body, each in its time.
+fn pieces(
+    body: Body,
+    place: String,
+    silence: Duration,
+    end: Instant,
+) -> impl Stream<Item = Result<Bytes, Failure>> + Send + 'static {
+    let parts = http_body_util::BodyDataStream::new(body).boxed();
+    futures_util::stream::try_unfold((parts, place), move |(mut parts, place)| async move {
+        let limit = (Instant::now() + silence).min(end);
+        match timeout_at(limit, parts.try_next()).await {
+            Ok(Ok(part)) => Ok(part.map(|part| (part, (parts, place)))),
+            Ok(Err(error)) => Err(explain(&place, error)),
+            Err(_) => Err(too_slow(&place)),
+        }
+    })
+}
+
+type Lookup = fn(String) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>>;
+
+fn lookup(name: String) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> {
+    Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
+}
+
+/// Hands out only addresses that may be connected to. Other names than the request's are those of proxies.
+struct Checked {
+    host: String,
+    judge: Judge,
+    lookup: Lookup,
+}
+
+impl Resolve for Checked {
+    fn resolve(&self, name: Name) -> Resolving {
+        let judge = (name.as_str() == self.host).then(|| self.judge.clone());
+        let found = (self.lookup)(name.as_str().to_owned());
+        Box::pin(async move {
+            let found = found.await?;
+            let may = |address: &SocketAddr| judge.as_ref().is_none_or(|judge| judge(address.ip()));
+            let (good, bad): (Vec<_>, Vec<_>) = found.into_iter().partition(may);
+            match bad.first() {
+                Some(address) if good.is_empty() => Err(RefusedAddress(address.ip()).into()),
+                _ => Ok(Box::new(good.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+#[derive(Debug)]
+struct RefusedAddress(IpAddr);
+
+impl fmt::Display for RefusedAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} may not be connected to", self.0)
+    }
+}
+
+impl StdError for RefusedAddress {}
+
+/// The address's path and query are left out: they are the driver's own.
+fn explain(place: &str, error: reqwest::Error) -> Failure {
+    let mut cause: &(dyn StdError + 'static) = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+        if let Some(RefusedAddress(address)) = cause.downcast_ref() {
+            return Failure::Refused(*address);
+        }
+    }
+    let cause = innermost(&error);
+    let failed =
+        |message: String, hint: &str| Error::new(Kind::Unavailable, message).hint(hint).source(cause.clone());
+    let network = "see whether the network is there, and try again";
+    if error.is_timeout() {
+        too_slow(place)
+    } else if error.is_dns() {
+        Failure::Unknown(failed(format!("the name of {place} means nothing here"), network))
+    } else if error.is_connect() && cause.contains("certificate") {
+        let hint = "set SSL_CERT_FILE to the bundle of certificates that your network needs";
+        Failure::Untrusted(failed(format!("{place} cannot show that it is itself"), hint))
+    } else if error.is_connect() {
+        Failure::Unreachable(failed(format!("{place} cannot be reached"), network))
+    } else {
+        Failure::Broken(failed(format!("{place} broke the connection"), "try again"))
+    }
+}
+
+fn too_slow(place: &str) -> Failure {
+    Failure::TooSlow(
+        Error::new(Kind::Unavailable, format!("{place} does not answer in time")).hint("try again later"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(address: IpAddr) -> bool {
+        address.to_string() != "10.0.0.5" && !address.is_loopback()
+    }
+
+    /// Stands for DNS: each name leads to what it spells.
+    fn spelled(name: String) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> {
+        let labels = name.split('.').filter_map(|label| label.replace('-', ".").parse::<IpAddr>().ok());
+        let found = labels.map(|address| SocketAddr::new(address, 0)).collect();
+        Box::pin(std::future::ready(Ok(found)))
+    }
+
+    fn request(url: &str) -> Outgoing {
+        Outgoing {
+            method: "GET".into(),
+            url: url.parse().unwrap(),
+            headers: HeaderMap::new(),
+            body: futures_util::stream::empty().boxed(),
+            credential: None,
+            judge: Arc::new(judge),
+            direct: true,
+            silence: LONGEST_SILENCE,
+        }
+    }
+
+    #[tokio::test]
+    async fn only_addresses_that_were_found_good_are_handed_out() {
+        let host = "10-0-0-5.93-184-216-34.example".to_owned();
+        let resolver = Checked { host: host.clone(), judge: Arc::new(judge), lookup: spelled };
+        let found: Vec<SocketAddr> = resolver.resolve(host.parse().unwrap()).await.unwrap().collect();
+        assert_eq!(found, ["93.184.216.34:0".parse().unwrap()]);
+        // A proxy of the user's may well have a private address.
+        let proxy = resolver.resolve("10-0-0-5.proxy".parse().unwrap()).await.unwrap();
+        assert_eq!(proxy.count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_a_refused_address_is_not_connected_to() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://127-0-0-1.example:{}/", listener.local_addr().unwrap().port());
+        let sender = Sender::new(None);
+        let client = sender.build(&request(&url), spelled).unwrap();
+        let error = client.get(&url).send().await.unwrap_err();
+        let Failure::Refused(address) = explain("http://example", error) else {
+            panic!("it was not refused")
+        };
+        assert_eq!(address.to_string(), "127.0.0.1");
+        assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "nobody came");
+    }
+
+    /// Answers one request with the text, and goes silent with the connection open.
+    async fn service(text: &'static str) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).await;
+            stream.write_all(text.as_bytes()).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        format!("http://{address}/secret?secret")
+    }
+
+    #[tokio::test]
+    async fn a_service_that_goes_silent_is_left_and_its_address_kept_to_itself() {
+        let send = async |text| {
+            let silence = Duration::from_millis(50);
+            let request = Outgoing { silence, judge: Arc::new(|_| true), ..request(&service(text).await) };
+            let answer = Sender::new(None).send("a", request).await?;
+            answer.into_body().try_fold(0, async |total, part: Bytes| Ok(total + part.len())).await
+        };
+        assert_eq!(send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap(), 2);
+        let failure = send("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok").await.unwrap_err();
+        assert!(matches!(failure, Failure::TooSlow(_)), "{failure:?}");
+        let failure = send("no HTTP at all\r\n\r\n").await.unwrap_err();
+        assert!(
+            matches!(failure, Failure::Broken(_)) && !format!("{failure:?}").contains("secret"),
+            "{failure:?}"
+        );
+    }
+
+    #[test]
+    fn certificates_that_cannot_be_read_are_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = Sender::new(Some(folder.path().join("none.pem")));
+        let error = missing.client("a", &request("https://a.example")).unwrap_err();
+        assert!(error.message().contains("none.pem cannot be read"), "{error}");
+    }
+}

@@ -1,0 +1,263 @@
+//! Components from image registries, as the Bytecode Alliance packages them (and `wkg oci push` does): a manifest with
+//! one layer, which is the component itself.
+
+mod credentials;
+mod failure;
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use futures_util::TryStreamExt;
+use oci_client::{
+    Client, RegistryOperation,
+    client::{ClientConfig, ClientProtocol},
+    manifest::{
+        IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
+        OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest, OciManifest,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+use credentials::Login;
+use failure::explain;
+
+const CONFIG_TYPE: &str = "application/vnd.wasm.config.v0+json";
+const LAYER_TYPE: &str = "application/wasm";
+/// All that a registry may have there: what is no plugin is to be named.
+const MANIFEST_TYPES: [&str; 4] = [
+    OCI_IMAGE_MEDIA_TYPE,
+    IMAGE_MANIFEST_MEDIA_TYPE,
+    OCI_IMAGE_INDEX_MEDIA_TYPE,
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE,
+];
+const SCHEME: &str = "oci://";
+const HOW_TO_WRITE: &str = "write oci://REGISTRY/REPOSITORY:TAG, or …@sha256:DIGEST in the place of :TAG";
+const HOW_TO_PACKAGE: &str =
+    "a plugin is packaged as a component: `wkg oci push REGISTRY/REPOSITORY:TAG FILE.wasm`";
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+/// Between two pieces of an answer.
+const SILENT_FOR: Duration = Duration::from_secs(60);
+
+/// `oci://REGISTRY/REPOSITORY:TAG` or `oci://REGISTRY/REPOSITORY@sha256:DIGEST`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Reference(oci_client::Reference);
+
+impl Reference {
+    /// Reads one that a user wrote. Without a tag it is `latest`, as everywhere.
+    ///
+    /// # Errors
+    /// It is none, or names no registry.
+    pub fn parse(text: &str) -> Result<Self> {
+        let bare = text.strip_prefix(SCHEME).unwrap_or(text);
+        let invalid = || Error::invalid(format!("`{text}` is no reference to a registry")).hint(HOW_TO_WRITE);
+        let reference: oci_client::Reference =
+            bare.parse().map_err(|error: oci_client::ParseError| invalid().source(error))?;
+        // Others would be looked for in Docker's own registry, which nobody meant.
+        if !bare.starts_with(&format!("{}/", reference.registry())) {
+            return Err(invalid());
+        }
+        Ok(Self(reference))
+    }
+
+    /// The last part of the repository's name.
+    pub fn name(&self) -> &str {
+        self.0.repository().rsplit('/').next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{SCHEME}{}", self.0.whole())
+    }
+}
+
+impl TryFrom<String> for Reference {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Reference> for String {
+    fn from(reference: Reference) -> Self {
+        reference.to_string()
+    }
+}
+
+/// A component as it was pushed.
+#[derive(Debug)]
+pub struct Package {
+    /// The component.
+    pub component: Vec<u8>,
+    /// What was written on its manifest.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// The component that a reference stands for, of at most `limit` bytes: manifest and layer are what their digests say.
+/// Where `pinned` is a component's digest, that one is brought even when the tag has moved or is gone.
+///
+/// # Errors
+/// The registry does not answer or refuses, has no such thing, or something else than one component.
+pub async fn pull(reference: &Reference, pinned: Option<&str>, limit: usize) -> Result<Package> {
+    let registry = Registry::open(reference).await?;
+    let (digest, annotations) = match (registry.manifest(limit).await, pinned) {
+        (Ok(found), None) => found,
+        (Ok(found), Some(pinned)) if found.0 == pinned => found,
+        (Ok(_), Some(pinned)) => (pinned.to_owned(), BTreeMap::new()),
+        (Err(error), Some(pinned)) if error.kind() == Kind::NotFound => (pinned.to_owned(), BTreeMap::new()),
+        (Err(error), _) => return Err(error),
+    };
+    Ok(Package { component: registry.layer(&digest, limit).await?, annotations })
+}
+
+/// A registry, and who asks it for one repository.
+struct Registry<'a> {
+    reference: &'a Reference,
+    client: Client,
+    login: Login,
+}
+
+impl<'a> Registry<'a> {
+    async fn open(reference: &'a Reference) -> Result<Self> {
+        let address = reference.0.resolve_registry();
+        let login = Login::stored_for(address).await;
+        let protocol = if is_this_machine(address) { ClientProtocol::Http } else { ClientProtocol::Https };
+        let config = ClientConfig {
+            protocol,
+            user_agent: concat!("alekseylearn/", env!("CARGO_PKG_VERSION")),
+            connect_timeout: Some(CONNECT_WITHIN),
+            read_timeout: Some(SILENT_FOR),
+            ..ClientConfig::default()
+        };
+        let client = Client::try_from(config).map_err(|error| explain(reference, &login, error))?;
+        let registry = Self { reference, client, login };
+        // Asked for here, because the library goes on without a token where it gets none, and says no more why.
+        let token = registry.client.auth(&reference.0, &registry.login.auth, RegistryOperation::Pull).await;
+        match token.map_err(|error| registry.explain(error))? {
+            // The library would put it into a header unseen.
+            Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Err(Error::new(Kind::Unavailable, format!("{address} gave a token that cannot be used"))
+                    .hint("see that the registry's address is right"))
+            }
+            _ => Ok(registry),
+        }
+    }
+
+    /// The digest of the component, and what else the manifest says.
+    async fn manifest(&self, limit: usize) -> Result<(String, BTreeMap<String, String>)> {
+        let Reference(image) = self.reference;
+        let answer = self.client.pull_manifest_raw(image, &self.login.auth, &MANIFEST_TYPES).await;
+        let (manifest, _) = answer.map_err(|error| self.explain(error))?;
+        let manifest = manifest_of_component(self.reference, &manifest)?;
+        let layer = only_layer(self.reference, &manifest)?;
+        if layer.size < 0 || layer.size.unsigned_abs() > limit as u64 {
+            return Err(too_large(self.reference, limit));
+        }
+        Ok((layer.digest.clone(), manifest.annotations.unwrap_or_default()))
+    }
+
+    /// Only by its digest: other addresses, which a manifest may name, are not gone to.
+    async fn layer(&self, digest: &str, limit: usize) -> Result<Vec<u8>> {
+        let answer = self.client.pull_blob_stream(&self.reference.0, digest).await;
+        let mut stream = answer.map_err(|error| self.explain(error))?;
+        let mut content = Vec::new();
+        while let Some(part) = stream.try_next().await.map_err(|error| self.explain(error.into()))? {
+            if content.len() + part.len() > limit {
+                return Err(too_large(self.reference, limit));
+            }
+            content.extend_from_slice(&part);
+        }
+        Ok(content)
+    }
+
+    fn explain(&self, error: oci_client::errors::OciDistributionError) -> Error {
+        explain(self.reference, &self.login, error)
+    }
+}
+
+fn manifest_of_component(reference: &Reference, manifest: &[u8]) -> Result<OciImageManifest> {
+    let broken =
+        |problem: &str| Error::new(Kind::Plugin, format!("{reference} {problem}")).hint(HOW_TO_PACKAGE);
+    let manifest: OciManifest = serde_json::from_slice(manifest)
+        .map_err(|error| broken("has a manifest that is none").source(error))?;
+    let OciManifest::Image(manifest) = manifest else {
+        return Err(broken("is a list of images, and no plugin"));
+    };
+    match manifest.config.media_type.as_str() {
+        CONFIG_TYPE => Ok(manifest),
+        text if text.contains("image.config") || text.contains("container.image") => {
+            Err(broken("is an image of a container, and no plugin"))
+        }
+        other => Err(broken(&format!("is packaged as {other:?}, and no plugin"))),
+    }
+}
+
+fn only_layer<'a>(reference: &Reference, manifest: &'a OciImageManifest) -> Result<&'a OciDescriptor> {
+    let broken =
+        |problem: &str| Error::new(Kind::Plugin, format!("{reference} {problem}")).hint(HOW_TO_PACKAGE);
+    match manifest.layers.as_slice() {
+        [layer] if layer.media_type == LAYER_TYPE => Ok(layer),
+        [layer] => Err(broken(&format!("holds {:?}, and no plugin", layer.media_type))),
+        layers => Err(broken(&format!("has {} layers, where a plugin is one", layers.len()))),
+    }
+}
+
+fn too_large(reference: &Reference, limit: usize) -> Error {
+    Error::failed(format!("{reference} is more than {} MiB", limit >> 20))
+        .hint("it is larger than any plugin: see that the reference is right")
+}
+
+/// Without TLS only what nobody can change on its way is asked for.
+fn is_this_machine(registry: &str) -> bool {
+    matches!(registry.split(':').next(), Some("127.0.0.1" | "localhost"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+    #[test]
+    fn references_name_a_registry() {
+        let shown = |text: &str| Reference::parse(text).map(|reference| reference.to_string());
+        for text in [
+            "oci://ghcr.io/a/b:1.2",
+            "oci://127.0.0.1:5000/a:1",
+            "oci://localhost/a:1",
+            &format!("oci://ghcr.io/a/b@{DIGEST}"),
+            &format!("oci://ghcr.io/a/b:1@{DIGEST}"),
+        ] {
+            assert_eq!(shown(text).unwrap(), text);
+        }
+        assert_eq!(shown("oci://ghcr.io/a/b").unwrap(), "oci://ghcr.io/a/b:latest");
+        for text in [
+            "oci://",
+            "oci://a",
+            "oci://a/b:1",
+            "oci://a:1",
+            "oci://ghcr.io/A:1",
+            "oci://ghcr.io/a@sha256:00",
+            "oci://ghcr.io/a b",
+            "oci://https://ghcr.io/a:1",
+        ] {
+            assert_eq!(shown(text).unwrap_err().kind(), Kind::Invalid, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_tls_leaves_this_machine() {
+        for (registry, is) in [
+            ("127.0.0.1:5000", true),
+            ("localhost", true),
+            ("127.0.0.1.example.org", false),
+            ("localhost.example.org:80", false),
+            ("ghcr.io", false),
+        ] {
+            assert_eq!(is_this_machine(registry), is, "{registry}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A file that is still coming, read in order on a thread of its own: what comes late is waited for.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+};
+
+use tokio::sync::oneshot;
+
+use crate::error::{Context, Error, Result};
+
+/// How much of a file is there, from its beginning on.
+#[derive(Default)]
+pub(super) struct Level {
+    state: Mutex<State>,
+    rises: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    there: u64,
+    read: u64,
+    abandoned: bool,
+}
+
+impl Level {
+    pub(super) fn rise_to(&self, bytes: u64) {
+        self.state().there = bytes;
+        self.rises.notify_all();
+    }
+
+    /// How far the reader is.
+    pub(super) fn read(&self) -> u64 {
+        self.state().read
+    }
+
+    fn abandon(&self) {
+        self.state().abandoned = true;
+        self.rises.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Numbers are whole at any time.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The bytes of the file in their order.
+pub struct Arriving {
+    file: File,
+    size: u64,
+    at: u64,
+    level: Arc<Level>,
+}
+
+impl Arriving {
+    /// The whole file's, in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl Read for Arriving {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.level.state();
+        state.read = self.at;
+        while state.there <= self.at && self.at < self.size {
+            if state.abandoned {
+                return Err(io::Error::other("it did not come"));
+            }
+            state = self.level.rises.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.abandoned {
+            return Err(io::Error::other("nobody wants it any more"));
+        }
+        let there = usize::try_from(state.there.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        drop(state);
+        let wanted = buffer.len().min(there);
+        let read = self.file.read_at(&mut buffer[..wanted], self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// The thread that reads. It ends with this.
+pub(super) struct Reading<T> {
+    level: Arc<Level>,
+    outcome: oneshot::Receiver<Result<T>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<T: Send + 'static> Reading<T> {
+    pub(super) fn start(
+        path: &Path,
+        size: u64,
+        read: impl FnOnce(Arriving) -> Result<T> + Send + 'static,
+    ) -> Result<Self> {
+        let cannot_read = || format!("cannot read {}", path.display());
+        let level = Arc::new(Level::default());
+        let file = File::open(path).context(cannot_read)?;
+        let arriving = Arriving { file, size, at: 0, level: level.clone() };
+        let (sender, outcome) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("reading".into()).spawn(move || {
+            // Where nobody waits for it any more, nobody is to be told.
+            let _ = sender.send(read(arriving));
+        });
+        Ok(Self { level, outcome, thread: Some(thread.context(cannot_read)?) })
+    }
+
+    pub(super) fn level(&self) -> &Arc<Level> {
+        &self.level
+    }
+
+    /// What came of it.
+    pub(super) async fn outcome(&mut self) -> Result<T> {
+        match (&mut self.outcome).await {
+            Ok(outcome) => outcome,
+            Err(broken) => Err(Error::failed("the reading ended before its time").source(broken)),
+        }
+    }
+}
+
+impl<T> Drop for Reading<T> {
+    fn drop(&mut self) {
+        self.level.abandon();
+        // It must not write where everything is about to be removed.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The parts of a file that is coming, and which of them are there: written down beside it, so that the next run goes on
+//! where a killed one stopped.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    ops::Range,
+    os::unix::fs::FileExt,
+    path::Path,
+};
+
+use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
+
+use crate::capability::aws::Object;
+
+/// In bytes.
+pub(super) const PART: u64 = 8 << 20;
+
+/// What is there of a file.
+pub(super) struct Parts {
+    size: u64,
+    algorithm: CrcAlgorithm,
+    /// The checksum of each that is there.
+    there: Vec<Option<u64>>,
+    /// A line for each that is there: its number and its checksum.
+    notes: File,
+}
+
+impl Parts {
+    /// What an earlier run left of the same object, if its bytes are still what they were.
+    pub(super) fn open(archive: &Path, object: &Object) -> io::Result<(Self, File)> {
+        let algorithm =
+            object.checksum.as_ref().map_or(CrcAlgorithm::Crc32IsoHdlc, |(algorithm, _)| *algorithm);
+        let count = usize::try_from(object.size.div_ceil(PART)).map_err(io::Error::other)?;
+        let notes = archive.with_added_extension("parts");
+        let head = format!("{} {} {algorithm:?}", object.size, object.etag.as_deref().unwrap_or_default());
+        let earlier = fs::read_to_string(&notes).unwrap_or_default();
+        let mut lines = earlier.lines();
+        // Without an ETag nothing tells whether it is still the same object.
+        let same = object.etag.is_some() && lines.next() == Some(&head);
+        let file = File::options().create(true).read(true).write(true).truncate(!same).open(archive)?;
+        file.set_len(object.size)?;
+        let mut parts =
+            Self { size: object.size, algorithm, there: vec![None; count], notes: File::create(&notes)? };
+        writeln!(parts.notes, "{head}")?;
+        if same {
+            for line in lines {
+                // The last line may have been cut off.
+                let Some((number, sum)) = line.split_once(' ') else { continue };
+                let (Ok(number), Ok(sum)) = (number.parse(), u64::from_str_radix(sum, 16)) else { continue };
+                if number < count && parts.holds(&file, number, sum)? {
+                    parts.arrived(number, sum)?;
+                }
+            }
+        }
+        Ok((parts, file))
+    }
+
+    fn holds(&self, file: &File, number: usize, sum: u64) -> io::Result<bool> {
+        let range = self.range(number);
+        let mut content = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
+        file.read_exact_at(&mut content, range.start)?;
+        Ok(checksum(self.algorithm, &content) == sum)
+    }
+
+    pub(super) fn algorithm(&self) -> CrcAlgorithm {
+        self.algorithm
+    }
+
+    pub(super) fn range(&self, number: usize) -> Range<u64> {
+        let start = number as u64 * PART;
+        start..(start + PART).min(self.size)
+    }
+
+    /// Those that are still to come.
+    pub(super) fn missing(&self) -> Vec<usize> {
+        (0..self.there.len()).filter(|number| self.there[*number].is_none()).collect()
+    }
+
+    pub(super) fn arrived(&mut self, number: usize, sum: u64) -> io::Result<()> {
+        self.there[number] = Some(sum);
+        writeln!(self.notes, "{number} {sum:x}")
+    }
+
+    /// How much is there.
+    pub(super) fn bytes(&self) -> u64 {
+        let there = (0..self.there.len()).filter(|number| self.there[*number].is_some());
+        there.map(|number| self.range(number)).map(|range| range.end - range.start).sum()
+    }
+
+    /// How much is there from the beginning on.
+    pub(super) fn level(&self) -> u64 {
+        let whole = self.there.iter().take_while(|part| part.is_some()).count();
+        (whole as u64 * PART).min(self.size)
+    }
+
+    /// The checksum of the whole file, once all are there.
+    pub(super) fn checksum(&self) -> u64 {
+        let start = checksum(self.algorithm, b"");
+        self.there.iter().enumerate().fold(start, |sum, (number, part)| {
+            let range = self.range(number);
+            checksum_combine(self.algorithm, sum, part.unwrap_or_default(), range.end - range.start)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(size: u64, etag: &str) -> Object {
+        Object { size, etag: Some(etag.into()), checksum: None }
+    }
+
+    #[test]
+    fn what_was_there_is_taken_up_only_where_it_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("archive");
+        let content: Vec<u8> = (0..PART * 2 + 5).map(|n| (n % 251) as u8).collect();
+        let size = content.len() as u64;
+        let (mut parts, file) = Parts::open(&archive, &object(size, "one")).unwrap();
+        file.write_all_at(&content, 0).unwrap();
+        for number in [0, 2] {
+            let range = parts.range(number);
+            let bytes = &content[range.start as usize..range.end as usize];
+            parts.arrived(number, checksum(parts.algorithm(), bytes)).unwrap();
+        }
+        assert_eq!((parts.level(), parts.bytes()), (PART, PART + 5));
+        drop(parts);
+        let (mut parts, _) = Parts::open(&archive, &object(size, "one")).unwrap();
+        assert_eq!(parts.missing(), [1]);
+        let range = parts.range(1);
+        let bytes = &content[range.start as usize..range.end as usize];
+        parts.arrived(1, checksum(parts.algorithm(), bytes)).unwrap();
+        assert_eq!(parts.checksum(), checksum(parts.algorithm(), &content));
+        assert_eq!(parts.level(), size);
+        drop(parts);
+        // A byte that changed on the disk, and an object that changed in the bucket.
+        file.write_all_at(b"\xff", 3).unwrap();
+        let (parts, _) = Parts::open(&archive, &object(size, "one")).unwrap();
+        assert_eq!(parts.missing(), [0]);
+        drop(parts);
+        let (parts, _) = Parts::open(&archive, &object(size, "two")).unwrap();
+        assert_eq!(parts.missing(), [0, 1, 2]);
+    }
+}

@@ -1,0 +1,82 @@
+use std::path::Path;
+
+use super::Check;
+use crate::{
+    config::Defaults,
+    environment::Environment,
+    error::{Context as _, Result},
+    job::{Context, Record},
+    ui::bytes,
+};
+
+const GIB: u64 = 1 << 30;
+const ENOUGH: u64 = 5 * GIB;
+
+/// What alekseylearn keeps on this machine.
+pub(super) async fn look(context: &Context) -> Vec<Check> {
+    let environment = &context.environment;
+    let mut checks = vec![
+        told("record", record(environment)),
+        told("cache", cache(&environment.cache)),
+        told("config", config(environment)),
+        told("plugins", plugins(context).await),
+    ];
+    checks.extend(room("disk", &environment.data));
+    checks
+}
+
+fn told(name: &'static str, found: Result<String>) -> Check {
+    match found {
+        Ok(what) => Check::ok(name, what),
+        Err(error) => Check::of(name, &error),
+    }
+}
+
+fn record(environment: &Environment) -> Result<String> {
+    let jobs = Record::open(environment)?.all()?.len();
+    Ok(format!("{jobs} jobs in {}", environment.data.display()))
+}
+
+fn cache(folder: &Path) -> Result<String> {
+    let written = Environment::private_folder(folder)
+        .and_then(|()| tempfile::tempfile_in(folder).context(|| "nothing can be written there".into()));
+    let failed = |error: crate::error::Error| {
+        error.hint(
+            "make it writable, or set XDG_CACHE_HOME to a folder that is; without it drivers start slowly",
+        )
+    };
+    written.map(|_| format!("{} can be written to", folder.display())).map_err(failed)
+}
+
+fn config(environment: &Environment) -> Result<String> {
+    let defaults = Defaults::read(environment)?;
+    let paths: Vec<String> = defaults.paths().map(|path| path.display().to_string()).collect();
+    Ok(if paths.is_empty() {
+        "no alekseylearn.toml".into()
+    } else {
+        format!("{} is valid", paths.join(", "))
+    })
+}
+
+async fn plugins(context: &Context) -> Result<String> {
+    let installed = context.plugins.store().list()?;
+    for plugin in &installed {
+        context.plugins.installed(plugin)?;
+    }
+    let drivers = context.plugins.list().await?.len();
+    Ok(format!("{drivers} drivers; {} installed plugins are what was installed", installed.len()))
+}
+
+/// None where the disk does not tell.
+pub(super) fn room(name: &'static str, folder: &Path) -> Option<Check> {
+    let there = folder.ancestors().find(|folder| folder.exists())?;
+    let disk = rustix::fs::statvfs(there).ok()?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let what = format!("{} free for {}", bytes(free), folder.display());
+    let fix = "free some: `alekseylearn clean` lists what alekseylearn keeps";
+    Some(match free {
+        ..GIB => Check::problem(name, what, fix),
+        GIB..ENOUGH => Check::warning(name, what, fix),
+        ENOUGH.. => Check::ok(name, what),
+    })
+}

@@ -1,0 +1,170 @@
+//! `fit --dry-run`: what would happen, told in full to programs, and to people as far as they can read it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    error::Result,
+    job::{self, Context, Fit, ImagePlan, InEngine, Plan, Push},
+    ui::{bytes, duration},
+};
+
+/// As many files, the largest, and as many characters of an instruction as are shown without --verbose.
+const FILES: usize = 10;
+const CHARACTERS: usize = 68;
+
+pub(super) async fn run(context: &Context, fit: &Fit) -> Result<()> {
+    let nothing = "nothing was built or asked for";
+    let plan = super::super::interruptible(job::plan(context, fit), nothing).await?;
+    context.ui.result(&told(&plan, context.ui.is_verbose()), data(&plan));
+    Ok(())
+}
+
+fn told(plan: &Plan, verbose: bool) -> String {
+    let mut parts = Vec::new();
+    match &plan.image {
+        None => parts.push(format!("{} needs no image.", plan.train_driver)),
+        Some(image) => {
+            parts.push(format!("{}\n{}", fate(plan, image), destination(image)));
+            parts.push(dockerfile(plan, image));
+            parts.push(files(image, verbose));
+            parts.push(layers(image, verbose));
+        }
+    }
+    let request = serde_json::to_string_pretty(&plan.request).unwrap_or_default();
+    parts.push(format!("{} would be asked for\n{}", plan.train_driver, indented(&request)));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n\n")
+}
+
+fn fate(plan: &Plan, image: &ImagePlan) -> String {
+    let (name, platform, driver) = (&image.reference, &image.context.platform, &plan.build_driver);
+    match image.engine {
+        InEngine::Ready => format!("The image {name} is there already: nothing would be built."),
+        _ => format!("The image {name} would be built for {platform} by the driver {driver}."),
+    }
+}
+
+fn destination(image: &ImagePlan) -> String {
+    match &image.push {
+        Push::None => "It stays in the Docker engine.".to_owned(),
+        Push::New(address) => format!("The repository {address} would be made, and it pushed there."),
+        Push::Needed(address) => format!("It would be pushed to {address}."),
+        Push::Skipped(address) => format!("It is in {address} already: nothing would be pushed."),
+    }
+}
+
+fn dockerfile(plan: &Plan, image: &ImagePlan) -> String {
+    let by = match &image.context.recipe {
+        Some(recipe) => recipe.dockerfile_path().display().to_string(),
+        None => format!("by the driver {}", plan.build_driver),
+    };
+    format!("Dockerfile, {by}\n{}", indented(image.context.dockerfile.trim_end()))
+}
+
+/// What is in the context, by path, with its size.
+fn content(image: &ImagePlan) -> Vec<(String, u64)> {
+    let context = &image.context;
+    let own = context.extra.iter().map(|(path, content)| (path.clone(), content.len() as u64));
+    let code = context.files.iter().map(|file| (format!("code/{}", file.path), file.size));
+    own.chain(code).collect()
+}
+
+fn size(files: &[(String, u64)]) -> u64 {
+    files.iter().map(|(_, size)| size).sum()
+}
+
+fn files(image: &ImagePlan, verbose: bool) -> String {
+    let mut files = content(image);
+    let mut lines = vec![format!("Context, {} files of {}", files.len(), bytes(size(&files)))];
+    let more = files.len().saturating_sub(FILES);
+    if !verbose && more > 0 {
+        files.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+        files.truncate(FILES);
+    }
+    lines.extend(files.iter().map(|(path, size)| format!("  {:>10}  {path}", bytes(*size))));
+    if !verbose && more > 0 {
+        lines.push(format!("  and {more} smaller ones: -v lists them"));
+    }
+    lines.join("\n")
+}
+
+fn layers(image: &ImagePlan, verbose: bool) -> String {
+    let (before, steps) = match &image.engine {
+        InEngine::Ready => return String::new(),
+        InEngine::Unknown(why) => return format!("Layers\n  not known which would be reused: {why}"),
+        InEngine::Steps { before: None, .. } => {
+            return "Layers\n  nothing to compare with: the engine has no earlier image of this tag"
+                .to_owned();
+        }
+        InEngine::Steps { before: Some(before), steps } => (before, steps),
+    };
+    let (name, created) = before;
+    let age = Timestamp::now().as_second().saturating_sub(*created);
+    let age = duration(Duration::from_secs(age.try_into().unwrap_or(0)));
+    let mut lines = vec![format!("Layers, as against {name} of {age} ago")];
+    lines.extend(steps.iter().map(|(step, same)| {
+        let state = if *same { "same" } else { "new" };
+        let mut shown: String = step.instruction.clone();
+        if !verbose && shown.chars().count() > CHARACTERS {
+            shown = shown.chars().take(CHARACTERS - 1).chain(['…']).collect();
+        }
+        format!("  {state:4}  {shown}")
+    }));
+    lines.push("  The same ones are reused, as long as the base image and the builder's cache stay.".into());
+    lines.join("\n")
+}
+
+fn indented(text: &str) -> String {
+    let lines = text.lines().map(|line| format!("  {line}").trim_end().to_owned());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn data(plan: &Plan) -> Value {
+    json!({
+        "tag": plan.tag,
+        "build_driver": plan.build_driver,
+        "train_driver": plan.train_driver,
+        "request": plan.request,
+        "image": plan.image.as_ref().map(image_data),
+    })
+}
+
+fn image_data(image: &ImagePlan) -> Value {
+    let files = content(image);
+    let (state, why, before, layers) = match &image.engine {
+        InEngine::Unknown(why) => ("unknown", Some(why), None, None),
+        InEngine::Ready => ("ready", None, None, None),
+        InEngine::Steps { before, steps } => {
+            let name = before.as_ref().map(|(name, _)| name);
+            ("missing", None, name, Some(steps))
+        }
+    };
+    let layers = layers.map(|steps| {
+        let layer =
+            |(step, same): &(job::Step, bool)| json!({ "instruction": step.instruction, "same": same });
+        steps.iter().map(layer).collect::<Vec<_>>()
+    });
+    let (push, repository) = match &image.push {
+        Push::None => ("none", None),
+        Push::New(address) => ("new-repository", Some(address)),
+        Push::Needed(address) => ("needed", Some(address)),
+        Push::Skipped(address) => ("skipped", Some(address)),
+    };
+    json!({
+        "reference": image.reference,
+        "platform": image.context.platform,
+        "dockerfile": image.context.dockerfile,
+        "dockerfile_path": image.context.recipe.as_ref().map(|recipe| recipe.dockerfile_path()),
+        "files": files.iter().map(|(path, size)| json!({ "path": path, "bytes": size })).collect::<Vec<_>>(),
+        "bytes": size(&files),
+        "in_engine": state,
+        "reason": why,
+        "before": before,
+        "layers": layers,
+        "push": push,
+        "repository": repository,
+    })
+}

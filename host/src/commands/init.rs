@@ -1,0 +1,66 @@
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::{
+    config::Assignment,
+    error::Result,
+    job::{self, Context, Fit},
+};
+
+/// Write the Dockerfile and the runner that `fit` would use, for you to edit
+///
+/// Writes them into the folder `alekseylearn` beside the artifact; from then on `fit` builds by them, with any build
+/// driver. With `copy` it is the only command that writes into a training folder. Delete the folder to go back.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The training artifact: a script (.py) or a notebook (.ipynb)
+    path: PathBuf,
+
+    /// Driver that would build the image; `local` where neither this nor alekseylearn.toml names one
+    #[arg(long, alias = "build_driver", value_name = "NAME")]
+    build_driver: Option<String>,
+
+    /// Set an option of the build driver; also written --config.KEY=VALUE or --config.KEY VALUE
+    #[arg(short = 'c', long = "config", value_name = "KEY=VALUE")]
+    options: Vec<Assignment>,
+
+    /// Dependency file to install from: requirements.txt, uv.lock, poetry.lock, pyproject.toml, environment.yml …
+    #[arg(long, aliases = ["env_file", "envfile"], value_name = "FILE")]
+    env_file: Option<PathBuf>,
+
+    /// Replace files that are in the way
+    #[arg(long)]
+    overwrite: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Write them, edit them, and train by them:
+    alekseylearn init models/train.py
+    $EDITOR models/alekseylearn/Dockerfile
+    alekseylearn fit models/train.py
+
+  Start from another image:
+    alekseylearn init models/train.py --config.base_image=python:3.12-slim";
+
+pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
+    let fit = Fit {
+        artifact: arguments.path,
+        env_file: arguments.env_file,
+        build_driver: arguments.build_driver,
+        train_driver: None,
+        options: arguments.options,
+        build_anew: false,
+    };
+    let written = job::init(context, &fit, arguments.overwrite).await?;
+    let shown = |path: &PathBuf| {
+        let near = path.strip_prefix(&context.environment.current).unwrap_or(path);
+        format!("  {}", near.display())
+    };
+    let lines: Vec<String> = written.iter().map(shown).collect();
+    let text = format!("`fit` builds by these from now on:\n{}", lines.join("\n"));
+    context.ui.result(&text, json!({ "files": written }));
+    Ok(())
+}

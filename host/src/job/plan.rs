@@ -1,0 +1,184 @@
+//! What a run would do, found out without doing any of it.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use super::{
+    Context, Fit,
+    fit::{DEFAULT_DRIVER, Prepared, Task, prepare, pushed},
+    write_recipe,
+};
+use crate::{
+    capability::{
+        aws::Repository,
+        docker::{BuildContext, Image, Step},
+    },
+    config::{Chosen, Defaults, validate},
+    error::{Error, Kind, Result},
+    plugin::Destination,
+    project::{Project, RECIPE_FOLDER, RUNNER, Recipe},
+};
+
+/// An engine that does not answer at once is as good as none: a plan can do without.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a run would do.
+#[derive(Debug)]
+pub struct Plan {
+    /// The image's name, without its hash.
+    pub tag: String,
+    /// The build driver's name.
+    pub build_driver: String,
+    /// The train driver's name.
+    pub train_driver: String,
+    /// What the train driver would ask its service for.
+    pub request: serde_json::Value,
+    /// The image; none where the train driver needs none.
+    pub image: Option<ImagePlan>,
+}
+
+/// What would be built, and what would become of it.
+#[derive(Debug)]
+pub struct ImagePlan {
+    /// All that goes in.
+    pub context: BuildContext,
+    /// The image's name, its hash included.
+    pub reference: String,
+    /// What the engine has of it.
+    pub engine: InEngine,
+    /// Where it goes.
+    pub push: Push,
+}
+
+/// What the engine has of an image.
+#[derive(Debug)]
+pub enum InEngine {
+    /// Docker cannot be asked, for this reason.
+    Unknown(String),
+    /// That very image: nothing would be built.
+    Ready,
+    /// Not that image.
+    Steps {
+        /// The image of the tag that has most in common with it: its name, and the second it was built in.
+        before: Option<(String, i64)>,
+        /// The build's steps; true where that image has the very same one.
+        steps: Vec<(Step, bool)>,
+    },
+}
+
+/// Where an image goes.
+#[derive(Debug)]
+pub enum Push {
+    /// It stays in the engine.
+    None,
+    /// To a repository that is still to be made, at this address.
+    New(String),
+    /// To the repository at this address.
+    Needed(String),
+    /// The repository at this address has it already.
+    Skipped(String),
+}
+
+/// Understands the folder, checks the options, and tells what would be built and asked for. Builds and spends nothing.
+///
+/// # Errors
+/// What would make the run fail.
+pub async fn plan(context: &Context, fit: &Fit) -> Result<Plan> {
+    let Prepared { builder, trainer, training, build_options, train_options } = prepare(context, fit).await?;
+    let request = trainer.preview(training.with(&train_options, None)).await?;
+    let request = serde_json::from_str(&request).map_err(|error| {
+        Error::new(Kind::Plugin, format!("the driver {} previews no JSON", trainer.name()))
+            .hint("this is a fault of the plugin: tell its author what is said here")
+            .source(error)
+    })?;
+    let (destination, repository, exists) = trainer.rehearse(training.with(&train_options, None)).await?;
+    let image = match destination {
+        Destination::None => None,
+        Destination::Engine | Destination::Repository(_) => {
+            let build = builder.rehearse(training.with(&build_options, None)).await?;
+            Some(image(context, build, repository, exists).await?)
+        }
+    };
+    Ok(Plan {
+        tag: training.project.tag.clone(),
+        build_driver: builder.name().to_owned(),
+        train_driver: trainer.name().to_owned(),
+        request,
+        image,
+    })
+}
+
+async fn image(
+    context: &Context,
+    build: BuildContext,
+    repository: Option<Repository>,
+    exists: bool,
+) -> Result<ImagePlan> {
+    let hash = build.hash()?;
+    let reference = build.reference(&hash);
+    let asked = tokio::time::timeout(PATIENCE, in_engine(context, &build, &hash, &reference)).await;
+    let late = || Err(Error::new(Kind::Unavailable, "the Docker engine does not answer in time"));
+    let (engine, image) = match asked.unwrap_or_else(|_| late()) {
+        Ok(known) => known,
+        Err(error) if error.kind() == Kind::Unavailable => (InEngine::Unknown(error.chain()), None),
+        Err(error) => return Err(error),
+    };
+    let push = match (repository, image) {
+        (None, _) => Push::None,
+        (Some(repository), _) if !exists => Push::New(repository.address),
+        (Some(repository), Some(image)) if pushed(context, &image, &repository).await?.is_some() => {
+            Push::Skipped(repository.address)
+        }
+        (Some(repository), _) => Push::Needed(repository.address),
+    };
+    Ok(ImagePlan { context: build, reference, engine, push })
+}
+
+async fn in_engine(
+    context: &Context,
+    build: &BuildContext,
+    hash: &str,
+    reference: &str,
+) -> Result<(InEngine, Option<Image>)> {
+    let engine = context.services.docker().await?;
+    if let Some(image) = engine.image(reference).await? {
+        return Ok((InEngine::Ready, Some(image)));
+    }
+    let steps = build.steps(hash)?;
+    // The one that has most in common with the build; of several such the newest, which come last.
+    let mut images = engine.kept_images(Some(&build.name)).await?;
+    images.reverse();
+    let before = images
+        .into_iter()
+        .max_by_key(|image| steps.iter().filter(|step| image.steps.contains(&step.hash)).count());
+    let known = before.as_ref().map(|image| image.steps.as_slice()).unwrap_or_default();
+    let steps = steps.into_iter().map(|step| {
+        let same = known.contains(&step.hash);
+        (step, same)
+    });
+    let steps = steps.collect();
+    let before = before.and_then(|image| Some((image.names.into_iter().next()?, image.created)));
+    Ok((InEngine::Steps { before, steps }, None))
+}
+
+/// Writes the Dockerfile and the runner that the build driver would use into the training folder, and tells which
+/// files these are.
+///
+/// # Errors
+/// The folder or an option is wrong, or something is in the way.
+pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<PathBuf>> {
+    let mut project = Project::open(&fit.artifact, fit.env_file.as_deref())?;
+    // What the driver itself would use, whatever is there.
+    project.recipe = None;
+    let folder = project.folder.join(RECIPE_FOLDER);
+    let defaults = Defaults::read(&context.environment)?;
+    let driver = fit.build_driver.as_deref().or(defaults.build_driver()).unwrap_or(DEFAULT_DRIVER);
+    let builder = context.plugins.build_driver(driver).await?;
+    let (specs, defaults) = (builder.options().await?, defaults.build_options(builder.name())?);
+    let chosen = Chosen { name: builder.name(), specs: &specs, defaults: &defaults };
+    let [options] = validate(&fit.options, [chosen])?;
+    let task = Task::new(context, project, false)?;
+    let build = builder.rehearse(task.with(&Arc::new(options), None)).await?;
+    let runner = build.extra.into_iter().filter(|(path, _)| path.starts_with(RUNNER));
+    let recipe = Recipe { folder, dockerfile: build.dockerfile, files: runner.collect() };
+    write_recipe(&recipe, overwrite)
+}

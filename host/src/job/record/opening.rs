@@ -1,0 +1,176 @@
+//! Opening the record: its tables, the versions of them, and what can be wrong with the file.
+
+use std::{
+    path::Path,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use crate::error::{Error, Kind, Result};
+
+/// Raised with every change of the tables.
+const VERSION: i64 = 2;
+/// How long to wait for another alekseylearn that writes.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait before a record that could not be opened is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+const TABLES_1: &str = "
+    CREATE TABLE jobs (
+        name TEXT PRIMARY KEY, tag TEXT NOT NULL, artifact TEXT NOT NULL, driver TEXT NOT NULL,
+        options TEXT NOT NULL, fingerprint TEXT NOT NULL, image TEXT, reference TEXT,
+        state TEXT NOT NULL, reason TEXT, created TEXT NOT NULL, finished TEXT
+    ) STRICT;
+    CREATE INDEX jobs_by_tag ON jobs (tag, created);
+    PRAGMA user_version = 1;";
+
+const TABLES_2: &str = "
+    ALTER TABLE jobs ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
+    UPDATE jobs SET told = reference IS NOT NULL OR finished IS NOT NULL;
+    CREATE INDEX jobs_by_fingerprint ON jobs (fingerprint) WHERE NOT told;
+    PRAGMA user_version = 2;";
+
+/// Opens the file, or begins it, with the tables as they are today.
+pub(super) fn open(path: &Path) -> Result<Connection> {
+    let begun = Instant::now();
+    let (connection, version) = loop {
+        match prepare(path) {
+            // Two that begin the same record at once would wait for each other: SQLite then fails one of them at once.
+            Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => sleep(PAUSE),
+            opened => {
+                break opened.map_err(|error| explain(path, "cannot open the record of jobs", error))?;
+            }
+        }
+    };
+    if version > VERSION {
+        return Err(Error::new(Kind::Unsupported, format!("{} is of a newer alekseylearn", path.display()))
+            .hint("use that version, or set XDG_DATA_HOME to another folder"));
+    }
+    Ok(connection)
+}
+
+fn prepare(path: &Path) -> rusqlite::Result<(Connection, i64)> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(PATIENCE)?;
+    if version(&connection)? < VERSION {
+        upgrade(&mut connection)?;
+    }
+    connection.pragma_update(None, "synchronous", "full")?;
+    let version = version(&connection)?;
+    Ok((connection, version))
+}
+
+/// From nothing, or from the tables of an older version.
+fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another alekseylearn may have been first.
+    let steps: &[&str] = match version(&transaction)? {
+        0 => &[TABLES_1, TABLES_2],
+        1 => &[TABLES_2],
+        _ => &[],
+    };
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    transaction.commit()
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// What a failure of the database means, and what to do about it.
+pub(super) fn explain(path: &Path, operation: &str, error: rusqlite::Error) -> Error {
+    let shown = path.display();
+    let (kind, operation, hint) = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
+            Kind::Failed,
+            format!("{operation}: {shown} is damaged"),
+            "move it away; running jobs go on, and `alekseylearn fetch DIR TAG s3://…` finds their models"
+                .to_owned(),
+        ),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
+            Kind::Conflict,
+            format!("{operation}: another program has held {shown} for {} seconds", PATIENCE.as_secs()),
+            "end that program, or wait for it, and try again".to_owned(),
+        ),
+        Some(ErrorCode::DiskFull) => (
+            Kind::Failed,
+            format!("{operation}: the disk of {shown} is full"),
+            "free some of it, and run the same command again".to_owned(),
+        ),
+        Some(ErrorCode::ReadOnly) => (
+            Kind::Failed,
+            format!("{operation}: {shown} cannot be written to"),
+            "make it and its folder writable, or set XDG_DATA_HOME to a folder that is".to_owned(),
+        ),
+        _ => (
+            Kind::Failed,
+            format!("{operation} {shown}"),
+            "see that its disk is not full, and that it and its folder can be written to".to_owned(),
+        ),
+    };
+    Error::new(kind, operation).hint(hint).source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_or_newer_record_is_said_plainly() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.sqlite");
+        std::fs::write(&path, "this is no database, and long enough to be taken for one ".repeat(20))
+            .unwrap();
+        let error = open(&path).err().unwrap();
+        assert!(error.message().contains("is damaged"), "{error:?}");
+        std::fs::remove_file(&path).unwrap();
+        open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert_eq!(open(&path).err().unwrap().kind(), Kind::Unsupported);
+    }
+
+    #[test]
+    fn a_record_of_the_first_version_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(TABLES_1).unwrap();
+        old.execute_batch(
+            "INSERT INTO jobs VALUES ('cut', 't', 'a', 'local', '[]', 'f', NULL, NULL, 'submitting', NULL, '1', NULL);
+             INSERT INTO jobs VALUES ('ran', 't', 'a', 'local', '[]', 'f', NULL, 'ran', 'running', NULL, '2', NULL);",
+        )
+        .unwrap();
+        drop(old);
+        let record = open(&path).unwrap();
+        let told = |name: &str| -> bool {
+            record.query_row("SELECT told FROM jobs WHERE name = ?", [name], |row| row.get(0)).unwrap()
+        };
+        assert!(!told("cut"));
+        assert!(told("ran"));
+    }
+
+    #[test]
+    fn many_begin_one_record_at_once() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("jobs.sqlite");
+            let together = std::sync::Barrier::new(8);
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        together.wait();
+                        open(&path).unwrap();
+                    });
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! What a user may allow a plugin: parts of the contract, and origins to send requests to.
+
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::origin::Origin;
+use crate::capability::http::CredentialSource;
+
+/// A part of the contract that touches the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Capability {
+    /// Build images and run containers.
+    Docker,
+    /// Tell the account, look up roles.
+    AwsIdentity,
+    /// Make image repositories.
+    Ecr,
+    /// Look at buckets and objects.
+    S3,
+    /// Start and stop training jobs.
+    Sagemaker,
+    /// Read the logs of jobs.
+    CloudwatchLogs,
+}
+
+impl Capability {
+    /// The interface that a plugin imports for it.
+    pub const fn interface(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::AwsIdentity => "aws-identity",
+            Self::Ecr => "ecr",
+            Self::S3 => "s3",
+            Self::Sagemaker => "sagemaker",
+            Self::CloudwatchLogs => "cloudwatch-logs",
+        }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Docker, Self::AwsIdentity, Self::Ecr, Self::S3, Self::Sagemaker, Self::CloudwatchLogs];
+
+    /// By the name of its interface.
+    pub fn of_interface(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|capability| capability.interface() == name)
+    }
+
+    const fn at_worst(self) -> &'static str {
+        match self {
+            Self::Docker => {
+                "build images from the training folder, and run any program in containers of its own jobs"
+            }
+            Self::AwsIdentity => {
+                "learn your AWS account's number and region, and look at the role that you name"
+            }
+            Self::Ecr => "make the training's image repository in your AWS account",
+            Self::S3 => "list what is under the S3 locations that you name, but read none of it",
+            Self::Sagemaker => {
+                "start training jobs that cost money, with the role and output path that you name"
+            }
+            Self::CloudwatchLogs => "read what its own jobs write",
+        }
+    }
+}
+
+/// Requests to one origin: `https://api.example.com`, and the credential that the host adds to each of them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Requests {
+    /// Where to.
+    pub origin: Origin,
+    /// Added by the host, and never seen by the plugin.
+    pub credential: Option<CredentialSource>,
+    /// Also where the name leads into the user's own networks.
+    pub private: bool,
+}
+
+/// Written before an origin that may lie in the user's own networks.
+const PRIVATE: &str = "private:";
+
+/// One thing that a plugin wants or was granted, written as `docker`, `https://api.example.com`,
+/// `https://api.example.com=env:TOKEN` or `private:https://mlflow.example.com`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Grant {
+    /// A part of the contract.
+    Capability(Capability),
+    /// Requests to an origin.
+    Requests(Requests),
+}
+
+impl Grant {
+    /// What a plugin could do with it at worst, for a person who decides.
+    pub fn at_worst(&self) -> String {
+        let Requests { origin, credential, private } = match self {
+            Self::Capability(capability) => return capability.at_worst().to_owned(),
+            Self::Requests(requests) => requests,
+        };
+        let credential = credential
+            .as_ref()
+            .map(|credential| format!(", with {} added by alekseylearn", credential.described()));
+        let place = match (private, origin.is_this_machine()) {
+            (true, _) => ", also where that is a machine in your own network",
+            (false, true) => ", a program on this machine",
+            (false, false) => "",
+        };
+        format!(
+            "send requests to {origin}{}{place}: the training folder's files could go there",
+            credential.unwrap_or_default()
+        )
+    }
+
+    /// Both are of one capability, or of one origin.
+    fn replaces(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Requests(one), Self::Requests(other)) => one.origin == other.origin,
+            (one, other) => one == other,
+        }
+    }
+}
+
+impl FromStr for Grant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(capability) = Capability::of_interface(text) {
+            return Ok(Self::Capability(capability));
+        }
+        if !text.contains(':') {
+            let all: Vec<&str> = Capability::ALL.iter().map(|capability| capability.interface()).collect();
+            return Err(format!(
+                "`{text}` is none of {}, and no origin such as https://api.example.com",
+                all.join(", ")
+            ));
+        }
+        let (private, rest) = match text.strip_prefix(PRIVATE) {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (origin, credential) = match rest.split_once('=') {
+            Some((origin, credential)) => (origin, Some(credential.parse()?)),
+            None => (rest, None),
+        };
+        Ok(Self::Requests(Requests { origin: origin.parse()?, credential, private }))
+    }
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Capability(capability) => f.write_str(capability.interface()),
+            Self::Requests(requests) => requests.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Requests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let private = if self.private { PRIVATE } else { "" };
+        write!(f, "{private}{}", self.origin)?;
+        self.credential.as_ref().map_or(Ok(()), |credential| write!(f, "={credential}"))
+    }
+}
+
+impl TryFrom<String> for Grant {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Grant> for String {
+    fn from(grant: Grant) -> Self {
+        grant.to_string()
+    }
+}
+
+impl From<Capability> for Grant {
+    fn from(capability: Capability) -> Self {
+        Self::Capability(capability)
+    }
+}
+
+/// All that a plugin wants or was granted; one grant for each origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Grant>", into = "Vec<Grant>")]
+pub struct Grants(BTreeSet<Grant>);
+
+impl Grants {
+    /// In order.
+    pub fn iter(&self) -> impl Iterator<Item = &Grant> {
+        self.0.iter()
+    }
+
+    /// There is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// This very grant is among them.
+    pub fn has(&self, grant: &Grant) -> bool {
+        self.0.contains(grant)
+    }
+
+    /// Takes the place of what was said of the same origin.
+    pub fn add(&mut self, grant: Grant) {
+        self.remove(&grant);
+        self.0.insert(grant);
+    }
+
+    /// Takes a capability away, or an origin, whatever its credential.
+    pub fn remove(&mut self, grant: &Grant) {
+        self.0.retain(|known| !grant.replaces(known));
+    }
+
+    /// Those that are not among the others.
+    pub fn without(&self, others: &Self) -> Self {
+        Self(self.0.difference(&others.0).cloned().collect())
+    }
+
+    /// Only those.
+    pub fn retain(&mut self, keep: impl FnMut(&Grant) -> bool) {
+        self.0.retain(keep);
+    }
+
+    /// What was granted for an origin.
+    pub(super) fn requests(&self, to: &Origin) -> Option<&Requests> {
+        self.0.iter().find_map(|grant| match grant {
+            Grant::Requests(requests) if requests.origin == *to => Some(requests),
+            _ => None,
+        })
+    }
+
+    /// As `--grant` takes them.
+    pub fn spelled_out(&self) -> String {
+        let grants: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        grants.join(",")
+    }
+}
+
+impl Extend<Grant> for Grants {
+    fn extend<T: IntoIterator<Item = Grant>>(&mut self, grants: T) {
+        grants.into_iter().for_each(|grant| self.add(grant));
+    }
+}
+
+impl FromIterator<Grant> for Grants {
+    fn from_iter<T: IntoIterator<Item = Grant>>(grants: T) -> Self {
+        let mut all = Self::default();
+        all.extend(grants);
+        all
+    }
+}
+
+impl IntoIterator for Grants {
+    type Item = Grant;
+    type IntoIter = std::collections::btree_set::IntoIter<Grant>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl From<Vec<Grant>> for Grants {
+    fn from(grants: Vec<Grant>) -> Self {
+        grants.into_iter().collect()
+    }
+}
+
+impl From<Grants> for Vec<Grant> {
+    fn from(grants: Grants) -> Self {
+        grants.into_iter().collect()
+    }
+}
+
+/// A list for a person, or a dash.
+impl fmt::Display for Grants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let grants: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(if grants.is_empty() { "-" } else { "" })?;
+        f.write_str(&grants.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants(texts: &[&str]) -> Grants {
+        texts.iter().map(|text| text.parse::<Grant>().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_grant_is_written_as_it_is_read() {
+        for text in [
+            "docker",
+            "cloudwatch-logs",
+            "https://api.example.com",
+            "https://api.example.com:8443=env:TOKEN",
+            "https://api.example.com=file:~/.config/a=b",
+            "private:https://mlflow.example.com=file:/run/secret",
+            "http://127.0.0.1:8080",
+        ] {
+            assert_eq!(text.parse::<Grant>().unwrap().to_string(), text);
+        }
+        for (text, says) in [
+            ("everything", "is none of docker"),
+            ("http://example.com", "without TLS"),
+            ("https://example.com=token", "is no source of a credential"),
+            ("https://example.com=", "is no source of a credential"),
+            ("private:docker", "is no origin"),
+        ] {
+            let problem = text.parse::<Grant>().unwrap_err();
+            assert!(problem.contains(says), "{problem}");
+        }
+    }
+
+    #[test]
+    fn plain_words_say_the_worst() {
+        let says = |text: &str| text.parse::<Grant>().unwrap().at_worst();
+        assert!(says("s3").starts_with("list what is under"));
+        assert_eq!(
+            says("https://api.example.com=env:EXAMPLE_TOKEN"),
+            "send requests to https://api.example.com, with the token of EXAMPLE_TOKEN added by alekseylearn: the \
+             training folder's files could go there"
+        );
+        assert!(says("https://a.example=file:~/t").contains(", with the token in ~/t added by alekseylearn"));
+        assert!(says("private:https://a.example").contains("a machine in your own network"));
+        assert!(says("http://localhost:80").contains("http://localhost, a program on this machine"));
+    }
+
+    #[test]
+    fn an_origin_has_one_grant() {
+        let mut some = grants(&["docker", "https://a.example=env:A"]);
+        some.extend(grants(&["HTTPS://A.example:443=env:B", "s3"]));
+        assert_eq!(some.to_string(), "docker, s3, https://a.example=env:B");
+        assert_eq!(some.spelled_out(), "docker,s3,https://a.example=env:B");
+        let origin = |text: &str| text.parse::<Origin>().unwrap();
+        assert_eq!(
+            some.requests(&origin("https://a.example")).unwrap().credential.as_ref().unwrap().to_string(),
+            "env:B"
+        );
+        assert_eq!(some.requests(&origin("https://a.example:8443")), None);
+        // Another credential, or a wider reach, is another grant.
+        for other in ["https://a.example", "https://a.example=env:A", "private:https://a.example=env:B"] {
+            assert!(!grants(&[other]).without(&some).is_empty(), "{other}");
+        }
+        some.remove(&"https://a.example".parse().unwrap());
+        some.remove(&"docker".parse().unwrap());
+        assert_eq!(some, grants(&["s3"]));
+        assert_eq!(Grants::default().to_string(), "-");
+    }
+
+    #[test]
+    fn what_was_written_before_there_were_origins_is_read() {
+        let old: Grants = serde_json::from_str(r#"["docker", "aws-identity"]"#).unwrap();
+        assert_eq!(old, grants(&["docker", "aws-identity"]));
+        assert_eq!(serde_json::to_string(&old).unwrap(), r#"["docker","aws-identity"]"#);
+        assert!(serde_json::from_str::<Grants>(r#"["everything"]"#).is_err());
+    }
+}

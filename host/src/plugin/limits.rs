@@ -1,0 +1,82 @@
+//! What one call of a driver may take, in memory of its own and of the host.
+
+use wasmtime::ResourceLimiter;
+
+use crate::error::{Error, Kind, Result};
+
+/// A driver needs a few megabytes; the Python ones fifty. All memories of a call together.
+const MOST_MEMORY: usize = 512 << 20;
+/// All tables of a call together.
+const MOST_TABLE_ELEMENTS: usize = 100_000;
+/// Instances, tables and memories, of each.
+const MOST_PARTS: usize = 100;
+/// As many bytes as a driver may leave with the host in one call: what it says of its options, files of a build.
+const MOST_HELD: usize = 64 << 20;
+/// As many things as a driver may hold at once.
+pub(super) const MOST_HANDLES: usize = 10_000;
+
+/// What a call has taken so far. Nothing of it comes back before the call ends.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    memory: usize,
+    table_elements: usize,
+    held: usize,
+}
+
+impl Limits {
+    /// The host keeps something for the driver.
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<()> {
+        self.held = self.held.saturating_add(bytes);
+        if self.held <= MOST_HELD {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Plugin,
+            format!("it gave the host too much to keep: more than {} MiB", MOST_HELD >> 20),
+        ))
+    }
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.memory = self.memory.saturating_add(desired.saturating_sub(current));
+        match self.memory <= MOST_MEMORY {
+            true => Ok(true),
+            false => {
+                Err(wasmtime::Error::msg(format!("it needs more than {} MiB of memory", MOST_MEMORY >> 20)))
+            }
+        }
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.table_elements = self.table_elements.saturating_add(desired.saturating_sub(current));
+        match self.table_elements <= MOST_TABLE_ELEMENTS {
+            true => Ok(true),
+            false => Err(wasmtime::Error::msg(format!(
+                "it needs tables of more than {MOST_TABLE_ELEMENTS} elements"
+            ))),
+        }
+    }
+
+    fn instances(&self) -> usize {
+        MOST_PARTS
+    }
+
+    fn tables(&self) -> usize {
+        MOST_PARTS
+    }
+
+    fn memories(&self) -> usize {
+        MOST_PARTS
+    }
+}

@@ -1,0 +1,172 @@
+//! Origins: what a request goes to, in the one spelling that all others are brought to.
+
+use std::{fmt, net::IpAddr, str::FromStr};
+
+use url::{Host, Url};
+
+/// As long as a host's name may be in DNS, with some room for the rest.
+const LONGEST: usize = 300;
+
+/// Scheme, host and port: `https://api.example.com`, or `http://127.0.0.1:8080` on this very machine.
+///
+/// Two spellings of one origin are equal: case, a default port, a trailing dot, letters beyond ASCII (as punycode) and
+/// odd forms of an address (`0x7f.1`) make no difference.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin(Url);
+
+impl Origin {
+    /// The address, where the origin names one and no host.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match self.0.host()? {
+            Host::Domain(_) => None,
+            Host::Ipv4(address) => Some(address.into()),
+            Host::Ipv6(address) => Some(address.into()),
+        }
+    }
+
+    /// A program on this machine, named so: the only one that is spoken to without TLS.
+    pub(super) fn is_this_machine(&self) -> bool {
+        self.0.scheme() == "http"
+    }
+
+    /// The address of a page on it. Whatever the path holds, the result is of this origin.
+    pub(super) fn page(&self, path: &str, query: Option<&str>) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(path);
+        url.set_query(query);
+        url
+    }
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| format!("`{text}` is no origin such as https://api.example.com: {why}");
+        if text.len() > LONGEST {
+            return Err("an origin of more than 300 letters is none".to_owned());
+        }
+        // What the parser would pass over in silence.
+        if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+            return Err(wrong("it has letters that no address has"));
+        }
+        // Nor would it mind a scheme without slashes, or with a third.
+        if text.split_once("://").is_none_or(|(_, rest)| rest.starts_with('/')) {
+            return Err(wrong("it begins with https:// and a host"));
+        }
+        let mut url: Url = text.parse().map_err(|error: url::ParseError| wrong(&error.to_string()))?;
+        if text.contains('@') {
+            return Err(wrong("a user's name does not belong there"));
+        }
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("it ends with the host, or its port"));
+        }
+        if let Some(Host::Domain(name)) = url.host() {
+            let name = name.strip_suffix('.').unwrap_or(name).to_owned();
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if !name.split('.').all(|label| !label.is_empty() && label.chars().all(plain)) {
+                return Err(wrong("it names one host, by letters, digits and dashes"));
+            }
+            url.set_host(Some(&name)).map_err(|error| wrong(&error.to_string()))?;
+        }
+        let this_machine = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => return Err(wrong("it has no host")),
+        };
+        match url.scheme() {
+            "https" => Ok(Self(url)),
+            "http" if this_machine => Ok(Self(url)),
+            "http" => Err(wrong("without TLS only this machine is spoken to")),
+            _ => Err(wrong("it begins with https://")),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.origin().ascii_serialization())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_spellings_of_one_origin_are_one() {
+        for (text, canonical) in [
+            ("https://api.example.com", "https://api.example.com"),
+            ("HTTPS://API.Example.COM:443/", "https://api.example.com"),
+            ("https://api.example.com.", "https://api.example.com"),
+            ("https://api.example.com:8443", "https://api.example.com:8443"),
+            ("https://bücher.example", "https://xn--bcher-kva.example"),
+            ("https://api%2eexample.com", "https://api.example.com"),
+            ("https://a_b.example", "https://a_b.example"),
+            ("https://0x7f.1", "https://127.0.0.1"),
+            ("https://2130706433", "https://127.0.0.1"),
+            ("https://0177.0.0.1", "https://127.0.0.1"),
+            ("https://127.1.", "https://127.0.0.1"),
+            ("https://[0:0::1]", "https://[::1]"),
+            ("http://localhost:80", "http://localhost"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://0x7f.1:8080", "http://127.0.0.1:8080"),
+            ("http://[::1]:8080/", "http://[::1]:8080"),
+        ] {
+            let origin: Origin = text.parse().unwrap();
+            assert_eq!(origin.to_string(), canonical, "{text}");
+            assert_eq!(canonical.parse(), Ok(origin), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused() {
+        for text in [
+            "",
+            "api.example.com",
+            "https://",
+            "https:///path",
+            "ftp://example.com",
+            "file:///etc/passwd",
+            "http://example.com",
+            "http://10.0.0.1",
+            "http://localhost.example.com",
+            "http://[::ffff:127.0.0.1]",
+            "https://user@example.com",
+            "https://user:word@example.com",
+            "https://@example.com",
+            "https://example.com@evil.example",
+            "https://example.com/path",
+            "https://example.com?query",
+            "https://example.com#part",
+            "https://example.com\\@evil.example",
+            "https://exa\tmple.com",
+            " https://example.com",
+            "https://*.example.com",
+            "https://example.com..",
+            "https://.example.com",
+            "https://a..b",
+            "https://1.2.3.4.5",
+            "https://256.0.0.1",
+            "https://example.com:99999",
+            "https://exam%00ple.com",
+            &format!("https://{}.example", "x".repeat(300)),
+        ] {
+            assert!(text.parse::<Origin>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_path_leads_away_from_its_origin() {
+        let origin: Origin = "https://api.example.com".parse().unwrap();
+        for path in ["/a/b?c", "@evil.example/", "//evil.example", ":99/", "\\\\evil.example", "/../..", ""] {
+            let page = origin.page(path, Some("q=1"));
+            assert_eq!(
+                (page.scheme(), page.host_str(), page.port()),
+                ("https", Some("api.example.com"), None)
+            );
+        }
+        assert_eq!(origin.page("/a/ä", None).as_str(), "https://api.example.com/a/%C3%A4");
+    }
+}

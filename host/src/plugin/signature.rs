@@ -1,0 +1,207 @@
+//! Who signed a component: minisign's signatures, and the keys that the user trusts.
+
+use std::{fmt, path::PathBuf};
+
+use minisign_verify::{Error as Problem, PublicKey, Signature};
+
+use super::source::Source;
+use crate::{
+    config::Defaults,
+    environment::Environment,
+    error::{Error, Kind, Result},
+};
+
+/// What vouches for a component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signed {
+    /// A key that the user trusts, by the user's name for it.
+    By(String),
+    /// A key that the user does not know, so it says nothing.
+    ByUnknown,
+    /// Nothing.
+    Not,
+    /// Nothing, but it is a file of the user's own.
+    Local,
+}
+
+impl fmt::Display for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::By(name) => write!(f, "signed by {name}"),
+            Self::ByUnknown => f.write_str("signed by an unknown key"),
+            Self::Not => f.write_str("unsigned"),
+            Self::Local => f.write_str("local"),
+        }
+    }
+}
+
+/// Whom the user trusts, and whether that is required.
+#[derive(Debug)]
+pub(super) struct Trust {
+    keys: Vec<(String, PublicKey)>,
+    /// The file that requires signatures.
+    required_by: Option<PathBuf>,
+    /// The file that names the keys.
+    file: PathBuf,
+}
+
+/// A component, and what came with it.
+#[derive(Clone, Copy)]
+pub(super) struct Claim<'a> {
+    pub(super) name: &'a str,
+    pub(super) wasm: &'a [u8],
+    /// The text of a `.minisig` file.
+    pub(super) signature: Option<&'a str>,
+    pub(super) source: &'a Source,
+}
+
+impl Trust {
+    /// Reads the user's settings, which a project can only make stricter.
+    pub(super) fn read(environment: &Environment) -> Result<Self> {
+        let defaults = Defaults::read(environment)?;
+        let file = Defaults::users_file(environment);
+        let key = |(name, text): (&String, &String)| match PublicKey::from_base64(text.trim()) {
+            Ok(key) => Ok((name.clone(), key)),
+            Err(error) => {
+                Err(Error::invalid(format!("the trusted key {name} in {} is no key", file.display()))
+                    .hint("it is the line that begins with RW in the .pub file that `minisign -G` makes")
+                    .source(error))
+            }
+        };
+        let keys = defaults.trusted_keys().map(key).collect::<Result<_>>()?;
+        Ok(Self { keys, required_by: defaults.signatures_required_by().map(Into::into), file })
+    }
+
+    /// Only components that a trusted key signed may be installed and run.
+    pub(super) fn is_required(&self) -> bool {
+        self.required_by.is_some()
+    }
+
+    /// Who signed it.
+    ///
+    /// # Errors
+    /// It comes with a signature that is none, or that does not verify.
+    pub(super) fn judge(&self, claim: Claim<'_>) -> Result<Signed> {
+        let name = claim.name;
+        let Some(text) = claim.signature else {
+            return Ok(if matches!(claim.source, Source::File(_)) { Signed::Local } else { Signed::Not });
+        };
+        let signature = Signature::decode(text).map_err(|error| {
+            Error::new(Kind::Plugin, format!("{name} comes with a signature that is none"))
+                .hint("a signature is the whole text of the .minisig file that `minisign -S` makes")
+                .source(error)
+        })?;
+        let mut problem = None;
+        for (signer, key) in &self.keys {
+            match key.verify(claim.wasm, &signature, false) {
+                Ok(()) => return Ok(Signed::By(signer.clone())),
+                Err(Problem::UnexpectedKeyId) => {}
+                Err(other) => problem = Some((signer, other)),
+            }
+        }
+        match problem {
+            None => Ok(Signed::ByUnknown),
+            Some((_, Problem::UnexpectedAlgorithm)) => {
+                Err(Error::new(Kind::Plugin, format!("{name} was signed in minisign's old way"))
+                    .hint("its author can sign it again with `minisign -S` of version 0.10 or newer"))
+            }
+            Some((signer, error)) => {
+                Err(Error::new(Kind::Plugin, format!("{name} is not what {signer} signed"))
+                    .hint("it was changed since, or the signature is of another file: do not use it")
+                    .source(error))
+            }
+        }
+    }
+
+    /// The same, and refuses what the settings do.
+    ///
+    /// # Errors
+    /// As [`Trust::judge`]; or no trusted key signed it, where that is required.
+    pub(super) fn admit(&self, claim: Claim<'_>) -> Result<Signed> {
+        let signed = self.judge(claim)?;
+        let Some(required_by) = &self.required_by else { return Ok(signed) };
+        let state = match &signed {
+            Signed::By(_) => return Ok(signed),
+            Signed::ByUnknown => "is signed by an unknown key",
+            Signed::Not | Signed::Local => "is unsigned",
+        };
+        let message = format!("{} {state}, and {} requires signatures", claim.name, required_by.display());
+        Err(Error::new(Kind::Denied, message).hint(match signed {
+            Signed::ByUnknown => format!(
+                "where you know whose key it is, trust it: NAME = \"RW…\" under [plugins.trusted-keys] of {}",
+                self.file.display()
+            ),
+            _ => format!(
+                "ask its author to sign it (`minisign -Sm FILE.wasm`), or remove `require-signatures = true` from {}",
+                required_by.display()
+            ),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::damage::damaged;
+
+    // Of minisign-verify's own tests, for the text `test`; the minisign program verifies them too.
+    const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    const SIGNATURE: &str = "untrusted comment: signature from minisign secret key
+RUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=
+trusted comment: timestamp:1556193335\tfile:test
+y/rUw2y8/hOUYjZU71eHp/Wo1KZ40fGy2VJEDl34XMJM+TX48Ss/17u3IvIfbVR1FkZZSNCisQbuQY+bHwhEBg==";
+
+    fn trust(keys: &[&str], required: bool) -> Trust {
+        Trust {
+            keys: keys.iter().map(|key| ("Ada".to_owned(), PublicKey::from_base64(key).unwrap())).collect(),
+            required_by: required.then(|| "/project.toml".into()),
+            file: "/user.toml".into(),
+        }
+    }
+
+    fn claim<'a>(wasm: &'a [u8], signature: Option<&'a str>, source: &'a Source) -> Claim<'a> {
+        Claim { name: "driver", wasm, signature, source }
+    }
+
+    #[test]
+    fn a_signature_names_its_signer_or_is_an_error() {
+        let far = Source::Address("https://example.org/a.wasm".into());
+        let near = Source::File("/a.wasm".into());
+        let knows = trust(&[KEY], false);
+        assert_eq!(knows.judge(claim(b"test", Some(SIGNATURE), &far)).unwrap(), Signed::By("Ada".into()));
+        assert_eq!(knows.judge(claim(b"test", None, &far)).unwrap(), Signed::Not);
+        assert_eq!(knows.judge(claim(b"test", None, &near)).unwrap(), Signed::Local);
+        assert!(knows.judge(claim(b"tess", Some(SIGNATURE), &near)).is_err());
+        assert!(knows.judge(claim(b"test", Some("<html>"), &near)).is_err());
+        let nobody = trust(&[], false);
+        assert_eq!(nobody.judge(claim(b"test", Some(SIGNATURE), &far)).unwrap(), Signed::ByUnknown);
+    }
+
+    #[test]
+    fn what_is_required_is_refused_with_the_setting() {
+        let near = Source::File("/a.wasm".into());
+        let refused = |keys: &[&str], signature| {
+            let error = trust(keys, true).admit(claim(b"test", signature, &near)).unwrap_err();
+            assert_eq!(error.kind(), Kind::Denied);
+            error.hint_text().unwrap().to_owned()
+        };
+        assert!(refused(&[], Some(SIGNATURE)).contains("[plugins.trusted-keys] of /user.toml"));
+        assert!(refused(&[KEY], None).contains("`require-signatures = true` from /project.toml"));
+        assert!(trust(&[KEY], true).admit(claim(b"test", Some(SIGNATURE), &near)).is_ok());
+    }
+
+    #[test]
+    fn a_signature_that_is_damaged_never_passes() {
+        let far = Source::Address("https://example.org/a.wasm".into());
+        let knows = trust(&[KEY], true);
+        for seed in 1..=2_000 {
+            let text = damaged(SIGNATURE.as_bytes(), seed);
+            let text = String::from_utf8_lossy(&text);
+            // The first line is not signed, and says nothing.
+            let signed = |text: &str| text.lines().skip(1).take(3).map(str::to_owned).collect::<Vec<_>>();
+            if signed(&text) != signed(SIGNATURE) {
+                assert!(knows.admit(claim(b"test", Some(&text), &far)).is_err(), "seed {seed}: {text}");
+            }
+        }
+    }
+}

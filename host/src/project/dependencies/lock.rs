@@ -1,0 +1,67 @@
+//! `uv.lock` and `poetry.lock`: what they were made for, and which packages of theirs lie in folders beside them.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::{Gathered, toml};
+use crate::error::{Error, Result};
+
+/// Adds a `uv.lock`, its project and the local packages it names. Gives the Python that it was made for.
+pub(super) fn uv(gathered: &mut Gathered<'_>, path: &Path) -> Result<Option<String>> {
+    let lock = toml(path)?;
+    let folder = beside(gathered, path, "uv.lock")?;
+    gathered.add_if_there(&folder.join("uv.toml"))?;
+    for package in packages(&lock) {
+        let Some(source) = package.get("source").and_then(Value::as_table) else { continue };
+        let at = |key: &str| source.get(key).and_then(Value::as_str);
+        if let Some(member) = at("virtual").or(at("editable")).or(at("directory")) {
+            // The project itself is the training folder's own code: nothing of it is installed.
+            let member = folder.join(member);
+            if super::plain(&member) == folder {
+                continue;
+            }
+            if at("virtual").is_some() {
+                gathered.add(&member.join("pyproject.toml"))?
+            } else {
+                gathered.add(&member)?
+            }
+        } else if let Some(file) = at("path") {
+            gathered.add(&folder.join(file))?;
+        }
+    }
+    Ok(lock.get("requires-python").and_then(Value::as_str).map(str::to_owned))
+}
+
+/// Adds a `poetry.lock`, its project and the local packages it names. Gives the Python that it was made for.
+pub(super) fn poetry(gathered: &mut Gathered<'_>, path: &Path) -> Result<Option<String>> {
+    let lock = toml(path)?;
+    let folder = beside(gathered, path, "poetry.lock")?;
+    gathered.add_if_there(&folder.join("poetry.toml"))?;
+    for package in packages(&lock) {
+        let Some(source) = package.get("source").and_then(Value::as_table) else { continue };
+        let is_local = matches!(source.get("type").and_then(Value::as_str), Some("directory" | "file"));
+        if let Some(url) = source.get("url").and_then(Value::as_str).filter(|_| is_local) {
+            gathered.add(&folder.join(url))?;
+        }
+    }
+    let python = lock.get("metadata").and_then(|metadata| metadata.get("python-versions"));
+    Ok(python.and_then(Value::as_str).map(str::to_owned))
+}
+
+/// Adds the lock and the `pyproject.toml` that it belongs to; gives their folder.
+fn beside<'a>(gathered: &mut Gathered<'_>, path: &'a Path, name: &str) -> Result<&'a Path> {
+    let folder = path.parent().unwrap_or(path);
+    let project = folder.join("pyproject.toml");
+    if !project.is_file() {
+        return Err(Error::invalid(format!("{name} has no pyproject.toml beside it"))
+            .hint("a lock alone does not say which of its packages are wanted: bring its pyproject.toml"));
+    }
+    gathered.add(path)?;
+    gathered.add(&project)?;
+    Ok(folder)
+}
+
+fn packages(lock: &Table) -> impl Iterator<Item = &Table> {
+    lock.get("package").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table)
+}

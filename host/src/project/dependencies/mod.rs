@@ -1,0 +1,253 @@
+//! What a training folder asks to be installed: by which file, of which kind, and which other files that one needs.
+
+mod conda;
+mod lock;
+mod pyproject;
+mod requirements;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+pub(super) use pyproject::python as requires_python;
+
+use super::files;
+use crate::error::{Context, Error, Kind, Result};
+
+/// Looked for in this order. The first that there is counts, and that declares anything: a `pyproject.toml` may be there
+/// for its tools alone.
+const ORDER: [&str; 7] = [
+    "requirements.txt",
+    "uv.lock",
+    "poetry.lock",
+    "pylock.toml",
+    "pyproject.toml",
+    "environment.yml",
+    "environment.yaml",
+];
+/// Beyond this, it is no list of dependencies.
+const LARGEST: u64 = 16 << 20;
+
+/// How dependencies are declared, and so who installs them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A `requirements.txt`, or a `pylock.toml`.
+    Requirements,
+    /// A `uv.lock` beside its `pyproject.toml`.
+    UvLock,
+    /// A `pyproject.toml` with a table `project`.
+    Pyproject,
+    /// A `pyproject.toml` as Poetry reads it, with its lock or without.
+    Poetry,
+}
+
+impl Form {
+    /// The name in the contract.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Requirements => "requirements",
+            Self::UvLock => "uv-lock",
+            Self::Pyproject => "pyproject",
+            Self::Poetry => "poetry",
+        }
+    }
+}
+
+/// Where the bytes of a file come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Made of what the user wrote.
+    Text(String),
+    /// The user's own file.
+    File(files::File),
+}
+
+/// What is to be installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependencies {
+    /// The file that was chosen, from the training folder on; in a folder above it begins with `../`.
+    pub origin: String,
+    /// How it declares them.
+    pub form: Form,
+    /// The file to install from, one of `files`.
+    pub main: String,
+    /// All that the installation reads, by their paths from `anchor` on.
+    pub files: BTreeMap<String, Content>,
+    /// The folder that relative paths in them start from.
+    pub anchor: PathBuf,
+    /// The anchor is the training folder: what is installed from its own code may stay there.
+    pub inside: bool,
+    /// The Python that it asks for, as a version or a range, and where it says so.
+    pub(super) python: Option<(String, String)>,
+}
+
+/// The dependencies of a training folder: by `given`, else by the first file of [`ORDER`] in the folder or, up to the
+/// root of its project, above it.
+pub(super) fn of(folder: &Path, given: Option<&Path>) -> Result<Option<Dependencies>> {
+    if let Some(given) = given {
+        let path = given.canonicalize().map_err(|error| {
+            Error::new(Kind::NotFound, format!("cannot read the dependency file {}", given.display()))
+                .hint("--env-file takes a path from the current folder")
+                .source(error)
+        })?;
+        let anchor = if path.starts_with(folder) { folder } else { path.parent().unwrap_or(folder) };
+        return read(folder, anchor, &path)?.map(Some).ok_or_else(|| {
+            Error::invalid(format!("{} declares no dependencies", given.display())).hint(KINDS)
+        });
+    }
+    for anchor in up_to_root(folder) {
+        for name in ORDER {
+            let path = anchor.join(name);
+            if path.is_file()
+                && let Some(found) = read(folder, anchor, &path)?
+            {
+                return Ok(Some(found));
+            }
+        }
+    }
+    Ok(None)
+}
+
+const KINDS: &str = "a dependency file is a requirements.txt, uv.lock, poetry.lock, pylock.toml, pyproject.toml \
+                     or environment.yml";
+
+/// The folder and those above it up to the root of its project, which a `.git` or a `pyproject.toml` marks. Without such
+/// a mark only the folder itself: what lies above may be anything.
+pub(super) fn up_to_root(folder: &Path) -> Vec<&Path> {
+    let is_root = |folder: &&Path| folder.join(".git").exists() || folder.join("pyproject.toml").is_file();
+    let ancestors: Vec<&Path> = folder.ancestors().collect();
+    match ancestors.iter().position(is_root) {
+        Some(root) => ancestors[..=root].to_vec(),
+        None => vec![folder],
+    }
+}
+
+/// None where the file declares nothing.
+fn read(folder: &Path, anchor: &Path, path: &Path) -> Result<Option<Dependencies>> {
+    let mut gathered = Gathered { anchor, files: BTreeMap::new(), names: name_from(folder, path) };
+    let main = gathered.inside(path)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (form, main, python) = match &*name {
+        "uv.lock" => (Form::UvLock, main, lock::uv(&mut gathered, path)?),
+        "poetry.lock" => (Form::Poetry, main, lock::poetry(&mut gathered, path)?),
+        "pyproject.toml" => match pyproject::read(&mut gathered, path)? {
+            Some((form, python)) => (form, main, python),
+            None => return Ok(None),
+        },
+        name if name.ends_with(".yml") || name.ends_with(".yaml") => {
+            let (main, python) = conda::read(&mut gathered, path, &main)?;
+            (Form::Requirements, main, python)
+        }
+        name if name.starts_with("pylock.") && name.ends_with(".toml") => {
+            gathered.add(path)?;
+            (Form::Requirements, main, None)
+        }
+        name if name.ends_with(".toml") || name.ends_with(".lock") || name.ends_with(".cfg") => {
+            return Err(Error::invalid(format!("{} is no dependency file", path.display())).hint(KINDS));
+        }
+        _ => {
+            if !requirements::read(&mut gathered, path)? {
+                return Ok(None);
+            }
+            (Form::Requirements, main, None)
+        }
+    };
+    let origin = gathered.names;
+    let python = python.map(|version| (version, origin.clone()));
+    let (anchor, inside) = (anchor.to_owned(), anchor == folder);
+    Ok(Some(Dependencies { origin, form, main, files: gathered.files, anchor, inside, python }))
+}
+
+/// The files that an installation reads, as they are found.
+struct Gathered<'a> {
+    anchor: &'a Path,
+    files: BTreeMap<String, Content>,
+    /// The file that names them, as messages call it.
+    names: String,
+}
+
+impl Gathered<'_> {
+    /// The path of what lies under the anchor.
+    fn inside(&self, path: &Path) -> Result<String> {
+        let path = plain(path);
+        let inside = path.strip_prefix(self.anchor).ok().and_then(Path::to_str);
+        inside.map(str::to_owned).ok_or_else(|| {
+            Error::invalid(format!("{} asks for {}, which the build cannot see", self.names, path.display()))
+                .hint(format!("move it into {}, and give its path from there", self.anchor.display()))
+        })
+    }
+
+    /// A file, or all that may leave a folder.
+    fn add(&mut self, path: &Path) -> Result<()> {
+        let inside = self.inside(path)?;
+        if path.is_dir() {
+            for file in files::list(&plain(path), &[])?.files {
+                let name =
+                    if inside.is_empty() { file.path.clone() } else { format!("{inside}/{}", file.path) };
+                self.files.insert(name.clone(), Content::File(files::File { path: name, ..file }));
+            }
+            return Ok(());
+        }
+        let missing = || {
+            Error::invalid(format!("{} asks for {inside}, and there is no such file", self.names))
+                .hint(format!("paths in it start at {}", self.anchor.display()))
+        };
+        let source = path.canonicalize().map_err(|error| missing().source(error))?;
+        let size = source.metadata().context(|| format!("cannot read {}", path.display()))?.len();
+        let file = files::File { path: inside.clone(), source, size, executable: false, link: None };
+        self.files.insert(inside, Content::File(file));
+        Ok(())
+    }
+
+    fn add_if_there(&mut self, path: &Path) -> Result<()> {
+        if path.is_file() { self.add(path) } else { Ok(()) }
+    }
+}
+
+/// A dependency file's text.
+fn text(path: &Path) -> Result<String> {
+    let cannot_read = || format!("cannot read {}", path.display());
+    if fs::metadata(path).context(cannot_read)?.len() > LARGEST {
+        return Err(Error::invalid(format!("{} is too large to be a dependency file", path.display()))
+            .hint("name another one with --env-file"));
+    }
+    let bytes = fs::read(path).context(cannot_read)?;
+    String::from_utf8(bytes).map_err(|error| {
+        Error::invalid(format!("{} is not UTF-8", path.display())).hint("save it as UTF-8").source(error)
+    })
+}
+
+pub(super) fn toml(path: &Path) -> Result<toml::Table> {
+    text(path)?.parse().map_err(|error: toml::de::Error| {
+        Error::invalid(format!("{} is not TOML", path.display())).hint("mend it").source(error)
+    })
+}
+
+/// Without `.` and `..`, and without asking the disk: links keep their names.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// How the user would write a path that is seen from a folder.
+fn name_from(folder: &Path, path: &Path) -> String {
+    let mut up = String::new();
+    for ancestor in folder.ancestors() {
+        if let Ok(inside) = path.strip_prefix(ancestor) {
+            return format!("{up}{}", inside.display());
+        }
+        up.push_str("../");
+    }
+    path.display().to_string()
+}

@@ -1,0 +1,362 @@
+//! The build driver: one Dockerfile for every training folder, its layers in the order in which they change.
+
+use alekseylearn_sdk::{Error, OptionSpec, Training, build, docker};
+
+use crate::{Docker, Machine};
+
+/// Pinned, so that an unchanged folder gives an unchanged layer.
+const UV: &str = "uv==0.13.9";
+/// What runs a notebook; a training folder may ask for other versions.
+const NOTEBOOK_REQUIREMENTS: &str = "papermill>=2.6\nipykernel>=6.29\n";
+/// Reads what Poetry declares.
+const POETRY: &str = "poetry==2.2.1";
+const POETRY_EXPORT: &str = "poetry-plugin-export==1.9.0";
+/// Taken where the project does not say which one it wants.
+const USUAL_PYTHON: &str = "3.11";
+/// The training folder in the image, and while what it declares is installed: what is installed from the folder's own
+/// code may stay there.
+const CODE: &str = "/opt/alekseylearn/code";
+/// A folder above the training folder, while what it declares is installed.
+const ABOVE: &str = "/opt/alekseylearn/project";
+/// What a lock says, as requirements.
+const LOCKED: &str = "/opt/locked-requirements.txt";
+
+/// The runner's files, by their names under `/opt/alekseylearn/runner`.
+const RUNNER: &[(&str, &str)] = &[
+    ("__main__.py", include_str!("../runner/__main__.py")),
+    ("arguments.py", include_str!("../runner/arguments.py")),
+    ("environment.py", include_str!("../runner/environment.py")),
+    ("failure.py", include_str!("../runner/failure.py")),
+    ("job.py", include_str!("../runner/job.py")),
+    ("kernel.py", include_str!("../runner/kernel.py")),
+    ("notebook.py", include_str!("../runner/notebook.py")),
+    ("relay.py", include_str!("../runner/relay.py")),
+    ("roots.py", include_str!("../runner/roots.py")),
+    ("supervise.py", include_str!("../runner/supervise.py")),
+];
+
+impl<M: Machine> build::Guest for Docker<M> {
+    fn options() -> Vec<OptionSpec> {
+        let base = OptionSpec::text(
+            "base_image",
+            "Image to start from, with Python 3 and pip; python:3.X-slim for the project's Python",
+        );
+        let platform = OptionSpec::text("platform", "Platform that the image is for, as os/architecture");
+        platform.default("linux/amd64");
+        vec![base, platform]
+    }
+
+    fn build(training: &Training) -> Result<docker::Image, Error> {
+        let options = training.options();
+        let recipe = Recipe::of(training)?;
+        let base = options.text("base_image").unwrap_or_else(|| recipe.usual_base());
+        let build = docker::ImageBuild::new(training);
+        let dockerfile = recipe.dockerfile(&base);
+        build.dockerfile(&format!("{dockerfile}{}", M::INSTRUCTIONS));
+        if let Some(platform) = options.text("platform") {
+            build.platform(&platform);
+        }
+        for (name, text) in RUNNER {
+            build.file(&format!("runner/{name}"), text.as_bytes());
+        }
+        build.file("artifact.json", artifact_json(&training.artifact()).as_bytes());
+        if let Some(bundle) = &recipe.certificates {
+            build.file("certificates.pem", bundle.as_bytes());
+        }
+        if recipe.notebook {
+            build.file("notebook-requirements.txt", NOTEBOOK_REQUIREMENTS.as_bytes());
+        }
+        build.run()
+    }
+}
+
+fn artifact_json(path: &str) -> String {
+    serde_json::json!({ "artifact": path }).to_string()
+}
+
+/// All that decides how the Dockerfile reads.
+struct Recipe {
+    dependencies: Option<Dependencies>,
+    python: Option<Python>,
+    notebook: bool,
+    certificates: Option<String>,
+    /// Downloads are kept from one build to the next.
+    cache: Option<String>,
+    /// The training folder has its packages in `src`.
+    src: bool,
+}
+
+struct Dependencies {
+    form: Form,
+    /// From the folder on in which it lies.
+    file: String,
+    /// That is the training folder.
+    inside: bool,
+}
+
+enum Form {
+    Requirements,
+    Pyproject,
+    UvLock,
+    Poetry { locked: bool },
+}
+
+struct Python {
+    versions: Vec<String>,
+    origin: String,
+}
+
+impl Recipe {
+    fn of(training: &Training) -> Result<Self, Error> {
+        let dependencies = training.dependencies().map(|found| Dependencies::of(&found)).transpose()?;
+        let python =
+            training.python().map(|python| Python { versions: python.versions(), origin: python.origin() });
+        let is_project = dependencies.as_ref().is_some_and(|found| !matches!(found.form, Form::Requirements));
+        // Where no engine answers, nothing is built either: this shows what would be.
+        let keeps_downloads = docker::buildkit().unwrap_or(true);
+        let platform = training.options().text("platform").unwrap_or_default();
+        let cache = keeps_downloads.then(|| platform.replace('/', "-"));
+        Ok(Self {
+            src: is_project && training.files().iter().any(|path| path.starts_with("src/")),
+            dependencies,
+            python,
+            notebook: training.is_notebook(),
+            certificates: training.certificates(),
+            cache,
+        })
+    }
+
+    fn usual_base(&self) -> String {
+        let version = self.python.as_ref().and_then(|python| python.versions.first());
+        format!("python:{}-slim", version.map_or(USUAL_PYTHON, String::as_str))
+    }
+
+    fn dockerfile(&self, base: &str) -> String {
+        let mut lines = vec![format!("FROM {base} AS dependencies")];
+        lines.extend(self.python.as_ref().map(Python::check));
+        let installs = self.dependencies.is_some() || self.notebook;
+        if installs {
+            if self.certificates.is_some() {
+                // Only this stage sees the bundle: nothing of it is left in the image.
+                lines.push("COPY certificates.pem /etc/ssl/certs/ca-certificates.crt".into());
+                lines.push(
+                    "ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
+                     PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
+                     REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt"
+                        .into(),
+                );
+            }
+            lines.push(format!(
+                "RUN {}python3 -m pip install --quiet --disable-pip-version-check {}\
+                 --root-user-action=ignore --target /opt/uv {UV}",
+                self.mount("pip"),
+                if self.cache.is_some() { "" } else { "--no-cache-dir " },
+            ));
+            lines.push(
+                "RUN /opt/uv/bin/uv venv --quiet --system-site-packages \
+                 --python \"$(command -v python3)\" /opt/alekseylearn/venv"
+                    .into(),
+            );
+            lines.extend(self.install());
+        } else {
+            lines.push(
+                "RUN python3 -m venv --without-pip --system-site-packages /opt/alekseylearn/venv".into(),
+            );
+        }
+        if self.src {
+            // As an editable installation would, without one: code that changes leaves this layer as it is.
+            lines.push(format!(
+                "RUN echo {CODE}/src > \"$(/opt/alekseylearn/venv/bin/python -c \
+                 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')/alekseylearn.pth\""
+            ));
+        }
+        lines.push(String::new());
+        lines.push(format!("FROM {base}"));
+        lines.push("COPY --from=dependencies /opt/alekseylearn/venv /opt/alekseylearn/venv".into());
+        lines.push("ENV PATH=/opt/alekseylearn/venv/bin:$PATH VIRTUAL_ENV=/opt/alekseylearn/venv".into());
+        lines.push("COPY runner/ /opt/alekseylearn/runner/".into());
+        lines.push(format!("WORKDIR {CODE}"));
+        // Exec form: a shell would keep SIGTERM from the script.
+        lines.push(r#"ENTRYPOINT ["/opt/alekseylearn/venv/bin/python", "/opt/alekseylearn/runner"]"#.into());
+        lines.push("COPY artifact.json /opt/alekseylearn/artifact.json".into());
+        lines.push(format!("COPY code/ {CODE}/"));
+        lines.push(String::new());
+        lines.join("\n")
+    }
+
+    fn install(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut files = Vec::new();
+        let mut folder = CODE;
+        if let Some(dependencies) = &self.dependencies {
+            folder = if dependencies.inside { CODE } else { ABOVE };
+            lines.push(format!("COPY dependencies/ {folder}/"));
+            match self.export(dependencies, folder) {
+                Some(line) => {
+                    lines.push(line);
+                    files.push(LOCKED.to_owned());
+                }
+                None => files.push(dependencies.file.clone()),
+            }
+        }
+        if self.notebook {
+            lines.push("COPY notebook-requirements.txt /opt/notebook-requirements.txt".into());
+            files.push("/opt/notebook-requirements.txt".into());
+        }
+        lines.push(format!("WORKDIR {folder}"));
+        let editable = if folder == CODE { "" } else { " --no-editable" };
+        let arguments: Vec<String> =
+            files.iter().map(|file| format!("--requirement {}", quoted(file))).collect();
+        lines.push(format!(
+            "RUN {}VIRTUAL_ENV=/opt/alekseylearn/venv /opt/uv/bin/uv pip install{} --no-progress \
+             --compile-bytecode{editable} {}",
+            self.mount("uv"),
+            self.uv_cache(),
+            arguments.join(" ")
+        ));
+        lines
+    }
+
+    /// Writes what a lock says where `uv pip install` reads it. The project itself is the training folder's code, and
+    /// what is for its developers only is left.
+    fn export(&self, dependencies: &Dependencies, folder: &str) -> Option<String> {
+        let parent = dependencies.file.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let start = format!("RUN {}cd {}", self.mount("uv"), quoted(&format!("{folder}/{parent}")));
+        let cache = self.uv_cache();
+        match dependencies.form {
+            Form::Requirements | Form::Pyproject => None,
+            Form::UvLock => Some(format!(
+                "{start} && /opt/uv/bin/uv export{cache} --quiet --frozen --no-dev --no-emit-project \
+                 --python python3 --output-file {LOCKED}"
+            )),
+            Form::Poetry { locked } => {
+                let poetry = format!(
+                    "POETRY_VIRTUALENVS_CREATE=false /opt/uv/bin/uv tool run{cache} --quiet --python python3 --from {POETRY} --with {POETRY_EXPORT} \
+                     poetry --no-interaction"
+                );
+                let lock = if locked { String::new() } else { format!(" && {poetry} lock") };
+                Some(format!("{start}{lock} && {poetry} export --only main --output {LOCKED}"))
+            }
+        }
+    }
+
+    /// Where an installer keeps its downloads between builds, at the start of a RUN.
+    fn mount(&self, tool: &str) -> String {
+        self.cache.as_ref().map_or_else(String::new, |platform| {
+            format!("--mount=type=cache,id=alekseylearn-{tool}-{platform},target=/root/.cache/{tool} ")
+        })
+    }
+
+    fn uv_cache(&self) -> &'static str {
+        // The cache lies in another file system than the image.
+        if self.cache.is_some() { " --cache-dir /root/.cache/uv --link-mode copy" } else { " --no-cache" }
+    }
+}
+
+impl Dependencies {
+    fn of(found: &alekseylearn_sdk::Dependencies) -> Result<Self, Error> {
+        let form = match found.form().as_str() {
+            "requirements" => Form::Requirements,
+            "pyproject" => Form::Pyproject,
+            "uv-lock" => Form::UvLock,
+            "poetry" => Form::Poetry { locked: found.file().ends_with(".lock") },
+            other => {
+                return Err(Error::unsupported(format!("this driver cannot install from {other}"))
+                    .hint("list the dependencies in a requirements.txt"));
+            }
+        };
+        Ok(Self { form, file: found.file(), inside: found.inside() })
+    }
+}
+
+impl Python {
+    /// A step that fails where the base image has another Python; what it says becomes the error.
+    fn check(&self) -> String {
+        let versions: Vec<String> = self.versions.iter().map(|version| quoted(version)).collect();
+        let text = "import sys; v = \"%d.%d\" % sys.version_info[:2]; v in sys.argv[2:] or \
+                    sys.exit(\"alekseylearn: the base image has Python \" + v + \", and the project asks for \" + sys.argv[1])";
+        format!("RUN python3 -c {} {} {}", quoted(text), quoted(&self.origin), versions.join(" "))
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(form: Option<Form>, notebook: bool, certificates: bool) -> Recipe {
+        let file = match form {
+            Some(Form::UvLock) => "uv.lock",
+            Some(Form::Poetry { .. }) => "poetry.lock",
+            _ => "requirements.txt",
+        };
+        Recipe {
+            dependencies: form.map(|form| Dependencies { form, file: file.into(), inside: true }),
+            python: None,
+            notebook,
+            certificates: certificates.then(|| "-----BEGIN CERTIFICATE-----".into()),
+            cache: Some("linux-amd64".into()),
+            src: false,
+        }
+    }
+
+    #[test]
+    fn code_comes_last_and_dependencies_do_not_see_it() {
+        let text = recipe(Some(Form::Requirements), false, false).dockerfile("base");
+        assert_eq!(text.lines().last(), Some("COPY code/ /opt/alekseylearn/code/"));
+        assert_eq!(text.matches("COPY code/").count(), 1, "{text}");
+        assert!(text.contains("COPY dependencies/ /opt/alekseylearn/code/"), "{text}");
+    }
+
+    #[test]
+    fn nothing_is_installed_where_nothing_is_asked_for() {
+        let text = recipe(None, false, true).dockerfile("base");
+        assert!(!text.contains("pip install"), "{text}");
+        assert!(!text.contains("certificates"), "{text}");
+    }
+
+    #[test]
+    fn the_certificates_stay_out_of_the_final_stage() {
+        let text = recipe(Some(Form::Requirements), false, true).dockerfile("base");
+        let last_stage = text.rsplit("FROM ").next().unwrap();
+        assert!(text.contains("certificates.pem"));
+        assert!(!last_stage.contains("certificates"), "{last_stage}");
+    }
+
+    #[test]
+    fn locks_are_installed_as_they_stand() {
+        let text = recipe(Some(Form::UvLock), false, false).dockerfile("base");
+        assert!(text.contains("uv export") && text.contains("--frozen"), "{text}");
+        let poetry = |locked| recipe(Some(Form::Poetry { locked }), false, false).dockerfile("base");
+        assert!(!poetry(true).contains("--no-interaction lock"), "{}", poetry(true));
+        assert!(poetry(false).contains("--no-interaction lock"), "{}", poetry(false));
+    }
+
+    #[test]
+    fn downloads_are_kept_where_the_builder_can() {
+        let mut recipe = recipe(Some(Form::Requirements), false, false);
+        assert!(recipe.dockerfile("base").contains("id=alekseylearn-uv-linux-amd64"));
+        recipe.cache = None;
+        let text = recipe.dockerfile("base");
+        assert!(!text.contains("--mount") && text.contains("--no-cache "), "{text}");
+    }
+
+    #[test]
+    fn the_base_is_of_the_projects_python() {
+        let mut recipe = recipe(None, false, false);
+        assert_eq!(recipe.usual_base(), "python:3.11-slim");
+        recipe.python =
+            Some(Python { versions: vec!["3.13".into()], origin: "Python 3.13 by it's file".into() });
+        assert_eq!(recipe.usual_base(), "python:3.13-slim");
+        assert!(recipe.dockerfile("base").contains(r"'Python 3.13 by it'\''s file' '3.13'"));
+    }
+
+    #[test]
+    fn a_notebook_gets_papermill_also_without_requirements() {
+        let text = recipe(None, true, false).dockerfile("base");
+        assert!(text.contains("--requirement '/opt/notebook-requirements.txt'"), "{text}");
+    }
+}

@@ -1,0 +1,275 @@
+//! From options to the JSON that CreateTrainingJob takes, and what is wrong with it.
+
+use alekseylearn_sdk::{Error, Finding, Training, Values, s3};
+use serde_json::{Map, Value, json};
+
+use crate::model::{Model, Violation};
+
+/// What the documentation of the training contract allows for a value; the service's model allows more.
+const LONGEST_HYPERPARAMETER: usize = 256;
+/// What the training itself decides.
+const NOT_TO_BE_SET: [&str; 4] = ["TrainingJobName", "RoleArn", "OutputDataConfig.S3OutputPath", "Tags"];
+
+/// Members that an option of its own sets.
+const SET_BY: [(&str, &str); 17] = [
+    ("TrainingJobName", "the training artifact's name"),
+    ("RoleArn", "--config.role_name"),
+    ("OutputDataConfig.S3OutputPath", "--config.output_path"),
+    ("OutputDataConfig.KmsKeyId", "--config.output_kms_key"),
+    ("ResourceConfig.InstanceType", "--config.train_instance_type"),
+    ("ResourceConfig.InstanceCount", "--config.train_instance_count"),
+    ("ResourceConfig.VolumeSizeInGB", "--config.volume_size"),
+    ("ResourceConfig.VolumeKmsKeyId", "--config.volume_kms_key"),
+    ("ResourceConfig.KeepAlivePeriodInSeconds", "--config.keep_alive"),
+    ("StoppingCondition.MaxRuntimeInSeconds", "--config.max_runtime"),
+    ("StoppingCondition.MaxWaitTimeInSeconds", "--config.max_wait"),
+    ("CheckpointConfig", "--config.checkpoints"),
+    ("RetryStrategy", "--config.retries"),
+    ("AlgorithmSpecification.MetricDefinitions", "--config.metrics"),
+    ("VpcConfig.Subnets", "--config.subnets"),
+    ("VpcConfig.SecurityGroupIds", "--config.security_groups"),
+    ("Tags", "--config.tags"),
+];
+
+/// The request, all but the image.
+pub(crate) fn of(training: &Training, role_arn: &str) -> Result<Value, Error> {
+    let options = training.options();
+    let missing = |key: &str| Error::invalid(format!("--config.{key} is missing"));
+    let output = options.text("output_path").ok_or_else(|| missing("output_path"))?;
+    let job = training.job_name();
+    let mut request = json!({
+        "TrainingJobName": job,
+        "RoleArn": role_arn,
+        "AlgorithmSpecification": { "TrainingInputMode": options.text("input_mode") },
+        "OutputDataConfig": { "S3OutputPath": output, "KmsKeyId": options.text("output_kms_key") },
+        "ResourceConfig": {
+            "InstanceType": options.text("train_instance_type"),
+            "InstanceCount": options.integer("train_instance_count"),
+            "VolumeSizeInGB": options.integer("volume_size"),
+            "VolumeKmsKeyId": options.text("volume_kms_key"),
+            "KeepAlivePeriodInSeconds": options.integer("keep_alive"),
+        },
+        "StoppingCondition": { "MaxRuntimeInSeconds": options.integer("max_runtime") },
+        "HyperParameters": hyperparameters(&options),
+        "Environment": entries(&options, "environment"),
+    });
+    if options.boolean("spot") == Some(true) {
+        let wait = options.integer("max_wait");
+        let twice = options.integer("max_runtime").map(|seconds| seconds.saturating_mul(2));
+        request["EnableManagedSpotTraining"] = true.into();
+        request["StoppingCondition"]["MaxWaitTimeInSeconds"] = json!(wait.or(twice));
+        let kept = format!("{}/{job}/checkpoints", output.trim_end_matches('/'));
+        request["CheckpointConfig"] = json!({ "S3Uri": options.text("checkpoints").unwrap_or(kept) });
+    } else if let Some(place) = options.text("checkpoints") {
+        request["CheckpointConfig"] = json!({ "S3Uri": place });
+    }
+    if let Some(retries) = options.integer("retries") {
+        request["RetryStrategy"] = json!({ "MaximumRetryAttempts": retries });
+    }
+    let metrics = options.entries("metrics");
+    if !metrics.is_empty() {
+        let metric = |(name, regex): &(String, String)| json!({ "Name": name, "Regex": regex });
+        request["AlgorithmSpecification"]["MetricDefinitions"] = metrics.iter().map(metric).collect();
+    }
+    let tags = options.entries("tags");
+    if !tags.is_empty() {
+        let tag = |(key, value): &(String, String)| json!({ "Key": key, "Value": value });
+        request["Tags"] = tags.iter().map(tag).collect();
+    }
+    let list = |key: &str| {
+        options.text(key).map(|text| text.split(',').map(|id| json!(id.trim())).collect::<Value>())
+    };
+    if let (subnets @ Some(_), groups) | (subnets, groups @ Some(_)) =
+        (list("subnets"), list("security_groups"))
+    {
+        request["VpcConfig"] = json!({ "Subnets": subnets, "SecurityGroupIds": groups });
+    }
+    for (option, member) in [
+        ("network_isolation", "EnableNetworkIsolation"),
+        ("encrypt_traffic", "EnableInterContainerTrafficEncryption"),
+    ] {
+        if options.boolean(option) == Some(true) {
+            request[member] = true.into();
+        }
+    }
+    let inputs = inputs(&options)?;
+    if !inputs.is_empty() {
+        request["InputDataConfig"] = inputs.into();
+    }
+    for (path, text) in options.entries("request") {
+        set(&mut request, &path, given(&path, &text)?)?;
+    }
+    without_nulls(&mut request);
+    if let Some(resources) = request["ResourceConfig"].as_object_mut()
+        && resources.contains_key("InstanceGroups")
+    {
+        // The service takes the one or the other.
+        resources.remove("InstanceType");
+        resources.remove("InstanceCount");
+    }
+    Ok(request)
+}
+
+fn entries(options: &Values, key: &str) -> Map<String, Value> {
+    options.entries(key).into_iter().map(|(name, value)| (name, value.into())).collect()
+}
+
+/// As the script is to get them. The contract decodes JSON, and the service takes no line ends: a text that either
+/// would change is sent as a JSON string.
+fn hyperparameters(options: &Values) -> Map<String, Value> {
+    let mut all = entries(options, "hyperparameters");
+    for value in all.values_mut() {
+        let text = value.as_str().unwrap_or_default();
+        if text.contains(char::is_control) || serde_json::from_str::<String>(text).is_ok() {
+            *value = value.to_string().into();
+        }
+    }
+    all
+}
+
+/// The input channels.
+fn inputs(options: &Values) -> Result<Vec<Value>, Error> {
+    let inputs = options.entries("input");
+    let about = |key: &str| -> Result<Map<String, Value>, Error> {
+        let entries = entries(options, key);
+        match entries.keys().find(|name| !inputs.iter().any(|(input, _)| input == *name)) {
+            Some(name) => Err(Error::invalid(format!("--config.{key}.{name} is about no input"))
+                .hint(format!("add --config.input.{name}=s3://bucket/path"))),
+            None => Ok(entries),
+        }
+    };
+    let (types, compressions, shardings) =
+        (about("input_type")?, about("input_compression")?, about("input_sharding")?);
+    let channel = |(name, place): &(String, String)| {
+        // A prefix of `data` would also take `database`: a folder ends in a slash.
+        let object = s3::object_size(place)?.is_some();
+        let uri = if object { place.clone() } else { format!("{place}/") };
+        let sharding = shardings.get(name).cloned().unwrap_or("FullyReplicated".into());
+        Ok(json!({
+            "ChannelName": name,
+            "DataSource": {
+                "S3DataSource": { "S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": sharding },
+            },
+            "ContentType": types.get(name),
+            "CompressionType": compressions.get(name),
+        }))
+    };
+    inputs.iter().map(channel).collect()
+}
+
+/// What a user wrote for a member.
+fn given(path: &str, text: &str) -> Result<Value, Error> {
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(value),
+        Err(_) if Model::read().is_text(path) => Ok(text.into()),
+        Err(error) => Err(Error::invalid(format!("--config.request.{path}: `{text}` is no JSON: {error}"))
+            .hint("quote it for the shell, as in --config.request.Tags='[{\"Key\": \"team\", \"Value\": \"vision\"}]'")),
+    }
+}
+
+fn set(request: &mut Value, path: &str, value: Value) -> Result<(), Error> {
+    if NOT_TO_BE_SET.contains(&path)
+        || path.starts_with("AlgorithmSpecification.Training") && path.ends_with("Image")
+    {
+        let by = set_by(path).unwrap_or("the build");
+        return Err(Error::invalid(format!("--config.request.{path} cannot be set: {by} decides it"))
+            .hint("leave it out"));
+    }
+    let mut place = request;
+    for part in path.split('.') {
+        if place.is_null() {
+            *place = json!({});
+        }
+        let Some(members) = place.as_object_mut() else {
+            return Err(Error::invalid(format!(
+                "--config.request.{path} leads through something with no members"
+            ))
+            .hint("give the whole list or map as JSON"));
+        };
+        place = members.entry(part).or_insert(Value::Null);
+    }
+    *place = value;
+    Ok(())
+}
+
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(without_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_nulls),
+        _ => {}
+    }
+}
+
+fn set_by(path: &str) -> Option<&'static str> {
+    SET_BY.iter().find(|(member, _)| path.starts_with(member)).map(|(_, option)| *option)
+}
+
+/// What the service would refuse, in the words of the options.
+pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
+    let mut problems: Vec<(String, &str)> = Vec::new();
+    let mut findings = Vec::new();
+    for Violation { path, problem, may_be_newer } in Model::read().violations(request) {
+        let option = option_of(&path, request, options);
+        let message = format!("{option}: {problem}");
+        if may_be_newer && option.starts_with("--config.request.") {
+            findings.push(Finding::warning(&message, "the service may know more by now, and decides"));
+        } else if may_be_newer {
+            let fix = format!("correct it, or have the service decide with --config.request.{path}=VALUE");
+            findings.push(Finding::problem(&message, &fix));
+        } else {
+            problems.push((message, "SageMaker would refuse it"));
+        }
+    }
+    for (name, value) in request["HyperParameters"].as_object().into_iter().flatten() {
+        if value.as_str().is_some_and(|value| value.chars().count() > LONGEST_HYPERPARAMETER) {
+            problems.push((
+                format!("--config.hyperparameters.{name} is too long"),
+                "a value has at most 256 characters: put more into a file beside the script",
+            ));
+        }
+    }
+    let stopping = &request["StoppingCondition"];
+    let (runtime, wait) =
+        (stopping["MaxRuntimeInSeconds"].as_i64(), stopping["MaxWaitTimeInSeconds"].as_i64());
+    if wait.is_some() && wait < runtime {
+        problems.push((
+            "--config.max_wait is less than --config.max_runtime".into(),
+            "it counts waiting and training together",
+        ));
+    }
+    if options.integer("max_wait").is_some() && request.get("EnableManagedSpotTraining").is_none() {
+        problems.push(("--config.max_wait is for spot training only".into(), "add --config.spot=true"));
+    }
+    findings.extend(problems.iter().map(|(message, fix)| Finding::problem(message, fix)));
+    findings
+}
+
+/// How the user says what stands at a path.
+fn option_of(path: &str, request: &Value, options: &Values) -> String {
+    let by_request =
+        options.entries("request").into_iter().map(|(key, _)| key).find(|key| path.starts_with(key));
+    if let Some(key) = by_request {
+        let rest = path.strip_prefix(&key).unwrap_or_default();
+        return format!("--config.request.{key}{}{rest}", if rest.is_empty() { "" } else { " at " });
+    }
+    for (member, option) in [("HyperParameters", "hyperparameters"), ("Environment", "environment")] {
+        if let Some(name) = path.strip_prefix(member) {
+            return format!("--config.{option}{name}");
+        }
+    }
+    if let Some((index, rest)) = path.strip_prefix("InputDataConfig[").and_then(|rest| rest.split_once(']')) {
+        let name = index.parse::<usize>().ok().map(|index| &request["InputDataConfig"][index]["ChannelName"]);
+        let name = name.and_then(Value::as_str).unwrap_or("NAME");
+        let option = match rest {
+            ".ContentType" => "input_type",
+            ".CompressionType" => "input_compression",
+            rest if rest.contains("Distribution") => "input_sharding",
+            _ => "input",
+        };
+        return format!("--config.{option}.{name}");
+    }
+    set_by(path).unwrap_or(path).to_owned()
+}

@@ -1,0 +1,175 @@
+//! Plugins from image registries: the rig's, and some that lie.
+
+use std::{fs, slice::from_ref};
+
+use alekseylearn_tests::{Repository, Sandbox, Site, WASM_CONFIG, WASM_LAYER, manifest, rig_or_skip};
+use serde_json::{Value, json};
+
+use crate::plugin_sources::{ALL, component, installed};
+
+/// A user who has logged in.
+fn user(repository: &Repository) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write_home(".docker/config.json", &repository.docker_config());
+    sandbox
+}
+
+fn install(sandbox: &Sandbox, source: &str) -> alekseylearn_tests::Run {
+    sandbox.run(&["plugin", "install", source, "--yes", "--grant", ALL])
+}
+
+#[test]
+fn a_tag_moves_with_upgrades_and_a_digest_stays() {
+    let rig = rig_or_skip!();
+    let repository = Repository::of(&rig);
+    let digest = repository.push("1", &component("sagemaker", "1.0.0"), &json!({}));
+    let (moving, pinned) = (repository.reference(":1"), repository.reference(&format!("@{digest}")));
+    let (by_tag, by_digest) = (user(&repository), user(&repository));
+    let shown = by_tag.run(&["plugin", "show", &moving, "--json"]).success().data();
+    assert_eq!((&shown["version"], &shown["from"]), (&json!("1.0.0"), &json!({ "oci": moving })));
+    install(&by_tag, &moving).success();
+    install(&by_digest, &pinned).success();
+    by_tag.run(&["plugin", "lock"]).success();
+
+    repository.push("1", &component("sagemaker", "1.1.0"), &json!({}));
+    for (sandbox, version) in [(&by_tag, "1.1.0"), (&by_digest, "1.0.0")] {
+        sandbox.run(&["plugin", "upgrade", "--all"]).success();
+        assert_eq!(installed(sandbox)[0]["version"], version);
+    }
+    // A lock file brings what it names also when its tag stands for something else.
+    by_tag.run(&["plugin", "install", "--locked", "--yes"]).success();
+    assert_eq!(installed(&by_tag)[0]["version"], "1.0.0");
+    assert_eq!(installed(&by_tag)[0]["source"], json!({ "oci": moving }));
+}
+
+#[test]
+fn an_index_may_name_references() {
+    let rig = rig_or_skip!();
+    let repository = Repository::of(&rig);
+    let sandbox = user(&repository);
+    repository.push("1.0.0", &component("sagemaker", "1.0.0"), &json!({}));
+    let address = repository.reference(":1.0.0");
+    let shown = sandbox.run(&["plugin", "show", &address, "--json"]).success().data();
+    let release =
+        json!({ "version": "1.0.0", "address": address, "digest": shown["digest"], "contract": "0.1.0" });
+    sandbox.write("index.json", &json!({ "plugins": { "driver": [release] } }).to_string());
+    let arguments = ["plugin", "install", "driver", "--index", "index.json", "--yes", "--grant", ALL];
+    sandbox.run(&arguments).success();
+    assert_eq!(installed(&sandbox)[0]["digest"], shown["digest"]);
+}
+
+#[test]
+fn a_registry_that_refuses_is_said_with_what_to_do() {
+    let rig = rig_or_skip!();
+    let repository = Repository::of(&rig);
+    repository.push("1", &component("sagemaker", "1.0.0"), &json!({}));
+    let reference = repository.reference(":1");
+    let stranger = Sandbox::new();
+    install(&stranger, &reference)
+        .failure(3)
+        .one_error()
+        .says("without credentials")
+        .says("docker login 127.0.0.1:");
+    let wrong = json!({ "auths": { rig.name("registry"): { "auth": "QVdTOndyb25n" } } }).to_string();
+    stranger.write_home(".docker/config.json", &wrong);
+    install(&stranger, &reference).failure(3).one_error().says("for the credentials that Docker stored");
+    stranger.write_home(".docker/config.json", r#"{"credsStore": "of-nobody"}"#);
+    install(&stranger, &reference).failure(3).one_error().says("stored credentials cannot be used");
+
+    let sandbox = user(&repository);
+    install(&sandbox, &repository.reference(":2")).failure(4).one_error().says("there is no oci://");
+    let nowhere = format!("oci://{}/nobody/made-this:1", rig.name("registry"));
+    install(&sandbox, &nowhere).failure(4).one_error().says("there is no oci://");
+    install(&sandbox, "oci://127.0.0.1:1/a:1")
+        .failure(7)
+        .one_error()
+        .says("cannot get oci://127.0.0.1:1/a:1");
+    install(&sandbox, "oci://just-a-name").failure(2).one_error().says("oci://REGISTRY/REPOSITORY:TAG");
+    let with_password = install(&sandbox, "oci://me:secret@127.0.0.1/a:1").failure(2).one_error();
+    assert!(!with_password.stderr.contains("secret"), "{}", with_password.stderr);
+    for (operation, fault, code, says) in [
+        ("GetManifest", "error-500", 7, "answers 500"),
+        ("GetManifest", "throttle", 7, "too many requests"),
+        ("GetManifest", "expired-token", 3, "docker login"),
+        ("GetManifest", "cut", 7, "cannot get oci://"),
+        ("GetBlob", "cut", 7, "cannot get oci://"),
+        ("GetBlob", "error-503", 7, "answers 503"),
+    ] {
+        rig.fault(&json!({ "match": { "service": "registry", "operation": operation }, "fault": fault }));
+        let run = install(&sandbox, &reference).failure(code).one_error().says(says);
+        assert!(!run.stderr.contains(repository.login()), "{}", run.stderr);
+        rig.clear_faults();
+    }
+    assert_eq!(installed(&sandbox), json!([]));
+    install(&sandbox, &reference).success();
+    let told = sandbox.run(&["plugin", "list", "--json"]).success().stdout;
+    assert!(!told.contains(repository.login()), "{told}");
+}
+
+#[test]
+fn what_is_no_component_is_named() {
+    let rig = rig_or_skip!();
+    let repository = Repository::of(&rig);
+    let sandbox = user(&repository);
+    let layer = repository.push_blob(WASM_LAYER, &component("sagemaker", "1.0.0"));
+    let text = repository.push_blob("text/plain", b"hello");
+    let wasm = repository.push_blob(WASM_CONFIG, b"{}");
+    let image = repository.push_blob("application/vnd.oci.image.config.v1+json", b"{}");
+    let mut large = layer.clone();
+    large["size"] = json!(200 << 20);
+    let entry =
+        |of: &Value| json!({ "mediaType": of["mediaType"], "digest": of["digest"], "size": of["size"] });
+    let plain = manifest(&wasm, &[entry(&layer)], &json!({}));
+    let inner = repository.push_manifest("plain", &plain);
+    let list = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [{ "mediaType": plain["mediaType"], "digest": inner, "size": plain.to_string().len() }],
+    });
+    for (tag, manifest, code, says) in [
+        ("list", list, 9, "is a list of images"),
+        ("image", manifest(&image, from_ref(&layer), &json!({})), 9, "is an image of a container"),
+        ("config", manifest(&text, from_ref(&layer), &json!({})), 9, "is packaged as \"text/plain\""),
+        ("layer", manifest(&wasm, from_ref(&text), &json!({})), 9, "holds \"text/plain\""),
+        ("two", manifest(&wasm, &[layer.clone(), layer.clone()], &json!({})), 9, "has 2 layers"),
+        ("large", manifest(&wasm, &[large], &json!({})), 1, "is more than 128 MiB"),
+    ] {
+        repository.push_manifest(tag, &manifest);
+        install(&sandbox, &repository.reference(&format!(":{tag}"))).failure(code).one_error().says(says);
+    }
+    repository.push("text", b"no wasm", &json!({}));
+    install(&sandbox, &repository.reference(":text")).failure(9).one_error().says("is not WebAssembly");
+    assert_eq!(installed(&sandbox), json!([]));
+}
+
+/// No registry checks what it holds as well as its clients must.
+#[test]
+fn a_registry_that_lies_is_found_out() {
+    let sandbox = Sandbox::new();
+    let site = Site::of(&sandbox.path("site"));
+    let address = site.address("").replace("http://", "oci://");
+    let put = |path: &str, content: &[u8]| {
+        let path = sandbox.path("site/v2/driver").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    };
+    let other = format!("sha256:{}", "0".repeat(64));
+    let layer = json!({ "mediaType": WASM_LAYER, "digest": other, "size": 10 });
+    let config = json!({ "mediaType": WASM_CONFIG, "digest": other, "size": 2 });
+    let text = manifest(&config, &[layer], &json!({})).to_string();
+    put("manifests/1", text.as_bytes());
+    put(&format!("manifests/{other}"), text.as_bytes());
+    put(&format!("blobs/{other}"), &component("sagemaker", "1.0.0"));
+    for reference in ["driver:1", &format!("driver@{other}")] {
+        install(&sandbox, &format!("{address}{reference}"))
+            .failure(9)
+            .one_error()
+            .says("is not what its digest says");
+    }
+    put("manifests/2", b"nothing");
+    install(&sandbox, &format!("{address}driver:2"))
+        .failure(9)
+        .one_error()
+        .says("has a manifest that is none");
+    assert_eq!(installed(&sandbox), json!([]));
+}

@@ -1,0 +1,118 @@
+//! The rig's image registry, and pushes to it in the packaging that `wkg oci push` makes.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::Rig;
+
+/// The type of what `wkg` packages.
+pub const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
+/// The type of its one layer.
+pub const WASM_LAYER: &str = "application/wasm";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// One new repository of the rig's registry, and the right to push to it.
+pub struct Repository {
+    address: String,
+    name: String,
+    /// `user:password` in base64, as Docker stores it.
+    login: String,
+}
+
+impl Repository {
+    /// Makes it, as its owner would.
+    pub fn of(rig: &Rig) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name =
+            format!("drivers-{}/my-driver-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        ecr(rig, "CreateRepository", &json!({ "repositoryName": name }));
+        let token = ecr(rig, "GetAuthorizationToken", &json!({}));
+        let login = token["authorizationData"][0]["authorizationToken"].as_str().expect("ECR gives a token");
+        Self { address: rig.name("registry").to_owned(), login: login.to_owned(), name }
+    }
+
+    /// Docker's `config.json` after a login.
+    pub fn docker_config(&self) -> String {
+        json!({ "auths": { &self.address: { "auth": self.login } } }).to_string()
+    }
+
+    /// What nobody but the registry's users may see.
+    pub fn login(&self) -> &str {
+        &self.login
+    }
+
+    /// `oci://…`, with `:TAG` or `@DIGEST` behind it.
+    pub fn reference(&self, tag_or_digest: &str) -> String {
+        format!("oci://{}/{}{tag_or_digest}", self.address, self.name)
+    }
+
+    /// Pushes a component, and tells its manifest's digest.
+    pub fn push(&self, tag: &str, component: &[u8], annotations: &Value) -> String {
+        let layer = self.push_blob(WASM_LAYER, component);
+        let config = json!({ "architecture": "wasm", "os": "wasip2", "layerDigests": [layer["digest"]] });
+        let config = self.push_blob(WASM_CONFIG, config.to_string().as_bytes());
+        self.push_manifest(tag, &manifest(&config, &[layer], annotations))
+    }
+
+    /// Pushes some content, and tells its descriptor.
+    pub fn push_blob(&self, media_type: &str, content: &[u8]) -> Value {
+        let digest = format!("sha256:{}", hex::encode(Sha256::digest(content)));
+        let opened =
+            ureq::post(self.url("blobs/uploads/")).header("Authorization", self.basic()).send_empty();
+        let opened = opened.expect("the registry opens an upload");
+        let place = opened.headers()["location"].to_str().expect("it tells where").to_owned();
+        let place = match place.strip_prefix('/') {
+            Some(path) => format!("http://{}/{path}", self.address),
+            None => place,
+        };
+        ureq::put(format!("{place}&digest={digest}"))
+            .header("Authorization", self.basic())
+            .send(content)
+            .expect("the registry takes it");
+        json!({ "mediaType": media_type, "digest": digest, "size": content.len() })
+    }
+
+    /// Pushes a manifest of any kind, and tells its digest.
+    pub fn push_manifest(&self, tag: &str, manifest: &Value) -> String {
+        let text = manifest.to_string();
+        ureq::put(self.url(&format!("manifests/{tag}")))
+            .header("Authorization", self.basic())
+            .header("Content-Type", manifest["mediaType"].as_str().expect("a manifest has a type"))
+            .send(&text)
+            .expect("the registry takes it");
+        format!("sha256:{}", hex::encode(Sha256::digest(text)))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}/v2/{}/{path}", self.address, self.name)
+    }
+
+    fn basic(&self) -> String {
+        format!("Basic {}", self.login)
+    }
+}
+
+/// The manifest of an image or of a component.
+pub fn manifest(config: &Value, layers: &[Value], annotations: &Value) -> Value {
+    json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": config,
+        "layers": layers,
+        "annotations": annotations,
+    })
+}
+
+fn ecr(rig: &Rig, operation: &str, request: &Value) -> Value {
+    let text = ureq::post(rig.name("endpoint"))
+        .header("X-Amz-Target", format!("AmazonEC2ContainerRegistry_V20150921.{operation}"))
+        .header("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/ecr/aws4_request")
+        .content_type("application/x-amz-json-1.1")
+        .send(request.to_string())
+        .expect("ECR answers")
+        .body_mut()
+        .read_to_string();
+    serde_json::from_str(&text.expect("ECR answers")).expect("its answer is JSON")
+}
