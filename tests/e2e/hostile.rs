@@ -1,9 +1,9 @@
 //! Plugins that misbehave: each costs at most its limits, ends in one clear error with its last words, and leaves the
 //! job record and the other plugins as they were.
 
-use std::{fs, path::PathBuf, time::Duration, time::Instant};
+use std::{fs, path::Path, time::Duration, time::Instant};
 
-use alekseylearn_tests::{Run, Sandbox, skipped, workspace};
+use alekseylearn_tests::{Run, Sandbox, guests_or_skip, workspace};
 use serde_json::json;
 
 /// The name of each, what its error says, and its exit code.
@@ -11,6 +11,7 @@ const GUESTS: &[(&str, i32, &str)] = &[
     ("allocates", 9, "the driver allocates broke"),
     ("asks", 9, "it ran for 10 seconds without an end"),
     ("dumps", 8, "this is the end of it"),
+    ("dumps-python", 8, "this is the end of it"),
     ("escapes", 8, "this is the end of it"),
     ("floods", 9, "it ran for 10 seconds without an end"),
     ("overreaches", 8, "this is the end of it"),
@@ -25,18 +26,8 @@ const GUESTS: &[(&str, i32, &str)] = &[
     ("traps", 9, "unreachable"),
 ];
 
-/// Where `cargo xtask test` puts them.
-fn guests() -> Option<PathBuf> {
-    let folder = std::env::var_os("ALEKSEYLEARN_GUESTS").map(PathBuf::from);
-    if folder.is_none() {
-        skipped("ALEKSEYLEARN_GUESTS is not set: run `cargo xtask test`");
-    }
-    folder
-}
-
-fn run(sandbox: &Sandbox, guest: &str) -> Run {
-    let folder = guests().expect("asked for only where there are guests");
-    let file = folder.join(format!("{guest}.wasm"));
+fn run(sandbox: &Sandbox, guests: &Path, guest: &str) -> Run {
+    let file = guests.join(format!("{guest}.wasm"));
     let install = ["plugin", "install", file.to_str().unwrap(), "--name", guest, "--yes"];
     sandbox.run(&[&install[..], &["--grant", "aws-identity,s3"]].concat()).success();
     let place = "--config.output_path=s3://bucket/pre";
@@ -45,9 +36,7 @@ fn run(sandbox: &Sandbox, guest: &str) -> Run {
 
 #[test]
 fn each_ends_in_one_clear_error_within_its_limits() {
-    if guests().is_none() {
-        return;
-    }
+    let guests = guests_or_skip!();
     for (guest, code, says) in GUESTS {
         let mut sandbox = Sandbox::new();
         sandbox.write("train.py", "");
@@ -56,7 +45,7 @@ fn each_ends_in_one_clear_error_within_its_limits() {
         sandbox.set("AWS_REGION", "us-east-1").set("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
         sandbox.write(".env", "SECRET=1");
         let start = Instant::now();
-        let run = run(&sandbox, guest).failure(*code).one_error().says(says);
+        let run = run(&sandbox, &guests, guest).failure(*code).one_error().says(says);
         assert!(start.elapsed() < Duration::from_secs(60), "{guest} took {:?}", start.elapsed());
         assert!(run.stderr.len() < 200_000, "{guest} said {} bytes", run.stderr.len());
         assert!(!format!("{}{}", run.stdout, run.stderr).contains("SECRET"), "{guest}:\n{}", run.stderr);
@@ -73,20 +62,22 @@ fn each_ends_in_one_clear_error_within_its_limits() {
 
 #[test]
 fn none_is_forgotten() {
-    let Some(folder) = guests() else { return };
+    let folder = guests_or_skip!();
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<String> =
         entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     found.sort();
     let released = found.extract_if(.., |name| name.starts_with("released_")).count();
     assert_eq!(released, fs::read_dir(workspace().join("tests/contract")).unwrap().count());
+    // The example of a driver in Python, which behaves: tests/e2e/python.rs.
+    assert_eq!(found.extract_if(.., |name| name == "local-python").count(), 1);
     let tested: Vec<&str> = GUESTS.iter().map(|(name, ..)| *name).collect();
     assert_eq!(found, tested);
 }
 
 #[test]
 fn plugins_of_released_contracts_keep_working() {
-    let Some(folder) = guests() else { return };
+    let folder = guests_or_skip!();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();

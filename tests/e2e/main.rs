@@ -16,6 +16,7 @@ mod mistakes;
 mod plugin_sources;
 mod plugins;
 mod projects;
+mod python;
 mod recipe;
 mod registries;
 mod requests;

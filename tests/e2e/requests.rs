@@ -1,19 +1,15 @@
 //! Requests of plugins: to granted origins only, with credentials that they never see.
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use alekseylearn_tests::{Run, Sandbox, Service, skipped};
+use alekseylearn_tests::{Run, Sandbox, Service, guests_or_skip};
 use serde_json::json;
 
 const SECRET: &str = "SECRETTOKEN";
 
-/// A component of `tests/guests`, where `cargo xtask test` put them.
-fn guest(name: &str) -> Option<String> {
-    let Some(folder) = std::env::var_os("ALEKSEYLEARN_GUESTS").map(PathBuf::from) else {
-        skipped("ALEKSEYLEARN_GUESTS is not set: run `cargo xtask test`");
-        return None;
-    };
-    Some(folder.join(format!("{name}.wasm")).to_str().expect("a path of ours").to_owned())
+/// A component of `tests/guests`.
+fn guest(guests: &Path, name: &str) -> String {
+    guests.join(format!("{name}.wasm")).to_str().expect("a path of ours").to_owned()
 }
 
 fn user() -> Sandbox {
@@ -30,7 +26,7 @@ fn run(sandbox: &Sandbox, name: &str, service: &str) -> Run {
 
 #[test]
 fn a_granted_origin_gets_the_credential_and_the_plugin_does_not() {
-    let Some(file) = guest("requests") else { return };
+    let file = guest(&guests_or_skip!(), "requests");
     let (sandbox, service) = (user(), Service::new());
     let address = service.address();
     let grant = format!("{address}=env:EXAMPLE_TOKEN");
@@ -69,7 +65,7 @@ fn a_granted_origin_gets_the_credential_and_the_plugin_does_not() {
 
 #[test]
 fn a_credential_that_is_missing_is_said_with_its_remedy() {
-    let Some(file) = guest("requests") else { return };
+    let file = guest(&guests_or_skip!(), "requests");
     let (mut sandbox, service) = (user(), Service::new());
     let address = service.address();
     let grant = |credential: &str| format!("{address}={credential}");
@@ -99,7 +95,7 @@ fn a_credential_that_is_missing_is_said_with_its_remedy() {
 
 #[test]
 fn nothing_else_can_be_reached() {
-    let Some(file) = guest("reaches") else { return };
+    let file = guest(&guests_or_skip!(), "reaches");
     let (sandbox, service) = (user(), Service::new());
     let address = service.address();
     let name = address.replace("http://127.0.0.1", "https://localhost");
@@ -113,7 +109,7 @@ fn nothing_else_can_be_reached() {
 
 #[test]
 fn origins_are_asked_for_granted_and_revoked() {
-    let Some(file) = guest("requests") else { return };
+    let file = guest(&guests_or_skip!(), "requests");
     let sandbox = user();
     let wanted = ["https://api.example.com=env:EXAMPLE_TOKEN", "https://open.example.com"];
     assert_eq!(sandbox.run(&["plugin", "show", &file, "--json"]).success().data()["wants"], json!(wanted));

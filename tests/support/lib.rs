@@ -61,3 +61,19 @@ macro_rules! rig_or_skip {
         }
     };
 }
+
+/// Where `cargo xtask test` put the plugins of `tests/guests` and those in Python; none where it is not said.
+pub fn guests() -> Option<PathBuf> {
+    std::env::var_os("ALEKSEYLEARN_GUESTS").map(PathBuf::from)
+}
+
+/// The folder of the tests' plugins, or the end of the test.
+#[macro_export]
+macro_rules! guests_or_skip {
+    () => {
+        match $crate::guests() {
+            Some(folder) => folder,
+            None => return $crate::skipped("ALEKSEYLEARN_GUESTS is not set: run `cargo xtask test`"),
+        }
+    };
+}

@@ -1,4 +1,5 @@
-//! The misbehaving plugins of `tests/guests`, as components for the end-to-end tests: to `target/guests/NAME.wasm`.
+//! Plugins for the end-to-end tests, as components: the misbehaving ones of `tests/guests`, and those in Python. To
+//! `target/guests/NAME.wasm`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use anyhow::Result;
 
 use crate::plugins::{install, remove_others};
 use crate::process::run;
+use crate::python_guests::PYTHON_GUESTS;
 use crate::wasm_target::{self, TARGET};
 use crate::workspace::{cargo, root, target};
 
@@ -22,6 +24,10 @@ pub fn build() -> Result<PathBuf> {
         let Some(name) = component.file_name() else { continue };
         install(&target()?.join(TARGET).join("release/examples").join(name), &folder.join(name))?;
         components.push(name.to_owned());
+    }
+    for guest in &PYTHON_GUESTS {
+        install(&guest.build()?, &folder.join(guest.file()))?;
+        components.push(guest.file().into());
     }
     remove_others(&folder, &components)?;
     Ok(folder)

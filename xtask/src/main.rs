@@ -14,6 +14,7 @@ mod dockerd;
 mod guests;
 mod plugins;
 mod process;
+mod python_guests;
 mod quickstart;
 mod rig;
 mod test;

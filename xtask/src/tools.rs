@@ -27,7 +27,7 @@ pub struct Tools {
 
 pub fn ensure() -> Result<Tools> {
     let _lock = lock("tools")?;
-    Ok(Tools { registry: registry()?, python: python()? })
+    Ok(Tools { registry: registry()?, python: python(&REQUIREMENTS)? })
 }
 
 /// Debian's build of the registry. It is unpacked and not installed: installing it would start it as a service.
@@ -53,12 +53,12 @@ fn registry() -> Result<PathBuf> {
     Ok(program)
 }
 
-/// An environment with exactly what is required: other requirements get another one.
-fn python() -> Result<PathBuf> {
+/// The Python of an environment with exactly what these files of the clone require: other requirements get another one.
+pub fn python(requirements: &[&str]) -> Result<PathBuf> {
     let mut hasher = DefaultHasher::new();
     let files: Vec<PathBuf> =
-        REQUIREMENTS.iter().map(|file| root().join(file)).filter(|file| file.exists()).collect();
-    ensure!(!files.is_empty(), "{} is missing, so there is no rig to fetch the parts of", REQUIREMENTS[0]);
+        requirements.iter().map(|file| root().join(file)).filter(|file| file.exists()).collect();
+    ensure!(!files.is_empty(), "{} is missing", requirements[0]);
     for file in &files {
         fs::read(file)?.hash(&mut hasher);
     }
@@ -76,7 +76,8 @@ fn python() -> Result<PathBuf> {
     for file in files {
         pip.arg("--requirement").arg(file);
     }
-    run(&mut pip).context("pip could not install what the rig requires")?;
+    run(&mut pip)
+        .with_context(|| format!("pip could not install what {} lists", requirements.join(" and ")))?;
     fs::write(complete, "")?;
     Ok(python)
 }
@@ -85,5 +86,5 @@ fn recent_python() -> Result<&'static str> {
     let recent =
         |python: &&str| succeeds(Command::new(python).args(["-c", IS_RECENT]), Duration::from_secs(10));
     let found = ["python3.11", "python3", "python"].into_iter().find(recent);
-    found.context("the rig needs Python 3.11 or later: install it so that `python3` is one")
+    found.context("Python 3.11 or later is needed: install it so that `python3` is one")
 }

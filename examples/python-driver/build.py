@@ -1,0 +1,70 @@
+"""Builds the driver of a folder: `python build.py [FOLDER] [--wit WIT] [--output FILE]`, with what requirements.txt
+lists.
+
+componentize-py makes the component of `driver.py` and `driver.wit`. Its sections tell what `pyproject.toml` says, as
+the macro of the Rust SDK does it.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Build a driver written in Python.")
+    parser.add_argument("folder", type=Path, nargs="?", default=HERE, help="holds driver.py, driver.wit, pyproject.toml")
+    parser.add_argument("--wit", type=Path, default=HERE.parents[1] / "wit", help="alekseylearn's contract")
+    parser.add_argument("--output", type=Path, help="NAME.wasm in the current folder unless told")
+    arguments = parser.parse_args()
+
+    described = tomllib.loads((arguments.folder / "pyproject.toml").read_text())
+    output = arguments.output or Path(f"{described['project']['name']}.wasm")
+    componentize(arguments.folder, arguments.wit, output)
+    with output.open("ab") as component:
+        for name, text in sections(described).items():
+            component.write(custom_section(name, text))
+    print(output)
+
+
+def componentize(folder, wit, output):
+    program = Path(sys.executable).with_name("componentize-py")
+    command = [program, "--quiet", "--wit-path", wit, "--wit-path", folder / "driver.wit", "--world", "my:plugin/driver"]
+    command += ["componentize", "--python-path", folder, "--output", output, "driver"]
+    subprocess.run(command, check=True)
+
+
+def sections(described):
+    """The standard ones of the WebAssembly ecosystem, and alekseylearn's own."""
+    project = described["project"]
+    own = {"name": project["name"], "origins": described.get("tool", {}).get("alekseylearn", {}).get("origins", [])}
+    return {
+        "alekseylearn": json.dumps(own),
+        "version": project["version"],
+        "authors": ", ".join(author["name"] for author in project.get("authors", [])),
+        "licenses": project.get("license", ""),
+        "source": project.get("urls", {}).get("source", ""),
+        "description": project.get("description", ""),
+    }
+
+
+def custom_section(name, text):
+    content = sized(name.encode()) + text.encode()
+    return b"\x00" + sized(content)
+
+
+def sized(content):
+    """The length, as LEB128 has it, and the content."""
+    length, encoded = len(content), bytearray()
+    while length >= 0x80:
+        encoded.append(length & 0x7F | 0x80)
+        length >>= 7
+    return bytes([*encoded, length]) + content
+
+
+if __name__ == "__main__":
+    main()
