@@ -6,6 +6,7 @@ mod clean;
 mod command_line;
 mod contract;
 mod defaults;
+mod distributed;
 mod doctor;
 mod engines;
 mod handmade;

@@ -17,8 +17,8 @@ def test_the_variables_of_a_described_job(container):
     container.is_given(
         "resourceconfig",
         {
-            "current_host": "algo-2",
-            "hosts": ["algo-1", "algo-2"],
+            "current_host": "127.0.0.2",
+            "hosts": ["127.0.0.1", "127.0.0.2"],
             "network_interface_name": "eth1",
             "current_instance_type": "ml.m5.large",
         },
@@ -40,12 +40,12 @@ def test_the_variables_of_a_described_job(container):
         "SM_HP_EPOCHS": "3",
         "SM_HP_NAME": "first try",
         "SM_HP_LAYERS": "[64,32]",
-        "SM_HOSTS": '["algo-1","algo-2"]',
+        "SM_HOSTS": '["127.0.0.1","127.0.0.2"]',
         "SM_HOST_COUNT": "2",
-        "SM_CURRENT_HOST": "algo-2",
+        "SM_CURRENT_HOST": "127.0.0.2",
         "SM_CURRENT_HOST_RANK": "1",
         "SM_CURRENT_INSTANCE_TYPE": "ml.m5.large",
-        "SM_MASTER_ADDR": "algo-1",
+        "SM_MASTER_ADDR": "127.0.0.1",
         "SM_MASTER_PORT": "7777",
         "SM_NUM_CPUS": str(len(os.sched_getaffinity(0))),
         "SM_NUM_NEURONS": "0",
@@ -57,8 +57,22 @@ def test_the_variables_of_a_described_job(container):
         "SM_MODULE_DIR": str(container.code),
         "SM_LOG_LEVEL": "20",
     }
+    expected_of_launchers = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "7777",
+        "WORLD_SIZE": "2",
+        "RANK": "1",
+        "LOCAL_RANK": "0",
+        "PET_NNODES": "2",
+        "PET_NODE_RANK": "1",
+        "PET_MASTER_ADDR": "127.0.0.1",
+        "GLOO_SOCKET_IFNAME": "eth1",
+    }
+    expected.update(expected_of_launchers)
     assert {name: variables.get(name) for name in expected} == expected
-    assert json.loads(variables["SM_RESOURCE_CONFIG"])["hosts"] == ["algo-1", "algo-2"]
+    with open(variables["OMPI_MCA_orte_default_hostfile"]) as hostfile:
+        assert hostfile.read() == "127.0.0.1\n127.0.0.2\n"
+    assert json.loads(variables["SM_RESOURCE_CONFIG"])["hosts"] == ["127.0.0.1", "127.0.0.2"]
     assert json.loads(variables["SM_TRAINING_ENV"])["channel_input_dirs"]["train"] == f"{ml}/input/data/train"
 
 
@@ -72,6 +86,7 @@ def test_a_job_without_any_description_runs_on_one_host(container):
     assert variables["SM_CHANNELS"] == "[]"
     assert variables["SM_HPS"] == "{}"
     assert container.seen()["arguments"] == []
+    assert not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "PET_NNODES", "OMPI_MCA_orte_default_hostfile"} & set(variables)
 
 
 def test_the_folders_to_write_to_are_there_and_no_checkpoint_folder(container):

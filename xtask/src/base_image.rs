@@ -2,6 +2,7 @@
 //!
 //! `python:3.11-slim` is the one that users have. Where no image registry is in reach, an image of our own that does
 //! the same for a build comes from Debian's packages; it bears a name of its own, and never pretends to be Python's.
+//! Another of ours has PyTorch too, for tests of distributed training: its wheels on PyPI are gigabytes.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,7 +18,28 @@ use crate::process::{run, run_within, say, succeeds, text, tidy};
 use crate::workspace::{Scratch, lock};
 
 const PYTHONS: &str = "python:3.11-slim";
-const OURS: &str = "alekseylearn-base:3.11";
+
+/// An image of ours.
+#[derive(Hash)]
+struct Ours {
+    name: &'static str,
+    /// Beside `PACKAGES`.
+    packages: &'static [&'static str],
+    /// A program in Python that ends well where all is there.
+    works: &'static str,
+}
+
+const BASE: Ours = Ours {
+    name: "alekseylearn-base:3.11",
+    packages: &[],
+    works: "import ssl, sqlite3, venv, ctypes, distutils.core; assert ssl.create_default_context().get_ca_certs()",
+};
+
+const TORCH: Ours = Ours {
+    name: "alekseylearn-torch:3.11",
+    packages: &["python3-torch"],
+    works: "import torch.distributed; assert torch.distributed.is_gloo_available()",
+};
 
 /// The release of Debian whose Python is 3.11.
 const SUITES: [&str; 2] = ["bookworm", "bookworm-updates"];
@@ -41,6 +63,8 @@ ln -sf which.debianutils /usr/bin/which
 ln -sf python3 /usr/bin/python
 (cd /usr/share/ca-certificates && find . -name '*.crt' | sed 's,^\./,,' | sort) > /etc/ca-certificates.conf
 update-ca-certificates > /dev/null
+# Their own scripts would choose among the builds of these two.
+printf '/usr/lib/%s-linux-gnu/blas\n/usr/lib/%s-linux-gnu/lapack\n' "$(uname -m)" "$(uname -m)" > /etc/ld.so.conf.d/algebra.conf
 ldconfig
 # As in Python's own image, pip may install into the system: it is the image's only user.
 rm -f /usr/lib/python3*/EXTERNALLY-MANAGED
@@ -51,8 +75,6 @@ find / -xdev -name __pycache__ -prune -exec rm -rf {} +
 "#;
 
 const PATH: &str = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const WORKS: &str =
-    "import ssl, sqlite3, venv, ctypes, distutils.core; assert ssl.create_default_context().get_ca_certs()";
 
 /// The chore: its last line is the image's name.
 pub fn run_chore() -> Result<()> {
@@ -68,24 +90,33 @@ pub fn ensure() -> Result<&'static str> {
         say(format_args!("the engine has {PYTHONS}"));
         return Ok(PYTHONS);
     }
-    if label(OURS).is_some_and(|label| label == recipe()) {
-        say(format_args!("the engine has {OURS}"));
-        return Ok(OURS);
+    if BASE.is_there() {
+        return Ok(BASE.name);
     }
     say(format_args!("pulling {PYTHONS}"));
     match run_within(docker(&["pull", "--quiet", PYTHONS]).stderr(Stdio::null()), Duration::from_secs(120)) {
         Ok(()) => Ok(PYTHONS),
         Err(unreachable) => {
-            say(format_args!("no registry ({unreachable:#}): making {OURS} from Debian's packages"));
-            build().with_context(|| {
+            say(format_args!("no registry: {unreachable:#}"));
+            BASE.build().with_context(|| {
                 format!(
-                    "no Python image: {PYTHONS} cannot be pulled and {OURS} cannot be made; \
-                     bring one with `docker load` or `docker pull` and tag it {PYTHONS}"
+                    "no Python image: {PYTHONS} cannot be pulled and {} cannot be made; \
+                     bring one with `docker load` or `docker pull` and tag it {PYTHONS}",
+                    BASE.name
                 )
             })?;
-            Ok(OURS)
+            Ok(BASE.name)
         }
     }
+}
+
+/// The name of an image with PyTorch that is there now. The engine must run.
+pub fn ensure_torch() -> Result<&'static str> {
+    let _lock = lock("base-image")?;
+    if !TORCH.is_there() {
+        TORCH.build()?;
+    }
+    Ok(TORCH.name)
 }
 
 fn has(image: &str) -> bool {
@@ -97,34 +128,83 @@ fn label(image: &str) -> Option<String> {
     text(&mut docker(&["image", "inspect", "--format", "{{.Config.Labels.recipe}}", image])).ok()
 }
 
-/// A name for what this file says: an image made by an older one is made again.
-fn recipe() -> String {
-    let mut hasher = DefaultHasher::new();
-    (PACKAGES, SUITES, CONFIGURE).hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
-}
-
-fn build() -> Result<()> {
-    let scratch = Scratch::new("base-image")?;
-    let root = scratch.path().join("root");
-    skeleton(&root)?;
-    let count = Apt::of_debian(&SUITES)?.unpack_with_dependencies(&PACKAGES, &root)?;
-    say(format_args!("unpacked {count} packages"));
-    wheels(&root.join("wheels"))?;
-
-    let raw = format!("{OURS}-raw");
-    import(
-        Command::new("tar").args(["--numeric-owner", "--owner=0", "--group=0", "-c", "."]).current_dir(&root),
-        &raw,
-    )?;
-    let container = format!("alekseylearn-base-{}", std::process::id());
-    let made = configure(&raw, &container).and_then(|()| verify(OURS));
-    tidy(&mut docker(&["rm", "--force", &container]));
-    tidy(&mut docker(&["rmi", "--force", &raw]));
-    if made.is_err() {
-        tidy(&mut docker(&["rmi", "--force", OURS]));
+impl Ours {
+    fn is_there(&self) -> bool {
+        let there = label(self.name).is_some_and(|label| label == self.recipe());
+        if there {
+            say(format_args!("the engine has {}", self.name));
+        }
+        there
     }
-    made
+
+    /// A name for what this file says: an image made by an older one is made again.
+    fn recipe(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        (self, PACKAGES, SUITES, CONFIGURE).hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
+    }
+
+    fn build(&self) -> Result<()> {
+        let name = self.name;
+        say(format_args!("making {name} from Debian's packages"));
+        let scratch = Scratch::new("base-image")?;
+        let root = scratch.path().join("root");
+        skeleton(&root)?;
+        let packages = [&PACKAGES, self.packages].concat();
+        let count = Apt::of_debian(&SUITES)?.unpack_with_dependencies(&packages, &root)?;
+        say(format_args!("unpacked {count} packages"));
+        wheels(&root.join("wheels"))?;
+
+        let raw = format!("{name}-raw");
+        self.import(
+            Command::new("tar")
+                .args(["--numeric-owner", "--owner=0", "--group=0", "-c", "."])
+                .current_dir(&root),
+            &raw,
+        )?;
+        let container = format!("alekseylearn-base-{}", std::process::id());
+        let made = self.configure(&raw, &container).and_then(|()| self.verify());
+        tidy(&mut docker(&["rm", "--force", &container]));
+        tidy(&mut docker(&["rmi", "--force", &raw]));
+        if made.is_err() {
+            tidy(&mut docker(&["rmi", "--force", name]));
+        }
+        made
+    }
+
+    /// Imports a stream of files as an image. As an import has one layer, nothing removed stays inside.
+    fn import(&self, files: &mut Command, image: &str) -> Result<()> {
+        let mut files = files
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start tar or docker")?;
+        let stream = files.stdout.take().expect("stdout is piped");
+        let label = format!("LABEL recipe={}", self.recipe());
+        let changes = ["--change", PATH, "--change", "CMD [\"python3\"]", "--change", &label];
+        let mut import = docker(&["import"]);
+        let imported =
+            import.args(changes).args(["-", image]).stdin(stream).stdout(Stdio::null()).status()?;
+        ensure!(files.wait()?.success() && imported.success(), "docker import of {image} failed");
+        Ok(())
+    }
+
+    fn configure(&self, raw: &str, container: &str) -> Result<()> {
+        run(&mut docker(&["run", "--network=none", "--name", container, raw, "sh", "-c", CONFIGURE]))?;
+        self.import(&mut docker(&["export", container]), self.name)
+    }
+
+    fn verify(&self) -> Result<()> {
+        let inside =
+            |command: &[&str]| run(docker(&["run", "--rm", "--network=none", self.name]).args(command));
+        inside(&["python", "-c", self.works])?;
+        inside(&["python", "-m", "pip", "--version"])?;
+        inside(&[
+            "sh",
+            "-c",
+            "python3 -m venv --without-pip /tmp/v && /tmp/v/bin/python -c pass && pip --version >/dev/null",
+        ])
+    }
 }
 
 /// The folders that no package owns, and Debian's links of the top level.
@@ -154,33 +234,4 @@ fn wheels(folder: &Path) -> Result<()> {
         "--python-version=3.11",
     ]);
     run(pip.args(["pip", "setuptools", "--dest"]).arg(folder))
-}
-
-/// Imports a stream of files as an image. As an import has one layer, nothing removed stays inside.
-fn import(files: &mut Command, image: &str) -> Result<()> {
-    let mut files =
-        files.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start tar or docker")?;
-    let stream = files.stdout.take().expect("stdout is piped");
-    let label = format!("LABEL recipe={}", recipe());
-    let changes = ["--change", PATH, "--change", "CMD [\"python3\"]", "--change", &label];
-    let mut import = docker(&["import"]);
-    let imported = import.args(changes).args(["-", image]).stdin(stream).stdout(Stdio::null()).status()?;
-    ensure!(files.wait()?.success() && imported.success(), "docker import of {image} failed");
-    Ok(())
-}
-
-fn configure(raw: &str, container: &str) -> Result<()> {
-    run(&mut docker(&["run", "--network=none", "--name", container, raw, "sh", "-c", CONFIGURE]))?;
-    import(&mut docker(&["export", container]), OURS)
-}
-
-fn verify(image: &str) -> Result<()> {
-    let inside = |command: &[&str]| run(docker(&["run", "--rm", "--network=none", image]).args(command));
-    inside(&["python", "-c", WORKS])?;
-    inside(&["python", "-m", "pip", "--version"])?;
-    inside(&[
-        "sh",
-        "-c",
-        "python3 -m venv --without-pip /tmp/v && /tmp/v/bin/python -c pass && pip --version >/dev/null",
-    ])
 }

@@ -37,12 +37,19 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
     let tools = parts.time("tools", tools::ensure)?;
     let _engine = parts.time("engine", Engine::ensure)?;
     let image = parts.time("base image", base_image::ensure)?;
+    let torch = match filters.is_empty() || filters.iter().any(|filter| filter.contains("distributed")) {
+        true => Some(parts.time("torch image", base_image::ensure_torch)?),
+        false => None,
+    };
     let state = cache()?.join("test-rig");
     let _rig = parts.time("rig", || Rig::start(&state, &tools))?;
 
     let surroundings = |command: &mut Command| -> Result<()> {
         command.env("ALEKSEYLEARN_RIG", state.join("rig.json"));
         command.env("ALEKSEYLEARN_BASE_IMAGE", image);
+        if let Some(torch) = torch {
+            command.env("ALEKSEYLEARN_TORCH_IMAGE", torch);
+        }
         command.env("ALEKSEYLEARN_GUESTS", &guests);
         command.env("ALEKSEYLEARN_PROGRAM", target()?.join("debug/alekseylearn"));
         Ok(())

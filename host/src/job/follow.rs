@@ -62,6 +62,7 @@ struct Following<'a> {
     known: &'a Known<'a>,
     cursor: Option<String>,
     said: Option<(State, Option<String>)>,
+    nodes: u32,
     started: Instant,
     troubled: Option<Instant>,
     wait: Duration,
@@ -75,6 +76,7 @@ impl<'a> Following<'a> {
             known,
             cursor: None,
             said: None,
+            nodes: 1,
             started: Instant::now(),
             troubled: None,
             wait: SHORTEST_WAIT,
@@ -103,6 +105,7 @@ impl<'a> Following<'a> {
 
     async fn look(&mut self) -> Result<Option<JobStatus>> {
         let status = look(self.record, self.known).await?;
+        self.nodes = status.nodes;
         self.say(&status);
         // Asked for after the state: what the job wrote before it ended is there now.
         let shown = self.show_logs().await?;
@@ -131,7 +134,7 @@ impl<'a> Following<'a> {
         loop {
             let page = logs(self.known, self.cursor.as_deref()).await?;
             any |= !page.lines.is_empty();
-            show(self.context, &self.known.job.name, &page);
+            show(self.context, &self.known.job.name, self.nodes, &page);
             self.cursor = Some(page.cursor);
             if page.drained {
                 return Ok(any);
@@ -149,7 +152,9 @@ pub async fn print_logs(context: &Context, record: &Record, known: &Known<'_>, f
         self::follow(context, record, known).await?;
         return Ok(());
     }
-    Following::new(context, record, known).show_logs().await?;
+    let mut following = Following::new(context, record, known);
+    following.nodes = look(record, known).await?.nodes;
+    following.show_logs().await?;
     Ok(())
 }
 
@@ -196,13 +201,14 @@ async fn logs(known: &Known<'_>, cursor: Option<&str>) -> Result<LogPage> {
     known.driver.logs(&known.job, cursor).await
 }
 
-fn show(context: &Context, job: &str, page: &LogPage) {
+fn show(context: &Context, job: &str, nodes: u32, page: &LogPage) {
     let lines = page.lines.iter();
     context.ui.say_all(lines.map(|line| Event::Log {
         job,
         node: &line.node,
         time: line.time,
         text: &line.text,
+        is_one_of_many: nodes > 1,
     }));
 }
 

@@ -85,6 +85,8 @@ pub struct JobStatus {
     pub phases: Vec<Phase>,
     /// What the service charges for.
     pub billable_seconds: Option<u64>,
+    /// On how many machines it runs.
+    pub nodes: u32,
 }
 
 /// One phase of a job, in milliseconds since the Unix epoch.
@@ -108,6 +110,7 @@ impl JobStatus {
             exit_code: None,
             phases: Vec::new(),
             billable_seconds: None,
+            nodes: 1,
         }
     }
 }

@@ -150,9 +150,12 @@ impl Voice for Human {
                     }
                 }
             }
-            Event::Log { text, .. } => {
+            Event::Log { text, node, is_one_of_many, .. } => {
                 if volume >= Volume::Normal {
-                    self.log(text);
+                    match is_one_of_many {
+                        true => self.log(&format!("{} {text}", self.paint("2", node))),
+                        false => self.log(text),
+                    }
                 }
             }
             Event::Result { text, .. } => {

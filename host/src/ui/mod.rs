@@ -34,7 +34,15 @@ pub enum Event<'a> {
     /// A job's state changed.
     Status { job: &'a str, state: &'a str, detail: Option<&'a str>, elapsed_seconds: u64 },
     /// One line that the training wrote.
-    Log { job: &'a str, node: &'a str, time: Option<u64>, text: &'a str },
+    Log {
+        job: &'a str,
+        node: &'a str,
+        time: Option<u64>,
+        text: &'a str,
+        /// A person must be told which node it is, for there are several.
+        #[serde(skip)]
+        is_one_of_many: bool,
+    },
     /// What a command is for: `data` for programs, `text` for people.
     Result {
         data: serde_json::Value,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import List
 
 from arguments import script_arguments
+from cluster import meet
 from environment import script_environment
 from failure import explain, write_failure
 from job import Job, SetupError, read_job
@@ -27,10 +28,13 @@ def main(arguments: List[str]) -> int:
     try:
         roots.make_output_folders()
         job = read_job(roots)
+        missing = meet(job, roots, supervisor.is_stopping)
     except (SetupError, OSError) as error:
         _complain(str(error))
         write_failure(roots.failure, "The training could not start: {}\n".format(error))
         return SETUP_EXIT_CODE
+    if missing:
+        _complain("no address was found for {}: the training goes on without".format(", ".join(missing)))
     outcome = supervisor.run(_command(job), script_environment(job, roots), roots.code)
     if outcome.exit_code != 0:
         write_failure(roots.failure, explain(outcome))

@@ -11,10 +11,10 @@ import subprocess
 from typing import Any, Dict, List
 
 from arguments import script_arguments
+from cluster import MASTER_PORT, cluster_environment
 from job import Job
 from roots import Roots
 
-MASTER_PORT = 7777  # what the SageMaker SDK uses
 LOG_LEVEL = 20  # logging.INFO
 PROBE_SECONDS = 30
 
@@ -36,6 +36,7 @@ def script_environment(job: Job, roots: Roots) -> Dict[str, str]:
     environment.update(
         {"SM_" + name.upper(): _variable_value(value) for name, value in _training_values(job, roots).items()}
     )
+    environment.update(cluster_environment(job, roots))
     environment.update(os.environ)
     if not job.is_notebook:
         search_path = [str(roots.code), os.environ.get("PYTHONPATH", "")]

@@ -32,6 +32,10 @@ class Roots(NamedTuple):
         return self.home / "artifact.json"
 
     @property
+    def hostfile(self) -> Path:
+        return self.home / "hostfile"
+
+    @property
     def input(self) -> Path:
         return self.ml / "input"
 

@@ -55,6 +55,10 @@ class Supervisor:
         self._streams = []  # type: List[_Stream]
         self._watch_signals()
 
+    def is_stopping(self) -> bool:
+        """Say whether a stop signal has come."""
+        return self._stop_signal is not None
+
     def run(self, command: List[str], environment: Dict[str, str], folder: Path) -> Outcome:
         """Run the command to its end.
 

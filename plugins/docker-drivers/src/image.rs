@@ -25,6 +25,7 @@ const LOCKED: &str = "/opt/locked-requirements.txt";
 const RUNNER: &[(&str, &str)] = &[
     ("__main__.py", include_str!("../runner/__main__.py")),
     ("arguments.py", include_str!("../runner/arguments.py")),
+    ("cluster.py", include_str!("../runner/cluster.py")),
     ("environment.py", include_str!("../runner/environment.py")),
     ("failure.py", include_str!("../runner/failure.py")),
     ("job.py", include_str!("../runner/job.py")),

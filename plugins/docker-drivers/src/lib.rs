@@ -1,7 +1,11 @@
 //! What plugins share that use the Docker engine of the user's machine: a build driver that makes images, and a train
 //! driver that runs them by SageMaker's container contract, as a true rehearsal of the cloud.
 
+mod folder;
 mod image;
+mod logs;
+mod nodes;
+mod outcome;
 mod train;
 
 use std::marker::PhantomData;

@@ -1,6 +1,4 @@
-//! The train driver: one container, started and collected as SageMaker would.
-
-use std::{fs, io::ErrorKind, path::Path};
+//! The train driver: a container for each node, started and collected as SageMaker would.
 
 use alekseylearn_sdk::{
     Artifact, ArtifactKind, Destination, Error, Finding, Job, JobStatus, LogPage, OptionSpec, State,
@@ -8,9 +6,14 @@ use alekseylearn_sdk::{
 };
 use serde_json::{Value, json};
 
-use crate::{Docker, Machine};
+use crate::{
+    Docker, Machine,
+    folder::{in_job, request_stop, stop_requested},
+    logs,
+    nodes::{self, Node},
+    outcome::Outcome,
+};
 
-const NODE: &str = "algo-1";
 /// What SageMaker gives a container between SIGTERM and SIGKILL.
 const STOP_GRACE_SECONDS: u32 = 120;
 /// As much of `/opt/ml/output/failure` as SageMaker keeps.
@@ -18,9 +21,6 @@ const REASON_LENGTH: usize = 1024;
 
 const MODEL: &str = "model.tar.gz";
 const OUTPUT: &str = "output.tar.gz";
-/// Written last of all that is collected.
-const OUTCOME: &str = "outcome.json";
-const STOP_REQUESTED: &str = "stop-requested";
 /// The exit code of what SIGTERM ended.
 const STOPPED: i32 = 143;
 
@@ -35,6 +35,7 @@ impl<M: Machine> train::Guest for Docker<M> {
                 "environment",
                 "Variables of the container, as --config.environment.NAME=VALUE",
             ),
+            nodes::option(),
         ];
         options.extend(M::options());
         options
@@ -46,12 +47,13 @@ impl<M: Machine> train::Guest for Docker<M> {
 
     fn preview(training: &Training) -> Result<String, Error> {
         let options = training.options();
+        let nodes = nodes::of(&options);
         Ok(json!({
-            "node": NODE,
+            "nodes": nodes,
             "argument": "train",
-            "environment": texts(&environment(training)),
+            "environment": texts(&nodes::environment(training)),
             "hyperparameters.json": texts(&options.entries("hyperparameters")),
-            "resourceconfig.json": resources(),
+            "resourceconfig.json": nodes::resources(&nodes[0], &nodes),
         })
         .to_string())
     }
@@ -61,25 +63,30 @@ impl<M: Machine> train::Guest for Docker<M> {
     }
 
     fn submit(training: &Training) -> Result<String, Error> {
-        let name = training.job_name();
         let image = training.image().ok_or_else(|| Error::failed("there is no image to run"))?;
         let options = training.options();
-        let container = docker::Container::new(training, NODE, &image);
-        container.argument("train");
-        container.scratch("/opt/ml");
-        for (key, value) in environment(training) {
-            container.environment(&key, &value);
+        let nodes = nodes::of(&options);
+        for node in &nodes {
+            let container = docker::Container::new(training, node, &image);
+            container.argument("train");
+            container.scratch("/opt/ml");
+            for (key, value) in nodes::environment(training) {
+                container.environment(&key, &value);
+            }
+            for (file, content) in [
+                ("hyperparameters.json", texts(&options.entries("hyperparameters"))),
+                ("inputdataconfig.json", json!({})),
+                ("resourceconfig.json", nodes::resources(node, &nodes)),
+            ] {
+                container.file(&format!("/opt/ml/input/config/{file}"), content.to_string().as_bytes());
+            }
+            if nodes.len() > 1 {
+                container.network();
+            }
+            M::equip(&container, training)?;
+            container.start()?;
         }
-        for (file, content) in [
-            ("hyperparameters.json", texts(&options.entries("hyperparameters"))),
-            ("inputdataconfig.json", json!({})),
-            ("resourceconfig.json", resources()),
-        ] {
-            container.file(&format!("/opt/ml/input/config/{file}"), content.to_string().as_bytes());
-        }
-        M::equip(&container, training)?;
-        container.start()?;
-        Ok(name)
+        Ok(training.job_name())
     }
 
     fn status(job: &Job) -> Result<JobStatus, Error> {
@@ -87,36 +94,52 @@ impl<M: Machine> train::Guest for Docker<M> {
             if !outcome.released {
                 outcome.release(job)?;
             }
-            return Ok(outcome.status());
+            return Ok(outcome.status(job));
         }
-        let Some(node) = docker::node(job, NODE)? else {
+        let nodes = Node::all(job)?;
+        if nodes.iter().all(|node| node.state.is_none()) {
             return lost(job);
-        };
-        if node.running() {
-            let status = JobStatus::new(if stop_requested() { State::Stopping } else { State::Running });
-            if let Some(started) = node.started() {
-                status.phase("Training", started, None);
+        }
+        if stop_requested() && !nodes.iter().any(Node::is_running) {
+            return Ok(collect(job, &nodes)?.status(job));
+        }
+        if let Some(failed) = failed(job, &nodes) {
+            // One failure ends all, as with the service.
+            let running: Vec<&Node> = nodes.iter().filter(|node| node.is_running()).collect();
+            if !running.is_empty() {
+                progress::stage(&format!("Stopping the other nodes: {} has failed", failed.name));
+                let running: Vec<String> = running.iter().map(|node| node.name.clone()).collect();
+                docker::stop(job, &running, STOP_GRACE_SECONDS)?;
             }
-            return Ok(status);
+            return Ok(collect(job, &nodes)?.status(job));
         }
-        match node.exit_code() {
-            Some(exit_code) => Ok(collect(job, &node, exit_code)?.status()),
+        if nodes.iter().all(|node| node.exit_code().is_some()) {
+            return Ok(collect(job, &nodes)?.status(job));
+        }
+        let started = nodes.iter().filter_map(Node::started).min();
+        let status = JobStatus::new(match started {
+            _ if stop_requested() => State::Stopping,
+            Some(_) => State::Running,
             // Made, and never started: whoever was to start it was cut off.
-            None if stop_requested() => Ok(collect(job, &node, STOPPED)?.status()),
-            None => Ok(JobStatus::new(State::Queued)),
+            None => State::Queued,
+        });
+        status.nodes(nodes.len() as u32);
+        if let Some(started) = started {
+            status.phase("Training", started, None);
         }
+        Ok(status)
     }
 
     fn logs(job: &Job, cursor: Option<String>) -> Result<LogPage, Error> {
-        docker::logs(job, NODE, cursor.as_deref())
+        logs::page(job, cursor.as_deref())
     }
 
     fn stop(job: &Job) -> Result<(), Error> {
         if Outcome::read()?.is_some() {
             return Ok(());
         }
-        write_whole(STOP_REQUESTED, b"")?;
-        docker::stop(job, NODE, STOP_GRACE_SECONDS)
+        request_stop()?;
+        docker::stop(job, &nodes::of(&job.options()), STOP_GRACE_SECONDS)
     }
 
     fn artifacts(_job: &Job) -> Result<Vec<Artifact>, Error> {
@@ -134,26 +157,63 @@ impl<M: Machine> train::Guest for Docker<M> {
     }
 }
 
-/// Brings home what an ended container holds, and lets the container go.
-fn collect(job: &Job, node: &docker::NodeState, exit_code: i32) -> Result<Outcome, Error> {
+/// The first node that failed. One that is gone though the job was submitted has failed too.
+fn failed<'a>(job: &Job, nodes: &'a [Node]) -> Option<&'a Node> {
+    let gone = nodes.iter().find(|node| node.state.is_none() && job.reference().is_some());
+    let failed = nodes.iter().filter(|node| node.exit_code().is_some_and(|code| code != 0));
+    gone.or(failed.min_by_key(|node| node.finished()))
+}
+
+/// Brings home what the ended containers hold, and lets them go.
+fn collect(job: &Job, nodes: &[Node]) -> Result<Outcome, Error> {
     progress::stage("Collecting the model");
-    docker::collect(job, NODE, "/opt/ml/model", MODEL)?;
-    docker::collect(job, NODE, "/opt/ml/output/data", OUTPUT)?;
-    let reason = docker::read(job, NODE, "/opt/ml/output/failure")?
-        .map(|bytes| String::from_utf8_lossy(&bytes).chars().take(REASON_LENGTH).collect::<String>());
-    docker::save_logs(job, NODE)?;
+    let there: Vec<String> =
+        nodes.iter().filter(|node| node.state.is_some()).map(|node| node.name.clone()).collect();
+    docker::collect(job, &there, "/opt/ml/model", MODEL)?;
+    docker::collect(job, &there, "/opt/ml/output/data", OUTPUT)?;
+    for node in &there {
+        docker::save_logs(job, node)?;
+    }
+    let failed = failed(job, nodes);
     let mut outcome = Outcome {
         stopped: stop_requested(),
-        exit_code,
-        out_of_memory: node.out_of_memory(),
-        reason,
-        started: node.started(),
-        finished: node.finished(),
+        exit_code: match failed {
+            Some(node) => node.exit_code().unwrap_or(STOPPED),
+            // One that was made and never started ends with the stop.
+            None if nodes.iter().any(|node| node.exit_code().is_none()) => STOPPED,
+            None => 0,
+        },
+        out_of_memory: failed
+            .and_then(|node| node.state.as_ref())
+            .is_some_and(docker::NodeState::out_of_memory),
+        reason: match failed {
+            Some(node) => reason(job, node, nodes.len())?,
+            None => None,
+        },
+        started: nodes.iter().filter_map(Node::started).min(),
+        finished: nodes.iter().filter_map(Node::finished).max(),
         released: false,
     };
     outcome.write()?;
     outcome.release(job)?;
     Ok(outcome)
+}
+
+/// What a failed node says of it.
+fn reason(job: &Job, node: &Node, count: usize) -> Result<Option<String>, Error> {
+    if node.state.is_none() {
+        return Ok(Some(format!("the container of {} is gone: another program removed it", node.name)));
+    }
+    let said = docker::read(job, &node.name, "/opt/ml/output/failure")?
+        .map(|bytes| String::from_utf8_lossy(&bytes).chars().take(REASON_LENGTH).collect::<String>());
+    Ok(match said {
+        Some(said) if count > 1 => Some(format!("{}: {said}", node.name)),
+        None if count > 1 => {
+            let code = node.exit_code().unwrap_or(STOPPED);
+            Some(format!("{} ended with exit code {code}", node.name))
+        }
+        said => said,
+    })
 }
 
 fn lost(job: &Job) -> Result<JobStatus, Error> {
@@ -165,124 +225,7 @@ fn lost(job: &Job) -> Result<JobStatus, Error> {
     Ok(status)
 }
 
-/// The user's own variables come last.
-fn environment(training: &Training) -> Vec<(String, String)> {
-    let name = training.job_name();
-    let arn = format!("arn:aws:sagemaker:local:000000000000:training-job/{name}");
-    let mut variables = vec![("TRAINING_JOB_NAME".to_owned(), name), ("TRAINING_JOB_ARN".to_owned(), arn)];
-    variables.extend(training.options().entries("environment"));
-    variables
-}
-
 /// All values are text, as SageMaker has it.
 fn texts(entries: &[(String, String)]) -> Value {
     entries.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect()
-}
-
-/// What SageMaker writes for one instance, but for its type: there is none here.
-fn resources() -> Value {
-    json!({
-        "current_host": NODE,
-        "current_instance_type": "local",
-        "current_group_name": "homogeneousCluster",
-        "hosts": [NODE],
-        "instance_groups": [
-            { "instance_group_name": "homogeneousCluster", "instance_type": "local", "hosts": [NODE] }
-        ],
-        "network_interface_name": "eth0",
-    })
-}
-
-/// How a job ended, kept in its folder.
-struct Outcome {
-    stopped: bool,
-    exit_code: i32,
-    out_of_memory: bool,
-    reason: Option<String>,
-    started: Option<u64>,
-    finished: Option<u64>,
-    /// The container has been removed.
-    released: bool,
-}
-
-impl Outcome {
-    fn read() -> Result<Option<Self>, Error> {
-        let text = match fs::read_to_string(in_job(OUTCOME)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::failed(format!("cannot read {OUTCOME}: {error}"))),
-        };
-        let value: Value = serde_json::from_str(&text)
-            .map_err(|error| Error::failed(format!("{OUTCOME} in the job's folder is damaged: {error}")))?;
-        Ok(Some(Self {
-            stopped: value["stopped"] == true,
-            exit_code: value["exit_code"].as_i64().and_then(|code| code.try_into().ok()).unwrap_or(1),
-            out_of_memory: value["out_of_memory"] == true,
-            reason: value["reason"].as_str().map(str::to_owned),
-            started: value["started"].as_u64(),
-            finished: value["finished"].as_u64(),
-            released: value["released"] == true,
-        }))
-    }
-
-    fn write(&self) -> Result<(), Error> {
-        let value = json!({
-            "stopped": self.stopped,
-            "exit_code": self.exit_code,
-            "out_of_memory": self.out_of_memory,
-            "reason": self.reason,
-            "started": self.started,
-            "finished": self.finished,
-            "released": self.released,
-        });
-        write_whole(OUTCOME, value.to_string().as_bytes())
-    }
-
-    /// Lets the container go, which is not needed any more. Written down only then: a program that is killed between
-    /// leaves it to the next one.
-    fn release(&mut self, job: &Job) -> Result<(), Error> {
-        docker::remove(job, NODE)?;
-        self.released = true;
-        self.write()
-    }
-
-    fn status(&self) -> JobStatus {
-        let state = match self.exit_code {
-            _ if self.stopped => State::Stopped,
-            0 => State::Completed,
-            _ => State::Failed,
-        };
-        let status = JobStatus::new(state);
-        status.exit_code(self.exit_code);
-        if let Some(started) = self.started {
-            status.phase("Training", started, self.finished);
-        }
-        match &self.reason {
-            _ if self.out_of_memory => {
-                status.reason("it was killed: the machine has too little memory for it")
-            }
-            Some(reason) => status.reason(reason),
-            None if state == State::Failed => {
-                status.reason(&format!("it ended with exit code {}", self.exit_code))
-            }
-            None => {}
-        }
-        status
-    }
-}
-
-fn stop_requested() -> bool {
-    in_job(STOP_REQUESTED).exists()
-}
-
-fn in_job(file: &str) -> std::path::PathBuf {
-    Path::new("/job").join(file)
-}
-
-/// Whole or not at all: another process may read at any moment.
-fn write_whole(file: &str, content: &[u8]) -> Result<(), Error> {
-    let partial = in_job(&format!("{file}.part"));
-    fs::write(&partial, content)
-        .and_then(|()| fs::rename(&partial, in_job(file)))
-        .map_err(|error| Error::failed(format!("cannot write {file} in the job's folder: {error}")))
 }

@@ -6,6 +6,7 @@ pub(crate) fn of(job: &TrainingJob) -> JobStatus {
     let (primary, secondary) = (job.status(), job.secondary_status());
     let state = state(&primary, &secondary);
     let status = JobStatus::new(state);
+    status.nodes(job.instance_count());
     if !is_final(state) && !secondary.is_empty() {
         status.detail(&secondary);
     }

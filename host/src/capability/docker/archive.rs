@@ -2,6 +2,8 @@
 //! ever owned by root, and it works the same with an engine on another machine.
 
 use std::{
+    collections::HashSet,
+    fs::File,
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
@@ -55,29 +57,30 @@ impl Engine {
         .context(|| format!("cannot read {path} of the container {name}"))
     }
 
-    /// A folder's content as a `.tar.gz`, flat: the folder itself has no part in the names. False where there is no
-    /// such folder, or an empty one; then no archive is left.
+    /// A folder's content in all of these containers together, as a `.tar.gz`, flat: the folder itself has no part in
+    /// the names. Of what several have under one name, the first one's is taken. False where there is no such folder,
+    /// or an empty one; then no archive is left.
     ///
     /// # Errors
     /// There is no such container, or the disk is full.
-    pub async fn collect(&self, name: &str, folder: &str, archive: &Path) -> Result<bool> {
-        let Some(stream) = self.download(name, folder).await? else { return Ok(false) };
-        let to = archive.to_owned();
-        blocking(stream, move |tar| {
-            let partial = Partial::of(&to)?;
-            let packed = repack(tar, partial.file())?;
-            if packed == 0 {
-                return Ok(false);
-            }
-            partial.complete()?;
-            Ok(true)
-        })
-        .await
-        .map_err(|error| {
+    pub async fn collect(&self, names: &[String], folder: &str, archive: &Path) -> Result<bool> {
+        let failed = |name: &str, error| {
             Error::failed(format!("cannot bring {folder} of the container {name} to {}", archive.display()))
                 .hint("the container is kept: free some disk if that is full, and ask again")
                 .source(error)
-        })
+        };
+        let mut packing = None;
+        for name in names {
+            let Some(stream) = self.download(name, folder).await? else { continue };
+            let mut begun: Packing = match packing.take() {
+                Some(packing) => packing,
+                None => Packing::begin(archive).map_err(|error| failed(name, error))?,
+            };
+            let packed = blocking(stream, move |tar| begun.add(tar).map(|()| begun)).await;
+            packing = Some(packed.map_err(|error| failed(name, error))?);
+        }
+        let Some(packing) = packing else { return Ok(false) };
+        packing.complete().map_err(|error| failed(names.last().map_or("", String::as_str), error))
     }
 
     /// None where there is no such path.
@@ -135,38 +138,62 @@ impl Read for Reader {
     }
 }
 
-/// The number of entries packed.
-fn repack(tar: impl Read, out: impl Write) -> io::Result<u64> {
-    let mut packed = tar::Builder::new(GzEncoder::new(out, Compression::fast()));
-    let mut archive = tar::Archive::new(tar);
-    let mut count = 0;
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let Some(path) = without_top(&entry.path()?) else { continue };
-        let mut header = entry.header().clone();
-        // Who owned it in the container means nothing here.
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_username("root").and_then(|()| header.set_groupname("root"))?;
-        match entry.header().entry_type() {
-            tar::EntryType::Link => {
-                let target = entry.link_name()?.and_then(|target| without_top(&target));
-                packed.append_link(&mut header, &path, target.unwrap_or_default())?;
+/// An archive on its way, from the tar streams of one folder after the other.
+struct Packing {
+    packed: tar::Builder<GzEncoder<File>>,
+    partial: Partial,
+    names: HashSet<PathBuf>,
+}
+
+impl Packing {
+    fn begin(archive: &Path) -> io::Result<Self> {
+        let partial = Partial::of(archive)?;
+        let packed = tar::Builder::new(GzEncoder::new(partial.file().try_clone()?, Compression::fast()));
+        Ok(Self { packed, partial, names: HashSet::new() })
+    }
+
+    fn add(&mut self, tar: impl Read) -> io::Result<()> {
+        let packed = &mut self.packed;
+        let mut archive = tar::Archive::new(tar);
+        for entry in archive.entries()? {
+            let mut entry = entry?;
+            let Some(path) = without_top(&entry.path()?) else { continue };
+            if !self.names.insert(path.clone()) {
+                continue;
             }
-            tar::EntryType::Symlink => {
-                let target = entry.link_name()?.unwrap_or_default().into_owned();
-                packed.append_link(&mut header, &path, target)?;
-            }
-            _ => {
-                // A size beyond 8 GiB stands in an extension of the header.
-                header.set_size(entry.size());
-                packed.append_data(&mut header, &path, &mut entry)?;
+            let mut header = entry.header().clone();
+            // Who owned it in the container means nothing here.
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_username("root").and_then(|()| header.set_groupname("root"))?;
+            match entry.header().entry_type() {
+                tar::EntryType::Link => {
+                    let target = entry.link_name()?.and_then(|target| without_top(&target));
+                    packed.append_link(&mut header, &path, target.unwrap_or_default())?;
+                }
+                tar::EntryType::Symlink => {
+                    let target = entry.link_name()?.unwrap_or_default().into_owned();
+                    packed.append_link(&mut header, &path, target)?;
+                }
+                _ => {
+                    // A size beyond 8 GiB stands in an extension of the header.
+                    header.set_size(entry.size());
+                    packed.append_data(&mut header, &path, &mut entry)?;
+                }
             }
         }
-        count += 1;
+        Ok(())
     }
-    packed.into_inner()?.finish()?.flush()?;
-    Ok(count)
+
+    /// Whether there was anything; else no archive is left.
+    fn complete(self) -> io::Result<bool> {
+        self.packed.into_inner()?.finish()?.flush()?;
+        if self.names.is_empty() {
+            return Ok(false);
+        }
+        self.partial.complete()?;
+        Ok(true)
+    }
 }
 
 /// The engine puts the folder's own name in front of everything.
@@ -181,31 +208,52 @@ fn without_top(path: &Path) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn repacking_drops_the_folder_and_its_owners() {
+    fn tar_of(files: &[(&str, &str)]) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
-        for (path, kind) in
-            [("model/", tar::EntryType::Directory), ("model/a/b.txt", tar::EntryType::Regular)]
-        {
+        for (path, content) in files {
             let mut header = tar::Header::new_gnu();
-            header.set_entry_type(kind);
+            if path.ends_with('/') {
+                header.set_entry_type(tar::EntryType::Directory);
+            }
             header.set_uid(1000);
             header.set_mode(0o600);
-            let content: &[u8] = if kind.is_file() { b"x" } else { b"" };
             header.set_size(content.len() as u64);
-            tar.append_data(&mut header, path, content).unwrap();
+            tar.append_data(&mut header, path, content.as_bytes()).unwrap();
         }
-        let mut out = Vec::new();
-        assert_eq!(repack(tar.into_inner().unwrap().as_slice(), &mut out).unwrap(), 1);
-        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(out.as_slice()));
+        tar.into_inner().unwrap()
+    }
+
+    #[test]
+    fn packing_drops_the_folder_and_its_owners_and_keeps_the_first_of_each_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.tar.gz");
+        let mut packing = Packing::begin(&path).unwrap();
+        packing.add(tar_of(&[("model/", ""), ("model/a/b.txt", "first")]).as_slice()).unwrap();
+        packing
+            .add(tar_of(&[("model/", ""), ("model/a/b.txt", "other"), ("model/c", "x")]).as_slice())
+            .unwrap();
+        assert!(packing.complete().unwrap());
+        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(File::open(&path).unwrap()));
         let entries: Vec<_> = archive
             .entries()
             .unwrap()
             .map(|entry| {
-                let entry = entry.unwrap();
-                (entry.path().unwrap().display().to_string(), entry.header().uid().unwrap())
+                let mut entry = entry.unwrap();
+                let mut content = String::new();
+                entry.read_to_string(&mut content).unwrap();
+                (entry.path().unwrap().display().to_string(), entry.header().uid().unwrap(), content)
             })
             .collect();
-        assert_eq!(entries, [("a/b.txt".to_owned(), 0)]);
+        assert_eq!(entries, [("a/b.txt".into(), 0, "first".into()), ("c".into(), 0, "x".into())]);
+    }
+
+    #[test]
+    fn of_empty_folders_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.tar.gz");
+        let mut packing = Packing::begin(&path).unwrap();
+        packing.add(tar_of(&[("model/", "")]).as_slice()).unwrap();
+        assert!(!packing.complete().unwrap());
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }
 }

@@ -11,7 +11,7 @@ use bollard::{
 };
 use jiff::Timestamp;
 
-use super::{Engine, Gpus, LABEL, archive, explain, failure};
+use super::{Engine, Gpus, LABEL, archive, explain, failure, network};
 use crate::error::{Error, Kind, Result};
 
 /// One container to be started.
@@ -35,6 +35,8 @@ pub struct ContainerSpec {
     pub scratch: Vec<String>,
     /// The GPUs it gets.
     pub gpus: Option<Gpus>,
+    /// The network on which it is found by its host name; made where it is missing.
+    pub network: Option<String>,
 }
 
 /// A container as it is now.
@@ -71,6 +73,9 @@ impl Engine {
             }
             None => None,
         };
+        if let Some(network) = &spec.network {
+            self.ensure_network(network, &spec.job).await?;
+        }
         let mut tries = 0;
         loop {
             match self.try_start(spec, devices.clone(), files.clone()).await {
@@ -140,19 +145,24 @@ impl Engine {
         }))
     }
 
-    /// SIGTERM, and SIGKILL where it still runs after the grace. Nothing happens to what has ended.
+    /// SIGTERM to all, and SIGKILL to those that still run after the grace. Nothing happens to what has ended.
     ///
     /// # Errors
     /// The engine refuses.
-    pub async fn stop(&self, name: &str, grace: Duration) -> Result<()> {
+    pub async fn stop(&self, names: &[String], grace: Duration) -> Result<()> {
         // Not the engine's own stop: that one blocks a single request for the whole grace, beyond its time limit.
-        self.signal(name, "SIGTERM").await?;
+        for name in names {
+            self.signal(name, "SIGTERM").await?;
+        }
         let deadline = tokio::time::Instant::now() + grace;
-        while self.container(name).await?.is_some_and(|state| state.running) {
-            if tokio::time::Instant::now() >= deadline {
-                return self.signal(name, "SIGKILL").await;
+        for name in names {
+            while self.container(name).await?.is_some_and(|state| state.running) {
+                if tokio::time::Instant::now() >= deadline {
+                    self.signal(name, "SIGKILL").await?;
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())
     }
@@ -201,8 +211,10 @@ fn body(spec: &ContainerSpec, devices: Option<Vec<DeviceRequest>>) -> ContainerC
                 config: Some(HashMap::new()),
             }),
             device_requests: devices,
+            network_mode: spec.network.clone(),
             ..HostConfig::default()
         }),
+        networking_config: spec.network.as_ref().map(|network| network::by_name(network, &spec.host_name)),
         ..ContainerCreateBody::default()
     }
 }

@@ -13,6 +13,7 @@ mod hashes;
 mod images;
 mod logs;
 mod narration;
+mod network;
 mod partial;
 mod push;
 mod ssh;

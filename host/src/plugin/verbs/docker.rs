@@ -30,6 +30,10 @@ impl State {
         node_name(&job.name, node)
     }
 
+    fn containers_of(&self, job: &Resource<SharedJob>, nodes: &[String]) -> Result<Vec<String>> {
+        nodes.iter().map(|node| self.container_of(job, node)).collect()
+    }
+
     fn saved_log(&self, job: &Resource<SharedJob>, node: &str) -> Result<PathBuf> {
         Ok(self.get(job)?.folder.join("logs").join(format!("{node}.log")))
     }
@@ -41,6 +45,11 @@ fn node_name(job: &str, node: &str) -> Result<String> {
         return Err(Error::new(Kind::Plugin, format!("`{node}` is no name of a node")));
     }
     Ok(format!("alekseylearn-{job}-{node}"))
+}
+
+/// Of the network on which a job's nodes find each other.
+fn network_name(job: &str) -> String {
+    format!("alekseylearn-{job}")
 }
 
 /// The user can mend what the user wrote, where it is known which line that is.
@@ -108,10 +117,10 @@ impl wit::Host for State {
         Ok(LogPage { lines: lines.collect(), cursor: page.seen.to_string(), drained: page.drained })
     }
 
-    async fn stop(&mut self, job: Resource<SharedJob>, node: String, grace: u32) -> Result<()> {
-        let name = self.container_of(&job, &node)?;
+    async fn stop(&mut self, job: Resource<SharedJob>, nodes: Vec<String>, grace: u32) -> Result<()> {
+        let names = self.containers_of(&job, &nodes)?;
         let grace = Duration::from_secs(grace.min(LONGEST_GRACE).into());
-        self.services.docker().await?.stop(&name, grace).await
+        self.services.docker().await?.stop(&names, grace).await
     }
 
     async fn read(
@@ -127,14 +136,14 @@ impl wit::Host for State {
     async fn collect(
         &mut self,
         job: Resource<SharedJob>,
-        node: String,
+        nodes: Vec<String>,
         folder: String,
         archive: String,
     ) -> Result<bool> {
-        let name = self.container_of(&job, &node)?;
+        let names = self.containers_of(&job, &nodes)?;
         self.allow(Verb::JobFile(&archive))?;
         let archive = self.get(&job)?.folder.join(archive);
-        self.services.docker().await?.collect(&name, &folder, &archive).await
+        self.services.docker().await?.collect(&names, &folder, &archive).await
     }
 
     async fn save_logs(&mut self, job: Resource<SharedJob>, node: String) -> Result<()> {
@@ -145,7 +154,11 @@ impl wit::Host for State {
 
     async fn remove(&mut self, job: Resource<SharedJob>, node: String) -> Result<()> {
         let name = self.container_of(&job, &node)?;
-        self.services.docker().await?.remove(&name).await
+        let network = network_name(&self.get(&job)?.name);
+        let services = self.services.clone();
+        let engine = services.docker().await?;
+        engine.remove(&name).await?;
+        engine.remove_network(&network).await
     }
 }
 
@@ -291,6 +304,12 @@ impl wit::HostContainer for State {
 
     async fn gpus(&mut self, this: Resource<ContainerSpec>, which: String) -> Result<()> {
         self.get_mut(&this)?.gpus = Some(which.parse()?);
+        Ok(())
+    }
+
+    async fn network(&mut self, this: Resource<ContainerSpec>) -> wasmtime::Result<()> {
+        let spec = self.get_mut(&this)?;
+        spec.network = Some(network_name(&spec.job));
         Ok(())
     }
 

@@ -109,6 +109,11 @@ impl report::HostJobStatus for State {
         Ok(())
     }
 
+    async fn nodes(&mut self, this: Resource<JobStatus>, count: u32) -> Result<()> {
+        self.get_mut(&this)?.nodes = count;
+        Ok(())
+    }
+
     async fn drop(&mut self, this: Resource<JobStatus>) -> Result<()> {
         self.table.delete(this)?;
         Ok(())

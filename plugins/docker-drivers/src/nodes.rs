@@ -1,0 +1,74 @@
+//! The machines of a job: containers on this one, named as SageMaker names its instances.
+
+use alekseylearn_sdk::{Error, Job, OptionSpec, Training, Values, docker};
+use serde_json::{Value, json};
+
+const COUNT: &str = "train_instance_count";
+/// More containers than any rehearsal needs.
+const MOST: i64 = 20;
+
+pub(crate) fn option() -> OptionSpec {
+    let count = OptionSpec::integer(COUNT, "Number of containers, on a network of their own");
+    count.range(Some(1), Some(MOST));
+    count.default("1");
+    count
+}
+
+/// `algo-1` to `algo-N`.
+pub(crate) fn of(options: &Values) -> Vec<String> {
+    let count = options.integer(COUNT).unwrap_or(1);
+    (1..=count).map(|number| format!("algo-{number}")).collect()
+}
+
+/// What SageMaker writes into `resourceconfig.json`, but for the type of an instance: there is none here.
+pub(crate) fn resources(current: &str, nodes: &[String]) -> Value {
+    json!({
+        "current_host": current,
+        "current_instance_type": "local",
+        "current_group_name": "homogeneousCluster",
+        "hosts": nodes,
+        "instance_groups": [
+            { "instance_group_name": "homogeneousCluster", "instance_type": "local", "hosts": nodes }
+        ],
+        "network_interface_name": "eth0",
+    })
+}
+
+/// The user's own variables come last.
+pub(crate) fn environment(training: &Training) -> Vec<(String, String)> {
+    let name = training.job_name();
+    let arn = format!("arn:aws:sagemaker:local:000000000000:training-job/{name}");
+    let mut variables = vec![("TRAINING_JOB_NAME".to_owned(), name), ("TRAINING_JOB_ARN".to_owned(), arn)];
+    variables.extend(training.options().entries("environment"));
+    variables
+}
+
+/// A node as it is now.
+pub(crate) struct Node {
+    pub(crate) name: String,
+    /// None where it has no container.
+    pub(crate) state: Option<docker::NodeState>,
+}
+
+impl Node {
+    pub(crate) fn all(job: &Job) -> Result<Vec<Self>, Error> {
+        let look = |name: String| docker::node(job, &name).map(|state| Self { name, state });
+        of(&job.options()).into_iter().map(look).collect()
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.state.as_ref().is_some_and(docker::NodeState::running)
+    }
+
+    pub(crate) fn exit_code(&self) -> Option<i32> {
+        self.state.as_ref().and_then(docker::NodeState::exit_code)
+    }
+
+    pub(crate) fn started(&self) -> Option<u64> {
+        self.state.as_ref().and_then(docker::NodeState::started)
+    }
+
+    pub(crate) fn finished(&self) -> Option<u64> {
+        self.state.as_ref().and_then(docker::NodeState::finished)
+    }
+}
