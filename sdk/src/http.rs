@@ -11,12 +11,18 @@
 //! }
 //! ```
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, Read, Write},
+    time::Duration,
+};
 
 use wasip2::{
     http::{
         outgoing_handler::handle,
-        types::{ErrorCode, Fields, IncomingBody, Method, OutgoingBody, OutgoingRequest, Scheme},
+        types::{
+            ErrorCode, Fields, IncomingBody, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
+            http_error_code,
+        },
     },
     io::streams::{InputStream, OutputStream, StreamError},
 };
@@ -43,12 +49,19 @@ pub struct Request {
     url: String,
     headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
+    silence: Option<Duration>,
 }
 
 impl Request {
     /// Any method, such as `PUT`.
     pub fn new(method: &str, url: &str) -> Self {
-        Self { method: method.to_owned(), url: url.to_owned(), headers: Vec::new(), body: Vec::new() }
+        Self {
+            method: method.to_owned(),
+            url: url.to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            silence: None,
+        }
     }
 
     /// Adds a header. `Authorization` and `Cookie` are refused where the host adds a credential.
@@ -68,7 +81,14 @@ impl Request {
         self.header("content-type", "application/json").body(text)
     }
 
-    /// Sends it, and waits for the head of the answer.
+    /// How long the answer, once it has begun, may be silent before reading it fails with
+    /// [`TimedOut`](io::ErrorKind::TimedOut): for an answer that goes on as long as something happens.
+    pub fn silence(self, longest: Duration) -> Self {
+        Self { silence: Some(longest), ..self }
+    }
+
+    /// Sends it, and waits for the head of the answer. Where a service asks for patience (429 and `Retry-After`), the
+    /// host waits and asks again, up to five minutes.
     ///
     /// # Errors
     /// No answer came. One that says no is an answer: see [`Response::success`].
@@ -104,7 +124,10 @@ impl Request {
         request.set_authority(Some(authority)).map_err(|()| wrong("there is no such host"))?;
         request.set_path_with_query(Some(&path)).map_err(|()| wrong("there is no such path"))?;
         let out = request.body().map_err(|()| wrong("it has no body"))?;
-        let answer = handle(request, None).map_err(|code| explain(&self.url, &code))?;
+        let options = RequestOptions::new();
+        let silence = self.silence.map(|longest| longest.as_nanos().try_into().unwrap_or(u64::MAX));
+        options.set_between_bytes_timeout(silence).map_err(|()| wrong("it cannot be that patient"))?;
+        let answer = handle(request, Some(options)).map_err(|code| explain(&self.url, &code))?;
         // A service that has heard enough answers early: that answer says more than a broken pipe.
         let written = send_body(out, &mut body);
         answer.subscribe().block();
@@ -199,7 +222,10 @@ impl Read for Response {
                 Ok(bytes.len())
             }
             Err(StreamError::Closed) => Ok(0),
-            Err(StreamError::LastOperationFailed(error)) => Err(io::Error::other(error.to_debug_string())),
+            Err(StreamError::LastOperationFailed(error)) => Err(match http_error_code(&error) {
+                Some(ErrorCode::HttpResponseTimeout) => io::ErrorKind::TimedOut.into(),
+                _ => io::Error::other(error.to_debug_string()),
+            }),
         }
     }
 }

@@ -29,7 +29,7 @@ const RULES: &[Rule] = &[
         rooms: &["capability/"],
     },
     Rule { words: &["process::exit", "ExitCode"], rooms: &["lib.rs", "main.rs"] },
-    Rule { words: &["rusqlite"], rooms: &["job/record.rs"] },
+    Rule { words: &["rusqlite"], rooms: &["job/record/"] },
     // Directions: commands → job → plugin → capability.
     Rule { words: &["plugin::", "ui::"], rooms: &["plugin/", "job/", "commands/", "lib.rs"] },
     Rule { words: &["job::"], rooms: &["job/", "commands/"] },

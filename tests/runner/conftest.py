@@ -13,7 +13,7 @@ from typing import Dict, NamedTuple, Optional
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-RUNNER = REPOSITORY / "plugins" / "docker-drivers" / "runner"
+RUNNER = REPOSITORY / "plugins" / "runner"
 PROJECTS = REPOSITORY / "tests" / "projects"
 TIMEOUT_SECONDS = 60
 

@@ -7,6 +7,7 @@ mod rig;
 mod run;
 mod sandbox;
 mod service;
+mod services;
 mod site;
 mod wheel;
 
@@ -19,6 +20,7 @@ pub use rig::Rig;
 pub use run::{Run, Running};
 pub use sandbox::Sandbox;
 pub use service::{Asked, Service};
+pub use services::{Services, archive_text};
 pub use site::Site;
 pub use wheel::wheel;
 
@@ -33,6 +35,12 @@ pub fn workspace() -> PathBuf {
 pub fn skipped(why: &str) {
     let name = std::thread::current().name().unwrap_or("a test").to_owned();
     writeln!(std::io::stderr(), "skipped: {name}: {why}").expect("standard error can be written to");
+}
+
+/// A plugin that the program does not bring, where `cargo xtask test` put it.
+pub fn installable(name: &str) -> Option<String> {
+    let folder = PathBuf::from(std::env::var_os("ALEKSEYLEARN_INSTALLABLE")?);
+    Some(folder.join(format!("{name}.wasm")).to_str().expect("a path of ours").to_owned())
 }
 
 /// The image that tests build on, which `cargo xtask test` made sure of; none where it is not said.

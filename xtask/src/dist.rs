@@ -1,5 +1,6 @@
-//! `dist`: the program to hand out, with the drivers inside.
+//! `dist`: the program to hand out, with the drivers inside, and beside it the plugins that its user may install.
 
+use std::ffi::OsString;
 use std::fs;
 
 use anyhow::Result;
@@ -18,6 +19,15 @@ pub fn run_chore() -> Result<()> {
         fs::copy(&built, &unfinished)?;
         fs::rename(unfinished, &place)?;
     }
+    let beside = root().join("target/dist/plugins");
+    fs::create_dir_all(&beside)?;
+    let mut components: Vec<OsString> = Vec::new();
+    for plugin in fs::read_dir(root().join(plugins::INSTALLABLE))? {
+        let name = plugin?.file_name();
+        plugins::install(&root().join(plugins::INSTALLABLE).join(&name), &beside.join(&name))?;
+        components.push(name);
+    }
+    plugins::remove_others(&beside, &components)?;
     say(format_args!("{:.1} MiB", place.metadata()?.len() as f64 / (1024.0 * 1024.0)));
     println!("{}", place.display());
     Ok(())

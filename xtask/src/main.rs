@@ -31,7 +31,7 @@ Usage: cargo xtask CHORE
 
 To use it
   quickstart        build everything and train examples/digits on this machine
-  dist              build the program to hand out: target/dist/alekseylearn
+  dist              build the program to hand out, target/dist/alekseylearn, and target/dist/plugins
   rig up | down     start or stop the rig (a registry, S3, SageMaker); `eval \"$(cargo xtask rig up)\"`
 
 To check it
@@ -42,7 +42,7 @@ To check it
 
 What these are made of
   wasm-target       make sure that rustc has wasm32-wasip2
-  plugins           build the shipped drivers to target/plugins
+  plugins           build the shipped drivers to target/plugins, the others to target/installable
   base-image        make sure that the engine has a Python image, and print its name
   tools             fetch the rig's parts to the cache folder
 

@@ -1,4 +1,5 @@
-//! `plugins`: builds the drivers that ship inside the program, to `target/plugins/NAME.wasm`.
+//! `plugins`: builds the drivers that ship inside the program, to `target/plugins/NAME.wasm`, and those that its user
+//! installs, to `target/installable/NAME.wasm`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,22 +11,28 @@ use crate::process::{run, say};
 use crate::wasm_target::{self, TARGET};
 use crate::workspace::{Plugin, cargo, plugins, root, target};
 
+/// Of the plugins that the program does not bring.
+pub const INSTALLABLE: &str = "target/installable";
+
 pub fn build() -> Result<()> {
     wasm_target::ensure()?;
     let plugins = plugins()?;
     if !plugins.is_empty() {
         compile(&plugins)?;
     }
-    let shipped = root().join("target/plugins");
-    fs::create_dir_all(&shipped)?;
-    for plugin in &plugins {
-        let component = target()?.join(TARGET).join("release").join(&plugin.artifact);
-        install(&component, &shipped.join(format!("{}.wasm", plugin.name)))?;
+    for (folder, shipped) in [("target/plugins", true), (INSTALLABLE, false)] {
+        let place = root().join(folder);
+        fs::create_dir_all(&place)?;
+        let mut components: Vec<OsString> = Vec::new();
+        for plugin in plugins.iter().filter(|plugin| plugin.shipped == shipped) {
+            let component = target()?.join(TARGET).join("release").join(&plugin.artifact);
+            let name = format!("{}.wasm", plugin.name);
+            install(&component, &place.join(&name))?;
+            components.push(name.into());
+        }
+        remove_others(&place, &components)?;
+        say(format_args!("{} drivers in {folder}", components.len()));
     }
-    let components: Vec<OsString> =
-        plugins.iter().map(|plugin| format!("{}.wasm", plugin.name).into()).collect();
-    remove_others(&shipped, &components)?;
-    say(format_args!("{} drivers in target/plugins", plugins.len()));
     Ok(())
 }
 

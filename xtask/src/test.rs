@@ -51,6 +51,8 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
             command.env("ALEKSEYLEARN_TORCH_IMAGE", torch);
         }
         command.env("ALEKSEYLEARN_GUESTS", &guests);
+        command.env("ALEKSEYLEARN_INSTALLABLE", root().join(plugins::INSTALLABLE));
+        command.env("ALEKSEYLEARN_PYTHON", &tools.python);
         command.env("ALEKSEYLEARN_PROGRAM", target()?.join("debug/alekseylearn"));
         Ok(())
     };

@@ -99,13 +99,15 @@ pub fn cargo(arguments: &[&str]) -> Result<Command> {
     Ok(cargo)
 }
 
-/// A driver that ships with the program: a package below `plugins/`.
+/// A plugin: a package below `plugins/`.
 #[derive(Debug, PartialEq)]
 pub struct Plugin {
     /// The package's name, which is the driver's.
     pub name: String,
     /// What cargo calls the component it builds.
     pub artifact: String,
+    /// It travels inside the program; else its user installs it.
+    pub shipped: bool,
 }
 
 /// Every `plugins/*` that is a member of the workspace and becomes a component.
@@ -125,7 +127,8 @@ fn plugins_of(metadata: &Value, folder: &Path) -> Vec<Plugin> {
             .find(|target| list(&target["kind"]).contains(&"cdylib".into()));
         if let (true, Some(name), Some(component)) = (inside, package["name"].as_str(), component) {
             let file = component["name"].as_str().unwrap_or(name).replace('-', "_");
-            plugins.push(Plugin { name: name.into(), artifact: format!("{file}.wasm") });
+            let shipped = package["metadata"]["alekseylearn"]["shipped"] != false;
+            plugins.push(Plugin { name: name.into(), artifact: format!("{file}.wasm"), shipped });
         }
     }
     plugins
@@ -139,12 +142,19 @@ mod tests {
     #[test]
     fn a_plugin_is_a_package_below_plugins_that_becomes_a_component() {
         let package = |name: &str, path: &str, kinds: &[&str]| json!({"name": name, "manifest_path": path, "targets": [{"name": name, "kind": kinds}]});
+        let mut shipped = package("local-gpu", "/w/plugins/local-gpu/Cargo.toml", &["cdylib"]);
+        shipped["metadata"] = Value::Null;
+        let mut other = package("ml-engine", "/w/plugins/ml-engine/Cargo.toml", &["cdylib", "rlib"]);
+        other["metadata"] = json!({"alekseylearn": {"shipped": false}});
         let metadata = json!({"packages": [
-            package("ml-engine", "/w/plugins/ml-engine/Cargo.toml", &["cdylib", "rlib"]),
+            shipped,
+            other,
             package("shared", "/w/plugins/shared/Cargo.toml", &["lib"]),
             package("sdk", "/w/sdk/Cargo.toml", &["cdylib"]),
         ]});
-        let expected = Plugin { name: "ml-engine".into(), artifact: "ml_engine.wasm".into() };
-        assert_eq!(plugins_of(&metadata, Path::new("/w/plugins")), [expected]);
+        let expected = [("local-gpu", "local_gpu.wasm", true), ("ml-engine", "ml_engine.wasm", false)].map(
+            |(name, artifact, shipped)| Plugin { name: name.into(), artifact: artifact.into(), shipped },
+        );
+        assert_eq!(plugins_of(&metadata, Path::new("/w/plugins")), expected);
     }
 }

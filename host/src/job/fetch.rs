@@ -114,7 +114,13 @@ async fn bring(
             Place::S3(place) => {
                 context.ui.stage(&format!("Fetching {place}"));
                 let aws = &context.services.aws;
-                transfer::download(aws, place, &staging.archive(), show, |_| Ok(())).await?;
+                transfer::download(&aws.object(place).await, &staging.archive(), show, |_| Ok(())).await?;
+                staging.take_archive(&target)?;
+            }
+            Place::Web(address) => {
+                let file = known.driver.web_file(&known.job, address);
+                context.ui.stage(&format!("Fetching {file}"));
+                transfer::download(&file, &staging.archive(), show, |_| Ok(())).await?;
                 staging.take_archive(&target)?;
             }
         }
@@ -131,7 +137,13 @@ async fn bring(
         }
         Place::S3(place) => {
             context.ui.stage(&format!("Fetching {place}"));
-            transfer::download(&context.services.aws, place, &staging.archive(), show, read).await?
+            let object = context.services.aws.object(place).await;
+            transfer::download(&object, &staging.archive(), show, read).await?
+        }
+        Place::Web(address) => {
+            let file = known.driver.web_file(&known.job, address);
+            context.ui.stage(&format!("Fetching {file}"));
+            transfer::download(&file, &staging.archive(), show, read).await?
         }
     };
     staging.drop_archive();

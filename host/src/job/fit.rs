@@ -7,7 +7,11 @@ use sha2::{Digest, Sha256};
 
 use super::{Claim, Context, Entry, Known, Record, SUBMITTING, name};
 use crate::{
-    capability::{Listener, Progress, aws::Repository, docker::Image},
+    capability::{
+        Listener, Progress,
+        aws::Repository,
+        docker::{BuildContext, Image},
+    },
     config::{Assignment, Chosen, Defaults, Values, validate},
     error::{Context as _, Error, Kind, Result},
     plugin::{BuildDriver, Destination, Finding, Job, State, TrainDriver, Training},
@@ -91,11 +95,7 @@ pub(super) async fn prepare<'a>(context: &'a Context, fit: &Fit) -> Result<Prepa
 fn tell(context: &Context, project: &Project) {
     let size = project.files.iter().map(|file| file.size).sum();
     let count = project.files.len();
-    context.ui.detail(&format!(
-        "{count} files of {} go into the image: {}",
-        project.folder.display(),
-        bytes(size)
-    ));
+    context.ui.detail(&format!("{count} files of {} are sent: {}", project.folder.display(), bytes(size)));
     if let Some(dependencies) = &project.dependencies {
         context.ui.detail(&format!("Dependencies come from {}", dependencies.origin));
     }
@@ -136,14 +136,22 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
         prepare(context, fit).await?;
     let (destination, repository) = trainer.prepare(training.with(&train_options, None)).await?;
     let image = match destination {
-        Destination::None => None,
+        Destination::None => {
+            context.ui.stage(&format!("{} needs no image: nothing is built", trainer.name()));
+            None
+        }
         Destination::Engine | Destination::Repository(_) => {
             Some(image(context, &builder, training.with(&build_options, None), repository).await?)
         }
     };
 
+    // An image's name tells all that is in it.
+    let content = match &image {
+        Some(image) => image.clone(),
+        None => training.hash(context)?,
+    };
     let Entered { claim, earlier } =
-        enter(record, &training, trainer.name(), &train_options, image.as_deref())?;
+        enter(record, &training, trainer.name(), &train_options, image.as_deref(), &content)?;
     let resumed = earlier.is_some();
     if let Some(earlier) = &earlier {
         training.job_name.clone_from(&earlier.name);
@@ -211,8 +219,9 @@ fn enter(
     driver: &str,
     options: &Values,
     image: Option<&str>,
+    content: &str,
 ) -> Result<Entered> {
-    let fingerprint = fingerprint(driver, image, options);
+    let fingerprint = fingerprint(driver, content, options);
     for entry in record.untold(&fingerprint)? {
         let Some(claim) = record.claim(&entry.name)? else { continue };
         // The run that it belonged to may have come to its end just now.
@@ -259,6 +268,13 @@ impl Task {
             certificates: certificates(context)?,
             build_anew,
         })
+    }
+
+    /// Of the artifact's name and all files that are sent.
+    fn hash(&self, context: &Context) -> Result<String> {
+        let known = context.services.known_hashes(&self.project.folder);
+        let folder = BuildContext { known, ..BuildContext::of(&self.project) };
+        Ok(format!("{} {}", self.project.artifact, folder.hash()?))
     }
 
     pub(super) fn with(&self, options: &Arc<Values>, image: Option<String>) -> Training {
@@ -335,9 +351,9 @@ fn tag_of(image: &Image) -> &str {
     image.reference.rsplit_once(':').map_or("latest", |(_, tag)| tag)
 }
 
-fn fingerprint(driver: &str, image: Option<&str>, options: &Values) -> String {
+fn fingerprint(driver: &str, content: &str, options: &Values) -> String {
     let mut hash = Sha256::new();
-    for part in [driver, image.unwrap_or_default()] {
+    for part in [driver, content] {
         hash.update(part);
         hash.update([0]);
     }

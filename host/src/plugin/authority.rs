@@ -120,6 +120,8 @@ pub enum Verb<'a> {
         /// It carries a credential of the driver's own: `Authorization` or `Cookie`.
         own_credential: bool,
     },
+    /// Learn whose credential goes to an origin.
+    Credential(&'a Origin),
     /// Connect to an address, for a request that is allowed.
     Address {
         /// Where the request goes.
@@ -180,6 +182,7 @@ impl Authority {
                 let two_credentials = own_credential && granted.credential.is_some();
                 return self.within(verb, !two_credentials && !is_forbidden(method));
             }
+            Verb::Credential(origin) => return self.requests(origin).map(drop),
             Verb::Address { origin, address } => {
                 let private = self.requests(origin)?.private;
                 let may = match Region::of(address) {
@@ -264,7 +267,8 @@ impl Authority {
                 _ => "nothing allows it: see what the name means on this machine".into(),
             },
             Verb::Resource(_) => "a job may use what an option of the command line names".into(),
-            Verb::Engine
+            Verb::Credential(_)
+            | Verb::Engine
             | Verb::Image(_)
             | Verb::Container(_)
             | Verb::Identity
@@ -319,6 +323,7 @@ impl Verb<'_> {
                 format!("send a credential of its own to {origin}, beside the one that alekseylearn adds")
             }
             Self::Request { origin, method, .. } => format!("send {method} to {origin}"),
+            Self::Credential(origin) => format!("learn whose credential goes to {origin}"),
             Self::Address { origin, address } => {
                 let place = match Region::of(address) {
                     Region::Public => "another machine",

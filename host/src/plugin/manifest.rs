@@ -228,8 +228,8 @@ impl Outline {
     }
 }
 
-/// Parts of the contract that touch nothing but the call itself.
-const OPEN: [&str; 5] = ["types", "options", "run", "report", "progress"];
+/// Parts of the contract that touch nothing but the call itself, and the origins that were granted.
+const OPEN: [&str; 6] = ["types", "options", "run", "report", "progress", "credentials"];
 /// What of WASI a plugin gets; sockets are there, and open nothing.
 const WASI: [&str; 8] = [
     "wasi:cli/",

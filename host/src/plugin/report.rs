@@ -1,5 +1,7 @@
 //! What drivers tell the host.
 
+use url::Url;
+
 use crate::config::S3Location;
 
 /// Where the image must be for the service to run it.
@@ -140,4 +142,6 @@ pub enum Place {
     JobFile(String),
     /// In S3.
     S3(S3Location),
+    /// On the web.
+    Web(Url),
 }

@@ -27,7 +27,7 @@ pub struct Services {
     /// The user's AWS account.
     pub aws: Aws,
     /// Sends what drivers request.
-    pub http: Sender,
+    pub http: Arc<Sender>,
 }
 
 impl Services {
@@ -39,8 +39,13 @@ impl Services {
             cache: environment.cache.clone(),
             docker: OnceCell::new(),
             aws: Aws::default(),
-            http: Sender::new(environment.certificates.clone()),
+            http: Arc::new(Sender::new(environment.certificates.clone())),
         }
+    }
+
+    /// Tells the user what a service keeps everybody waiting for.
+    pub fn say(&self, text: &str) {
+        self.ui.stage(text);
     }
 
     /// Where the hashes of a training folder's files are kept; nowhere, where the cache cannot be written.

@@ -1,6 +1,9 @@
 //! What one call of a driver sees of the host. It lives as long as the call.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
@@ -31,6 +34,8 @@ pub struct State {
     pub(super) authority: Arc<Authority>,
     pub(super) services: Arc<Services>,
     pub(super) ui: Arc<Ui>,
+    /// What the driver sees as `/job`.
+    pub(super) job: Option<PathBuf>,
     /// What the driver wrote to its standard output and error.
     pub(super) words: LastWords,
     /// Its own, host calls not counted.
@@ -78,6 +83,7 @@ impl State {
             authority,
             services,
             ui,
+            job: job.map(Path::to_owned),
             words,
             time: RunningTime::default(),
             repositories: Vec::new(),

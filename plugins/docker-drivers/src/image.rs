@@ -21,21 +21,6 @@ const ABOVE: &str = "/opt/alekseylearn/project";
 /// What a lock says, as requirements.
 const LOCKED: &str = "/opt/locked-requirements.txt";
 
-/// The runner's files, by their names under `/opt/alekseylearn/runner`.
-const RUNNER: &[(&str, &str)] = &[
-    ("__main__.py", include_str!("../runner/__main__.py")),
-    ("arguments.py", include_str!("../runner/arguments.py")),
-    ("cluster.py", include_str!("../runner/cluster.py")),
-    ("environment.py", include_str!("../runner/environment.py")),
-    ("failure.py", include_str!("../runner/failure.py")),
-    ("job.py", include_str!("../runner/job.py")),
-    ("kernel.py", include_str!("../runner/kernel.py")),
-    ("notebook.py", include_str!("../runner/notebook.py")),
-    ("relay.py", include_str!("../runner/relay.py")),
-    ("roots.py", include_str!("../runner/roots.py")),
-    ("supervise.py", include_str!("../runner/supervise.py")),
-];
-
 impl<M: Machine> build::Guest for Docker<M> {
     fn options() -> Vec<OptionSpec> {
         let base = OptionSpec::text(
@@ -57,7 +42,7 @@ impl<M: Machine> build::Guest for Docker<M> {
         if let Some(platform) = options.text("platform") {
             build.platform(&platform);
         }
-        for (name, text) in RUNNER {
+        for (name, text) in runner::FILES {
             build.file(&format!("runner/{name}"), text.as_bytes());
         }
         build.file("artifact.json", artifact_json(&training.artifact()).as_bytes());

@@ -14,7 +14,6 @@ use tokio::sync::OnceCell;
 
 pub use ecr::Repository;
 pub use identity::Role;
-pub use s3::{Object, ObjectReader};
 pub use sagemaker::{TrainingJob, TrainingJobRequest};
 
 use crate::error::{Error, Result};

@@ -1,82 +1,33 @@
 //! S3: what is there, and bytes of it.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
-use aws_sdk_s3::{
-    primitives::ByteStream,
-    types::{ChecksumMode, ChecksumType},
-};
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use crc_fast::CrcAlgorithm;
+use futures_util::{StreamExt, stream};
 
 use super::{
     Aws,
     failure::{code, explain},
 };
 use crate::{
+    capability::transfer::{Bytestream, Object, Source},
     config::S3Location,
     error::{Error, Kind, Result},
 };
 
-/// An object, as S3 describes it.
-#[derive(Clone, Debug)]
-pub struct Object {
-    /// In bytes.
-    pub size: u64,
-    /// Changes with the content.
-    pub etag: Option<String>,
-    /// Of the whole content, where the service keeps one of a kind that can be put together from parts.
-    pub checksum: Option<(CrcAlgorithm, u64)>,
-}
-
-/// Reads one object, from as many tasks as there are.
+/// One object of S3.
 #[derive(Clone)]
-pub struct ObjectReader {
+pub struct S3Object {
     client: aws_sdk_s3::Client,
     at: S3Location,
-    etag: Option<String>,
 }
 
-impl ObjectReader {
-    /// Bytes of the object, as long as it is still the one with that ETag.
-    ///
-    /// # Errors
-    /// It is gone, has changed, or the user may not read it.
-    pub async fn read(&self, range: Range<u64>) -> Result<ByteStream> {
-        let Self { client, at, etag } = self;
-        let answer = client
-            .get_object()
-            .bucket(&at.bucket)
-            .key(&at.key)
-            .range(format!("bytes={}-{}", range.start, range.end - 1))
-            .set_if_match(etag.clone())
-            .send()
-            .await
-            .map_err(|error| match code(&error) {
-                "PreconditionFailed" => {
-                    Error::new(Kind::Conflict, format!("{at} changed while it was coming"))
-                        .hint("nothing was written: fetch it again")
-                }
-                _ => explain(format!("cannot read {at}"), error),
-            })?;
-        Ok(answer.body)
-    }
-}
-
-/// As S3 writes it, in base64; a dash and a number behind it say that it is one of several parts' checksums.
-fn checksum(algorithm: CrcAlgorithm, text: Option<&str>) -> Option<(CrcAlgorithm, u64)> {
-    let bytes = BASE64_STANDARD.decode(text?).ok()?;
-    let number = bytes.iter().try_fold(0_u64, |sum, byte| Some(sum.checked_mul(256)? | u64::from(*byte)));
-    Some((algorithm, number?))
-}
-
-impl Aws {
-    /// None where there is no such object.
-    ///
-    /// # Errors
-    /// There is no such bucket, or the user may not look.
-    pub async fn object(&self, at: &S3Location) -> Result<Option<Object>> {
-        let ask = self.s3().await.head_object().bucket(&at.bucket).key(&at.key);
+impl Source for S3Object {
+    async fn describe(&self) -> Result<Option<Object>> {
+        let Self { client, at } = self;
+        let ask = client.head_object().bucket(&at.bucket).key(&at.key);
         match ask.checksum_mode(ChecksumMode::Enabled).send().await {
             Ok(answer) => {
                 let whole = answer.checksum_type.is_none_or(|kind| kind == ChecksumType::FullObject);
@@ -91,11 +42,56 @@ impl Aws {
                     size: answer.content_length.and_then(|size| size.try_into().ok()).unwrap_or(0),
                     etag: answer.e_tag,
                     checksum: checksum.filter(|_| whole),
+                    in_parts: true,
                 }))
             }
             Err(error) if matches!(code(&error), "NotFound" | "NoSuchKey") => Ok(None),
             Err(error) => Err(explain(format!("cannot look for {at}"), error)),
         }
+    }
+
+    async fn read(&self, range: Range<u64>, etag: Option<String>) -> Result<Bytestream> {
+        let Self { client, at } = self;
+        let answer = client
+            .get_object()
+            .bucket(&at.bucket)
+            .key(&at.key)
+            .range(format!("bytes={}-{}", range.start, range.end - 1))
+            .set_if_match(etag)
+            .send()
+            .await
+            .map_err(|error| match code(&error) {
+                "PreconditionFailed" => {
+                    Error::new(Kind::Conflict, format!("{at} changed while it was coming"))
+                        .hint("nothing was written: fetch it again")
+                }
+                _ => explain(format!("cannot read {at}"), error),
+            })?;
+        let next = async |mut body: aws_sdk_s3::primitives::ByteStream| {
+            let part = body.try_next().await.map_err(std::io::Error::other)?;
+            Ok(part.map(|part| (part, body)))
+        };
+        Ok(stream::try_unfold(answer.body, next).boxed())
+    }
+}
+
+impl fmt::Display for S3Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.at.fmt(f)
+    }
+}
+
+/// As S3 writes it, in base64; a dash and a number behind it say that it is one of several parts' checksums.
+fn checksum(algorithm: CrcAlgorithm, text: Option<&str>) -> Option<(CrcAlgorithm, u64)> {
+    let bytes = BASE64_STANDARD.decode(text?).ok()?;
+    let number = bytes.iter().try_fold(0_u64, |sum, byte| Some(sum.checked_mul(256)? | u64::from(*byte)));
+    Some((algorithm, number?))
+}
+
+impl Aws {
+    /// The object at a place, whether there is one or not.
+    pub async fn object(&self, at: &S3Location) -> S3Object {
+        S3Object { client: self.s3().await, at: at.clone() }
     }
 
     /// Whether there is an object whose key begins with the place's, as a prefix means it to SageMaker.
@@ -106,11 +102,6 @@ impl Aws {
         let list = self.s3().await.list_objects_v2().bucket(&at.bucket).prefix(&at.key).max_keys(1);
         let page = list.send().await.map_err(|error| explain(format!("cannot list {at}"), error))?;
         Ok(page.key_count.unwrap_or(0) > 0)
-    }
-
-    /// What reads the object with that ETag.
-    pub async fn object_reader(&self, at: &S3Location, etag: Option<String>) -> ObjectReader {
-        ObjectReader { client: self.s3().await, at: at.clone(), etag }
     }
 
     /// The names directly below a place that end in `/`, without the slash.

@@ -8,12 +8,13 @@ use std::{
     path::PathBuf,
 };
 
+use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
 use super::hashes::Hashes;
 use crate::{
     error::{Context, Result},
-    project::{File, RUNNER, Recipe},
+    project::{Content, File, Project, RUNNER, Recipe},
 };
 
 /// As much of the hash as a tag shows.
@@ -48,6 +49,40 @@ pub struct BuildContext {
 }
 
 impl BuildContext {
+    /// A training folder, with no Dockerfile yet.
+    pub fn of(project: &Project) -> Self {
+        let mut context = Self {
+            name: project.tag.clone(),
+            platform: "linux/amd64".into(),
+            files: project.files.clone(),
+            recipe: project.recipe.clone(),
+            ..Self::default()
+        };
+        for (path, content) in project.dependencies.iter().flat_map(|found| &found.files) {
+            match content {
+                Content::File(file) => context.dependencies.push(file.clone()),
+                Content::Text(text) => {
+                    context.extra.insert(format!("dependencies/{path}"), text.clone().into_bytes());
+                }
+            }
+        }
+        context
+    }
+
+    /// Of the user's files, in bytes.
+    pub fn size(&self) -> u64 {
+        self.placed().map(|(_, file)| file.size).sum()
+    }
+
+    /// The files alone, as a `.tar.gz` for a service that builds no image.
+    ///
+    /// # Errors
+    /// A file cannot be read, or `out` not be written to.
+    pub fn pack(&self, out: impl Write) -> io::Result<()> {
+        let gzip = self.write_files(tar::Builder::new(GzEncoder::new(out, Compression::default())))?;
+        gzip.finish()?.flush()
+    }
+
     /// With the user's recipe in the place of what the driver wrote: its Dockerfile, its runner as a whole, and each
     /// other file of the same name.
     pub fn settled(mut self) -> Self {
@@ -112,6 +147,10 @@ impl BuildContext {
     pub(super) fn write(&self, out: impl Write) -> io::Result<()> {
         let mut tar = tar::Builder::new(out);
         append(&mut tar, "Dockerfile", self.dockerfile.len() as u64, false, self.dockerfile.as_bytes())?;
+        self.write_files(tar)?.flush()
+    }
+
+    fn write_files<W: Write>(&self, mut tar: tar::Builder<W>) -> io::Result<W> {
         for (path, content) in &self.extra {
             append(&mut tar, path, content.len() as u64, false, content.as_slice())?;
         }
@@ -135,7 +174,7 @@ impl BuildContext {
             let size = source.metadata()?.len();
             append(&mut tar, &place, size, file.executable, source.take(size))?;
         }
-        tar.into_inner()?.flush()
+        tar.into_inner()
     }
 }
 

@@ -1,14 +1,17 @@
 //! HTTP: files from the web for the host itself, and the requests of drivers.
 
 mod credential;
+mod file;
 mod outgoing;
+mod patience;
 
 use std::time::Duration;
 
 use reqwest::{Client, Url, redirect::Policy};
 
 pub use credential::CredentialSource;
-pub use outgoing::{Failure, LONGEST_SILENCE, Outgoing, Sender};
+pub use file::WebFile;
+pub use outgoing::{Failure, LONGEST_SILENCE, Outgoing, Route, Sender, Sending};
 
 use crate::error::{Error, Kind, Result};
 

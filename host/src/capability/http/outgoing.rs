@@ -10,7 +10,7 @@ use std::{
     error::Error as StdError,
     fmt,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -18,14 +18,14 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
 use reqwest::{
-    Body, Certificate, Client, Url,
+    Body, Certificate, Client, ClientBuilder, Url,
     dns::{Addrs, Name, Resolve, Resolving},
     header::{AUTHORIZATION, HeaderMap, HeaderValue},
     redirect::Policy,
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{CONNECT_WITHIN, CredentialSource, innermost};
+use super::{CONNECT_WITHIN, CredentialSource, credential::Credentials, innermost};
 use crate::error::{Context, Error, Kind, Result};
 
 /// Until an answer begins, once all was sent; and between two pieces of it.
@@ -39,6 +39,27 @@ pub type Judge = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 /// The body of an answer, as it comes.
 pub type Content = BoxStream<'static, Result<Bytes, Failure>>;
 
+/// The way to an origin, as far as it may be gone.
+#[derive(Clone)]
+pub struct Route {
+    /// Connections are kept for the next request with the same one: those have the same host and judge.
+    pub key: String,
+    /// The credential to add.
+    pub credential: Option<CredentialSource>,
+    /// Which addresses the name may lead to.
+    pub judge: Judge,
+    /// Straight to the address, whatever proxy there is.
+    pub direct: bool,
+}
+
+/// The body of a request.
+pub enum Sending {
+    /// All of it: the request can be sent once more.
+    Whole(Bytes),
+    /// As it comes.
+    Stream(BoxStream<'static, Result<Bytes, Box<dyn StdError + Send + Sync>>>),
+}
+
 /// A request on its way out.
 pub struct Outgoing {
     /// The method.
@@ -48,14 +69,12 @@ pub struct Outgoing {
     /// Its headers, without any credential of the host's.
     pub headers: HeaderMap<HeaderValue>,
     /// Its body.
-    pub body: BoxStream<'static, Result<Bytes, Box<dyn StdError + Send + Sync>>>,
-    /// The credential to add.
-    pub credential: Option<CredentialSource>,
-    /// Which addresses the name may lead to.
-    pub judge: Judge,
-    /// Straight to the address, whatever proxy there is.
-    pub direct: bool,
-    /// At most [`LONGEST_SILENCE`].
+    pub body: Sending,
+    /// How it gets there.
+    pub route: Route,
+    /// Until the answer begins, at most [`LONGEST_SILENCE`].
+    pub patience: Duration,
+    /// Between two pieces of it, at most [`LONGEST_SILENCE`].
     pub silence: Duration,
 }
 
@@ -83,43 +102,60 @@ pub struct Sender {
     /// A bundle of certificates that this network needs, in PEM.
     certificates: Option<PathBuf>,
     clients: Mutex<HashMap<String, Client>>,
+    pub(super) credentials: Credentials,
 }
 
 impl Sender {
     /// Connects to nothing yet.
     pub fn new(certificates: Option<PathBuf>) -> Self {
-        Self { certificates, clients: Mutex::default() }
+        let credentials = Credentials::new(certificates.clone());
+        Self { certificates, clients: Mutex::default(), credentials }
     }
 
-    /// Sends a request. Those with the same `key` have the same host, judge and route.
+    /// Whose credential a source has, where that is known.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn user(&self, source: &CredentialSource) -> Result<Option<String>> {
+        Ok(self.credentials.of(source).await?.user)
+    }
+
+    /// Sends a request as it is, with the header of its credential.
     ///
     /// # Errors
     /// No answer came. One that says no is an answer.
-    pub async fn send(&self, key: &str, request: Outgoing) -> Result<http::Response<Content>, Failure> {
+    pub(super) async fn send_once(
+        &self,
+        request: Outgoing,
+        authorization: Option<HeaderValue>,
+    ) -> Result<http::Response<Content>, Failure> {
         let place = request.url.origin().ascii_serialization();
-        let client = self.client(key, &request).map_err(Failure::Unreachable)?;
+        let client = self.client(&request).map_err(Failure::Unreachable)?;
         let mut headers = request.headers;
-        if let Some(credential) = &request.credential {
-            headers.insert(AUTHORIZATION, credential.authorization().await.map_err(Failure::Credential)?);
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization);
         }
         let method = request.method.parse::<reqwest::Method>();
         let method =
             method.context(|| format!("`{}` is no method", request.method)).map_err(Failure::Broken)?;
 
+        let patience = request.patience.min(LONGEST_SILENCE);
         let silence = request.silence.min(LONGEST_SILENCE);
         let end = Instant::now() + LONGEST_EXCHANGE;
         let sent = Arc::new(Mutex::new(Instant::now()));
         let progress = sent.clone();
-        let body = request
-            .body
-            .inspect(move |_| *progress.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now());
-        let sending =
-            client.request(method, request.url).headers(headers).body(Body::wrap_stream(body)).send();
+        let body = match request.body {
+            Sending::Whole(bytes) => Body::from(bytes),
+            Sending::Stream(body) => Body::wrap_stream(body.inspect(move |_| {
+                *progress.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            })),
+        };
+        let sending = client.request(method, request.url).headers(headers).body(body).send();
         tokio::pin!(sending);
         let answer = loop {
             // While the body goes out the other side may be silent.
             let last = *sent.lock().unwrap_or_else(PoisonError::into_inner);
-            let limit = (last + silence + CONNECT_WITHIN).min(end);
+            let limit = (last + patience + CONNECT_WITHIN).min(end);
             match timeout_at(limit, &mut sending).await {
                 Ok(answer) => break answer.map_err(|error| explain(&place, error))?,
                 Err(_) if limit < end && *sent.lock().unwrap_or_else(PoisonError::into_inner) > last => {}
@@ -131,34 +167,38 @@ impl Sender {
         Ok(http::Response::from_parts(head, content))
     }
 
-    fn client(&self, key: &str, request: &Outgoing) -> Result<Client> {
+    fn client(&self, request: &Outgoing) -> Result<Client> {
+        let key = &request.route.key;
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(key) {
             return Ok(client.clone());
         }
         let client = self.build(request, lookup)?;
-        clients.insert(key.to_owned(), client.clone());
+        clients.insert(key.clone(), client.clone());
         Ok(client)
     }
 
     fn build(&self, request: &Outgoing, lookup: Lookup) -> Result<Client> {
-        let failed = || "the HTTP client cannot start".to_owned();
         let host = request.url.host_str().unwrap_or_default().to_owned();
-        let mut client = Client::builder()
-            .user_agent(concat!("alekseylearn/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_WITHIN)
-            .redirect(Policy::none())
-            .dns_resolver(Arc::new(Checked { host, judge: request.judge.clone(), lookup }));
-        if let Some(path) = &self.certificates {
-            let unreadable = || format!("the certificates in {} cannot be read", path.display());
-            let pem = std::fs::read(path).context(unreadable)?;
-            client = client.tls_certs_merge(Certificate::from_pem_bundle(&pem).context(unreadable)?);
-        }
-        if request.direct {
+        let checked = Checked { host, judge: request.route.judge.clone(), lookup };
+        let mut client = builder(self.certificates.as_deref())?.dns_resolver(Arc::new(checked));
+        if request.route.direct {
             client = client.no_proxy();
         }
-        client.build().context(failed)
+        client.build().context(|| "the HTTP client cannot start".to_owned())
     }
+}
+
+/// What all clients have in common: they follow nothing, and trust what the system trusts and the bundle.
+pub(super) fn builder(certificates: Option<&Path>) -> Result<ClientBuilder> {
+    let client = Client::builder()
+        .user_agent(concat!("alekseylearn/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_WITHIN)
+        .redirect(Policy::none());
+    let Some(path) = certificates else { return Ok(client) };
+    let unreadable = || format!("the certificates in {} cannot be read", path.display());
+    let pem = std::fs::read(path).context(unreadable)?;
+    Ok(client.tls_certs_merge(Certificate::from_pem_bundle(&pem).context(unreadable)?))
 }
 
 /// The parts of an answer's body, each in its time.
@@ -272,10 +312,9 @@ mod tests {
             method: "GET".into(),
             url: url.parse().unwrap(),
             headers: HeaderMap::new(),
-            body: futures_util::stream::empty().boxed(),
-            credential: None,
-            judge: Arc::new(judge),
-            direct: true,
+            body: Sending::Whole(Bytes::new()),
+            route: Route { key: String::new(), credential: None, judge: Arc::new(judge), direct: true },
+            patience: LONGEST_SILENCE,
             silence: LONGEST_SILENCE,
         }
     }
@@ -325,8 +364,9 @@ mod tests {
     async fn a_service_that_goes_silent_is_left_and_its_address_kept_to_itself() {
         let send = async |text| {
             let silence = Duration::from_millis(50);
-            let request = Outgoing { silence, judge: Arc::new(|_| true), ..request(&service(text).await) };
-            let answer = Sender::new(None).send("a", request).await?;
+            let mut request = Outgoing { silence, ..request(&service(text).await) };
+            request.route.judge = Arc::new(|_| true);
+            let answer = Sender::new(None).send_once(request, None).await?;
             answer.into_body().try_fold(0, async |total, part: Bytes| Ok(total + part.len())).await
         };
         assert_eq!(send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap(), 2);
@@ -343,7 +383,7 @@ mod tests {
     fn certificates_that_cannot_be_read_are_said() {
         let folder = tempfile::tempdir().unwrap();
         let missing = Sender::new(Some(folder.path().join("none.pem")));
-        let error = missing.client("a", &request("https://a.example")).unwrap_err();
+        let error = missing.client(&request("https://a.example")).unwrap_err();
         assert!(error.message().contains("none.pem cannot be read"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! An object of S3 into a file: in parts, several at a time, and read in order while it comes.
+//! An object of a service into a file: in parts, several at a time, and read in order while it comes.
 
 use std::{
     fs::File,
@@ -11,21 +11,18 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_s3::primitives::ByteStream;
 use crc_fast::{CrcAlgorithm, Digest};
+use futures_util::TryStreamExt;
 use tokio::task::JoinSet;
 
 use super::{
     arriving::{Arriving, Reading},
     parts::Parts,
     room,
+    source::{Bytestream, Source},
 };
 use crate::{
-    capability::{
-        Listener, Progress,
-        aws::{Aws, ObjectReader},
-    },
-    config::S3Location,
+    capability::{Listener, Progress},
     error::{Context, Error, Kind, Result},
 };
 
@@ -42,14 +39,13 @@ const TICK: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// There is no such object, it changed meanwhile, the disk is full, the service cannot be reached, or `read` fails.
-pub async fn download<T: Send + 'static>(
-    aws: &Aws,
-    from: &S3Location,
+pub async fn download<T: Send + 'static, S: Source>(
+    from: &S,
     archive: &Path,
     listener: Listener<'_>,
     read: impl FnOnce(Arriving) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let object = aws.object(from).await?.ok_or_else(|| {
+    let object = from.describe().await?.ok_or_else(|| {
         Error::new(Kind::NotFound, format!("there is no {from}"))
             .hint("the training wrote nothing to /opt/ml/model, or the artifact was deleted since")
     })?;
@@ -60,8 +56,8 @@ pub async fn download<T: Send + 'static>(
     let mut reading = Reading::start(archive, object.size, read)?;
     let done = Arc::new(AtomicU64::new(parts.bytes()));
     let part = Part {
-        object: aws.object_reader(from, object.etag.clone()).await,
         from: from.clone(),
+        etag: object.etag.clone(),
         folder: folder.into(),
         file: Arc::new(file),
         algorithm: parts.algorithm(),
@@ -130,16 +126,16 @@ pub async fn local<T: Send + 'static>(
 
 /// What brings a part.
 #[derive(Clone)]
-struct Part {
-    object: ObjectReader,
-    from: S3Location,
+struct Part<S> {
+    from: S,
+    etag: Option<String>,
     folder: Arc<Path>,
     file: Arc<File>,
     algorithm: CrcAlgorithm,
     done: Arc<AtomicU64>,
 }
 
-impl Part {
+impl<S: Source> Part<S> {
     /// Its checksum.
     async fn bring(&self, range: std::ops::Range<u64>) -> Result<u64> {
         let mut sum = Digest::new(self.algorithm);
@@ -147,8 +143,8 @@ impl Part {
         let mut attempts = 0;
         while at < range.end {
             let before = at;
-            // What keeps an answer from beginning was tried again by the SDK already.
-            let body = self.object.read(at..range.end).await?;
+            // What keeps an answer from beginning was tried again already.
+            let body = self.from.read(at..range.end, self.etag.clone()).await?;
             match self.receive(body, &mut at, range.end, &mut sum).await {
                 Ok(()) => {}
                 Err(error) if error.kind() == Kind::Unavailable => {
@@ -164,14 +160,14 @@ impl Part {
         Ok(sum.finalize())
     }
 
-    async fn receive(&self, mut body: ByteStream, at: &mut u64, end: u64, sum: &mut Digest) -> Result<()> {
+    async fn receive(&self, mut body: Bytestream, at: &mut u64, end: u64, sum: &mut Digest) -> Result<()> {
         let from = &self.from;
-        while let Some(bytes) = body.next().await {
-            let bytes = bytes.map_err(|error| {
-                Error::new(Kind::Unavailable, format!("the connection broke while {from} was coming"))
-                    .hint("fetch it again")
-                    .source(error)
-            })?;
+        let broken = |error| {
+            Error::new(Kind::Unavailable, format!("the connection broke while {from} was coming"))
+                .hint("fetch it again")
+                .source(error)
+        };
+        while let Some(bytes) = body.try_next().await.map_err(broken)? {
             let more = bytes.len() as u64;
             if *at + more > end {
                 return Err(

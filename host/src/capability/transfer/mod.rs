@@ -5,11 +5,13 @@ mod arriving;
 mod download;
 mod parts;
 mod room;
+mod source;
 mod staging;
 mod unpack;
 
 pub use arriving::Arriving;
 pub use download::{download, local};
 pub use room::copy;
+pub use source::{Bytestream, Object, Source};
 pub use staging::{Brought, Staging};
 pub use unpack::Unpack;

@@ -9,9 +9,9 @@ use std::{
     path::Path,
 };
 
-use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
+use crc_fast::{CrcAlgorithm, Digest, checksum, checksum_combine};
 
-use crate::capability::aws::Object;
+use super::source::Object;
 
 /// In bytes.
 pub(super) const PART: u64 = 8 << 20;
@@ -19,6 +19,8 @@ pub(super) const PART: u64 = 8 << 20;
 /// What is there of a file.
 pub(super) struct Parts {
     size: u64,
+    /// Of each but the last.
+    part: u64,
     algorithm: CrcAlgorithm,
     /// The checksum of each that is there.
     there: Vec<Option<u64>>,
@@ -31,7 +33,8 @@ impl Parts {
     pub(super) fn open(archive: &Path, object: &Object) -> io::Result<(Self, File)> {
         let algorithm =
             object.checksum.as_ref().map_or(CrcAlgorithm::Crc32IsoHdlc, |(algorithm, _)| *algorithm);
-        let count = usize::try_from(object.size.div_ceil(PART)).map_err(io::Error::other)?;
+        let part = if object.in_parts { PART } else { object.size.max(1) };
+        let count = usize::try_from(object.size.div_ceil(part)).map_err(io::Error::other)?;
         let notes = archive.with_added_extension("parts");
         let head = format!("{} {} {algorithm:?}", object.size, object.etag.as_deref().unwrap_or_default());
         let earlier = fs::read_to_string(&notes).unwrap_or_default();
@@ -40,8 +43,8 @@ impl Parts {
         let same = object.etag.is_some() && lines.next() == Some(&head);
         let file = File::options().create(true).read(true).write(true).truncate(!same).open(archive)?;
         file.set_len(object.size)?;
-        let mut parts =
-            Self { size: object.size, algorithm, there: vec![None; count], notes: File::create(&notes)? };
+        let there = vec![None; count];
+        let mut parts = Self { size: object.size, part, algorithm, there, notes: File::create(&notes)? };
         writeln!(parts.notes, "{head}")?;
         if same {
             for line in lines {
@@ -57,10 +60,16 @@ impl Parts {
     }
 
     fn holds(&self, file: &File, number: usize, sum: u64) -> io::Result<bool> {
-        let range = self.range(number);
-        let mut content = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
-        file.read_exact_at(&mut content, range.start)?;
-        Ok(checksum(self.algorithm, &content) == sum)
+        let mut range = self.range(number);
+        let mut digest = Digest::new(self.algorithm);
+        let mut content = vec![0; usize::try_from(PART).map_err(io::Error::other)?];
+        while range.start < range.end {
+            let length = usize::try_from((range.end - range.start).min(PART)).map_err(io::Error::other)?;
+            file.read_exact_at(&mut content[..length], range.start)?;
+            digest.update(&content[..length]);
+            range.start += length as u64;
+        }
+        Ok(digest.finalize() == sum)
     }
 
     pub(super) fn algorithm(&self) -> CrcAlgorithm {
@@ -68,8 +77,8 @@ impl Parts {
     }
 
     pub(super) fn range(&self, number: usize) -> Range<u64> {
-        let start = number as u64 * PART;
-        start..(start + PART).min(self.size)
+        let start = number as u64 * self.part;
+        start..(start + self.part).min(self.size)
     }
 
     /// Those that are still to come.
@@ -91,7 +100,7 @@ impl Parts {
     /// How much is there from the beginning on.
     pub(super) fn level(&self) -> u64 {
         let whole = self.there.iter().take_while(|part| part.is_some()).count();
-        (whole as u64 * PART).min(self.size)
+        (whole as u64 * self.part).min(self.size)
     }
 
     /// The checksum of the whole file, once all are there.
@@ -109,7 +118,7 @@ mod tests {
     use super::*;
 
     fn object(size: u64, etag: &str) -> Object {
-        Object { size, etag: Some(etag.into()), checksum: None }
+        Object { size, etag: Some(etag.into()), checksum: None, in_parts: true }
     }
 
     #[test]

@@ -40,14 +40,18 @@ struct Call<'a> {
 impl Driver<'_> {
     /// `job` is the folder that the driver sees as `/job`.
     fn call(&self, scope: Scope, job: Option<&Path>) -> Result<Call<'_>> {
-        let authority = Authority {
+        let state =
+            State::new(self.authority(scope), self.plugins.services.clone(), self.plugins.ui.clone(), job)?;
+        Ok(Call { plugin: &self.plugin, store: self.plugins.runtime.store(state) })
+    }
+
+    fn authority(&self, scope: Scope) -> Authority {
+        Authority {
             plugin: self.plugin.name.clone(),
             granted: self.plugin.granted.clone(),
             lent: matches!(self.plugin.origin, Origin::Lent(_)),
             scope,
-        };
-        let state = State::new(authority, self.plugins.services.clone(), self.plugins.ui.clone(), job)?;
-        Ok(Call { plugin: &self.plugin, store: self.plugins.runtime.store(state) })
+        }
     }
 }
 

@@ -1,18 +1,21 @@
 use std::{path::Path, sync::Arc};
 
+use url::Url;
 use wasmtime::component::Resource;
 
 use super::{Call, Driver};
 use crate::{
-    capability::aws::Repository,
+    capability::{aws::Repository, http::WebFile},
     config::{OptionSpec, S3Location},
-    error::Result,
+    error::{Error, Kind, Result},
     plugin::{
         authority::{Scope, Verb},
         bindings::alekseylearn::driver::types::LogPage,
+        origin::Origin,
         report::{Artifact, Destination, Finding, JobStatus, Place},
         run::{Job, SharedJob, SharedTraining, Training},
         state::Rehearsal,
+        verbs::route,
     },
 };
 
@@ -139,9 +142,22 @@ impl TrainDriver<'_> {
             match &artifact.place {
                 Place::S3(place) => call.store.data().allow(Verb::Location(place))?,
                 Place::JobFile(file) => call.store.data().allow(Verb::JobFile(file))?,
+                // Each of its addresses is decided when it is asked for.
+                Place::Web(_) => {}
             }
         }
         Ok(artifacts)
+    }
+
+    /// A result that lies on the web, to be brought as far as the plugin may reach: redirects are decided one by one.
+    pub fn web_file(&self, job: &Job, address: &Url) -> WebFile {
+        let authority = Arc::new(self.0.authority(Scope::of(&job.options, &job.tag, &job.name)));
+        let way = move |url: &Url| {
+            let origin = url.origin().ascii_serialization().parse::<Origin>();
+            let origin = origin.map_err(|problem| Error::new(Kind::Denied, problem))?;
+            route(&authority, &origin, "GET", false)
+        };
+        WebFile::new(self.0.plugins.services.http.clone(), address.clone(), Arc::new(way))
     }
 
     /// Names of jobs that left a model under a location and begin with a prefix.

@@ -3,7 +3,7 @@
 use wasmtime::component::Resource;
 
 use crate::{
-    capability::aws::Role,
+    capability::{aws::Role, transfer::Source},
     config::S3Location,
     error::{Error, Result},
     plugin::{
@@ -71,7 +71,7 @@ impl s3::Host for State {
     async fn object_size(&mut self, uri: String) -> Result<Option<u64>> {
         let place = place(&uri)?;
         self.allow(Verb::Location(&place))?;
-        Ok(self.services.aws.object(&place).await?.map(|object| object.size))
+        Ok(self.services.aws.object(&place).await.describe().await?.map(|object| object.size))
     }
 
     async fn holds_objects(&mut self, uri: String) -> Result<bool> {

@@ -16,7 +16,7 @@ use crate::{
         run::{SharedJob, SharedTraining},
         state::{State, show},
     },
-    project::{Content, Recipe},
+    project::Recipe,
 };
 
 /// As long as any service waits between SIGTERM and SIGKILL.
@@ -180,23 +180,11 @@ impl wit::HostImage for State {
 impl wit::HostImageBuild for State {
     async fn new(&mut self, training: Resource<SharedTraining>) -> wasmtime::Result<Resource<BuildContext>> {
         let training = self.get(&training)?;
-        let mut context = BuildContext {
-            name: training.project.tag.clone(),
-            platform: "linux/amd64".into(),
-            files: training.project.files.clone(),
+        let context = BuildContext {
             anew: training.build_anew,
-            recipe: training.project.recipe.clone(),
             known: self.services.known_hashes(&training.project.folder),
-            ..BuildContext::default()
+            ..BuildContext::of(&training.project)
         };
-        for (path, content) in training.project.dependencies.iter().flat_map(|found| &found.files) {
-            match content {
-                Content::File(file) => context.dependencies.push(file.clone()),
-                Content::Text(text) => {
-                    context.extra.insert(format!("dependencies/{path}"), text.clone().into_bytes());
-                }
-            }
-        }
         Ok(self.push(context)?)
     }
 

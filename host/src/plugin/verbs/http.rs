@@ -7,23 +7,29 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use http::{Request, Response, header};
+use http::{HeaderMap, Method, Request, Response, header};
 use http_body_util::{BodyDataStream, BodyExt, StreamBody};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::{
-    capability::http::{Failure, LONGEST_SILENCE, Outgoing},
-    error::{Error, Result},
+    capability::http::{Failure, LONGEST_SILENCE, Outgoing, Route, Sending},
+    error::{Error, Kind, Result},
     plugin::{
         authority::{Authority, Verb},
+        bindings::alekseylearn::driver::credentials,
         origin::Origin,
         services::Services,
+        state::State,
     },
 };
 
 /// Requests that one call of a driver may have open.
 const MOST_AT_ONCE: usize = 16;
+/// A body up to this many bytes is kept until the answer comes: the request can be sent once more.
+const KEPT_BODY: u64 = 2 << 20;
+/// A shorter wait needs no word.
+const WORTH_A_WORD: Duration = Duration::from_secs(3);
 
 /// Sends the requests of one call.
 pub struct Requester {
@@ -90,6 +96,7 @@ async fn send(
     options: Option<RequestOptions>,
     permit: OwnedSemaphorePermit,
 ) -> Result<Response<WasiBody>, Refusal> {
+    let options = options.unwrap_or_default();
     let (mut head, body) = request.into_parts();
     let place = format!(
         "{}://{}",
@@ -97,39 +104,30 @@ async fn send(
         head.uri.authority().map(|place| place.as_str()).unwrap_or_default()
     );
     let origin: Origin =
-        place.parse().map_err(|problem: String| denied(Error::new(crate::error::Kind::Denied, problem)))?;
+        place.parse().map_err(|problem: String| denied(Error::new(Kind::Denied, problem)))?;
     let own_credential =
         [header::AUTHORIZATION, header::COOKIE].iter().any(|name| head.headers.contains_key(name));
-    let method = head.method.as_str();
-    authority.decide(Verb::Request { origin: &origin, method, own_credential }).map_err(denied)?;
-    let prohibited = |address| match authority.decide(Verb::Address { origin: &origin, address }) {
-        Ok(()) => None,
-        Err(error) => Some(Refusal(wasmtime_wasi_http::Error::DestinationIpProhibited, Some(error))),
-    };
-    if let Some(refusal) = origin.address().and_then(prohibited) {
-        return Err(refusal);
-    }
-    let granted = authority.granted.requests(&origin).cloned();
+    let route = route(authority, &origin, head.method.as_str(), own_credential).map_err(denied)?;
     // The name in the address is the only one that counts.
     head.headers.remove(header::HOST);
-    let judge = {
-        let (authority, origin) = (authority.clone(), origin.clone());
-        Arc::new(move |address| authority.decide(Verb::Address { origin: &origin, address }).is_ok())
-    };
     let outgoing = Outgoing {
         method: head.method.to_string(),
         url: origin.page(head.uri.path(), head.uri.query()),
+        body: sending(&head.method, &head.headers, body).await?,
         headers: head.headers,
-        body: Box::pin(BodyDataStream::new(body).map_err(Into::into)),
-        credential: granted.and_then(|granted| granted.credential),
-        judge,
-        direct: origin.is_this_machine(),
-        silence: silence(options),
+        route,
+        patience: options.first_byte_timeout.unwrap_or(LONGEST_SILENCE),
+        silence: options.between_bytes_timeout.unwrap_or(LONGEST_SILENCE),
     };
-    let sent = services.http.send(&format!("{} {origin}", authority.plugin), outgoing).await;
-    let answer = sent.map_err(|failure| match failure {
+    let waits = |wait: Duration| {
+        if wait >= WORTH_A_WORD {
+            services.say(&format!("{origin} asks for patience: going on in {} s", wait.as_secs()));
+        }
+    };
+    let answer = services.http.send(outgoing, &waits).await.map_err(|failure| match failure {
         Failure::Refused(address) => {
-            prohibited(address).unwrap_or(Refusal(wasmtime_wasi_http::Error::DestinationIpProhibited, None))
+            let prohibited = authority.decide(Verb::Address { origin: &origin, address }).err();
+            Refusal(wasmtime_wasi_http::Error::DestinationIpProhibited, prohibited)
         }
         failure => told(failure),
     })?;
@@ -142,10 +140,54 @@ async fn send(
     }))
 }
 
-fn silence(options: Option<RequestOptions>) -> Duration {
-    let options = options.unwrap_or_default();
-    let wishes = [options.first_byte_timeout, options.between_bytes_timeout];
-    wishes.into_iter().flatten().fold(LONGEST_SILENCE, Duration::min)
+/// How a plugin may ask something of an origin.
+pub(in crate::plugin) fn route(
+    authority: &Arc<Authority>,
+    origin: &Origin,
+    method: &str,
+    own_credential: bool,
+) -> Result<Route> {
+    authority.decide(Verb::Request { origin, method, own_credential })?;
+    if let Some(address) = origin.address() {
+        authority.decide(Verb::Address { origin, address })?;
+    }
+    let granted = authority.granted.requests(origin);
+    let judge = {
+        let (authority, origin) = (authority.clone(), origin.clone());
+        Arc::new(move |address| authority.decide(Verb::Address { origin: &origin, address }).is_ok())
+    };
+    Ok(Route {
+        key: format!("{} {origin}", authority.plugin),
+        credential: granted.and_then(|granted| granted.credential.clone()),
+        judge,
+        direct: origin.is_this_machine(),
+    })
+}
+
+/// Small bodies are waited for.
+async fn sending(method: &Method, headers: &HeaderMap, body: WasiBody) -> Result<Sending, Refusal> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let none = [Method::GET, Method::HEAD].contains(method).then_some(0);
+    match length.or(none).filter(|length| *length <= KEPT_BODY) {
+        Some(_) => {
+            let whole = http_body_util::Limited::new(body, KEPT_BODY as usize).collect().await;
+            let broken = |_| Refusal(wasmtime_wasi_http::Error::HttpRequestBodySize(None), None);
+            Ok(Sending::Whole(whole.map_err(broken)?.to_bytes()))
+        }
+        None => Ok(Sending::Stream(Box::pin(BodyDataStream::new(body).map_err(Into::into)))),
+    }
+}
+
+impl credentials::Host for State {
+    async fn user(&mut self, origin: String) -> Result<Option<String>, Error> {
+        let origin: Origin = origin.parse().map_err(Error::invalid)?;
+        self.allow(Verb::Credential(&origin))?;
+        let granted = self.authority.granted.requests(&origin);
+        match granted.and_then(|granted| granted.credential.as_ref()) {
+            Some(source) => self.services.http.user(source).await,
+            None => Ok(None),
+        }
+    }
 }
 
 fn denied(error: Error) -> Refusal {

@@ -8,7 +8,9 @@ mod report;
 mod run;
 mod sagemaker;
 
-pub(super) use http::Requester;
+pub(super) use http::{Requester, route};
+
+use std::time::Duration;
 
 use super::{
     bindings::alekseylearn::driver::{progress, types},
@@ -16,6 +18,8 @@ use super::{
 };
 use crate::error::{Error, Kind};
 
+/// As long as a guest waits at once.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// What a guest may say or ask for at once.
 const LONGEST_TEXT: usize = 1 << 20;
 
@@ -81,6 +85,12 @@ impl progress::Host for State {
 
     async fn detail(&mut self, text: String) -> wasmtime::Result<()> {
         self.ui.detail(&shorten(text));
+        Ok(())
+    }
+
+    async fn wait(&mut self, reason: String, seconds: u32) -> wasmtime::Result<()> {
+        self.ui.detail(&shorten(reason));
+        tokio::time::sleep(Duration::from_secs(seconds.into()).min(LONGEST_WAIT)).await;
         Ok(())
     }
 

@@ -142,6 +142,18 @@ impl report::HostArtifact for State {
         self.artifact(kind, Place::S3(place))
     }
 
+    async fn web_object(
+        &mut self,
+        kind: report::ArtifactKind,
+        address: String,
+    ) -> Result<Resource<Artifact>> {
+        self.hold(address.len())?;
+        let wrong = |error: url::ParseError| {
+            Error::new(Kind::Plugin, format!("a result lies at no address: {error}"))
+        };
+        self.artifact(kind, Place::Web(address.parse().map_err(wrong)?))
+    }
+
     async fn drop(&mut self, this: Resource<Artifact>) -> Result<()> {
         self.table.delete(this)?;
         Ok(())

@@ -1,13 +1,19 @@
 //! `run`: what a driver works on.
 
-use std::{io::Read, sync::Arc};
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    sync::Arc,
+};
 
+use sha2::{Digest, Sha256};
 use wasmtime::{Result, component::Resource};
 
 use super::LONGEST_TEXT;
 use crate::{
+    capability::docker::BuildContext,
     error::{Context, Error, Kind},
     plugin::{
+        authority::Verb,
         bindings::alekseylearn::driver::run,
         run::{OptionValues, SharedDependencies, SharedJob, SharedPython, SharedTraining},
         state::State,
@@ -15,7 +21,54 @@ use crate::{
     project::Form,
 };
 
+/// As much of the training folder as a guest reads at once: a notebook with pictures in it.
+const LARGEST_FILE: u64 = 16 << 20;
+
 impl run::Host for State {}
+
+fn cannot_pack(error: io::Error) -> Error {
+    Error::failed("cannot pack the training folder")
+        .hint("see whether its files can be read, and whether the disk is full")
+        .source(error)
+}
+
+/// Takes no more than that.
+struct AtMost {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl Write for AtMost {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > self.most {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Hashes what goes through.
+struct Hashed<W> {
+    out: W,
+    hash: Sha256,
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
 
 impl run::HostTraining for State {
     async fn tag(&mut self, this: Resource<SharedTraining>) -> Result<String> {
@@ -50,11 +103,46 @@ impl run::HostTraining for State {
         let cannot_read = || format!("cannot read {}", file.source.display());
         let mut content = Vec::new();
         let source = std::fs::File::open(&file.source).context(cannot_read)?;
-        source.take(LONGEST_TEXT as u64 + 1).read_to_end(&mut content).context(cannot_read)?;
-        if content.len() > LONGEST_TEXT {
-            return Err(Error::invalid(format!("{path} is too large to be read by a driver: at most 1 MiB")));
+        source.take(LARGEST_FILE + 1).read_to_end(&mut content).context(cannot_read)?;
+        if content.len() as u64 > LARGEST_FILE {
+            return Err(Error::invalid(format!(
+                "{path} is too large to be read by a driver: at most 16 MiB"
+            )));
         }
         Ok(content)
+    }
+
+    async fn packed(&mut self, this: Resource<SharedTraining>, most: u32) -> Result<Option<Vec<u8>>, Error> {
+        let most = (most as usize).min(LONGEST_TEXT);
+        let folder = BuildContext::of(&self.get(&this)?.project);
+        // Nothing shrinks to less than a thousandth.
+        if folder.size() / 1_000 > most as u64 {
+            return Ok(None);
+        }
+        let mut bytes = AtMost { bytes: Vec::new(), most };
+        match folder.pack(&mut bytes) {
+            Ok(()) => Ok(Some(bytes.bytes)),
+            Err(error) if error.kind() == ErrorKind::FileTooLarge => Ok(None),
+            Err(error) => Err(cannot_pack(error)),
+        }
+    }
+
+    async fn pack(&mut self, this: Resource<SharedTraining>, path: String) -> Result<String, Error> {
+        self.allow(Verb::JobFile(&path))?;
+        let job = self.job.clone();
+        let job = job.ok_or_else(|| Error::invalid("there is no job yet, and no folder of it"))?;
+        let folder = BuildContext::of(&self.get(&this)?.project);
+        let pack = move || -> io::Result<String> {
+            let mut partial = tempfile::NamedTempFile::new_in(&job)?;
+            let mut hashed = Hashed { out: partial.as_file_mut(), hash: Sha256::new() };
+            folder.pack(&mut hashed)?;
+            let hash = hex::encode(hashed.hash.finalize());
+            partial.as_file().sync_all()?;
+            partial.persist(job.join(path))?;
+            Ok(hash)
+        };
+        let packed = tokio::task::spawn_blocking(pack).await;
+        packed.map_err(io::Error::other).flatten().map_err(cannot_pack)
     }
 
     async fn dependencies(

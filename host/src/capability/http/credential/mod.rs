@@ -1,8 +1,15 @@
 //! Credentials by the name of their source. A secret is read when a request needs it, and goes nowhere else.
 
+mod kaggle;
+mod kept;
+
 use std::{fmt, path::PathBuf, str::FromStr};
 
+use jiff::Timestamp;
 use reqwest::header::HeaderValue;
+
+pub(super) use kept::Credentials;
+use kept::Exchange;
 
 use crate::{
     environment::Environment,
@@ -13,12 +20,25 @@ use crate::{
 const LONGEST_SECRET: u64 = 64 << 10;
 
 /// Where a credential comes from. Its name may be shown to anybody.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CredentialSource {
     /// `env:NAME`, an environment variable.
     Variable(String),
     /// `file:PATH`, from the root or from `~` on.
     File(String),
+    /// `kaggle`, as Kaggle's own client finds it.
+    Kaggle,
+}
+
+/// What a source gives.
+#[derive(Clone)]
+pub(super) struct Credential {
+    /// What the `Authorization` header is to be.
+    pub(super) authorization: HeaderValue,
+    /// Whose it is, where that is known.
+    pub(super) user: Option<String>,
+    /// When it ends, where it does.
+    until: Option<Timestamp>,
 }
 
 impl CredentialSource {
@@ -27,42 +47,52 @@ impl CredentialSource {
         match self {
             Self::Variable(name) => format!("the token of {name}"),
             Self::File(path) => format!("the token in {path}"),
+            Self::Kaggle => "your Kaggle credential".to_owned(),
         }
     }
 
-    /// What the `Authorization` header is to be: `Bearer` and the secret, or the secret alone where it names a scheme
-    /// itself, such as `Basic …`.
+    /// It comes from a service, which is not asked for each request.
+    fn is_asked_for(&self) -> bool {
+        matches!(self, Self::Kaggle)
+    }
+
+    /// The credential, and where a service refused one, another if there is another.
     ///
     /// # Errors
     /// There is no secret, or it is none. The message holds nothing of it.
-    pub(super) async fn authorization(&self) -> Result<HeaderValue> {
-        let secret = self.secret().await?;
+    async fn find(&self, exchange: &Exchange, refused: Option<&HeaderValue>) -> Result<Credential> {
+        let (secret, hint) = match self {
+            Self::Variable(name) => {
+                (Environment::variable(name), format!("set the environment variable {name} to the token"))
+            }
+            Self::File(path) => {
+                (read(path).await?, format!("write the token to {path}, and let nobody else read it"))
+            }
+            Self::Kaggle => return kaggle::find(exchange, refused).await,
+        };
+        let secret = secret.filter(|secret| !secret.trim().is_empty()).ok_or_else(|| {
+            Error::new(Kind::Denied, format!("the credential {self} is not there")).hint(hint)
+        })?;
+        // `Bearer` and the secret, or the secret alone where it names a scheme itself, such as `Basic …`.
         let secret = secret.trim();
         let text = if secret.contains(' ') { secret.to_owned() } else { format!("Bearer {secret}") };
-        let mut value = HeaderValue::from_str(&text).ok().filter(|_| secret.is_ascii()).ok_or_else(|| {
-            Error::new(
-                Kind::Denied,
-                format!("{} is no token: it has several lines, or letters that no token has", self),
-            )
-            .hint("put the token there, and nothing else")
-        })?;
-        value.set_sensitive(true);
-        Ok(value)
+        let authorization = header(&text).map_err(|error| error.source(format!("it comes from {self}")))?;
+        Ok(Credential { authorization, user: None, until: None })
     }
+}
 
-    async fn secret(&self) -> Result<String> {
-        let secret = match self {
-            Self::Variable(name) => Environment::variable(name),
-            Self::File(path) => read(path).await?,
-        };
-        secret.filter(|secret| !secret.trim().is_empty()).ok_or_else(|| {
-            let hint = match self {
-                Self::Variable(name) => format!("set the environment variable {name} to the token"),
-                Self::File(path) => format!("write the token to {path}, and let nobody else read it"),
-            };
-            Error::new(Kind::Denied, format!("the credential {self} is not there")).hint(hint)
-        })
-    }
+/// A header that is never shown.
+fn header(text: &str) -> Result<HeaderValue> {
+    let value = HeaderValue::from_str(text).ok().filter(|_| text.is_ascii());
+    let mut value = value.ok_or_else(|| {
+        Error::new(
+            Kind::Denied,
+            "the credential is no token: it has several lines, or letters that no token has",
+        )
+        .hint("put the token there, and nothing else")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 async fn read(path: &str) -> Result<Option<String>> {
@@ -90,7 +120,11 @@ impl FromStr for CredentialSource {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no source of a credential, such as env:NAME or file:/PATH");
+        let wrong =
+            || format!("`{text}` is no source of a credential, such as env:NAME, file:/PATH or kaggle");
+        if text == "kaggle" {
+            return Ok(Self::Kaggle);
+        }
         let (kind, place) = text.split_once(':').ok_or_else(wrong)?;
         match kind {
             "env" => {
@@ -115,6 +149,7 @@ impl fmt::Display for CredentialSource {
         match self {
             Self::Variable(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{path}"),
+            Self::Kaggle => f.write_str("kaggle"),
         }
     }
 }
@@ -125,12 +160,25 @@ mod tests {
 
     #[test]
     fn sources_have_names() {
-        for text in ["env:EXAMPLE_TOKEN", "env:_x1", "file:/run/secrets/token", "file:~/.config/token"] {
+        for text in
+            ["env:EXAMPLE_TOKEN", "env:_x1", "file:/run/secrets/token", "file:~/.config/token", "kaggle"]
+        {
             assert_eq!(text.parse::<CredentialSource>().unwrap().to_string(), text);
         }
-        for text in
-            ["", "env", "env:", "env:A-B", "env:1A", "env:A B", "file:", "file:token", "file:../t", "other:x"]
-        {
+        for text in [
+            "",
+            "env",
+            "env:",
+            "env:A-B",
+            "env:1A",
+            "env:A B",
+            "file:",
+            "file:token",
+            "file:../t",
+            "other:x",
+            "kaggle:x",
+            "Kaggle",
+        ] {
             assert!(text.parse::<CredentialSource>().is_err(), "{text}");
         }
     }
@@ -140,21 +188,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         let source = CredentialSource::File(path.to_str().unwrap().to_owned());
-        let missing = source.authorization().await.unwrap_err();
+        let missing = Credentials::new(None).of(&source).await.map(|_| ()).unwrap_err();
         assert_eq!(missing.kind(), Kind::Denied);
         assert!(missing.hint_text().is_some());
         for (content, header) in [("SECRET\n", "Bearer SECRET"), ("Basic U0VDUkVU", "Basic U0VDUkVU")] {
             std::fs::write(&path, content).unwrap();
-            let value = source.authorization().await.unwrap();
+            let value = Credentials::new(None).of(&source).await.unwrap().authorization;
             assert_eq!(value.to_str().unwrap(), header);
             assert!(value.is_sensitive() && !format!("{value:?}").contains("SECRET"));
         }
         for content in ["SECRET\nSECRET", "SECRÉT", " \n", &"SECRET".repeat(20_000)] {
             std::fs::write(&path, content).unwrap();
-            let error = source.authorization().await.unwrap_err();
+            let error = Credentials::new(None).of(&source).await.map(|_| ()).unwrap_err();
             assert!(!format!("{error:?}").contains("SECR"), "{error:?}");
         }
         let folder = CredentialSource::File(folder.path().to_str().unwrap().to_owned());
-        assert_eq!(folder.authorization().await.unwrap_err().kind(), Kind::Denied);
+        assert_eq!(Credentials::new(None).of(&folder).await.map(|_| ()).unwrap_err().kind(), Kind::Denied);
     }
 }

@@ -1,0 +1,108 @@
+//! Answers after which a request is sent once more: "not so fast", and "who are you?" where there is another credential.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, fmt::rfc2822};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+use super::outgoing::{Content, Failure, Outgoing, Sender, Sending};
+
+/// As long as one request waits in all because its service says so.
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+
+impl Sender {
+    /// Sends a request, with its credential. Where all of its body is known, a service that asks for patience is waited
+    /// for, and one that does not know the credential any more gets a new one, where there is one. `waits` is told
+    /// before each wait.
+    ///
+    /// # Errors
+    /// No answer came. One that says no is an answer.
+    pub async fn send(
+        &self,
+        mut request: Outgoing,
+        waits: &(dyn Fn(Duration) + Send + Sync),
+    ) -> Result<http::Response<Content>, Failure> {
+        let mut left = LONGEST_WAIT;
+        let mut renewed = false;
+        let source = request.route.credential.clone();
+        let mut authorization = match &source {
+            Some(source) => {
+                Some(self.credentials.of(source).await.map_err(Failure::Credential)?.authorization)
+            }
+            None => None,
+        };
+        loop {
+            let again = request.again();
+            let answer = self.send_once(request, authorization.clone()).await?;
+            let Some(next) = again else { return Ok(answer) };
+            match (answer.status().as_u16(), &source, &authorization) {
+                (401, Some(source), Some(refused)) if !renewed => {
+                    let Some(other) = self.credentials.another(source, refused).await else {
+                        return Ok(answer);
+                    };
+                    authorization = Some(other.authorization);
+                    renewed = true;
+                }
+                (429, ..) => match retry_after(answer.headers(), Timestamp::now()) {
+                    Some(wait) if wait <= left => {
+                        left -= wait;
+                        waits(wait);
+                        tokio::time::sleep(wait).await;
+                    }
+                    _ => return Ok(answer),
+                },
+                _ => return Ok(answer),
+            }
+            request = next;
+        }
+    }
+}
+
+impl Outgoing {
+    /// The same once more; none where its body is gone with the first.
+    fn again(&self) -> Option<Self> {
+        let Sending::Whole(body) = &self.body else { return None };
+        Some(Self {
+            method: self.method.clone(),
+            url: self.url.clone(),
+            headers: self.headers.clone(),
+            body: Sending::Whole(body.clone()),
+            route: self.route.clone(),
+            patience: self.patience,
+            silence: self.silence,
+        })
+    }
+}
+
+/// In seconds or as a date; at least one second, so that nobody is asked without an end.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = match text.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let then = rfc2822::parse(text).ok()?.timestamp();
+            u64::try_from(then.as_second() - now.as_second()).unwrap_or(0)
+        }
+    };
+    Some(Duration::from_secs(seconds.max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_says_how_long_in_two_ways() {
+        let now: Timestamp = "2026-10-21T07:28:00Z".parse().unwrap();
+        let seconds = |text: &str| {
+            let headers = [(RETRY_AFTER, text.parse().unwrap())].into_iter().collect();
+            retry_after(&headers, now).map(|wait| wait.as_secs())
+        };
+        assert_eq!(seconds("7"), Some(7));
+        assert_eq!(seconds("0"), Some(1));
+        assert_eq!(seconds("Wed, 21 Oct 2026 07:28:09 GMT"), Some(9));
+        assert_eq!(seconds("Wed, 21 Oct 2026 07:27:00 GMT"), Some(1));
+        assert_eq!(seconds("soon"), None);
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+}

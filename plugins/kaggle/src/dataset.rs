@@ -1,0 +1,192 @@
+//! A training folder that is too large for the kernel's text: a private dataset, named by its content, so that the same
+//! folder is sent once.
+
+use std::{
+    fs::{self, File},
+    io::{Seek, SeekFrom},
+};
+
+use alekseylearn_sdk::{Error, Training, http, progress};
+use serde_json::{Value, json};
+
+use crate::{api, source::Folder};
+
+const ARCHIVE: &str = "folder.tar.gz";
+const UPLOAD: &str = "upload.json";
+/// As often as an upload that breaks is gone on with.
+const ATTEMPTS: u32 = 10;
+const POLL_SECONDS: u32 = 5;
+/// A quarter of an hour.
+const POLLS: u32 = 180;
+
+/// Sends the folder, unless Kaggle has it, and gives the dataset's name.
+pub(crate) fn send(training: &Training, user: &str) -> Result<(String, Folder), Error> {
+    progress::stage("Packing the training folder");
+    let sha256 = training.pack(ARCHIVE)?;
+    let slug = format!("alekseylearn-{}", &sha256[..16]);
+    // No archive to Kaggle, which would unpack it.
+    let file = format!("{slug}.bin");
+    match status(user, &slug)? {
+        Some(_) => progress::stage("Nothing changed: Kaggle has the training folder"),
+        None => {
+            let token = upload(&file, &sha256)?;
+            let request = json!({
+                "ownerSlug": user,
+                "slug": slug,
+                "title": slug.replace('-', " "),
+                "licenseName": "other",
+                "isPrivate": true,
+                "files": [{ "token": token }],
+            });
+            let answer = api::act("datasets.DatasetApiService/CreateDataset", &request)?;
+            if let Some(error) = answer["error"].as_str().filter(|error| !error.is_empty()) {
+                return Err(Error::failed(format!(
+                    "Kaggle makes no dataset of the training folder: {error}"
+                ))
+                .hint("what lies beside the artifact and is not needed can be named in .dockerignore"));
+            }
+        }
+    }
+    wait(user, &slug)?;
+    for left in [ARCHIVE, UPLOAD] {
+        // It is there where this run has packed it.
+        let _ = fs::remove_file(in_job(left));
+    }
+    Ok((format!("{user}/{slug}"), Folder::Dataset { file, sha256 }))
+}
+
+fn wait(user: &str, slug: &str) -> Result<(), Error> {
+    for _ in 0..POLLS {
+        match status(user, slug)?.as_deref() {
+            Some(state) if state.eq_ignore_ascii_case("ready") => return Ok(()),
+            Some(state)
+                if state.to_lowercase().contains("error") || state.to_lowercase().contains("fail") =>
+            {
+                return Err(Error::failed(format!("Kaggle cannot take the dataset {user}/{slug}: {state}"))
+                    .hint("delete it on Kaggle's page, and run the same command again"));
+            }
+            _ => progress::wait("Kaggle prepares the training folder", POLL_SECONDS),
+        }
+    }
+    Err(Error::unavailable(format!("Kaggle does not come to an end with the dataset {user}/{slug}"))
+        .hint("run the same command again later: it goes on from there"))
+}
+
+/// None where there is no such dataset.
+fn status(user: &str, slug: &str) -> Result<Option<String>, Error> {
+    let asked = json!({ "ownerSlug": user, "datasetSlug": slug });
+    match api::ask("datasets.DatasetApiService/GetDatasetStatus", &asked) {
+        Ok(answer) => Ok(Some(answer["status"].as_str().unwrap_or("PENDING").to_owned())),
+        Err(Error::NotFound(_) | Error::Denied(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives the token of what was uploaded.
+fn upload(name: &str, sha256: &str) -> Result<String, Error> {
+    let size = fs::metadata(in_job(ARCHIVE)).map_err(|error| unreadable(&error))?.len();
+    progress::stage(&format!("Sending the training folder, {:.1} MB packed", size as f64 / 1e6));
+    let mut begun = begun(sha256);
+    let mut last = Error::unavailable("the upload did not come to an end");
+    for _ in 0..ATTEMPTS {
+        let (token, url, at) = match &begun {
+            Some((token, url)) => match reached(url, size)? {
+                Reached::All => return Ok(token.clone()),
+                Reached::Bytes(at) => (token.clone(), url.clone(), at),
+                Reached::Nothing => {
+                    begun = None;
+                    continue;
+                }
+            },
+            None => {
+                let (token, url) = begin(name, size, sha256)?;
+                begun = Some((token.clone(), url.clone()));
+                (token, url, 0)
+            }
+        };
+        match put(&url, at, size) {
+            Ok(200 | 201) => return Ok(token),
+            Ok(status @ (308 | 429 | 500..)) => {
+                last = Error::unavailable(format!("the upload was answered with {status}"));
+            }
+            Ok(status) => return Err(api::refusal(status.into(), "the upload of the training folder")),
+            // What arrived is not sent again.
+            Err(error @ Error::Unavailable(_)) => last = error,
+            Err(error) => return Err(error),
+        }
+        progress::wait("going on with the upload", 1);
+    }
+    Err(last.hint("run the same command again: it goes on from there"))
+}
+
+/// An upload that an earlier run began.
+fn begun(sha256: &str) -> Option<(String, String)> {
+    let known: Value = serde_json::from_str(&fs::read_to_string(in_job(UPLOAD)).ok()?).ok()?;
+    let text = |name: &str| known[name].as_str().map(str::to_owned);
+    text("token").zip(text("url")).filter(|_| known["sha256"] == sha256)
+}
+
+fn begin(name: &str, size: u64, sha256: &str) -> Result<(String, String), Error> {
+    let request = json!({
+        "type": "DATASET",
+        "name": name,
+        "contentLength": size,
+        // Its name tells the content: there is no other version of it.
+        "lastModifiedEpochSeconds": 0,
+    });
+    let answer = api::act("blobs.BlobApiService/StartBlobUpload", &request)?;
+    let text = |name: &str| {
+        answer[name].as_str().map(str::to_owned).ok_or_else(|| {
+            Error::failed("Kaggle does not say where the training folder goes").hint("try again later")
+        })
+    };
+    let (token, url) = (text("token")?, text("createUrl")?);
+    let known = json!({ "token": token, "url": url, "sha256": sha256 });
+    let kept = fs::write(in_job(UPLOAD), known.to_string());
+    kept.map_err(|error| Error::failed(format!("cannot write to the job's folder: {error}")))?;
+    Ok((token, url))
+}
+
+enum Reached {
+    All,
+    Bytes(u64),
+    /// It cannot be gone on with.
+    Nothing,
+}
+
+/// How much of an upload has arrived.
+fn reached(url: &str, size: u64) -> Result<Reached, Error> {
+    let ask = http::Request::new("PUT", url).header("content-length", "0");
+    let answer = ask.header("content-range", &format!("bytes */{size}")).send()?;
+    Ok(match answer.status() {
+        200 | 201 => Reached::All,
+        308 => match answer.header("range") {
+            None => Reached::Bytes(0),
+            // `bytes=0-1000`
+            Some(range) => match range.rsplit('-').next().and_then(|last| last.parse::<u64>().ok()) {
+                Some(last) if last < size => Reached::Bytes(last + 1),
+                _ => Reached::Nothing,
+            },
+        },
+        429 | 500.. => return Err(Error::unavailable("the upload cannot be gone on with now")),
+        _ => Reached::Nothing,
+    })
+}
+
+fn put(url: &str, at: u64, size: u64) -> Result<u16, Error> {
+    let mut file = File::open(in_job(ARCHIVE)).map_err(|error| unreadable(&error))?;
+    file.seek(SeekFrom::Start(at)).map_err(|error| unreadable(&error))?;
+    let mut request = http::Request::new("PUT", url).header("content-length", &(size - at).to_string());
+    if at > 0 {
+        request = request.header("content-range", &format!("bytes {at}-{}/{size}", size - 1));
+    }
+    Ok(request.send_from(file)?.status())
+}
+
+fn unreadable(error: &std::io::Error) -> Error {
+    Error::failed(format!("cannot read the packed training folder: {error}"))
+}
+
+fn in_job(file: &str) -> String {
+    format!("/job/{file}")
+}

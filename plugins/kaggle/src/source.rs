@@ -1,0 +1,191 @@
+//! The kernel's text: a script that holds the training folder, or the notebook between two cells of ours.
+
+use std::io::Write;
+
+use alekseylearn_sdk::{Error, Training};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use flate2::{Compression, write::ZlibEncoder};
+use serde_json::{Map, Value, json};
+
+const START: &str = include_str!("start.py");
+/// The service takes less than a megabyte.
+pub(crate) const LONGEST: usize = 1_000_000;
+/// As large as the packed training folder may be to go into the text: with what base64 adds, the runner and, of a
+/// notebook, its cells.
+pub(crate) const LARGEST_FOLDER: u32 = 500_000;
+
+/// Where the session finds the training folder.
+pub(crate) enum Folder {
+    /// In the text.
+    Embedded(Vec<u8>),
+    /// In a file of a dataset, with that SHA-256.
+    Dataset { file: String, sha256: String },
+}
+
+/// The whole text.
+pub(crate) fn text(training: &Training, folder: &Folder) -> Result<String, Error> {
+    let job = job(training, folder);
+    if training.is_notebook() { notebook(training, &job) } else { Ok(script(&job, "train")) }
+}
+
+/// What is to be installed, by its file, and whether it lies in the training folder.
+pub(crate) fn requirements(training: &Training) -> Option<(String, bool)> {
+    let found = training.dependencies().filter(|found| found.form() == "requirements")?;
+    let internet = training.options().boolean("internet") == Some(true);
+    internet.then(|| (found.file(), found.inside()))
+}
+
+fn job(training: &Training, folder: &Folder) -> Map<String, Value> {
+    let options = training.options();
+    let entries = |key: &str| -> Value {
+        options.entries(key).into_iter().map(|(name, value)| (name, Value::String(value))).collect()
+    };
+    let requirements = requirements(training);
+    let (embedded, file, sha256) = match folder {
+        Folder::Embedded(bytes) => (Some(BASE64_STANDARD.encode(bytes)), None, None),
+        Folder::Dataset { file, sha256 } => (None, Some(file), Some(sha256)),
+    };
+    let job = json!({
+        "name": training.job_name(),
+        "artifact": training.artifact(),
+        "hyperparameters": entries("hyperparameters"),
+        "environment": entries("environment"),
+        "requirements": requirements.as_ref().map(|(file, _)| file),
+        "inside": requirements.as_ref().is_some_and(|(_, inside)| *inside),
+        "runner": packed_runner(),
+        "folder": embedded,
+        "file": file,
+        "sha256": sha256,
+    });
+    job.as_object().cloned().unwrap_or_default()
+}
+
+fn packed_runner() -> String {
+    let files: Value = runner::FILES.iter().map(|(name, text)| ((*name).to_owned(), json!(text))).collect();
+    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+    zlib.write_all(files.to_string().as_bytes()).expect("memory takes all");
+    BASE64_STANDARD.encode(zlib.finish().expect("memory takes all"))
+}
+
+/// The line by which a run is found again, whatever came of the answer to it.
+pub(crate) fn mark(job_name: &str) -> String {
+    format!("alekseylearn: the job {job_name}.")
+}
+
+/// One step of `start.py`.
+fn script(job: &Map<String, Value>, step: &str) -> String {
+    let mut job = job.clone();
+    job.insert("step".into(), step.into());
+    let name = job["name"].as_str().unwrap_or_default().to_owned();
+    // A JSON text is a literal of Python's, too.
+    let literal = Value::String(Value::Object(job).to_string()).to_string();
+    format!("# {}\nimport json\nJOB = json.loads({literal})\n{START}", mark(&name))
+}
+
+fn notebook(training: &Training, job: &Map<String, Value>) -> Result<String, Error> {
+    let path = training.artifact();
+    let bytes = training.read(&path)?;
+    let broken = |what: &str| {
+        Error::invalid(format!("{path} is no notebook that Kaggle can run: {what}"))
+            .hint("open it in Jupyter and save it again")
+    };
+    let mut book: Value = serde_json::from_slice(&bytes).map_err(|error| broken(&error.to_string()))?;
+    let with_ids = (book["nbformat"].as_u64(), book["nbformat_minor"].as_u64()) >= (Some(4), Some(5));
+    let cells = book["cells"].as_array_mut().ok_or_else(|| broken("it has no cells"))?;
+    for cell in cells.iter_mut() {
+        if let Some(lines) = cell["source"].as_array() {
+            // The service fails at a list.
+            cell["source"] = lines.iter().filter_map(Value::as_str).collect::<String>().into();
+        }
+        if cell["cell_type"] == "code" {
+            cell["outputs"] = json!([]);
+        }
+    }
+    let own = |id: &str, source: String| {
+        let mut cell = json!({
+            "cell_type": "code",
+            "execution_count": null,
+            "metadata": { "tags": ["alekseylearn"] },
+            "outputs": [],
+            "source": source,
+        });
+        if with_ids {
+            cell["id"] = format!("alekseylearn-{id}").into();
+        }
+        cell
+    };
+    let tagged = |cell: &Value| {
+        let tags = cell["metadata"]["tags"].as_array();
+        tags.is_some_and(|tags| tags.iter().any(|tag| tag == "parameters"))
+    };
+    if let Some(source) = variables(&job["hyperparameters"]) {
+        let at = cells.iter().position(tagged).map_or(0, |at| at + 1);
+        cells.insert(at, own("parameters", source));
+    }
+    cells.insert(0, own("start", cell(job, "enter")));
+    let ends = json!({ "name": job["name"] });
+    cells.push(own("end", cell(ends.as_object().unwrap_or(job), "keep")));
+    Ok(book.to_string())
+}
+
+/// A step that leaves no names behind.
+fn cell(job: &Map<String, Value>, step: &str) -> String {
+    let name = job["name"].as_str().unwrap_or_default();
+    let literal = Value::String(script(job, step));
+    format!(
+        "# {}\nexec(compile({literal}, 'alekseylearn', 'exec'), {{'__name__': 'alekseylearn'}})",
+        mark(name)
+    )
+}
+
+/// Hyperparameters as assignments, those that can be names; the others are in SM_HPS.
+fn variables(hyperparameters: &Value) -> Option<String> {
+    let name = |key: &str| {
+        let plain = |c: char| c.is_alphanumeric() || c == '_';
+        !key.is_empty() && key.chars().all(plain) && !key.starts_with(|c: char| c.is_ascii_digit())
+    };
+    let lines: Vec<String> = hyperparameters
+        .as_object()?
+        .iter()
+        .filter(|(key, _)| name(key))
+        .map(|(key, value)| {
+            let text = value.as_str().unwrap_or_default();
+            let decoded = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+            format!("{key} = {}", literal(&decoded))
+        })
+        .collect();
+    (!lines.is_empty()).then(|| format!("# Parameters\n{}", lines.join("\n")))
+}
+
+/// As Python writes it.
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Array(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        Value::Object(members) => {
+            let member = |(key, value): (&String, &Value)| format!("{}: {}", json!(key), literal(value));
+            format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+        }
+        plain => plain.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hyperparameters_are_python() {
+        let text = variables(&json!({ "b": "[1, true, null]", "a": "x y", "c-d": "1", "e": "{\"k\": 1.5}" }));
+        assert_eq!(text.unwrap(), "# Parameters\na = \"x y\"\nb = [1, True, None]\ne = {\"k\": 1.5}");
+        assert_eq!(variables(&json!({})), None);
+    }
+
+    #[test]
+    fn the_runner_leaves_room_for_the_folder() {
+        assert!(packed_runner().len() + START.len() < 100_000, "{}", packed_runner().len());
+        assert!(LARGEST_FOLDER as usize * 4 / 3 + 100_000 < LONGEST);
+    }
+}

@@ -1,0 +1,123 @@
+# What Kaggle runs around a training artifact: it brings the training folder and the runner to where the artifact finds
+# them on every service, and what the artifact leaves to where Kaggle keeps it.
+import base64
+import hashlib
+import importlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zlib
+from pathlib import Path
+
+HOME = Path("/opt/alekseylearn")
+ML = Path("/opt/ml")
+CODE = HOME / "code"
+RUNNER = HOME / "runner"
+WORKING = Path("/kaggle/working")
+INPUT = Path("/kaggle/input")
+# Where a dataset lies below /kaggle/input has changed before.
+DEEPEST_MOUNT = 5
+
+
+def bring():
+    """Lay everything out, and install what is asked for."""
+    if HOME.exists():
+        shutil.rmtree(HOME)
+    RUNNER.mkdir(parents=True)
+    for name, text in json.loads(zlib.decompress(base64.b64decode(JOB["runner"]))).items():
+        (RUNNER / name).write_text(text, encoding="utf-8")
+    with tarfile.open(fileobj=io.BytesIO(folder()), mode="r:gz") as archive:
+        archive.extractall(HOME)
+    (HOME / "artifact.json").write_text(json.dumps({"artifact": JOB["artifact"]}), encoding="utf-8")
+    config = ML / "input" / "config"
+    config.mkdir(parents=True, exist_ok=True)
+    (config / "hyperparameters.json").write_text(json.dumps(JOB["hyperparameters"]), encoding="utf-8")
+    os.environ["TRAINING_JOB_NAME"] = JOB["name"]
+    os.environ.update(JOB["environment"])
+    if JOB["requirements"] is not None:
+        install(JOB["requirements"])
+
+
+def folder():
+    """The training folder as it was packed."""
+    if JOB["folder"] is not None:
+        return base64.b64decode(JOB["folder"])
+    name, digest = JOB["file"], JOB["sha256"]
+    for depth in range(1, DEEPEST_MOUNT + 1):
+        for path in INPUT.glob("/".join(["*"] * (depth - 1) + [name])):
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != digest:
+                end("{} is not what was sent: its checksum is another one".format(path))
+            return content
+    end("the dataset with the training folder is not below {}: {} is nowhere".format(INPUT, name))
+
+
+def install(requirements):
+    place = HOME / "dependencies"
+    if JOB["inside"]:
+        # Paths in them start from the training folder.
+        shutil.copytree(place, CODE, dirs_exist_ok=True)
+        place = CODE
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    print("alekseylearn: installing {}".format(requirements), flush=True)
+    code = subprocess.call(command + ["--requirement", requirements], cwd=str(place))
+    if code != 0:
+        end("{} cannot be installed: pip ended with exit code {}".format(requirements, code), code)
+
+
+def train():
+    """Run the script by the runner, as in an image."""
+    # The log takes whole lines as they come.
+    code = subprocess.call([sys.executable, "-u", str(RUNNER), "train"])
+    keep()
+    if code != 0:
+        failure = ML / "output" / "failure"
+        lines = failure.read_text(encoding="utf-8", errors="replace").splitlines() if failure.exists() else []
+        end(lines[0] if lines else "it ended with exit code {}".format(code), code)
+
+
+def enter():
+    """Make a notebook's kernel what the runner makes of it: variables, folder, places to import from."""
+    sys.path.insert(0, str(RUNNER))
+    try:
+        modules = [importlib.import_module(name) for name in ("roots", "job", "environment")]
+        roots, job, environment = modules
+        places = roots.Roots.from_environment()
+        places.make_output_folders()
+        os.environ.update(environment.script_environment(job.read_job(places), places))
+    finally:
+        # A module of the user's may have the same name.
+        sys.path.remove(str(RUNNER))
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None) or "").startswith(str(RUNNER)):
+                del sys.modules[name]
+    sys.path.insert(1, str(CODE))
+    os.chdir(str((CODE / JOB["artifact"]).parent))
+
+
+def keep():
+    """What the artifact left, as one archive each."""
+    for place, name in ((ML / "model", "model.tar.gz"), (ML / "output" / "data", "output.tar.gz")):
+        entries = sorted(place.iterdir()) if place.is_dir() else []
+        if not entries:
+            continue
+        draft = WORKING / (name + ".part")
+        with tarfile.open(str(draft), "w:gz", compresslevel=1) as archive:
+            for entry in entries:
+                archive.add(str(entry), arcname=entry.name)
+        os.replace(str(draft), str(WORKING / name))
+
+
+def end(reason, code=1):
+    # The driver reads this line.
+    print("alekseylearn: the training failed with exit code {}: {}".format(code, reason), flush=True)
+    sys.exit(code)
+
+
+STEPS = {"train": [bring, train], "enter": [bring, enter], "keep": [keep]}
+for step in STEPS[JOB["step"]]:
+    step()

@@ -1,0 +1,17 @@
+//! The runner: SageMaker's contract around a script or notebook, in plain Python. It is the first process of each image,
+//! and what a service that takes no images is handed instead.
+
+/// Its files, by their names.
+pub const FILES: &[(&str, &str)] = &[
+    ("__main__.py", include_str!("../__main__.py")),
+    ("arguments.py", include_str!("../arguments.py")),
+    ("cluster.py", include_str!("../cluster.py")),
+    ("environment.py", include_str!("../environment.py")),
+    ("failure.py", include_str!("../failure.py")),
+    ("job.py", include_str!("../job.py")),
+    ("kernel.py", include_str!("../kernel.py")),
+    ("notebook.py", include_str!("../notebook.py")),
+    ("relay.py", include_str!("../relay.py")),
+    ("roots.py", include_str!("../roots.py")),
+    ("supervise.py", include_str!("../supervise.py")),
+];

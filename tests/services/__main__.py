@@ -1,0 +1,49 @@
+"""`python -m services --folder DIR`: serve until standard input ends."""
+
+import argparse
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from .control import Control
+from .exchange import Answer, Record, Request
+from .faults import Faults
+from .kaggle import Kaggle
+from .proxy import Authority, Proxy
+
+
+class Hosts:
+    """Hands each request to the service of its host; those without a host are for the control."""
+
+    def __init__(self, services: dict[str, Any]) -> None:
+        self._record, self._faults = Record(), Faults()
+        self._control = Control(services, self._record, self._faults)
+        self._services = {host: service for service in services.values() for host in service.hosts}
+
+    def __call__(self, request: Request) -> Answer:
+        if not request.host:
+            return self._control.answer(request)
+        self._record.add(request)
+        if fault := self._faults.take(request):
+            return fault
+        service = self._services.get(request.host)
+        if service is None:
+            return Answer.of({"error": f"nobody is {request.host} here"}, 421)
+        return service.answer(request)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="services")
+    parser.add_argument("--folder", type=Path, required=True, help="where certificates are kept")
+    folder = parser.parse_args().folder
+    authority = Authority(folder)
+    proxy = Proxy(authority, Hosts({"kaggle": Kaggle()}))
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    print(json.dumps({"proxy": proxy.url, "certificates": str(authority.certificates)}), flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Answers in a service's place."""
+
+import threading
+from typing import Any
+
+from .exchange import Answer, Request
+
+
+class Faults:
+    """Each is `{"path", "times", "after", "status", "headers", "body"}`: a part of the path, how often it answers,
+    and how many requests it lets pass before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faults: list[dict[str, Any]] = []
+
+    def add(self, fault: dict[str, Any]) -> None:
+        unknown = set(fault) - {"path", "times", "after", "status", "headers", "body"}
+        if unknown or not isinstance(fault.get("path"), str):
+            raise ValueError(f"no fault: {fault}")
+        with self._lock:
+            self._faults.append({"times": 1, "after": 0, "status": 500, "headers": {}, "body": {}, **fault})
+
+    def take(self, request: Request) -> Answer | None:
+        with self._lock:
+            for fault in self._faults:
+                if fault["path"] not in request.path or fault["times"] == 0:
+                    continue
+                if fault["after"] > 0:
+                    fault["after"] -= 1
+                    continue
+                fault["times"] -= 1
+                return Answer.of(fault["body"], fault["status"], **fault["headers"])
+        return None

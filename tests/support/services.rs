@@ -1,0 +1,123 @@
+//! Services of the web, scripted: see `tests/services/README.md`.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::{Sandbox, workspace};
+
+/// A proxy with all of them behind, ended with this value.
+pub struct Services {
+    child: Child,
+    description: Value,
+    _folder: tempfile::TempDir,
+}
+
+impl Services {
+    /// Started anew; none where nobody says which Python has what they need.
+    pub fn start() -> Option<Self> {
+        let python = std::env::var_os("ALEKSEYLEARN_PYTHON")?;
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let mut child = Command::new(python)
+            .args(["-m", "services", "--folder"])
+            .arg(folder.path())
+            .env("PYTHONPATH", workspace().join("tests"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("its output is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("its output can be read");
+        let description = serde_json::from_str(&line).expect("the services tell where they are");
+        Some(Self { child, description, _folder: folder })
+    }
+
+    /// Leads a user to them.
+    pub fn lead(&self, sandbox: &mut Sandbox) {
+        for (name, value) in self.environment() {
+            sandbox.set(name, &value);
+        }
+    }
+
+    /// What leads any client to them.
+    pub fn environment(&self) -> [(&'static str, String); 3] {
+        let text = |key: &str| self.description[key].as_str().expect("it is told").to_owned();
+        let certificates = text("certificates");
+        [
+            ("HTTPS_PROXY", text("proxy")),
+            ("SSL_CERT_FILE", certificates.clone()),
+            ("REQUESTS_CA_BUNDLE", certificates),
+        ]
+    }
+
+    /// Tells a service how to go on.
+    pub fn script(&self, service: &str, changes: &Value) {
+        self.post(&format!("script/{service}"), changes);
+    }
+
+    /// Answers in a service's place: see `tests/services/faults.py`.
+    pub fn fault(&self, fault: &Value) {
+        self.post("faults", fault);
+    }
+
+    /// What a service knows.
+    pub fn state(&self, service: &str) -> Value {
+        self.get(&format!("state/{service}"))
+    }
+
+    /// All requests so far whose path holds the text.
+    pub fn asked(&self, path: &str) -> Vec<Value> {
+        let Value::Array(all) = self.get("asked") else { panic!("the requests are a list") };
+        all.into_iter()
+            .filter(|asked| asked["path"].as_str().is_some_and(|known| known.contains(path)))
+            .collect()
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let mut answer = ureq::get(self.url(path)).call().expect("the services answer");
+        serde_json::from_str(&answer.body_mut().read_to_string().expect("it is text")).expect("it is JSON")
+    }
+
+    fn post(&self, path: &str, body: &Value) {
+        ureq::post(self.url(path)).send(body.to_string()).expect("the services answer");
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.description["proxy"].as_str().unwrap_or_default())
+    }
+}
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        // It may have ended by its own fault.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A `.tar.gz` of one file as the text that a scripted output takes: each byte a letter.
+pub fn archive_text(name: &str, content: &str) -> Value {
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut header = tar::Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, name, content.as_bytes()).expect("memory takes all");
+    let bytes = tar.into_inner().and_then(|gzip| gzip.finish()).expect("memory takes all");
+    json!(bytes.iter().map(|byte| char::from(*byte)).collect::<String>())
+}
+
+/// The services, or the end of the test.
+#[macro_export]
+macro_rules! services_or_skip {
+    () => {
+        match $crate::Services::start() {
+            Some(services) => services,
+            None => return $crate::skipped("ALEKSEYLEARN_PYTHON is not set: run `cargo xtask test`"),
+        }
+    };
+}
