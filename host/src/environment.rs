@@ -4,6 +4,7 @@
 //! they mean to every other AWS tool.
 
 use std::{
+    collections::BTreeMap,
     env,
     ffi::OsString,
     fs,
@@ -28,6 +29,8 @@ pub struct Environment {
     pub current: PathBuf,
     /// What says where the Docker engine is.
     pub docker: DockerEnvironment,
+    /// How the user's pip and uv are set up.
+    pub packages: PackageEnvironment,
     /// A bundle of certificates that this network needs, by `SSL_CERT_FILE`, `PIP_CERT` or `REQUESTS_CA_BUNDLE`.
     pub certificates: Option<PathBuf>,
     /// Colours are welcome on standard error.
@@ -76,6 +79,35 @@ impl DockerEnvironment {
     }
 }
 
+/// What pip, uv and Poetry read to find packages.
+#[derive(Clone, Debug, Default)]
+pub struct PackageEnvironment {
+    /// The variables that are theirs.
+    pub variables: BTreeMap<String, String>,
+    /// The home folder.
+    pub home: PathBuf,
+    /// `XDG_CONFIG_HOME`, or what stands for it.
+    pub config: PathBuf,
+}
+
+impl PackageEnvironment {
+    fn read(folders: &Xdg) -> Self {
+        let theirs = |name: &str| {
+            ["PIP_", "UV_", "POETRY_HTTP_BASIC_"].iter().any(|start| name.starts_with(start))
+                || ["NETRC", "VIRTUAL_ENV"].contains(&name)
+        };
+        let variables = env::vars_os().filter_map(|(name, value)| {
+            let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+            (theirs(&name) && !value.is_empty()).then_some((name, value))
+        });
+        Self {
+            variables: variables.collect(),
+            home: folders.home_dir().to_owned(),
+            config: folders.config_dir(),
+        }
+    }
+}
+
 impl Environment {
     /// Reads it all.
     ///
@@ -93,6 +125,7 @@ impl Environment {
             config: folders.config_dir().join("alekseylearn"),
             current: env::current_dir().context(|| "the current folder is gone".into())?,
             docker: DockerEnvironment::read(folders.home_dir()),
+            packages: PackageEnvironment::read(&folders),
             certificates: ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"]
                 .iter()
                 .filter_map(env::var_os)

@@ -11,6 +11,7 @@ mod doctor;
 mod engines;
 mod handmade;
 mod hostile;
+mod indexes;
 mod kaggle;
 mod kills;
 mod local;

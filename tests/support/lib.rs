@@ -1,6 +1,7 @@
 //! What the end-to-end tests stand on: a user with an empty home, and the rig.
 
 mod handmade;
+mod index;
 mod registry;
 mod relay;
 mod rig;
@@ -14,6 +15,7 @@ mod wheel;
 use std::{io::Write, path::PathBuf};
 
 pub use handmade::Handmade;
+pub use index::PackageIndex;
 pub use registry::{Repository, WASM_CONFIG, WASM_LAYER, manifest};
 pub use relay::{Relay, engine_socket};
 pub use rig::Rig;

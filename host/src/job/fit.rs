@@ -15,7 +15,7 @@ use crate::{
     config::{Assignment, Chosen, Defaults, Values, validate},
     error::{Context as _, Error, Kind, Result},
     plugin::{BuildDriver, Destination, Finding, Job, State, TrainDriver, Training},
-    project::{Project, Reason},
+    project::{Indexes, Project, Reason},
     ui::{Event, bytes},
 };
 
@@ -257,15 +257,23 @@ pub(super) struct Task {
     pub(super) project: Arc<Project>,
     job_name: String,
     certificates: Option<String>,
+    indexes: Arc<Indexes>,
     build_anew: bool,
 }
 
 impl Task {
     pub(super) fn new(context: &Context, project: Project, build_anew: bool) -> Result<Self> {
+        let packages = &context.environment.packages;
+        let indexes = Indexes::read(packages, &project.folder, project.dependencies.as_ref())?;
+        for address in &indexes.unreachable {
+            let why = "a build has a network of its own, and cannot reach it there";
+            context.ui.warning(&format!("the package index {address} is on this machine: {why}"));
+        }
         Ok(Self {
             job_name: name::new(&project.tag, Timestamp::now()),
             project: Arc::new(project),
-            certificates: certificates(context)?,
+            certificates: certificates(context, &indexes)?,
+            indexes: Arc::new(indexes),
             build_anew,
         })
     }
@@ -284,13 +292,15 @@ impl Task {
             job_name: self.job_name.clone(),
             image,
             certificates: self.certificates.clone(),
+            indexes: self.indexes.clone(),
             build_anew: self.build_anew,
         }
     }
 }
 
-fn certificates(context: &Context) -> Result<Option<String>> {
-    let Some(path) = &context.environment.certificates else { return Ok(None) };
+fn certificates(context: &Context, indexes: &Indexes) -> Result<Option<String>> {
+    let named = context.environment.certificates.as_ref().or(indexes.certificates.as_ref());
+    let Some(path) = named else { return Ok(None) };
     let text = std::fs::read_to_string(path);
     text.map(Some)
         .context(|| format!("cannot read the certificates {}, which the environment names", path.display()))

@@ -30,6 +30,8 @@ pub struct Authority {
     pub granted: Grants,
     /// It is tried out from its file, and not installed.
     pub lent: bool,
+    /// It came with the program.
+    pub shipped: bool,
     /// What this run may touch.
     pub scope: Scope,
 }
@@ -132,7 +134,7 @@ pub enum Verb<'a> {
 }
 
 /// Folders of a build's context that the host fills.
-const OF_THE_HOST: [&str; 2] = ["code/", "dependencies/"];
+const OF_THE_HOST: [&str; 3] = ["code/", "dependencies/", "machine/"];
 /// Where SageMaker writes the logs of training jobs.
 const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
 /// They send back what they were sent, or open a way to elsewhere.
@@ -251,7 +253,7 @@ impl Authority {
             }
             Verb::JobFile(_) => "a driver has its job's folder, /job, and no other".into(),
             Verb::BuildFile(_) => {
-                "a driver adds files beside the host's, which are in code/ and dependencies/, and nowhere else"
+                "a driver adds files beside the host's, which are in code/, dependencies/ and machine/, and nowhere else"
                     .into()
             }
             Verb::Request { method, origin, own_credential } => {
@@ -360,6 +362,7 @@ mod tests {
             plugin: "test".into(),
             granted: GRANTED.iter().map(|text| text.parse::<Grant>().unwrap()).collect(),
             lent: false,
+            shipped: false,
             scope: Scope {
                 locations: vec!["s3://bucket/pre".parse().unwrap()],
                 roles: vec!["trainer".into()],

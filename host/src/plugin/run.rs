@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     config::Values,
-    project::{Dependencies, Project, Python},
+    project::{Dependencies, Indexes, Project, Python},
 };
 
 /// One training on its way to becoming a job. A driver sees only what the contract's `training` tells.
@@ -20,6 +20,8 @@ pub struct Training {
     pub image: Option<String>,
     /// Certificates that this network needs, in PEM.
     pub certificates: Option<String>,
+    /// Where its dependencies come from.
+    pub indexes: Arc<Indexes>,
     /// The user asked for a new image even where nothing changed.
     pub build_anew: bool,
 }

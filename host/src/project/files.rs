@@ -26,6 +26,8 @@ pub struct File {
     pub executable: bool,
     /// It is a link to another file or folder that is sent: where it leads, relative to where it lies.
     pub link: Option<String>,
+    /// The content without the logins in its addresses, where there were any.
+    pub cleaned: Option<String>,
 }
 
 /// What one rule keeps at home.
@@ -133,7 +135,14 @@ impl Listing {
                 Some(target) => format!("{up}{target}"),
                 None => continue,
             };
-            self.files.push(File { path: name, source, size: 0, executable: false, link: Some(link) });
+            self.files.push(File {
+                path: name,
+                source,
+                size: 0,
+                executable: false,
+                link: Some(link),
+                cleaned: None,
+            });
         }
         Ok(())
     }
@@ -156,7 +165,14 @@ fn regular(folder: &Path, path: &Path) -> Result<Option<File>> {
     }
     let executable = data.permissions().mode() & 0o111 != 0;
     let path_inside = name_in(folder, path)?;
-    Ok(Some(File { path: path_inside, source: path.to_owned(), size: data.len(), executable, link: None }))
+    Ok(Some(File {
+        path: path_inside,
+        source: path.to_owned(),
+        size: data.len(),
+        executable,
+        link: None,
+        cleaned: None,
+    }))
 }
 
 fn name_in(folder: &Path, path: &Path) -> Result<String> {

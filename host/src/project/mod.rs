@@ -4,6 +4,7 @@
 mod dependencies;
 mod files;
 mod imports;
+mod indexes;
 mod notebook;
 mod python;
 mod recipe;
@@ -22,6 +23,7 @@ pub use dependencies::{Content, Dependencies, Form};
 
 pub use files::{File, Left};
 pub use imports::package_of;
+pub use indexes::Indexes;
 use notebook::Notebook;
 pub use python::Python;
 pub use recipe::{RECIPE_FOLDER, RUNNER, Recipe};
@@ -79,6 +81,9 @@ impl Project {
         let keep: Vec<&str> = origin.chain([name]).collect();
         let recipe = Recipe::read(folder)?;
         let files::Listing { mut files, left } = files::list(folder, &keep)?;
+        for file in &mut files {
+            clean(file, dependencies.as_ref());
+        }
         if recipe.is_some() {
             files.retain(|file| !Path::new(&file.path).starts_with(RECIPE_FOLDER));
         }
@@ -99,6 +104,22 @@ impl Project {
             dependencies,
             folder: folder.to_owned(),
         })
+    }
+}
+
+/// A list of dependencies goes into the image as code, too, and then without the logins in it.
+fn clean(file: &mut File, dependencies: Option<&Dependencies>) {
+    const LARGEST: u64 = 1 << 20;
+    let is_it = |content: &Content| matches!(content, Content::File(known) if known.source == file.source && known.cleaned.is_some());
+    let known = dependencies.is_some_and(|found| found.files.values().any(is_it));
+    if file.link.is_some() || file.size > LARGEST || !known && !dependencies::holds_addresses(&file.path) {
+        return;
+    }
+    let Ok(text) = fs::read_to_string(&file.source) else { return };
+    if let Ok((clean, logins)) = indexes::take_out(&text, &file.path, &|_| Some(String::new()))
+        && !logins.is_empty()
+    {
+        (file.size, file.cleaned) = (clean.len() as u64, Some(clean));
     }
 }
 

@@ -36,6 +36,7 @@ const SECRETS: &[&str] = &[
     ".netrc",
     ".pgpass",
     ".pypirc",
+    "pip.conf",
     ".s3cfg",
     ".ssh",
     ".vault-token",

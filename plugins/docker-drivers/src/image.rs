@@ -18,6 +18,8 @@ const USUAL_PYTHON: &str = "3.11";
 const CODE: &str = "/opt/alekseylearn/code";
 /// A folder above the training folder, while what it declares is installed.
 const ABOVE: &str = "/opt/alekseylearn/project";
+/// What installers must know of this machine's network.
+const MACHINE: &str = "/opt/alekseylearn/machine";
 /// What a lock says, as requirements.
 const LOCKED: &str = "/opt/locked-requirements.txt";
 
@@ -46,9 +48,6 @@ impl<M: Machine> build::Guest for Docker<M> {
             build.file(&format!("runner/{name}"), text.as_bytes());
         }
         build.file("artifact.json", artifact_json(&training.artifact()).as_bytes());
-        if let Some(bundle) = &recipe.certificates {
-            build.file("certificates.pem", bundle.as_bytes());
-        }
         if recipe.notebook {
             build.file("notebook-requirements.txt", NOTEBOOK_REQUIREMENTS.as_bytes());
         }
@@ -65,7 +64,6 @@ struct Recipe {
     dependencies: Option<Dependencies>,
     python: Option<Python>,
     notebook: bool,
-    certificates: Option<String>,
     /// Downloads are kept from one build to the next.
     cache: Option<String>,
     /// The training folder has its packages in `src`.
@@ -107,7 +105,6 @@ impl Recipe {
             dependencies,
             python,
             notebook: training.is_notebook(),
-            certificates: training.certificates(),
             cache,
         })
     }
@@ -122,20 +119,14 @@ impl Recipe {
         lines.extend(self.python.as_ref().map(Python::check));
         let installs = self.dependencies.is_some() || self.notebook;
         if installs {
-            if self.certificates.is_some() {
-                // Only this stage sees the bundle: nothing of it is left in the image.
-                lines.push("COPY certificates.pem /etc/ssl/certs/ca-certificates.crt".into());
-                lines.push(
-                    "ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
-                     PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
-                     REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt"
-                        .into(),
-                );
-            }
+            // Only this stage sees what the machine's network needs: nothing of it is left in the image.
+            lines.push(format!("COPY machine/ {MACHINE}/"));
+            // An index of the user's own need not have uv.
             lines.push(format!(
-                "RUN {}python3 -m pip install --quiet --disable-pip-version-check {}\
-                 --root-user-action=ignore --target /opt/uv {UV}",
-                self.mount("pip"),
+                "RUN {}install() {{ python3 -m pip install --quiet --no-input --disable-pip-version-check {}\
+                 --root-user-action=ignore --target /opt/uv {UV}; }}; \
+                 install || {{ test -n \"$PIP_INDEX_URL\" && unset PIP_INDEX_URL && install; }}",
+                self.installing("pip"),
                 if self.cache.is_some() { "" } else { "--no-cache-dir " },
             ));
             lines.push(
@@ -196,7 +187,7 @@ impl Recipe {
         lines.push(format!(
             "RUN {}VIRTUAL_ENV=/opt/alekseylearn/venv /opt/uv/bin/uv pip install{} --no-progress \
              --compile-bytecode{editable} {}",
-            self.mount("uv"),
+            self.installing("uv"),
             self.uv_cache(),
             arguments.join(" ")
         ));
@@ -207,7 +198,7 @@ impl Recipe {
     /// what is for its developers only is left.
     fn export(&self, dependencies: &Dependencies, folder: &str) -> Option<String> {
         let parent = dependencies.file.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let start = format!("RUN {}cd {}", self.mount("uv"), quoted(&format!("{folder}/{parent}")));
+        let start = format!("RUN {}cd {}", self.installing("uv"), quoted(&format!("{folder}/{parent}")));
         let cache = self.uv_cache();
         match dependencies.form {
             Form::Requirements | Form::Pyproject => None,
@@ -226,11 +217,16 @@ impl Recipe {
         }
     }
 
-    /// Where an installer keeps its downloads between builds, at the start of a RUN.
-    fn mount(&self, tool: &str) -> String {
-        self.cache.as_ref().map_or_else(String::new, |platform| {
-            format!("--mount=type=cache,id=alekseylearn-{tool}-{platform},target=/root/.cache/{tool} ")
-        })
+    /// The start of a RUN that installs: where the tool keeps its downloads between builds, who logs in at the package
+    /// index, and where that is.
+    fn installing(&self, tool: &str) -> String {
+        let mounts = self.cache.as_ref().map_or_else(String::new, |platform| {
+            format!(
+                "--mount=type=cache,id=alekseylearn-{tool}-{platform},target=/root/.cache/{tool} \
+                 --mount=type=secret,id=netrc,target=/root/.netrc "
+            )
+        });
+        format!("{mounts}. {MACHINE}/environment && ")
     }
 
     fn uv_cache(&self) -> &'static str {
@@ -273,7 +269,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn recipe(form: Option<Form>, notebook: bool, certificates: bool) -> Recipe {
+    fn recipe(form: Option<Form>, notebook: bool) -> Recipe {
         let file = match form {
             Some(Form::UvLock) => "uv.lock",
             Some(Form::Poetry { .. }) => "poetry.lock",
@@ -283,7 +279,6 @@ mod tests {
             dependencies: form.map(|form| Dependencies { form, file: file.into(), inside: true }),
             python: None,
             notebook,
-            certificates: certificates.then(|| "-----BEGIN CERTIFICATE-----".into()),
             cache: Some("linux-amd64".into()),
             src: false,
         }
@@ -291,7 +286,7 @@ mod tests {
 
     #[test]
     fn code_comes_last_and_dependencies_do_not_see_it() {
-        let text = recipe(Some(Form::Requirements), false, false).dockerfile("base");
+        let text = recipe(Some(Form::Requirements), false).dockerfile("base");
         assert_eq!(text.lines().last(), Some("COPY code/ /opt/alekseylearn/code/"));
         assert_eq!(text.matches("COPY code/").count(), 1, "{text}");
         assert!(text.contains("COPY dependencies/ /opt/alekseylearn/code/"), "{text}");
@@ -299,31 +294,31 @@ mod tests {
 
     #[test]
     fn nothing_is_installed_where_nothing_is_asked_for() {
-        let text = recipe(None, false, true).dockerfile("base");
+        let text = recipe(None, false).dockerfile("base");
         assert!(!text.contains("pip install"), "{text}");
-        assert!(!text.contains("certificates"), "{text}");
+        assert!(!text.contains("machine"), "{text}");
     }
 
     #[test]
-    fn the_certificates_stay_out_of_the_final_stage() {
-        let text = recipe(Some(Form::Requirements), false, true).dockerfile("base");
+    fn the_machine_stays_out_of_the_final_stage() {
+        let text = recipe(Some(Form::Requirements), false).dockerfile("base");
         let last_stage = text.rsplit("FROM ").next().unwrap();
-        assert!(text.contains("certificates.pem"));
-        assert!(!last_stage.contains("certificates"), "{last_stage}");
+        assert!(text.contains("COPY machine/") && text.contains("type=secret,id=netrc"), "{text}");
+        assert!(!last_stage.contains("machine") && !last_stage.contains("netrc"), "{last_stage}");
     }
 
     #[test]
     fn locks_are_installed_as_they_stand() {
-        let text = recipe(Some(Form::UvLock), false, false).dockerfile("base");
+        let text = recipe(Some(Form::UvLock), false).dockerfile("base");
         assert!(text.contains("uv export") && text.contains("--frozen"), "{text}");
-        let poetry = |locked| recipe(Some(Form::Poetry { locked }), false, false).dockerfile("base");
+        let poetry = |locked| recipe(Some(Form::Poetry { locked }), false).dockerfile("base");
         assert!(!poetry(true).contains("--no-interaction lock"), "{}", poetry(true));
         assert!(poetry(false).contains("--no-interaction lock"), "{}", poetry(false));
     }
 
     #[test]
     fn downloads_are_kept_where_the_builder_can() {
-        let mut recipe = recipe(Some(Form::Requirements), false, false);
+        let mut recipe = recipe(Some(Form::Requirements), false);
         assert!(recipe.dockerfile("base").contains("id=alekseylearn-uv-linux-amd64"));
         recipe.cache = None;
         let text = recipe.dockerfile("base");
@@ -332,7 +327,7 @@ mod tests {
 
     #[test]
     fn the_base_is_of_the_projects_python() {
-        let mut recipe = recipe(None, false, false);
+        let mut recipe = recipe(None, false);
         assert_eq!(recipe.usual_base(), "python:3.11-slim");
         recipe.python =
             Some(Python { versions: vec!["3.13".into()], origin: "Python 3.13 by it's file".into() });
@@ -342,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_notebook_gets_papermill_also_without_requirements() {
-        let text = recipe(None, true, false).dockerfile("base");
+        let text = recipe(None, true).dockerfile("base");
         assert!(text.contains("--requirement '/opt/notebook-requirements.txt'"), "{text}");
     }
 }

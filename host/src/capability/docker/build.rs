@@ -3,16 +3,18 @@
 use std::{collections::HashMap, io::ErrorKind};
 
 use bollard::{
-    body_try_stream,
+    BollardRequest, body_try_stream,
     query_parameters::{BuildImageOptionsBuilder, BuilderVersion},
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use hyper::Uri;
 use tokio::sync::mpsc;
 
 use super::{
     BuildContext, Engine, HASH_LABEL, Image, STEPS_LABEL, failure,
     narration::{Narration, other_architecture},
+    session::Session,
 };
 use crate::{
     capability::Listener,
@@ -41,14 +43,23 @@ impl Engine {
             .rm(true)
             .forcerm(true)
             .labels(&labels(&context, &hash)?);
-        let options = match self.buildkit() {
-            true => options.version(BuilderVersion::BuilderBuildKit).session(&hash).build(),
-            false => options.version(BuilderVersion::BuilderV1).build(),
+        let session = match self.buildkit() {
+            true => Some(self.session(&context).await?),
+            false if context.secrets.files.is_empty() || !context.dockerfile.contains(MACHINE) => None,
+            false => return Err(self.keeps_no_secret()),
+        };
+        // The library would open a session of its own for BuildKit, which hands out no secrets.
+        let options = options.version(BuilderVersion::BuilderV1);
+        let (docker, options) = match &session {
+            Some(session) => {
+                (self.docker.clone().with_request_modifier(by_buildkit), options.session(&session.id).build())
+            }
+            None => (self.docker.clone(), options.build()),
         };
         let (base, platform) = (base_of(&context.dockerfile).to_owned(), context.platform.clone());
-        let mut said = Narration::default();
+        let mut said = Narration::hiding(context.secrets.words.clone());
         let (body, written) = stream_of(context);
-        let mut answers = self.docker.build_image(options, None, Some(body_try_stream(body)));
+        let mut answers = docker.build_image(options, None, Some(body_try_stream(body)));
         while let Some(answer) = answers.next().await {
             match answer {
                 Ok(info) => said.take(info, listener),
@@ -74,6 +85,9 @@ impl Engine {
     }
 }
 
+/// The folder of the context by which installers find their index.
+const MACHINE: &str = "machine/environment";
+
 /// What the image says of itself: which build made it, and out of what each of its layers.
 fn labels(context: &BuildContext, hash: &str) -> Result<HashMap<String, String>> {
     let steps: Vec<String> = context.steps(hash)?.into_iter().map(|step| step.hash).collect();
@@ -83,6 +97,24 @@ fn labels(context: &BuildContext, hash: &str) -> Result<HashMap<String, String>>
 }
 
 impl Engine {
+    async fn session(&self, context: &BuildContext) -> Result<Session> {
+        Session::open(&self.address, context.secrets.clone()).await.map_err(|error| {
+            Error::new(Kind::Unavailable, "the engine opens no session for the build")
+                .hint("see whether Docker still runs: `docker info`")
+                .source(error)
+        })
+    }
+
+    fn keeps_no_secret(&self) -> Error {
+        let what = "the passwords of the package index would stay in the image";
+        if self.podman {
+            return Error::new(Kind::Unsupported, format!("{what}: Podman's builder takes no secrets"))
+                .hint("build with Docker Engine, or put the packages beside the script as wheels");
+        }
+        Error::new(Kind::Unsupported, format!("{what}: the classic builder takes no secrets"))
+            .hint("build with BuildKit: unset DOCKER_BUILDKIT")
+    }
+
     /// An engine may have the base image, but not for the platform, and then says only that it cannot be pulled.
     async fn about_base(&self, error: Error, base: &str, platform: &str) -> Error {
         let Some(architecture) = platform.split('/').nth(1).filter(|_| error.kind() == Kind::NotFound) else {
@@ -95,6 +127,22 @@ impl Engine {
             _ => error,
         }
     }
+}
+
+/// Says to the engine what is not said to the library.
+fn by_buildkit(mut request: BollardRequest) -> BollardRequest {
+    let uri = request.uri();
+    let Some((path, query)) = uri.path_and_query().and_then(|whole| whole.as_str().split_once('?')) else {
+        return request;
+    };
+    let query: Vec<&str> =
+        query.split('&').map(|pair| if pair == "version=1" { "version=2" } else { pair }).collect();
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = format!("{path}?{}", query.join("&")).parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 /// The image that a Dockerfile starts from.

@@ -11,7 +11,7 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
-use super::hashes::Hashes;
+use super::{Secrets, hashes::Hashes};
 use crate::{
     error::{Context, Result},
     project::{Content, File, Project, RUNNER, Recipe},
@@ -40,6 +40,8 @@ pub struct BuildContext {
     pub files: Vec<File>,
     /// What the dependencies are installed from, under `dependencies/`.
     pub dependencies: Vec<File>,
+    /// What the installers need and no layer keeps. Not hashed: a new password makes no new image.
+    pub secrets: Secrets,
     /// Where the hashes of files that do not change are kept, if they are.
     pub known: Option<PathBuf>,
     /// Build even where an equal build is there.
@@ -128,7 +130,10 @@ impl BuildContext {
                 continue;
             }
             part(&[u8::from(file.executable)]);
-            part(&hashes.of(&file.source, || file_hash(file))?);
+            part(&match &file.cleaned {
+                Some(text) => Sha256::digest(text).into(),
+                None => hashes.of(&file.source, || file_hash(file))?,
+            });
         }
         hashes.keep();
         Ok(hex::encode(hash.finalize()))
@@ -168,6 +173,10 @@ impl BuildContext {
                 header.set_mode(0o777);
                 header.set_size(0);
                 tar.append_link(&mut header, place, target)?;
+                continue;
+            }
+            if let Some(text) = &file.cleaned {
+                append(&mut tar, &place, text.len() as u64, file.executable, text.as_bytes())?;
                 continue;
             }
             let source = fs::File::open(&file.source)?;
@@ -214,17 +223,15 @@ mod tests {
         let source = folder.path().join("train.py");
         fs::write(&source, code).unwrap();
         let size = code.len() as u64;
-        let file = File { path: "train.py".into(), source, size, executable: false, link: None };
+        let file =
+            File { path: "train.py".into(), source, size, executable: false, link: None, cleaned: None };
         let context = BuildContext {
             name: "models/train".into(),
             dockerfile: "FROM scratch\n".into(),
             platform: "linux/amd64".into(),
             extra: [("runner/a.py".into(), b"a".to_vec())].into(),
             files: vec![file],
-            dependencies: Vec::new(),
-            known: None,
-            anew: false,
-            recipe: None,
+            ..BuildContext::default()
         };
         (folder, context)
     }

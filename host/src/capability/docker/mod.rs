@@ -16,6 +16,7 @@ mod narration;
 mod network;
 mod partial;
 mod push;
+mod session;
 mod ssh;
 mod steps;
 
@@ -32,6 +33,7 @@ pub use gpus::Gpus;
 pub use hashes::known_hashes;
 pub use logs::saved;
 pub use push::Login;
+pub use session::Secrets;
 pub use steps::Step;
 
 use crate::{

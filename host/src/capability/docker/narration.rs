@@ -22,9 +22,15 @@ pub(super) struct Narration {
     failed: Option<String>,
     /// The classic builder speaks in pieces of text.
     open: String,
+    /// Never shown, whatever a tool prints.
+    hidden: Vec<String>,
 }
 
 impl Narration {
+    pub(super) fn hiding(hidden: Vec<String>) -> Self {
+        Self { hidden, ..Self::default() }
+    }
+
     pub(super) fn take(&mut self, info: BuildInfo, listener: Listener<'_>) {
         if let Some(BuildInfoAux::BuildKit(status)) = info.aux {
             return self.take_status(status, listener);
@@ -75,9 +81,10 @@ impl Narration {
         if line.trim().is_empty() {
             return;
         }
-        listener(Progress::Line(line));
+        let line = self.hidden.iter().fold(line.to_owned(), |line, word| line.replace(word, "****"));
+        listener(Progress::Line(&line));
         let kept = self.lines.entry(step.to_owned()).or_default();
-        kept.push(line.to_owned());
+        kept.push(line);
         let surplus = kept.len().saturating_sub(LAST_LINES);
         kept.drain(..surplus);
     }
@@ -112,6 +119,14 @@ impl Narration {
                     || lines.as_deref().is_some_and(|lines| lines.contains("exec format error")) =>
             {
                 return other_architecture();
+            }
+            Some(_) if refused(lines.as_deref()).is_some() => {
+                let (host, status) = refused(lines.as_deref()).unwrap_or_default();
+                return Error::new(
+                    Kind::Denied,
+                    format!("the package index at {host} lets nobody in who comes like this ({status})"),
+                )
+                .hint("see the user and the password that your pip, your uv or ~/.netrc has for it");
             }
             Some(step) if step.contains("/opt/uv/bin/uv") && !step.contains("uv venv") => {
                 Error::new(Kind::Invalid, "the dependencies cannot be installed")
@@ -158,6 +173,16 @@ fn classic_step(line: &str) -> Option<&str> {
 /// What a check of the driver's own has found.
 fn said(lines: Option<&str>) -> Option<&str> {
     lines?.lines().find_map(|line| line.strip_prefix("alekseylearn: "))
+}
+
+/// The host that let the installer not in, and its answer, as uv, pip and Poetry write it.
+fn refused(lines: Option<&str>) -> Option<(&str, &str)> {
+    let answers = ["401 Unauthorized", "403 Forbidden", "401 Client Error", "403 Client Error"];
+    lines?.lines().rev().find_map(|line| {
+        let status = answers.iter().find(|answer| line.contains(**answer))?;
+        let host = line.split("://").nth(1)?.split(['/', '`', ')', ' ']).next()?;
+        Some((host, *status))
+    })
 }
 
 fn is_first_use_of_python(step: &str) -> bool {

@@ -46,6 +46,12 @@ pub(super) fn connect(url: &str, timeout: u64, version: &ClientVersion) -> Resul
     Ok((docker, words))
 }
 
+/// One connection, for whoever speaks over it himself.
+pub(super) fn open(url: &str) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>> {
+    Pipe::open(&arguments(url)?, &Words::default())
+        .map_err(|error| Error::failed(format!("cannot speak to {url}")).source(error))
+}
+
 /// Of `ssh://[USER@]HOST[:PORT][/SOCKET]`.
 fn arguments(url: &str) -> Result<Vec<String>> {
     let invalid = || {

@@ -186,7 +186,14 @@ mod tests {
             let file = |(path, text): &(&str, &str)| {
                 let source = folder.path().join(path);
                 fs::write(&source, text).unwrap();
-                File { path: (*path).into(), source, size: text.len() as u64, executable: false, link: None }
+                File {
+                    path: (*path).into(),
+                    source,
+                    size: text.len() as u64,
+                    executable: false,
+                    link: None,
+                    cleaned: None,
+                }
             };
             let context = BuildContext {
                 dockerfile: dockerfile.into(),
@@ -229,6 +236,7 @@ mod tests {
                     size: 1,
                     executable: false,
                     link: None,
+                    cleaned: None,
                 };
                 let context = BuildContext {
                     dockerfile: dockerfile.clone(),

@@ -329,6 +329,7 @@ mod tests {
             config: folder.join("config"),
             current: folder.to_owned(),
             docker: crate::environment::DockerEnvironment::default(),
+            packages: crate::environment::PackageEnvironment::default(),
             certificates: None,
             color: false,
             interactive: false,

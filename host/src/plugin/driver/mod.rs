@@ -49,6 +49,7 @@ impl Driver<'_> {
         Authority {
             plugin: self.plugin.name.clone(),
             granted: self.plugin.granted.clone(),
+            shipped: matches!(self.plugin.origin, Origin::Shipped),
             lent: matches!(self.plugin.origin, Origin::Lent(_)),
             scope,
         }

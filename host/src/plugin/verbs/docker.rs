@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use wasmtime::component::Resource;
 
 use crate::{
-    capability::docker::{self, BuildContext, ContainerSpec, ContainerState, Image},
+    capability::docker::{self, BuildContext, ContainerSpec, ContainerState, Image, Secrets},
     error::{Error, Kind, Result},
     plugin::{
         authority::Verb,
@@ -13,12 +13,16 @@ use crate::{
             docker as wit,
             types::{LogLine, LogPage},
         },
-        run::{SharedJob, SharedTraining},
+        run::{SharedJob, SharedTraining, Training},
         state::{State, show},
     },
     project::Recipe,
 };
 
+/// The secret by which installers log in.
+const NETRC: &str = "netrc";
+/// Where a Dockerfile is to put what the context has in `machine/`.
+const CERTIFICATES: &str = "/opt/alekseylearn/machine/certificates.pem";
 /// As long as any service waits between SIGTERM and SIGKILL.
 const LONGEST_GRACE: u32 = 600;
 
@@ -50,6 +54,25 @@ fn node_name(job: &str, node: &str) -> Result<String> {
 /// Of the network on which a job's nodes find each other.
 fn network_name(job: &str) -> String {
     format!("alekseylearn-{job}")
+}
+
+/// What a build needs to know of the machine and its network.
+struct Machine {
+    /// In `machine/`.
+    files: Vec<(String, Vec<u8>)>,
+    secrets: Secrets,
+}
+
+impl Machine {
+    fn of(training: &Training) -> Self {
+        let bundle = training.certificates.as_ref();
+        let script = training.indexes.script(bundle.map(|_| CERTIFICATES));
+        let mut files = vec![("machine/environment".to_owned(), script.into_bytes())];
+        files.extend(bundle.map(|text| ("machine/certificates.pem".to_owned(), text.clone().into_bytes())));
+        let netrc = training.indexes.netrc().map(|text| (NETRC.to_owned(), text));
+        let secrets = Secrets { files: netrc.into_iter().collect(), words: training.indexes.secret_words() };
+        Self { files, secrets }
+    }
 }
 
 /// The user can mend what the user wrote, where it is known which line that is.
@@ -180,11 +203,17 @@ impl wit::HostImage for State {
 impl wit::HostImageBuild for State {
     async fn new(&mut self, training: Resource<SharedTraining>) -> wasmtime::Result<Resource<BuildContext>> {
         let training = self.get(&training)?;
-        let context = BuildContext {
+        let mut context = BuildContext {
             anew: training.build_anew,
             known: self.services.known_hashes(&training.project.folder),
             ..BuildContext::of(&training.project)
         };
+        let machine = Machine::of(training);
+        context.extra.extend(machine.files);
+        // Whoever writes the Dockerfile can read what it mounts: that is the user, or a driver of the program's own.
+        if self.authority.shipped || training.project.recipe.is_some() {
+            context.secrets = machine.secrets;
+        }
         Ok(self.push(context)?)
     }
 

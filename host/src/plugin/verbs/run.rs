@@ -100,6 +100,9 @@ impl run::HostTraining for State {
         let file = training.project.files.iter().find(|file| file.path == path);
         let file =
             file.ok_or_else(|| Error::new(Kind::NotFound, format!("the training folder holds no {path}")))?;
+        if let Some(text) = &file.cleaned {
+            return Ok(text.clone().into_bytes());
+        }
         let cannot_read = || format!("cannot read {}", file.source.display());
         let mut content = Vec::new();
         let source = std::fs::File::open(&file.source).context(cannot_read)?;

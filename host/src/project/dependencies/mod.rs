@@ -13,7 +13,11 @@ use std::{
 
 pub(super) use pyproject::python as requires_python;
 
-use super::files;
+use super::{
+    files,
+    indexes::{Login, take_out},
+};
+use crate::environment::Environment;
 use crate::error::{Context, Error, Kind, Result};
 
 /// Looked for in this order. The first that there is counts, and that declares anything: a `pyproject.toml` may be there
@@ -79,6 +83,8 @@ pub struct Dependencies {
     pub anchor: PathBuf,
     /// The anchor is the training folder: what is installed from its own code may stay there.
     pub inside: bool,
+    /// Those that stood in the files.
+    pub(super) logins: Vec<Login>,
     /// The Python that it asks for, as a version or a range, and where it says so.
     pub(super) python: Option<(String, String)>,
 }
@@ -154,10 +160,11 @@ fn read(folder: &Path, anchor: &Path, path: &Path) -> Result<Option<Dependencies
             (Form::Requirements, main, None)
         }
     };
+    let logins = gathered.take_out_logins()?;
     let origin = gathered.names;
     let python = python.map(|version| (version, origin.clone()));
     let (anchor, inside) = (anchor.to_owned(), anchor == folder);
-    Ok(Some(Dependencies { origin, form, main, files: gathered.files, anchor, inside, python }))
+    Ok(Some(Dependencies { origin, form, main, files: gathered.files, anchor, inside, logins, python }))
 }
 
 /// The files that an installation reads, as they are found.
@@ -196,14 +203,53 @@ impl Gathered<'_> {
         };
         let source = path.canonicalize().map_err(|error| missing().source(error))?;
         let size = source.metadata().context(|| format!("cannot read {}", path.display()))?.len();
-        let file = files::File { path: inside.clone(), source, size, executable: false, link: None };
+        let file =
+            files::File { path: inside.clone(), source, size, executable: false, link: None, cleaned: None };
         self.files.insert(inside, Content::File(file));
         Ok(())
+    }
+
+    /// No login goes where it would be kept. What a list asks for lies in files of any name.
+    fn take_out_logins(&mut self) -> Result<Vec<Login>> {
+        let mut all = Vec::new();
+        for (name, content) in &mut self.files {
+            match content {
+                Content::Text(text) => {
+                    let (clean, logins) = take_out(text, name, &Environment::variable)?;
+                    *text = clean;
+                    all.extend(logins);
+                }
+                Content::File(file) if is_list(&file.path) && file.size <= LARGEST => {
+                    let Ok(text) = fs::read_to_string(&file.source) else { continue };
+                    let (clean, logins) = take_out(&text, name, &Environment::variable)?;
+                    if !logins.is_empty() {
+                        (file.size, file.cleaned) = (clean.len() as u64, Some(clean));
+                    }
+                    all.extend(logins);
+                }
+                Content::File(_) => {}
+            }
+        }
+        Ok(all)
     }
 
     fn add_if_there(&mut self, path: &Path) -> Result<()> {
         if path.is_file() { self.add(path) } else { Ok(()) }
     }
+}
+
+/// By its name, the file may list packages and addresses.
+pub(super) fn is_list(path: &str) -> bool {
+    let kinds = ["txt", "in", "toml", "lock", "cfg", "yml", "yaml"];
+    Path::new(path).extension().is_some_and(|kind| kinds.iter().any(|known| kind == *known))
+}
+
+/// A file of the training folder by such a name is sent without the logins in it.
+pub(super) fn holds_addresses(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    let starts =
+        ["require", "constraint", "environment", "conda", "pyproject", "poetry", "pylock", "uv", "setup"];
+    name == "pipfile" || is_list(&name) && starts.iter().any(|start| name.starts_with(start))
 }
 
 /// A dependency file's text.

@@ -196,7 +196,14 @@ yield_from = [x for x in "import z"]
             let source = folder.path().join(path);
             fs::create_dir_all(source.parent().unwrap()).unwrap();
             fs::write(&source, text).unwrap();
-            File { path: path.into(), source, size: text.len() as u64, executable: false, link: None }
+            File {
+                path: path.into(),
+                source,
+                size: text.len() as u64,
+                executable: false,
+                link: None,
+                cleaned: None,
+            }
         };
         let files = [
             file("helper.py", "import requests\nimport helper\nimport steps.one"),

@@ -1,0 +1,231 @@
+//! Where packages come from: the indexes that the user's pip or uv is set up for, and who logs in there. Addresses go
+//! into the build as variables; logins only as a netrc file, which no layer keeps.
+
+mod login;
+mod netrc;
+mod pip;
+mod uv;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use toml::Value;
+
+pub(in crate::project) use login::Login;
+pub(super) use login::take_out;
+
+use super::{
+    Content, Dependencies, Form,
+    dependencies::{is_list, up_to_root},
+};
+use crate::{
+    environment::{Environment, PackageEnvironment},
+    error::{Error, Kind, Result},
+};
+
+/// What an installation on this machine would use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Indexes {
+    /// The variables by which pip and uv know it; without any login.
+    pub variables: BTreeMap<&'static str, String>,
+    /// A bundle of certificates that pip is to trust.
+    pub certificates: Option<PathBuf>,
+    /// What a build cannot reach, as an address.
+    pub unreachable: Vec<String>,
+    logins: BTreeMap<String, Login>,
+}
+
+/// As a tool's configuration has it; the addresses may hold logins.
+#[derive(Debug, Default)]
+struct Settings {
+    default: Option<String>,
+    extra: Vec<String>,
+    /// Pages and folders to find packages on.
+    links: Vec<String>,
+    /// Hosts whose certificate nobody looks at.
+    trusted: Vec<String>,
+    certificates: Option<PathBuf>,
+    strategy: Option<String>,
+    /// Names of indexes, which variables with logins hold.
+    names: Vec<(String, String)>,
+    origin: &'static str,
+}
+
+impl Indexes {
+    /// Those by which `dependencies` would be installed, which lie at or above `folder`.
+    ///
+    /// # Errors
+    /// A file is no TOML, a variable is missing, or one host has two logins.
+    pub fn read(
+        environment: &PackageEnvironment,
+        folder: &Path,
+        dependencies: Option<&Dependencies>,
+    ) -> Result<Self> {
+        // What is installed by uv's own files brings these along.
+        let by_list = dependencies.is_some_and(|found| found.form == Form::Requirements);
+        let nearby = if by_list { up_to_root(folder) } else { Vec::new() };
+        let (uv, pip) = (uv::read(environment, &nearby)?, pip::read(environment));
+        let mut all = Self { certificates: pip.certificates.clone(), ..Self::default() };
+        let mut names = uv.names.clone();
+        let chosen = if uv.says_where() { uv } else { pip };
+        let mut hosts = BTreeSet::new();
+        all.take(&chosen, &mut hosts)?;
+        for text in dependencies.into_iter().flat_map(|found| found.files.values()).filter_map(read) {
+            hosts.extend(login::hosts(&text).map(str::to_owned));
+            names.extend(names_in(&text));
+        }
+        all.add(dependencies.map(|found| found.logins.clone()).unwrap_or_default())?;
+        for (name, url) in names {
+            all.add(of_name(environment, &name, &url))?;
+        }
+        let path = environment.variables.get("NETRC").map(PathBuf::from);
+        let path = path.unwrap_or_else(|| environment.home.join(".netrc"));
+        if let Ok(text) = fs::read_to_string(&path) {
+            for login in netrc::parse(&text, &path.display().to_string()) {
+                if hosts.contains(&login.host) {
+                    all.logins.entry(login.host.clone()).or_insert(login);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Lets whoever installs log in, as a file `.netrc`; none where nobody logs in.
+    pub fn netrc(&self) -> Option<String> {
+        (!self.logins.is_empty()).then(|| netrc::format(self.logins.values()))
+    }
+
+    /// What a shell reads before anything is installed. `certificates` is where the build has a bundle of them.
+    pub fn script(&self, certificates: Option<&str>) -> String {
+        const BUNDLE: [&str; 5] =
+            ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"];
+        let bundle = certificates.into_iter().flat_map(|path| BUNDLE.map(|name| (name, path)));
+        let variables = self.variables.iter().map(|(name, value)| (*name, value.as_str()));
+        let lines = variables
+            .chain(bundle)
+            .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")));
+        lines.collect()
+    }
+
+    /// What nobody should see.
+    pub fn secret_words(&self) -> Vec<String> {
+        let secret = |login: &Login| match login.password.is_empty() {
+            true => login.user.clone(),
+            false => login.password.clone(),
+        };
+        // A shorter one would take half of what is said with it.
+        self.logins.values().map(secret).filter(|word| word.len() > 3).collect()
+    }
+
+    fn take(&mut self, settings: &Settings, hosts: &mut BTreeSet<String>) -> Result<()> {
+        let mut clean = |address: &String| -> Result<Option<String>> {
+            let (clean, logins) = take_out(address, settings.origin, &Environment::variable)?;
+            // Folders of this machine are none of the build's.
+            if !clean.starts_with("http://") && !clean.starts_with("https://") {
+                return Ok(None);
+            }
+            hosts.extend(login::hosts(&clean).map(str::to_owned));
+            if login::hosts(&clean).any(|host| host == "localhost" || host.starts_with("127.")) {
+                self.unreachable.push(clean.clone());
+            }
+            self.add(logins)?;
+            Ok(Some(clean))
+        };
+        let mut list = |addresses: &[String]| -> Result<Vec<String>> {
+            addresses.iter().filter_map(|address| clean(address).transpose()).collect()
+        };
+        let default = list(settings.default.as_slice())?.pop();
+        let (extra, links) = (list(&settings.extra)?, list(&settings.links)?);
+        let several = !extra.is_empty();
+        let mut set = |names: [&'static str; 2], values: [String; 2]| {
+            for (name, value) in names.into_iter().zip(values).filter(|(_, value)| !value.is_empty()) {
+                self.variables.insert(name, value);
+            }
+        };
+        let default = default.unwrap_or_default();
+        set(["PIP_INDEX_URL", "UV_DEFAULT_INDEX"], [default.clone(), default]);
+        set(["PIP_EXTRA_INDEX_URL", "UV_INDEX"], [extra.join(" "), extra.join(" ")]);
+        set(["PIP_FIND_LINKS", "UV_FIND_LINKS"], [links.join(" "), links.join(",")]);
+        let trusted = settings.trusted.join(" ");
+        set(["PIP_TRUSTED_HOST", "UV_INSECURE_HOST"], [trusted.clone(), trusted]);
+        if let Some(strategy) = settings.strategy.clone().filter(|_| several) {
+            self.variables.insert("UV_INDEX_STRATEGY", strategy);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, logins: Vec<Login>) -> Result<()> {
+        for login in logins {
+            match self.logins.get(&login.host) {
+                Some(known) if (&known.user, &known.password) != (&login.user, &login.password) => {
+                    let (host, one, other) = (&login.host, &known.origin, &login.origin);
+                    return Err(Error::new(
+                        Kind::Invalid,
+                        format!("two logins for {host}: by {one}, and by {other}"),
+                    )
+                    .hint("give both addresses the same one: a build is given one for each host"));
+                }
+                _ => {
+                    self.logins.insert(login.host.clone(), login);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    fn says_where(&self) -> bool {
+        self.default.is_some() || !self.extra.is_empty() || !self.links.is_empty()
+    }
+}
+
+/// A dependency file's text, without logins.
+fn read(content: &Content) -> Option<String> {
+    match content {
+        Content::Text(text) => Some(text.clone()),
+        Content::File(file) => match &file.cleaned {
+            Some(text) => Some(text.clone()),
+            None if is_list(&file.path) => fs::read_to_string(&file.source).ok(),
+            None => None,
+        },
+    }
+}
+
+/// The indexes that a project names, in uv's way or in Poetry's.
+fn names_in(text: &str) -> Vec<(String, String)> {
+    let Ok(table) = text.parse::<toml::Table>() else { return Vec::new() };
+    let tool = table.get("tool");
+    let lists = [
+        table.get("index"),
+        tool.and_then(|tool| tool.get("uv")?.get("index")),
+        tool.and_then(|tool| tool.get("poetry")?.get("source")),
+    ];
+    let entries = lists.into_iter().flatten().filter_map(Value::as_array).flatten();
+    let text = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+    entries.filter_map(|entry| Some((text(entry, "name")?, text(entry, "url")?))).collect()
+}
+
+/// By `UV_INDEX_NAME_USERNAME` and `…_PASSWORD`, or `POETRY_HTTP_BASIC_NAME_…`.
+fn of_name(environment: &PackageEnvironment, name: &str, url: &str) -> Vec<Login> {
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let of = |start: &str| {
+        let get = |end: &str| environment.variables.get(&format!("{start}_{name}_{end}")).cloned();
+        let (user, password) = (get("USERNAME"), get("PASSWORD"));
+        if user.is_none() && password.is_none() {
+            return None;
+        }
+        let clean = take_out(url, "", &|_| Some(String::new())).ok()?.0;
+        Some(Login {
+            host: login::hosts(&clean).next()?.to_owned(),
+            user: user.unwrap_or_default(),
+            password: password.unwrap_or_default(),
+            origin: format!("{start}_{name}_…"),
+        })
+    };
+    ["UV_INDEX", "POETRY_HTTP_BASIC"].into_iter().find_map(of).into_iter().collect()
+}
