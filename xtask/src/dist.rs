@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::Result;
 
@@ -10,6 +11,12 @@ use crate::process::{run, say};
 use crate::workspace::{cargo, root, target};
 
 pub fn run_chore() -> Result<()> {
+    println!("{}", make()?.display());
+    Ok(())
+}
+
+/// The program's path.
+pub fn make() -> Result<PathBuf> {
     plugins::build()?;
     run(&mut cargo(&["build", "--profile", "dist", "--package", "alekseylearn"])?)?;
     let (built, place) = (target()?.join("dist/alekseylearn"), root().join("target/dist/alekseylearn"));
@@ -29,6 +36,5 @@ pub fn run_chore() -> Result<()> {
     }
     plugins::remove_others(&beside, &components)?;
     say(format_args!("{:.1} MiB", place.metadata()?.len() as f64 / (1024.0 * 1024.0)));
-    println!("{}", place.display());
-    Ok(())
+    Ok(place)
 }

@@ -37,7 +37,7 @@ To use it
 To check it
   test [FILTER…]    every test, with a rig of their own
   contract          whether plugins built for a released contract still work with wit/
-  bench             what the program costs, beside what its users know
+  bench [PART…]     what the program costs, beside what its users know: to docs/figures
   deny              licences, duplicate versions and sources of the dependencies
 
 What these are made of
@@ -80,7 +80,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["test", filters @ ..] => test::run_chore(filters),
         ["deny"] => deny::run_chore(),
         ["contract"] => contract(),
-        ["bench"] => bench::run_chore(),
+        ["bench", parts @ ..] => bench::run_chore(parts),
         ["wasm-target"] => wasm_target::ensure(),
         ["plugins"] => plugins::build(),
         ["base-image"] => base_image::run_chore(),

@@ -81,7 +81,8 @@ fn by_hand() -> Result<PathBuf> {
     Ok(cache()?.join("rig"))
 }
 
-fn describe(state: &Path) -> Result<Value> {
+/// What a rig that runs tells of itself.
+pub fn describe(state: &Path) -> Result<Value> {
     let file = state.join("rig.json");
     let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))

@@ -1,0 +1,19 @@
+"""Trains an image by the local mode of SageMaker's SDK: `local_mode.py IMAGE FOLDER`."""
+
+import sys
+from pathlib import Path
+
+from sagemaker.estimator import Estimator
+from sagemaker.local import LocalSession
+
+image, folder = sys.argv[1], Path(sys.argv[2]).resolve()
+session = LocalSession()
+session.config = {"local": {"local_code": True, "container_root": str(folder)}}
+Estimator(
+    image_uri=image,
+    role="arn:aws:iam::123456789012:role/bench",
+    instance_count=1,
+    instance_type="local",
+    sagemaker_session=session,
+    output_path=folder.as_uri(),
+).fit()

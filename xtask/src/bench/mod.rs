@@ -1,0 +1,94 @@
+//! `bench`: what the program costs, beside what its users know, in one run. It judges nothing but the aims that it names.
+
+mod drivers;
+mod fetch;
+mod local;
+mod measure;
+mod place;
+mod report;
+mod start;
+mod submit;
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread::available_parallelism;
+
+use anyhow::{Result, ensure};
+
+use self::place::Place;
+use self::report::Section;
+use crate::dockerd::{Engine, docker};
+use crate::process::{say, text};
+use crate::workspace::root;
+use crate::{base_image, dist};
+
+/// Where the figures of a whole run go, under its date.
+const FIGURES: &str = "docs/figures";
+
+type Part = fn(&Place) -> Result<Vec<Section>>;
+
+/// In the order in which they are told.
+const PARTS: [(&str, Part); 6] = [
+    ("start", |place| Ok(vec![start::help(place)?, start::size(place)?])),
+    ("drivers", |place| Ok(vec![drivers::answers(place)?, drivers::compiling(place)?])),
+    ("local", |place| Ok(vec![local::trivial(place)?])),
+    ("logs", |place| Ok(vec![local::log(place)?])),
+    ("submit", |place| Ok(vec![submit::unchanged(place)?, submit::changed(place)?])),
+    ("fetch", fetch::models),
+];
+
+/// The chore: all parts, whose figures are then kept, or those that are named.
+pub fn run_chore(wanted: &[&str]) -> Result<()> {
+    let known: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
+    for name in wanted {
+        ensure!(known.contains(name), "there is no part `{name}`: there is {}", known.join(", "));
+    }
+    let program = program()?;
+    let _engine = Engine::ensure()?;
+    let place = Place::new(&program, base_image::ensure()?)?;
+    let mut figures = head()?;
+    print!("{figures}");
+    for (name, part) in PARTS.iter().filter(|(name, _)| wanted.is_empty() || wanted.contains(name)) {
+        say(format_args!("measuring: {name}"));
+        for section in part(&place)? {
+            print!("{section}");
+            figures += &section.to_string();
+        }
+    }
+    if wanted.is_empty() {
+        let file = root().join(FIGURES).join(format!("{}.md", today()?));
+        fs::create_dir_all(root().join(FIGURES))?;
+        fs::write(&file, figures)?;
+        say(format_args!("{} is written", file.display()));
+    }
+    Ok(())
+}
+
+/// The one that is handed out, made of the sources as they are, unless another is named.
+fn program() -> Result<PathBuf> {
+    match env::var_os("ALEKSEYLEARN_PROGRAM") {
+        Some(program) => Ok(program.into()),
+        None => dist::make(),
+    }
+}
+
+fn today() -> Result<String> {
+    text(Command::new("date").args(["-u", "+%Y-%m-%d"]))
+}
+
+/// What the figures depend on.
+fn head() -> Result<String> {
+    let engine = text(&mut docker(&["version", "--format", "{{.Server.Version}}"]))?;
+    let cores = available_parallelism()?;
+    // The first of three is the load of the last minute.
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load =
+        load.split(' ').next().map(|load| format!(", a load of {load} before it began")).unwrap_or_default();
+    Ok(format!(
+        "# Figures of {}\n\nMade by `cargo xtask bench`: contenders take turns, each row is one of them. {cores} cores, Docker \
+         Engine {engine}{load}.\n",
+        today()?
+    ))
+}

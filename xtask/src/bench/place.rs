@@ -1,0 +1,153 @@
+//! Where a bench takes place: a home of its own, so that nobody's jobs and plugins are touched, and a rig.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::process::{run, text};
+use crate::rig::{self, Rig};
+use crate::tools;
+use crate::workspace::{cache, remove, root};
+
+const PEERS: &str = "tests/bench/requirements.txt";
+/// A script that trains nothing.
+pub const TRIVIAL: &str = "open('/opt/ml/model/m', 'w').write('x')\n";
+/// SageMaker's SDK would tell its makers.
+const NO_TELEMETRY: &str =
+    "SchemaVersion: '1.0'\nSageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}\n";
+
+pub struct Place {
+    /// The user's home, and the folder that everything is run in.
+    pub home: PathBuf,
+    /// Under test.
+    pub program: PathBuf,
+    /// With what users have today.
+    peers: PathBuf,
+    /// What images are built on.
+    pub base_image: String,
+    state: PathBuf,
+    environment: BTreeMap<String, String>,
+    _rig: Rig,
+}
+
+impl Place {
+    pub fn new(program: &Path, base_image: &str) -> Result<Self> {
+        let folder = cache()?.join("bench");
+        remove(&folder)?;
+        let (home, state) = (folder.join("home"), folder.join("rig"));
+        fs::create_dir_all(&home)?;
+        let rig = Rig::start(&state, &tools::ensure()?)?;
+        let environment = serde_json::from_value(rig::describe(&state)?["env"].clone())?;
+        let peers = tools::python(&[PEERS])?;
+        let (program, base_image) = (program.to_owned(), base_image.to_owned());
+        let place = Self { home, program, peers, base_image, state, environment, _rig: rig };
+        place.write("trivial/train.py", TRIVIAL)?;
+        place.write("trivial/requirements.txt", "")?;
+        place.write("sagemaker.yaml", NO_TELEMETRY)?;
+        Ok(place)
+    }
+
+    /// The program under test.
+    pub fn ours(&self, arguments: &[&str]) -> Command {
+        self.command(&self.program, arguments)
+    }
+
+    /// `fit` with the base image that is there.
+    pub fn fit(&self, script: &str, arguments: &[&str]) -> Command {
+        let base = format!("--config.base_image={}", self.base_image);
+        self.ours(&[&["fit", script, &base], arguments].concat())
+    }
+
+    /// `fit` on the rig's SageMaker.
+    pub fn fit_sagemaker(&self, script: &str, arguments: &[&str]) -> Result<Command> {
+        let (role, place) = (format!("--config.role_name={}", self.rig("role")?), self.output_path()?);
+        let place = format!("--config.output_path={place}");
+        Ok(self.fit(script, &[&["--train-driver", "sagemaker", &role, &place], arguments].concat()))
+    }
+
+    pub fn output_path(&self) -> Result<String> {
+        Ok(format!("s3://{}/jobs", self.rig("bucket")?))
+    }
+
+    /// One of the scripts of `tests/bench`.
+    pub fn peer(&self, script: &str, arguments: &[&str]) -> Command {
+        let script = root().join("tests/bench").join(script);
+        self.command(&self.peers, &[&[&*script.to_string_lossy()], arguments].concat())
+    }
+
+    /// A program that came with the peers.
+    pub fn installed(&self, program: &str, arguments: &[&str]) -> Command {
+        self.command(&self.peers.with_file_name(program), arguments)
+    }
+
+    pub fn docker(&self, arguments: &[&str]) -> Command {
+        self.command(Path::new("docker"), arguments)
+    }
+
+    fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&self.home).env("HOME", &self.home).envs(&self.environment);
+        command.env("SAGEMAKER_USER_CONFIG_OVERRIDE", self.home.join("sagemaker.yaml"));
+        for name in ["XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "VIRTUAL_ENV"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// One of the rig's names, such as `registry`.
+    pub fn rig(&self, name: &str) -> Result<String> {
+        let description = rig::describe(&self.state)?;
+        Ok(description[name].as_str().with_context(|| format!("the rig tells no {name}"))?.to_owned())
+    }
+
+    /// Ends the rig's jobs, so that none takes the time of what is measured.
+    pub fn quiet(&self) -> Result<()> {
+        let code = "import sys, urllib.request as r; r.urlopen(r.Request(sys.argv[1] + '/_rig/reset', b'{}', method='POST'))";
+        run(&mut self.command(&self.peers, &["-c", code, &self.rig("endpoint")?]))
+    }
+
+    /// The bytes of all layers and manifests in the rig's registry.
+    pub fn pushed_bytes(&self) -> Result<u64> {
+        bytes_below(&self.state.join("registry"))
+    }
+
+    pub fn write(&self, file: &str, text: &str) -> Result<()> {
+        let path = self.home.join(file);
+        fs::create_dir_all(path.parent().context("it lies in the home")?)?;
+        Ok(fs::write(path, text)?)
+    }
+
+    /// Removes a folder of the home.
+    pub fn forget(&self, folder: &str) -> Result<()> {
+        remove(&self.home.join(folder))
+    }
+
+    /// Runs our program to its end, its complaints on stderr.
+    pub fn must(&self, mut command: Command) -> Result<()> {
+        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status()?;
+        ensure!(status.success(), "{command:?}: {status}");
+        Ok(())
+    }
+
+    /// What the program knows of its newest job.
+    pub fn newest_job(&self) -> Result<Value> {
+        let jobs: Value = serde_json::from_str(&text(&mut self.ours(&["jobs", "--json"]))?)?;
+        Ok(jobs["data"]["jobs"][0].clone())
+    }
+}
+
+fn bytes_below(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        bytes += match entry.file_type()?.is_dir() {
+            true => bytes_below(&entry.path())?,
+            false => entry.metadata()?.len(),
+        };
+    }
+    Ok(bytes)
+}
