@@ -56,7 +56,10 @@ fn what_stays_at_home_is_told_with_its_rule() {
     for number in 0..5 {
         sandbox.write(&format!("{number}.csv"), "");
     }
-    // Ignored data is neither read nor looked into: nobody may.
+    // Ignored data is neither read nor looked into: whoever opened this would wait for ever.
+    fs::create_dir(sandbox.path("data")).unwrap();
+    let made = Command::new("mkfifo").args([sandbox.path("data/pipe"), sandbox.path("9.csv")]).status();
+    assert!(made.unwrap().success());
     sandbox.write("data/big.bin", "");
     fs::File::options().write(true).open(sandbox.path("data/big.bin")).unwrap().set_len(2 << 30).unwrap();
     let run = sandbox.run(&["fit", "train.py", "-v"]).failure(7).one_error();
@@ -64,7 +67,7 @@ fn what_stays_at_home_is_told_with_its_rule() {
         .says(".env: not sent, by the deny list of secrets (.env)")
         .says("__pycache__/: not sent, by the list of what no image needs (__pycache__)")
         .says("data/: not sent, by .gitignore (data/)")
-        .says(".csv and 2 more: not sent, by .gitignore (*.csv)");
+        .says(".csv and 3 more: not sent, by .gitignore (*.csv)");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     capability::{
         aws::Repository,
-        docker::{BuildContext, Image, Step},
+        docker::{BuildContext, Hashed, Image, Step},
     },
     config::{Chosen, Defaults, validate},
     error::{Error, Kind, Result},
@@ -113,9 +113,9 @@ async fn image(
     repository: Option<Repository>,
     exists: bool,
 ) -> Result<ImagePlan> {
-    let hash = build.hash()?;
-    let reference = build.reference(&hash);
-    let asked = tokio::time::timeout(PATIENCE, in_engine(context, &build, &hash, &reference)).await;
+    let hashed = build.hashed()?;
+    let reference = build.reference(&hashed.whole);
+    let asked = tokio::time::timeout(PATIENCE, in_engine(context, &build, &hashed, &reference)).await;
     let late = || Err(Error::new(Kind::Unavailable, "the Docker engine does not answer in time"));
     let (engine, image) = match asked.unwrap_or_else(|_| late()) {
         Ok(known) => known,
@@ -136,14 +136,14 @@ async fn image(
 async fn in_engine(
     context: &Context,
     build: &BuildContext,
-    hash: &str,
+    hashed: &Hashed,
     reference: &str,
 ) -> Result<(InEngine, Option<Image>)> {
     let engine = context.services.docker().await?;
     if let Some(image) = engine.image(reference).await? {
         return Ok((InEngine::Ready, Some(image)));
     }
-    let steps = build.steps(hash)?;
+    let steps = build.steps(hashed);
     // The one that has most in common with the build; of several such the newest, which come last.
     let mut images = engine.kept_images(Some(&build.name)).await?;
     images.reverse();

@@ -12,7 +12,7 @@ use hyper::Uri;
 use tokio::sync::mpsc;
 
 use super::{
-    BuildContext, Engine, HASH_LABEL, Image, STEPS_LABEL, failure,
+    BuildContext, Engine, HASH_LABEL, Hashed, Image, STEPS_LABEL, failure,
     narration::{Narration, other_architecture},
     session::Session,
 };
@@ -28,8 +28,8 @@ impl Engine {
     /// # Errors
     /// A file cannot be read, or a step of the Dockerfile fails.
     pub async fn build(&self, context: BuildContext, listener: Listener<'_>) -> Result<Image> {
-        let hash = context.hash()?;
-        let reference = context.reference(&hash);
+        let hashed = context.hashed()?;
+        let reference = context.reference(&hashed.whole);
         if !context.anew
             && let Some(image) = self.image(&reference).await?
         {
@@ -42,7 +42,7 @@ impl Engine {
             .nocache(context.anew)
             .rm(true)
             .forcerm(true)
-            .labels(&labels(&context, &hash)?);
+            .labels(&labels(&context, &hashed));
         let session = match self.buildkit() {
             true => Some(self.session(&context).await?),
             false if context.secrets.files.is_empty() || !context.dockerfile.contains(MACHINE) => None,
@@ -89,11 +89,11 @@ impl Engine {
 const MACHINE: &str = "machine/environment";
 
 /// What the image says of itself: which build made it, and out of what each of its layers.
-fn labels(context: &BuildContext, hash: &str) -> Result<HashMap<String, String>> {
-    let steps: Vec<String> = context.steps(hash)?.into_iter().map(|step| step.hash).collect();
-    Ok([(HASH_LABEL, hash.to_owned()), (STEPS_LABEL, steps.join(","))]
+fn labels(context: &BuildContext, hashed: &Hashed) -> HashMap<String, String> {
+    let steps: Vec<String> = context.steps(hashed).into_iter().map(|step| step.hash).collect();
+    [(HASH_LABEL, hashed.whole.clone()), (STEPS_LABEL, steps.join(","))]
         .map(|(name, value)| (name.to_owned(), value))
-        .into())
+        .into()
 }
 
 impl Engine {

@@ -2,7 +2,7 @@
 //! no memory.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs,
     io::{self, Read, Write},
     path::PathBuf,
@@ -23,6 +23,15 @@ const TAG_LENGTH: usize = 16;
 /// The tag is the one that [`BuildContext::reference`] makes of the hash.
 pub(super) fn is_tag_of(tag: &str, hash: &str) -> bool {
     tag.len() == TAG_LENGTH && hash.starts_with(tag)
+}
+
+/// What was found when all was read.
+#[derive(Debug)]
+pub struct Hashed {
+    /// Of all that decides the image, in hex.
+    pub whole: String,
+    /// Of the user's files, by their places in the context.
+    pub(super) contents: HashMap<String, [u8; 32]>,
 }
 
 /// The inputs of one build.
@@ -107,6 +116,15 @@ impl BuildContext {
     /// # Errors
     /// A file cannot be read.
     pub fn hash(&self) -> Result<String> {
+        Ok(self.hashed()?.whole)
+    }
+
+    /// The hash of all, and of each file on the way.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn hashed(&self) -> Result<Hashed> {
+        let mut contents = HashMap::new();
         let mut hashes = match &self.known {
             Some(known) => Hashes::open(known),
             None => Hashes::default(),
@@ -130,13 +148,15 @@ impl BuildContext {
                 continue;
             }
             part(&[u8::from(file.executable)]);
-            part(&match &file.cleaned {
+            let content = match &file.cleaned {
                 Some(text) => Sha256::digest(text).into(),
                 None => hashes.of(&file.source, || file_hash(file))?,
-            });
+            };
+            part(&content);
+            contents.insert(place, content);
         }
         hashes.keep();
-        Ok(hex::encode(hash.finalize()))
+        Ok(Hashed { whole: hex::encode(hash.finalize()), contents })
     }
 
     /// The user's files by their places in the context.
@@ -200,7 +220,7 @@ fn append<W: Write>(
     tar.append_data(&mut header, path, content)
 }
 
-pub(super) fn file_hash(file: &File) -> Result<[u8; 32]> {
+fn file_hash(file: &File) -> Result<[u8; 32]> {
     let mut hash = Sha256::new();
     let mut source =
         fs::File::open(&file.source).context(|| format!("cannot read {}", file.source.display()))?;

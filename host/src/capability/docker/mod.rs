@@ -28,7 +28,7 @@ use std::{
 use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 
 pub use container::{ContainerSpec, ContainerState};
-pub use context::BuildContext;
+pub use context::{BuildContext, Hashed};
 pub use gpus::Gpus;
 pub use hashes::known_hashes;
 pub use logs::saved;

@@ -6,8 +6,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{BuildContext, context::file_hash};
-use crate::error::Result;
+use super::{BuildContext, Hashed};
 
 /// One instruction that makes, or may make, a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,12 +18,10 @@ pub struct Step {
 }
 
 impl BuildContext {
-    /// The steps of the build, in their order; `hash` is that of the whole context.
-    ///
-    /// # Errors
-    /// A file cannot be read.
-    pub fn steps(&self, hash: &str) -> Result<Vec<Step>> {
-        let mut reading = Reading { context: self, whole: hash, stages: HashMap::new() };
+    /// The steps of the build, in their order.
+    pub fn steps(&self, hashed: &Hashed) -> Vec<Step> {
+        let hash = &hashed.whole;
+        let mut reading = Reading { context: self, hashed, stages: HashMap::new() };
         let mut steps = Vec::new();
         let mut stage = Stage { name: String::new(), chain: String::new() };
         for instruction in instructions(&self.dockerfile) {
@@ -36,7 +33,7 @@ impl BuildContext {
                 continue;
             }
             let seen = match verb.as_str() {
-                "COPY" | "ADD" => reading.copied(&words, &instruction)?,
+                "COPY" | "ADD" => reading.copied(&words, &instruction),
                 "RUN" if words.iter().any(|word| word.starts_with("--mount") && !is_private(word)) => {
                     hash.to_owned()
                 }
@@ -48,7 +45,7 @@ impl BuildContext {
                 steps.push(Step { instruction, hash: stage.chain.clone() });
             }
         }
-        Ok(steps)
+        steps
     }
 }
 
@@ -64,8 +61,8 @@ struct Stage {
 
 struct Reading<'a> {
     context: &'a BuildContext,
-    /// Stands for all of the context.
-    whole: &'a str,
+    /// The whole of it stands for all of the context.
+    hashed: &'a Hashed,
     /// The last hash of each stage so far, by its name and number.
     stages: HashMap<String, String>,
 }
@@ -85,28 +82,28 @@ impl Reading<'_> {
     }
 
     /// What a COPY or ADD takes in.
-    fn copied(&mut self, words: &[&str], instruction: &str) -> Result<String> {
+    fn copied(&mut self, words: &[&str], instruction: &str) -> String {
         let (flags, rest): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| word.starts_with("--"));
         if let Some(stage) = flags.iter().find_map(|flag| flag.strip_prefix("--from=")) {
             // Another image, or a stage by its number: the latter is seldom, and then anything may have changed.
             let number = stage.parse::<usize>().is_ok();
-            let unknown = if number { self.whole.to_owned() } else { stage.to_owned() };
-            return Ok(self.stages.get(stage).cloned().unwrap_or(unknown));
+            let unknown = if number { self.hashed.whole.clone() } else { stage.to_owned() };
+            return self.stages.get(stage).cloned().unwrap_or(unknown);
         }
         let list = instruction.find('[').and_then(|at| serde_json::from_str(&instruction[at..]).ok());
         let mut paths: Vec<String> =
             list.unwrap_or_else(|| rest.iter().map(|&word| word.to_owned()).collect());
         // The last one is where it goes.
         paths.pop();
-        let seen: Vec<String> = paths.iter().map(|path| self.at(path)).collect::<Result<_>>()?;
-        Ok(of(&seen.iter().map(String::as_str).collect::<Vec<_>>()))
+        let seen: Vec<String> = paths.iter().map(|path| self.at(path)).collect();
+        of(&seen.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// What lies at a path of the context: a file, or all below a folder.
-    fn at(&mut self, path: &str) -> Result<String> {
+    fn at(&self, path: &str) -> String {
         let path = path.trim_start_matches("./").trim_matches('/');
         if path.is_empty() || path == "." || path.contains(['*', '?', '[', '$', '<', ':', '\\']) {
-            return Ok(self.whole.to_owned());
+            return self.hashed.whole.clone();
         }
         let within =
             |name: &str| name.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -119,14 +116,14 @@ impl Reading<'_> {
             if within(&name) {
                 let content = match &file.link {
                     Some(target) => format!("link {target}"),
-                    None => hex::encode(file_hash(file)?),
+                    None => self.hashed.contents.get(&name).map(hex::encode).unwrap_or_default(),
                 };
                 parts.push(of(&[&name, if file.executable { "x" } else { "" }, &content]));
             }
         }
         match parts.is_empty() && path != "code" {
-            true => Ok(self.whole.to_owned()),
-            false => Ok(of(&parts.iter().map(String::as_str).collect::<Vec<_>>())),
+            true => self.hashed.whole.clone(),
+            false => of(&parts.iter().map(String::as_str).collect::<Vec<_>>()),
         }
     }
 }
@@ -201,7 +198,7 @@ mod tests {
                 extra: [("runner/a.py".to_owned(), runner.as_bytes().to_vec())].into(),
                 ..BuildContext::default()
             };
-            context.steps(&context.hash().unwrap()).unwrap()
+            context.steps(&context.hashed().unwrap())
         };
         let before = context(DOCKERFILE, &[("requirements.txt", "six"), ("train.py", "1")], "a");
         assert_eq!(before.len(), 5);
@@ -243,7 +240,7 @@ mod tests {
                     files: vec![file],
                     ..BuildContext::default()
                 };
-                context.steps(&context.hash().unwrap()).unwrap()
+                context.steps(&context.hashed().unwrap())
             };
             assert_ne!(steps("1").pop(), steps("2").pop(), "{copy}");
         }
