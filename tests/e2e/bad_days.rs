@@ -83,6 +83,27 @@ fn a_record_on_a_full_or_read_only_disk() {
 }
 
 #[test]
+fn a_log_that_does_not_fit_on_the_disk() {
+    let base = base_image_or_skip!();
+    let sandbox = Sandbox::new();
+    let script =
+        "for n in range(100_000):\n    print(n, 'x' * 80)\nopen('/opt/ml/model/m', 'w').write('x')\n";
+    sandbox.write("long/train.py", script);
+    let Some(disk) = SmallDisk::at(sandbox.data(), "4m") else {
+        return skipped("only root may mount a small disk");
+    };
+    let fit =
+        ["fit", "long/train.py", &format!("--config.base_image={base}"), "--fetch", "out", "--overwrite"];
+    let run = sandbox.run(&fit).failure(1).one_error();
+    run.says("cannot keep the log of").says("the container is kept");
+    disk.remount("size=64m");
+    let run = sandbox.run(&fit).success().says("going on with");
+    assert!(run.stdout.contains("\n99999 x"), "the whole log");
+    assert_eq!(listing(&sandbox.path("out")), ["m"]);
+    assert_eq!(sandbox.run(&["logs", "long/train"]).success().stdout.lines().count(), 100_000);
+}
+
+#[test]
 fn a_record_that_another_program_holds() {
     let sandbox = Sandbox::new();
     sandbox.run(&["jobs"]).success();

@@ -18,6 +18,7 @@ mod local;
 mod mistakes;
 mod plugin_sources;
 mod plugins;
+mod podman;
 mod projects;
 mod python;
 mod recipe;

@@ -194,6 +194,18 @@ fn a_requirement_that_does_not_exist() {
 }
 
 #[test]
+fn requirements_that_conflict() {
+    let base = base_image_or_skip!();
+    let sandbox = Sandbox::new();
+    sandbox.write("train.py", "");
+    sandbox.write("requirements.txt", "six==1.16.0\nsix==1.17.0\n");
+    let run = fit(&sandbox, &["train.py", &format!("--config.base_image={base}")]).failure(2);
+    let run =
+        run.says("the dependencies cannot be installed").says("you require six==1.16.0 and six==1.17.0");
+    assert!(run.stderr.lines().count() < 15, "the resolver's words are no wall: {}", run.stderr);
+}
+
+#[test]
 fn a_base_image_that_does_not_exist() {
     base_image_or_skip!();
     let sandbox = Sandbox::new();

@@ -2,6 +2,7 @@
 
 mod handmade;
 mod index;
+mod podman;
 mod registry;
 mod relay;
 mod rig;
@@ -16,6 +17,7 @@ use std::{io::Write, path::PathBuf};
 
 pub use handmade::Handmade;
 pub use index::PackageIndex;
+pub use podman::Podman;
 pub use registry::{Repository, WASM_CONFIG, WASM_LAYER, manifest};
 pub use relay::{Relay, engine_socket};
 pub use rig::Rig;

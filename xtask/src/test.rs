@@ -41,6 +41,10 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
         true => Some(parts.time("torch image", base_image::ensure_torch)?),
         false => None,
     };
+    let podman = match filters.is_empty() || filters.iter().any(|filter| filter.contains("podman")) {
+        true => parts.time("podman", || Ok(tools::podman()))?,
+        false => None,
+    };
     let state = cache()?.join("test-rig");
     let _rig = parts.time("rig", || Rig::start(&state, &tools))?;
 
@@ -49,6 +53,9 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
         command.env("ALEKSEYLEARN_BASE_IMAGE", image);
         if let Some(torch) = torch {
             command.env("ALEKSEYLEARN_TORCH_IMAGE", torch);
+        }
+        if let Some(podman) = &podman {
+            command.env("ALEKSEYLEARN_PODMAN", podman);
         }
         command.env("ALEKSEYLEARN_GUESTS", &guests);
         command.env("ALEKSEYLEARN_INSTALLABLE", root().join(plugins::INSTALLABLE));

@@ -15,6 +15,9 @@ use crate::workspace::{Scratch, cache, lock, remove, root};
 
 const REGISTRY: &str = "docker-registry";
 
+const PODMAN: [&str; 7] =
+    ["podman", "conmon", "crun", "containernetworking-plugins", "libyajl2", "libgpgme11", "libsubid4"];
+
 /// What the Python parts import; the second is there when the runner's tests are.
 const REQUIREMENTS: [&str; 2] = ["tests/rig/requirements.txt", "tests/runner/requirements.txt"];
 
@@ -51,6 +54,27 @@ fn registry() -> Result<PathBuf> {
     fs::create_dir_all(cache()?.join("tools"))?;
     fs::rename(unpacked, &folder)?;
     Ok(program)
+}
+
+/// Podman, unpacked and not installed, with what Debian's build of it needs beside the system's libraries. None where it
+/// cannot be had: its test says so.
+pub fn podman() -> Option<PathBuf> {
+    let unpack = || -> Result<PathBuf> {
+        let _lock = lock("tools")?;
+        let folder = cache()?.join("tools").join("podman");
+        if folder.join("usr/bin/podman").exists() {
+            say(format_args!("{} is there", folder.display()));
+            return Ok(folder);
+        }
+        say("fetching podman");
+        let scratch = Scratch::new("podman")?;
+        let unpacked = scratch.path().join("unpacked");
+        Apt::of_this_machine()?.unpack(&PODMAN, &unpacked)?;
+        fs::create_dir_all(cache()?.join("tools"))?;
+        fs::rename(unpacked, &folder)?;
+        Ok(folder)
+    };
+    unpack().inspect_err(|error| say(format_args!("no podman: {error:#}"))).ok()
 }
 
 /// The Python of an environment with exactly what these files of the clone require: other requirements get another one.

@@ -25,7 +25,7 @@ impl Machine for Nvidia {
         }
         Err(Error::unsupported("the Docker engine gives no GPUs to containers").hint(
             "install the NVIDIA driver and the NVIDIA Container Toolkit, run `sudo nvidia-ctk runtime configure \
-             --runtime=docker` and restart Docker; or train without GPUs by --train-driver local",
+             --runtime=docker` and restart Docker; Podman hands none over by Docker's interface; or train without GPUs by --train-driver local",
         ))
     }
 

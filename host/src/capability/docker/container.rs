@@ -106,7 +106,7 @@ impl Engine {
             Ok(_) => {}
             // Another process, or an earlier try, was here: go on from where it stopped.
             Err(error) if failure::is_taken(&error) => {
-                let there = self.docker.inspect_container(&spec.name, None).await?.state.unwrap_or_default();
+                let there = self.inspect(&spec.name).await?;
                 if there.started_at.as_deref().and_then(milliseconds).is_some() {
                     return Ok(());
                 }
@@ -122,13 +122,34 @@ impl Engine {
         self.docker.start_container(&spec.name, None::<StartContainerOptions>).await
     }
 
+    /// As the engine has it. Podman calls what it has not yet cleaned up after `stopped`, a word that Docker does not
+    /// know, and the library neither: it is asked again until it has.
+    async fn inspect(
+        &self,
+        name: &str,
+    ) -> std::result::Result<bollard::models::ContainerState, bollard::errors::Error> {
+        let mut patience = 100;
+        loop {
+            match self.docker.inspect_container(name, None).await {
+                Ok(found) => return Ok(found.state.unwrap_or_default()),
+                Err(error)
+                    if self.podman && patience > 0 && failure::causes(&error).contains("`stopped`") =>
+                {
+                    patience -= 1;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// None where there is no such container.
     ///
     /// # Errors
     /// The engine does not answer.
     pub async fn container(&self, name: &str) -> Result<Option<ContainerState>> {
-        let found = match self.docker.inspect_container(name, None).await {
-            Ok(found) => found.state.unwrap_or_default(),
+        let found = match self.inspect(name).await {
+            Ok(found) => found,
             Err(error) if failure::is_not_found(&error) => return Ok(None),
             Err(error) => return Err(explain(&format!("cannot look at the container {name}"), error)),
         };

@@ -57,8 +57,11 @@ impl GpuSupport {
     pub(super) fn of(info: &SystemInfo, podman: bool) -> Option<Self> {
         let devices = info.discovered_devices.iter().flatten();
         let listed = |id: Option<&String>| id.is_some_and(|id| id.starts_with(CDI_KIND));
-        // Podman lists no devices here, and knows only this way.
-        if podman || devices.clone().any(|device| listed(device.id.as_ref())) {
+        // Whatever it has, Podman's compatible interface drops what a container asks of it.
+        if podman {
+            return None;
+        }
+        if devices.clone().any(|device| listed(device.id.as_ref())) {
             return Some(Self::Cdi);
         }
         info.runtimes.as_ref().is_some_and(|all| all.contains_key("nvidia")).then_some(Self::Nvidia)
@@ -131,7 +134,7 @@ mod tests {
             r#"{"Runtimes": {"nvidia": {}}, "DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=all"}]}"#,
         );
         assert_eq!(GpuSupport::of(&plain, false), None);
-        assert_eq!(GpuSupport::of(&plain, true), Some(GpuSupport::Cdi));
+        assert_eq!(GpuSupport::of(&cdi, true), None);
         assert_eq!(GpuSupport::of(&nvidia, false), Some(GpuSupport::Nvidia));
         assert_eq!(GpuSupport::of(&cdi, false), Some(GpuSupport::Cdi));
         let json = |support: GpuSupport, gpus| serde_json::to_value(support.request(&gpus)).unwrap();

@@ -102,16 +102,21 @@ impl Engine {
     /// # Errors
     /// The engine does not answer, or the disk is full.
     pub async fn save_logs(&self, container: &str, file: &Path) -> Result<()> {
-        let failed = || format!("cannot keep the log of {container} in {}", file.display());
+        let operation = format!("cannot keep the log of {container} in {}", file.display());
+        let failed = |error: std::io::Error| {
+            Error::failed(&operation)
+                .hint("the container is kept: free some disk if that is full, and ask again")
+                .source(error)
+        };
         let folder = file.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(folder).context(failed)?;
-        let partial = Partial::of(file).context(failed)?;
+        fs::create_dir_all(folder).map_err(failed)?;
+        let partial = Partial::of(file).map_err(failed)?;
         let mut out = BufWriter::new(partial.file());
         let mut frames = self.frames(container, false);
         let mut split = Splitter::default();
         loop {
             match frames.next().await {
-                Some(frame) => split.push(frame.map_err(|error| explain(&failed(), error))?),
+                Some(frame) => split.push(frame.map_err(|error| explain(&operation, error))?),
                 None => split.finish(),
             }
             if split.ready.is_empty() && split.finished {
@@ -119,12 +124,12 @@ impl Engine {
             }
             for line in split.by_ref() {
                 let time = line.time.and_then(|time| i64::try_from(time).ok()).unwrap_or_default();
-                writeln!(out, "{time} {}", line.text).context(failed)?;
+                writeln!(out, "{time} {}", line.text).map_err(failed)?;
             }
         }
-        out.flush().context(failed)?;
+        out.flush().map_err(failed)?;
         drop(out);
-        partial.complete().context(failed)
+        partial.complete().map_err(failed)
     }
 
     async fn follow(&self, container: &str, seen: u64) -> Result<Follower> {

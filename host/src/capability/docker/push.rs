@@ -98,3 +98,28 @@ fn refused(operation: &str, error: bollard::errors::Error) -> Error {
     };
     Error::new(kind, operation).hint(hint).source(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_push_says_why() {
+        for (words, kind) in [
+            (
+                "name unknown: The repository with name 'a' does not exist in the registry with id '1'",
+                Kind::NotFound,
+            ),
+            ("repository a does not exist or may require 'docker login'", Kind::NotFound),
+            ("denied: Your authorization token has expired. Reauthenticate and try again.", Kind::Denied),
+            ("no basic auth credentials", Kind::Denied),
+            ("unauthorized: authentication required", Kind::Denied),
+            ("dial tcp 10.0.0.1:443: connect: connection refused", Kind::Unavailable),
+        ] {
+            let error = bollard::errors::Error::DockerStreamError { error: words.into() };
+            let refused = refused("cannot push a:1", error);
+            assert_eq!(refused.kind(), kind, "{words}");
+            assert!(refused.hint_text().is_some());
+        }
+    }
+}
