@@ -23,6 +23,7 @@ mod projects;
 mod python;
 mod recipe;
 mod registries;
+mod reports;
 mod requests;
 mod sagemaker;
 mod sagemaker_faults;

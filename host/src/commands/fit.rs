@@ -1,14 +1,15 @@
 mod dry_run;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::{
     config::Assignment,
     error::Result,
-    job::{self, Context, Ending, Fetch, Fit, Known, Record},
+    job::{self, Context, Ending, Fetch, Fit, Known, Record, Submission},
     plugin::State,
+    ui::metrics_table,
 };
 
 /// Train a script or notebook
@@ -84,6 +85,28 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     // A request that is under way is in the record already: an equal run asks for the same job.
     let hint = "run the same command again to go on: what was built is kept";
     let submission = super::interruptible(job::fit(context, &record, &fit), hint).await?;
+    let after =
+        After { detach: arguments.detach, fetch: arguments.fetch.as_deref(), overwrite: arguments.overwrite };
+    see_through(context, &record, &submission, &after).await
+}
+
+/// What is to be done about a job once its service has it.
+pub(super) struct After<'a> {
+    /// Leave it at once.
+    pub(super) detach: bool,
+    /// Bring its model into this folder.
+    pub(super) fetch: Option<&'a Path>,
+    /// Replace what is in the way there.
+    pub(super) overwrite: bool,
+}
+
+/// Follows a submitted job to its end, and tells the user of that.
+pub(super) async fn see_through(
+    context: &Context,
+    record: &Record,
+    submission: &Submission<'_>,
+    after: &After<'_>,
+) -> Result<()> {
     let known = &submission.known;
     let name = &known.job.name;
     if submission.resumed {
@@ -91,11 +114,11 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
             .ui
             .warning(&format!("going on with {name}, which an earlier run began before it was cut off"));
     }
-    if arguments.detach {
+    if after.detach {
         detached(context, known);
         return record.told(name);
     }
-    match job::follow(context, &record, known).await? {
+    match job::follow(context, record, known).await? {
         Ending::Detached => detached(context, known),
         Ending::Ended(status) => {
             if let Err(error) = job::end_of(known, &status).await {
@@ -103,7 +126,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
                 return Err(error);
             }
             // What is not brought home is not told: the same command again brings it.
-            completed(context, known, &arguments).await?;
+            completed(context, record, known, after).await?;
         }
     }
     record.told(name)
@@ -121,21 +144,28 @@ fn detached(context: &Context, known: &Known<'_>) {
     context.ui.result(&text, json!({ "job": name, "state": "detached" }));
 }
 
-async fn completed(context: &Context, known: &Known<'_>, arguments: &Arguments) -> Result<()> {
+async fn completed(context: &Context, record: &Record, known: &Known<'_>, after: &After<'_>) -> Result<()> {
     let name = &known.job.name;
     let state = State::Completed.name();
-    let Some(folder) = &arguments.fetch else {
-        let text =
-            format!("The job {name} completed. Bring its model home:\n  alekseylearn fetch ./out {name}");
-        context.ui.result(&text, json!({ "job": name, "state": state }));
+    let details = record.get(name)?.map(|entry| entry.details).unwrap_or_default();
+    let metrics = job::told_metrics(&details.metrics);
+    let measured = match metrics.is_empty() {
+        true => String::new(),
+        false => format!("\n{}", metrics_table(&metrics)),
+    };
+    let Some(folder) = after.fetch else {
+        let text = format!(
+            "The job {name} completed.{measured}\nBring its model home:\n  alekseylearn fetch ./out {name}"
+        );
+        context.ui.result(&text, json!({ "job": name, "state": state, "metrics": metrics }));
         return Ok(());
     };
-    let fetch = Fetch { folder, no_extract: false, output_data: false, overwrite: arguments.overwrite };
+    let fetch = Fetch { folder, no_extract: false, output_data: false, overwrite: after.overwrite };
     let hint = format!("the job {name} completed; bring its model with `alekseylearn fetch DIR {name}`");
     let fetched = super::interruptible(job::fetch(context, known, &fetch), &hint).await?;
     context.ui.result(
-        &format!("The job {name} completed.\n{}", super::fetch::told(folder, &fetched.brought)),
-        json!({ "job": name, "state": state, "folder": folder, "files": fetched.brought.files, "bytes": fetched.brought.size }),
+        &format!("The job {name} completed.{measured}\n{}", super::fetch::told(folder, &fetched.brought)),
+        json!({ "job": name, "state": state, "folder": folder, "files": fetched.brought.files, "bytes": fetched.brought.size, "metrics": metrics }),
     );
     Ok(())
 }

@@ -10,6 +10,8 @@ mod init;
 mod jobs;
 mod logs;
 mod plugin;
+mod report;
+mod reproduce;
 mod status;
 mod stop;
 
@@ -62,6 +64,8 @@ enum Command {
     Status(status::Arguments),
     Logs(logs::Arguments),
     Stop(stop::Arguments),
+    Report(report::Arguments),
+    Reproduce(reproduce::Arguments),
     Init(init::Arguments),
     Copy(copy::Arguments),
     Doctor(doctor::Arguments),
@@ -115,6 +119,8 @@ impl Command {
             Self::Status(arguments) => status::run(context, &arguments).await,
             Self::Logs(arguments) => logs::run(context, &arguments).await,
             Self::Stop(arguments) => stop::run(context, &arguments).await,
+            Self::Report(arguments) => report::run(context, &arguments).await,
+            Self::Reproduce(arguments) => reproduce::run(context, &arguments).await,
             Self::Init(arguments) => init::run(context, arguments).await,
             Self::Copy(arguments) => copy::run(context, &arguments),
             Self::Doctor(arguments) => doctor::run(context, &arguments).await,

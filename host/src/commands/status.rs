@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{
     error::Result,
     job::{self, Context, Record},
-    ui::duration,
+    ui::{duration, metrics_table},
 };
 
 /// Ask the service how a job is
@@ -35,6 +35,11 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     if let Some(reason) = &status.reason {
         lines.push(format!("  reason:  {}", reason.replace('\n', "\n           ")));
     }
+    let details = record.get(&known.job.name)?.map(|entry| entry.details).unwrap_or_default();
+    let metrics = job::told_metrics(&details.metrics);
+    if !metrics.is_empty() {
+        lines.push(metrics_table(&metrics));
+    }
     context.ui.result(
         &lines.join("\n"),
         json!({
@@ -46,6 +51,8 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             "exit_code": status.exit_code,
             "phases": status.phases,
             "billable_seconds": status.billable_seconds,
+            "nodes": status.nodes,
+            "metrics": details.metrics,
         }),
     );
     Ok(())

@@ -40,6 +40,8 @@ pub enum OptionType {
     S3Location,
     /// `--config.KEY.NAME=s3://bucket/prefix`, any number of them. The run may read there.
     S3Locations,
+    /// `--config.KEY.NAME=REGULAR-EXPRESSION`, any number of them: what the log says of the training.
+    Metrics,
     /// A role's name or ARN. The run may look it up and pass it on.
     Role,
 }
@@ -47,7 +49,7 @@ pub enum OptionType {
 impl OptionType {
     /// It takes any number of values, each with a name.
     pub const fn is_named(self) -> bool {
-        matches!(self, Self::Entries | Self::S3Locations)
+        matches!(self, Self::Entries | Self::S3Locations | Self::Metrics)
     }
 
     /// As `driver show` prints it.
@@ -60,6 +62,7 @@ impl OptionType {
             Self::Entries => "NAME=VALUE…",
             Self::S3Location => "s3://…",
             Self::S3Locations => "NAME=s3://…",
+            Self::Metrics => "NAME=REGEX…",
             Self::Role => "role",
         }
     }
@@ -89,7 +92,7 @@ impl OptionSpec {
             return Err(format!("`{text}` is not one of {}", self.choices.join(", ")));
         }
         match self.kind {
-            OptionType::Text | OptionType::Entries => Ok(Value::Text(text.to_owned())),
+            OptionType::Text | OptionType::Entries | OptionType::Metrics => Ok(Value::Text(text.to_owned())),
             OptionType::Integer => {
                 let number: i64 = text.parse().map_err(|_| format!("`{text}` is not a whole number"))?;
                 self.in_range(number as f64).map(|()| Value::Integer(number))

@@ -28,6 +28,8 @@ pub struct Values {
     locations: Vec<S3Location>,
     /// The roles it may pass on.
     roles: Vec<String>,
+    /// The metrics to look for in the log.
+    metrics: Vec<(String, String)>,
     /// As the user gave them, secrets left out: what a record keeps.
     given: Vec<(String, String)>,
 }
@@ -51,6 +53,11 @@ impl Values {
     /// The roles that the user designated.
     pub fn roles(&self) -> &[String] {
         &self.roles
+    }
+
+    /// The metrics to look for in the log: names and regular expressions.
+    pub fn metrics(&self) -> &[(String, String)] {
+        &self.metrics
     }
 
     /// As the user gave them, secrets left out.
@@ -85,8 +92,10 @@ impl Values {
                 let value =
                     spec.parse(&assignment.value).map_err(|problem| wrong(assignment.shown(), problem))?;
                 if let Value::Text(value) = value {
-                    if spec.kind == OptionType::S3Locations {
-                        self.locations.extend(value.parse());
+                    match spec.kind {
+                        OptionType::S3Locations => self.locations.extend(value.parse()),
+                        OptionType::Metrics => self.metrics.push((name.to_owned(), value.clone())),
+                        _ => {}
                     }
                     entries.insert(name.to_owned(), value);
                 }

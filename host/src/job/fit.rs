@@ -3,9 +3,11 @@
 use std::{path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
-use super::{Claim, Context, Entry, Known, Record, SUBMITTING, name};
+use super::{
+    Context, Details, Record, name,
+    submit::{Ready, Submission, submit},
+};
 use crate::{
     capability::{
         Listener, Progress,
@@ -13,8 +15,8 @@ use crate::{
         docker::{BuildContext, Image},
     },
     config::{Assignment, Chosen, Defaults, Values, validate},
-    error::{Context as _, Error, Kind, Result},
-    plugin::{BuildDriver, Destination, Finding, Job, State, TrainDriver, Training},
+    error::{Context as _, Error, Result},
+    plugin::{BuildDriver, Destination, Finding, TrainDriver, Training},
     project::{Indexes, Project, Reason},
     ui::{Event, bytes},
 };
@@ -37,16 +39,6 @@ pub struct Fit {
     pub options: Vec<Assignment>,
     /// Make a new image even where nothing changed.
     pub build_anew: bool,
-}
-
-/// A job that the service has, and that belongs to this run until [`Record::told`].
-pub struct Submission<'a> {
-    /// The job and its driver.
-    pub known: Known<'a>,
-    /// An earlier run had begun it, and was cut off.
-    pub resumed: bool,
-    /// Keeps an equal run from going on with it too.
-    _claim: Claim,
 }
 
 /// All that is known before anything is built, and that the train driver finds nothing wrong with.
@@ -132,8 +124,7 @@ fn tell(context: &Context, project: &Project) {
 /// # Errors
 /// Any step fails. Before the submission nothing is left but an image; after it the record knows the job.
 pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result<Submission<'a>> {
-    let Prepared { builder, trainer, mut training, build_options, train_options } =
-        prepare(context, fit).await?;
+    let Prepared { builder, trainer, training, build_options, train_options } = prepare(context, fit).await?;
     let (destination, repository) = trainer.prepare(training.with(&train_options, None)).await?;
     let image = match destination {
         Destination::None => {
@@ -150,36 +141,14 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
         Some(image) => image.clone(),
         None => training.hash(context)?,
     };
-    let Entered { claim, earlier } =
-        enter(record, &training, trainer.name(), &train_options, image.as_deref(), &content)?;
-    let resumed = earlier.is_some();
-    if let Some(earlier) = &earlier {
-        training.job_name.clone_from(&earlier.name);
-    }
-    let folder = record.folder(&training.job_name)?;
-    let reference = match earlier.and_then(|earlier| earlier.reference) {
-        Some(reference) => reference,
-        None => {
-            let submitted = trainer.submit(training.with(&train_options, image), &folder).await;
-            let reference = submitted.inspect_err(|error| {
-                if !resumed && is_refusal(error) {
-                    forget(context, record, &training.job_name);
-                }
-            })?;
-            record.submitted(&training.job_name, &reference, State::Queued.name())?;
-            reference
-        }
+    let details = Details {
+        driver_digest: Some(trainer.digest()),
+        build_driver: Some(builder.name().to_owned()),
+        build_options: build_options.given().to_vec(),
+        ..Details::default()
     };
-    context.ui.say(&Event::Submitted { job: &training.job_name, driver: trainer.name() });
-    let job = Job {
-        name: training.job_name,
-        reference: Some(reference),
-        tag: training.project.tag.clone(),
-        options: train_options,
-        folder,
-    };
-    let known = Known { entry: record.get(&job.name)?, job, driver: trainer };
-    Ok(Submission { known, resumed, _claim: claim })
+    submit(context, record, Ready { trainer, training, options: train_options, image, content, details })
+        .await
 }
 
 /// The image's name where it is to run: built, and pushed where it goes to a repository.
@@ -204,58 +173,10 @@ async fn image(
     }
 }
 
-/// A job in the record, and this run's.
-struct Entered {
-    claim: Claim,
-    /// What an earlier run of the same had begun, before it was cut off.
-    earlier: Option<Entry>,
-}
-
-/// Records the job before the service is asked. Where an equal run was cut off, its job is gone on with: the same name
-/// makes it the same job. A run that lives keeps its own.
-fn enter(
-    record: &Record,
-    training: &Task,
-    driver: &str,
-    options: &Values,
-    image: Option<&str>,
-    content: &str,
-) -> Result<Entered> {
-    let fingerprint = fingerprint(driver, content, options);
-    for entry in record.untold(&fingerprint)? {
-        let Some(claim) = record.claim(&entry.name)? else { continue };
-        // The run that it belonged to may have come to its end just now.
-        if let Some(entry) = record.get(&entry.name)?.filter(|entry| !entry.told) {
-            return Ok(Entered { claim, earlier: Some(entry) });
-        }
-    }
-    let claim = record.claim(&training.job_name)?.ok_or_else(|| {
-        Error::new(Kind::Conflict, format!("another run has taken the name {}", training.job_name))
-            .hint("run the same command again")
-    })?;
-    let project = &training.project;
-    record.add(&Entry {
-        name: training.job_name.clone(),
-        tag: project.tag.clone(),
-        artifact: project.folder.join(&project.artifact).display().to_string(),
-        driver: driver.to_owned(),
-        options: options.given().to_vec(),
-        fingerprint,
-        image: image.map(str::to_owned),
-        reference: None,
-        state: SUBMITTING.to_owned(),
-        reason: None,
-        created: Timestamp::now().to_string(),
-        finished: None,
-        told: false,
-    })?;
-    Ok(Entered { claim, earlier: None })
-}
-
 /// What stays the same through all steps of one fit.
 pub(super) struct Task {
     pub(super) project: Arc<Project>,
-    job_name: String,
+    pub(super) job_name: String,
     certificates: Option<String>,
     indexes: Arc<Indexes>,
     build_anew: bool,
@@ -306,7 +227,7 @@ fn certificates(context: &Context, indexes: &Indexes) -> Result<Option<String>> 
         .context(|| format!("cannot read the certificates {}, which the environment names", path.display()))
 }
 
-async fn check(
+pub(super) async fn check(
     context: &Context,
     trainer: &TrainDriver<'_>,
     training: &Task,
@@ -359,29 +280,4 @@ pub(super) async fn pushed<'a>(
 
 fn tag_of(image: &Image) -> &str {
     image.reference.rsplit_once(':').map_or("latest", |(_, tag)| tag)
-}
-
-fn fingerprint(driver: &str, content: &str, options: &Values) -> String {
-    let mut hash = Sha256::new();
-    for part in [driver, content] {
-        hash.update(part);
-        hash.update([0]);
-    }
-    for (key, value) in options.given() {
-        hash.update(format!("{key}={value}\0"));
-    }
-    hex::encode(hash.finalize())
-}
-
-/// The service has said no. After any other error it may have the job: the record keeps it, and the next equal run asks
-/// for the same one.
-fn is_refusal(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Invalid | Kind::Denied | Kind::NotFound | Kind::Quota | Kind::Unsupported)
-}
-
-/// A refused job never was.
-fn forget(context: &Context, record: &Record, name: &str) {
-    if let Err(failed) = record.forget(name) {
-        context.ui.warning(&failed.chain());
-    }
 }

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{Context, Entry, Known, Record};
+use super::{
+    Context, Entry, Known, Record,
+    metrics::{self, Metrics},
+};
 use crate::{
     error::{Error, Kind, Result},
     plugin::{JobStatus, LogPage, State},
@@ -46,9 +49,13 @@ pub async fn follow(context: &Context, record: &Record, known: &Known<'_>) -> Re
         };
         tokio::select! {
             biased;
-            _ = &mut interrupted => return Ok(Ending::Detached),
+            _ = &mut interrupted => {
+                following.keep_metrics()?;
+                return Ok(Ending::Detached);
+            }
             status = step => {
                 if let Some(status) = status? {
+                    following.keep_metrics()?;
                     return Ok(Ending::Ended(status));
                 }
             }
@@ -63,6 +70,7 @@ struct Following<'a> {
     cursor: Option<String>,
     said: Option<(State, Option<String>)>,
     nodes: u32,
+    metrics: Metrics,
     started: Instant,
     troubled: Option<Instant>,
     wait: Duration,
@@ -77,6 +85,7 @@ impl<'a> Following<'a> {
             cursor: None,
             said: None,
             nodes: 1,
+            metrics: Metrics::new(known.job.options.metrics()),
             started: Instant::now(),
             troubled: None,
             wait: SHORTEST_WAIT,
@@ -128,13 +137,39 @@ impl<'a> Following<'a> {
         }
     }
 
+    fn keep_metrics(&self) -> Result<()> {
+        if self.metrics.series().is_empty() {
+            return Ok(());
+        }
+        self.record.measured(&self.known.job.name, self.metrics.series())
+    }
+
+    fn show(&mut self, page: &LogPage) {
+        let (ui, job) = (&self.context.ui, &self.known.job.name);
+        let is_one_of_many = self.nodes > 1;
+        let lines = page.lines.iter();
+        ui.say_all(lines.map(|line| Event::Log {
+            job,
+            node: &line.node,
+            time: line.time,
+            text: &line.text,
+            is_one_of_many,
+        }));
+        for line in &page.lines {
+            self.metrics.read(is_one_of_many.then_some(&line.node), line.time, &line.text);
+        }
+        if self.metrics.take_changed() {
+            ui.say(&Event::Metrics { job, metrics: &metrics::told(self.metrics.series()) });
+        }
+    }
+
     /// Whether there was anything.
     async fn show_logs(&mut self) -> Result<bool> {
         let mut any = false;
         loop {
             let page = logs(self.known, self.cursor.as_deref()).await?;
             any |= !page.lines.is_empty();
-            show(self.context, &self.known.job.name, self.nodes, &page);
+            self.show(&page);
             self.cursor = Some(page.cursor);
             if page.drained {
                 return Ok(any);
@@ -155,7 +190,7 @@ pub async fn print_logs(context: &Context, record: &Record, known: &Known<'_>, f
     let mut following = Following::new(context, record, known);
     following.nodes = look(record, known).await?.nodes;
     following.show_logs().await?;
-    Ok(())
+    following.keep_metrics()
 }
 
 /// The job's state now, also in the record.
@@ -197,19 +232,8 @@ fn never_had(record: &Record, entry: &Entry) -> Result<Error> {
         .hint("the same `alekseylearn fit` again submits it"))
 }
 
-async fn logs(known: &Known<'_>, cursor: Option<&str>) -> Result<LogPage> {
+pub(super) async fn logs(known: &Known<'_>, cursor: Option<&str>) -> Result<LogPage> {
     known.driver.logs(&known.job, cursor).await
-}
-
-fn show(context: &Context, job: &str, nodes: u32, page: &LogPage) {
-    let lines = page.lines.iter();
-    context.ui.say_all(lines.map(|line| Event::Log {
-        job,
-        node: &line.node,
-        time: line.time,
-        text: &line.text,
-        is_one_of_many: nodes > 1,
-    }));
 }
 
 /// An error for a job that did not end well: its reason, the end of its log, and what to do next.

@@ -3,10 +3,14 @@
 mod fetch;
 mod fit;
 mod follow;
+mod metrics;
 pub mod name;
 mod plan;
 mod recipe;
 mod record;
+mod report;
+mod reproduce;
+mod submit;
 
 use std::sync::Arc;
 
@@ -14,9 +18,13 @@ pub use crate::capability::{docker::Step, transfer::Brought};
 pub use fetch::{Fetch, fetch, has_unfetched};
 pub use fit::{Fit, fit};
 pub use follow::{Ending, end_of, follow, look, print_logs};
+pub use metrics::told as told_metrics;
 pub use plan::{ImagePlan, InEngine, Plan, Push, init, plan};
 pub use recipe::write as write_recipe;
-pub use record::{Claim, Entry, Record, SUBMITTING};
+pub use record::{Claim, Details, Entry, Record, SUBMITTING};
+pub use report::{Report, report};
+pub use reproduce::reproduce;
+pub use submit::Submission;
 
 use crate::{
     config::{S3Location, Values},

@@ -46,6 +46,18 @@ pub(super) struct Plugin {
     pub(super) loaded: Loaded,
 }
 
+impl Plugin {
+    /// Of its component, `sha256:…`.
+    pub(super) fn digest(&self) -> String {
+        match &self.origin {
+            Origin::Installed(digest) | Origin::Lent(digest) => digest.clone(),
+            Origin::Shipped => {
+                shipped(&self.name).map(|shipped| shipped.digest.to_owned()).unwrap_or_default()
+            }
+        }
+    }
+}
+
 /// Which file answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {

@@ -56,6 +56,23 @@ pub struct Project {
 }
 
 impl Project {
+    /// One of which only the image is left: nothing of its folder is known.
+    pub fn of_image(artifact: &Path, tag: &str) -> Self {
+        let name = artifact.file_name().unwrap_or_default();
+        Self {
+            folder: artifact.parent().unwrap_or(Path::new("/")).to_owned(),
+            artifact: name.to_string_lossy().into_owned(),
+            notebook: artifact.extension().is_some_and(|extension| extension == "ipynb"),
+            tag: tag.to_owned(),
+            dependencies: None,
+            proposal: Vec::new(),
+            python: None,
+            files: Vec::new(),
+            left: BTreeMap::new(),
+            recipe: None,
+        }
+    }
+
     /// Looks at an artifact and its folder. `env_file` names another dependency file than the one that would be found.
     ///
     /// # Errors

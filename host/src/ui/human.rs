@@ -8,7 +8,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
-    Event, Style, Voice, Volume, bytes, duration,
+    Event, Metric, Style, Voice, Volume, bytes, duration, metrics,
     text::{harmless, log_line, paragraph},
 };
 
@@ -110,6 +110,21 @@ impl Human {
         let _ = writeln!(self.out, "{}", log_line(text.trim_end_matches('\r')));
     }
 
+    /// In the line that moves: the next line of the log takes its place.
+    fn metrics(&mut self, metrics: &[Metric<'_>]) {
+        if self.style.volume < Volume::Normal || !self.style.interactive {
+            return;
+        }
+        let line = harmless(&metrics::line(metrics)).into_owned();
+        match &self.moving {
+            Some(bar) => bar.set_message(line),
+            None => {
+                self.flush();
+                self.spin(&line);
+            }
+        }
+    }
+
     fn error(&mut self, message: &str, hint: Option<&str>, details: Option<&str>) {
         self.settle();
         self.note(&format!("{} {}", self.paint("1;31", "error:"), paragraph(message)));
@@ -158,6 +173,7 @@ impl Voice for Human {
                     }
                 }
             }
+            Event::Metrics { metrics, .. } => self.metrics(metrics),
             Event::Result { text, .. } => {
                 self.settle();
                 if !text.is_empty() {

@@ -3,6 +3,7 @@
 
 mod human;
 mod json;
+mod metrics;
 mod text;
 
 use std::{
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use crate::error::{Context, Error, Result};
 
+pub use metrics::{Metric, metrics_table, number};
 pub use text::{bytes, duration, table};
 
 /// One thing to be told. In `--json` each is one line: an object whose `event` names it.
@@ -43,6 +45,8 @@ pub enum Event<'a> {
         #[serde(skip)]
         is_one_of_many: bool,
     },
+    /// What the log says of the training so far.
+    Metrics { job: &'a str, metrics: &'a [Metric<'a>] },
     /// What a command is for: `data` for programs, `text` for people.
     Result {
         data: serde_json::Value,

@@ -36,6 +36,10 @@ impl<M: Machine> train::Guest for Docker<M> {
                 "Variables of the container, as --config.environment.NAME=VALUE",
             ),
             nodes::option(),
+            OptionSpec::metrics(
+                "metrics",
+                "Regular expressions whose group is the value, by which metrics are found in the log",
+            ),
         ];
         options.extend(M::options());
         options

@@ -96,9 +96,9 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
             ),
             "File",
         ),
-        OptionSpec::entries(
+        OptionSpec::metrics(
             "metrics",
-            "Regular expressions with a group, by which SageMaker finds metrics in the log",
+            "Regular expressions whose group is the value, by which metrics are found in the log",
         ),
         OptionSpec::entries("tags", "Tags of the job in your account, at most 49"),
         text("subnets", "Subnets of a VPC to train in, with commas between them; needs security_groups"),

@@ -4,14 +4,16 @@
 mod opening;
 
 use std::{
+    collections::BTreeMap,
     fs::{File, TryLockError},
     path::PathBuf,
 };
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::metrics::Series;
 use crate::{
     config::{Assignment, Origin},
     environment::Environment,
@@ -49,6 +51,32 @@ pub struct Entry {
     /// run goes on with a job that is not told.
     #[serde(skip)]
     pub told: bool,
+    /// What else is known of it.
+    #[serde(skip)]
+    pub details: Details,
+}
+
+/// What is known of a job beside its place in the record. Of a record of a newer alekseylearn, the rest is lost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Details {
+    /// The digest of the train driver's component that submitted it.
+    pub driver_digest: Option<String>,
+    /// The build driver's name.
+    pub build_driver: Option<String>,
+    /// Its options as the user gave them, secrets left out.
+    pub build_options: Vec<(String, String)>,
+    /// The job that it is to be the same as.
+    pub reproduces: Option<String>,
+    /// What its log said of the training, as far as this machine has read it.
+    pub metrics: BTreeMap<String, Series>,
+}
+
+impl Details {
+    /// What is known of a job before it runs.
+    pub fn without_outcome(&self) -> Self {
+        Self { metrics: BTreeMap::new(), ..self.clone() }
+    }
 }
 
 /// Beside the folder of a job, once all of its results were brought home.
@@ -139,14 +167,15 @@ impl Record {
         self.connection
             .execute(
                 "INSERT INTO jobs (name, tag, artifact, driver, options, fingerprint, image, reference, state, reason,
-                     created, finished, told)
+                     created, finished, told, details)
                  VALUES (:name, :tag, :artifact, :driver, :options, :fingerprint, :image, :reference, :state, :reason,
-                     :created, :finished, :told)",
+                     :created, :finished, :told, :details)",
                 named_params! {
                     ":name": entry.name, ":tag": entry.tag, ":artifact": entry.artifact, ":driver": entry.driver,
                     ":options": options, ":fingerprint": entry.fingerprint, ":image": entry.image,
                     ":reference": entry.reference, ":state": entry.state, ":reason": entry.reason,
                     ":created": entry.created, ":finished": entry.finished, ":told": entry.told,
+                    ":details": serde_json::to_string(&entry.details).unwrap_or_default(),
                 },
             )
             .map_err(|error| self.failed("cannot record the job", error))?;
@@ -180,6 +209,21 @@ impl Record {
                 named_params! { ":name": name, ":state": state, ":reason": reason, ":finished": finished },
             )
             .map_err(|error| self.failed("cannot record the job's state", error))?;
+        Ok(())
+    }
+
+    /// What the log said of the training so far.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn measured(&self, name: &str, metrics: &BTreeMap<String, Series>) -> Result<()> {
+        let metrics = serde_json::to_string(metrics).unwrap_or_default();
+        self.connection
+            .execute(
+                "UPDATE jobs SET details = json_set(details, '$.metrics', json(:metrics)) WHERE name = :name",
+                named_params! { ":name": name, ":metrics": metrics },
+            )
+            .map_err(|error| self.failed("cannot record the metrics", error))?;
         Ok(())
     }
 
@@ -295,10 +339,11 @@ impl Record {
 const READING: &str = "cannot read the record of jobs";
 
 const SELECT: &str = "SELECT name, tag, artifact, driver, options, fingerprint, image, reference, state, reason, \
-                      created, finished, told FROM jobs";
+                      created, finished, told, details FROM jobs";
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let options: String = row.get(4)?;
+    let details: String = row.get(13)?;
     Ok(Entry {
         name: row.get(0)?,
         tag: row.get(1)?,
@@ -313,6 +358,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         created: row.get(10)?,
         finished: row.get(11)?,
         told: row.get(12)?,
+        details: serde_json::from_str(&details).unwrap_or_default(),
     })
 }
 
@@ -351,6 +397,7 @@ mod tests {
             created: created.into(),
             finished: None,
             told: false,
+            details: Details::default(),
         }
     }
 

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use crate::error::{Error, Kind, Result};
 
 /// Raised with every change of the tables.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// How long to wait for another alekseylearn that writes.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait before a record that could not be opened is tried again.
@@ -31,6 +31,10 @@ const TABLES_2: &str = "
     UPDATE jobs SET told = reference IS NOT NULL OR finished IS NOT NULL;
     CREATE INDEX jobs_by_fingerprint ON jobs (fingerprint) WHERE NOT told;
     PRAGMA user_version = 2;";
+
+const TABLES_3: &str = "
+    ALTER TABLE jobs ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
+    PRAGMA user_version = 3;";
 
 /// Opens the file, or begins it, with the tables as they are today.
 pub(super) fn open(path: &Path) -> Result<Connection> {
@@ -68,8 +72,9 @@ fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another alekseylearn may have been first.
     let steps: &[&str] = match version(&transaction)? {
-        0 => &[TABLES_1, TABLES_2],
-        1 => &[TABLES_2],
+        0 => &[TABLES_1, TABLES_2, TABLES_3],
+        1 => &[TABLES_2, TABLES_3],
+        2 => &[TABLES_3],
         _ => &[],
     };
     for step in steps {

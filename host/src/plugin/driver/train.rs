@@ -28,6 +28,11 @@ impl TrainDriver<'_> {
         &self.0.plugin.name
     }
 
+    /// The digest of its component.
+    pub fn digest(&self) -> String {
+        self.0.plugin.digest()
+    }
+
     /// The options it declares.
     ///
     /// # Errors

@@ -41,6 +41,10 @@ impl options::HostOptionSpec for State {
         self.spec(OptionType::S3Location, key, help)
     }
 
+    async fn metrics(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        self.spec(OptionType::Metrics, key, help)
+    }
+
     async fn s3_locations(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
         self.spec(OptionType::S3Locations, key, help)
     }

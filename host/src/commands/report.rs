@@ -1,0 +1,58 @@
+mod page;
+mod plot;
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::{
+    error::{Context as _, Error, Kind, Result},
+    job::{self, Context, Record},
+};
+
+/// Write a page about a job: its outcome, course, metrics, options and log
+///
+/// The page is one HTML file that needs nothing else: it can be read without a network, kept, and sent to others.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// A job's name, or a tag such as models/train for its newest job
+    job: String,
+
+    /// File to write; JOB.html in this folder unless told
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Replace the file where it is there
+    #[arg(long)]
+    overwrite: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  The newest job of models/train.py:
+    alekseylearn report models/train --output train.html";
+
+pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let record = Record::open(&context.environment)?;
+    let known = context.known(&record, &arguments.job).await?;
+    let report = super::interruptible(job::report(context, &record, &known), "nothing was written").await?;
+    let name = &report.entry.name;
+    let shown = arguments.output.clone().unwrap_or_else(|| format!("{name}.html").into());
+    let path = context.environment.resolve(&shown);
+    if path.exists() && !arguments.overwrite {
+        return Err(Error::new(Kind::Conflict, format!("{} is there already", shown.display()))
+            .hint("name another file by --output, or replace it by --overwrite"));
+    }
+    let folder = path.parent().unwrap_or(&path).to_owned();
+    let failed = || format!("cannot write {}", shown.display());
+    // Whole or not at all.
+    let mut file = tempfile::NamedTempFile::new_in(&folder).context(failed)?;
+    std::io::Write::write_all(&mut file, page::of(&report).as_bytes()).context(failed)?;
+    file.persist(&path).map_err(|error| error.error).context(failed)?;
+    context.ui.result(
+        &format!("page: {}", shown.display()),
+        json!({ "job": name, "page": path, "log_lines": report.log.len(), "log_lines_left_out": report.left_out }),
+    );
+    Ok(())
+}

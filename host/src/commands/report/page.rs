@@ -1,0 +1,248 @@
+//! The page about a job: one HTML file without scripts, for light and dark screens and for paper.
+
+use std::{borrow::Cow, fmt::Write as _, time::Duration};
+
+use jiff::Timestamp;
+
+use super::plot;
+use crate::{
+    job::{Report, told_metrics},
+    ui::{duration, number},
+};
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --ink: #1c2430; --faint: #667; --line: #d8dde5; --paper: #fff; --card: #f6f8fa;
+  --accent: #2563c9; --good: #1a7f37; --bad: #c62828; --other: #8a6100 }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ee; --faint: #9aa4b2; --line: #333b47; --paper: #14181e;
+  --card: #1c222b; --accent: #6ea8fe; --good: #57c274; --bad: #ff7b72; --other: #e0b44c } }
+* { box-sizing: border-box }
+body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 74rem; background: var(--paper); color: var(--ink);
+  font: 15px/1.5 system-ui, sans-serif }
+h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere } h2 { font-size: 1.05rem; margin: 2.25rem 0 .75rem }
+.state { font-weight: 600 } .completed { color: var(--good) } .failed { color: var(--bad) }
+.stopped, .queued, .running, .stopping, .submitting { color: var(--other) }
+.sub { color: var(--faint); margin: .25rem 0 0 }
+table { border-collapse: collapse; width: 100% } th { text-align: left; font-weight: 500; color: var(--faint);
+  white-space: nowrap; vertical-align: top } th, td { padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--line) }
+td { overflow-wrap: anywhere } td.number, th.number { text-align: right; font-variant-numeric: tabular-nums;
+  white-space: nowrap; padding-right: .5rem }
+code, pre { font: 13px/1.45 ui-monospace, monospace }
+pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .75rem 1rem; margin: 0;
+  overflow: auto; max-height: 70vh; white-space: pre-wrap; overflow-wrap: anywhere }
+.plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)) }
+figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .75rem }
+figcaption { font-weight: 600; overflow-wrap: anywhere } svg { width: 100%; height: auto; display: block }
+svg text { font: 11px system-ui, sans-serif; fill: var(--faint) } svg .grid { stroke: var(--line) }
+svg polyline { fill: none; stroke: var(--accent); stroke-width: 2; stroke-linejoin: round } svg circle { fill: var(--accent) }
+.bar { display: block; height: .7rem; min-width: 3px; border-radius: 3px; background: var(--accent) }
+td.course { width: 55% } .node { color: var(--faint) }
+@media print { pre { max-height: none } }
+";
+
+pub(super) fn of(report: &Report) -> String {
+    let name = escaped(&report.entry.name);
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+    );
+    for part in
+        [outcome(report), course(report), metrics(report), plots(report), parameters(report), log(report)]
+    {
+        page.push_str(&part);
+    }
+    page.push_str("</body>\n</html>\n");
+    page
+}
+
+fn outcome(report: &Report) -> String {
+    let entry = &report.entry;
+    let state = escaped(&entry.state);
+    let took = entry.seconds().and_then(|seconds| seconds.try_into().ok()).map(Duration::from_secs);
+    let mut facts = vec![
+        ("trained", format!("<code>{}</code>", escaped(&entry.artifact))),
+        ("by", format!("{}{}", escaped(&entry.driver), nodes(report))),
+        ("submitted", moment(&entry.created)),
+    ];
+    facts.extend(entry.finished.as_ref().map(|finished| ("seen ended", moment(finished))));
+    facts.extend(took.map(|took| ("took", duration(took))));
+    if let Some(status) = &report.status {
+        let billed = status.billable_seconds.map(|seconds| duration(Duration::from_secs(seconds)));
+        facts.extend(billed.map(|billed| ("billed", billed)));
+        facts.extend(status.exit_code.map(|code| ("exit code", code.to_string())));
+    }
+    let image = entry.image.as_ref().map(|image| ("image", format!("<code>{}</code>", escaped(image))));
+    facts.extend(image);
+    let details = &entry.details;
+    let driver = details.driver_digest.as_ref();
+    facts.extend(driver.map(|digest| ("driver", format!("<code>{}</code>", escaped(digest)))));
+    facts.extend(details.reproduces.as_ref().map(|job| ("reproduces", escaped(job).into_owned())));
+    let mut part =
+        format!("<h1>{}</h1>\n<p class=\"sub\">{}</p>\n", escaped(&entry.name), escaped(&entry.tag));
+    let _ = writeln!(part, "<h2>Outcome: <span class=\"state {state}\">{state}</span></h2>");
+    if let Some(reason) = &entry.reason {
+        let _ = writeln!(part, "<pre>{}</pre><br>", escaped(reason));
+    }
+    part + &table(facts.into_iter().map(|(name, value)| (Cow::from(name), value)))
+}
+
+/// `2026-01-31 12:00:00 UTC` of an RFC 3339 time.
+fn moment(time: &str) -> String {
+    let to_the_second = time.get(..19).unwrap_or(time).replace('T', " ");
+    format!("{} UTC", escaped(&to_the_second))
+}
+
+fn nodes(report: &Report) -> String {
+    match report.status.as_ref().map_or(1, |status| status.nodes) {
+        0 | 1 => String::new(),
+        count => format!(" on {count} nodes"),
+    }
+}
+
+/// What the service says it went through, each phase as a bar at its time.
+fn course(report: &Report) -> String {
+    let phases = report.status.as_ref().map(|status| status.phases.as_slice()).unwrap_or_default();
+    let Some(begin) = phases.iter().map(|phase| phase.start).min() else { return String::new() };
+    let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
+    let end_of = |end: Option<u64>| end.unwrap_or(now);
+    let end = phases.iter().map(|phase| end_of(phase.end)).max().unwrap_or(begin);
+    let whole = end.saturating_sub(begin).max(1) as f64;
+    let mut part = "<h2>Course</h2>\n<table>\n".to_owned();
+    for phase in phases {
+        let time = end_of(phase.end).saturating_sub(phase.start);
+        let (left, width) = (phase.start.saturating_sub(begin) as f64 / whole, time as f64 / whole);
+        let _ = writeln!(
+            part,
+            "<tr><th>{}</th><td class=\"number\">{}</td><td class=\"course\"><span class=\"bar\" \
+             style=\"margin-left:{:.2}%;width:{:.2}%\"></span></td></tr>",
+            escaped(&phase.name),
+            duration(Duration::from_millis(time)),
+            left * 100.0,
+            width * 100.0,
+        );
+    }
+    part + "</table>\n"
+}
+
+fn metrics(report: &Report) -> String {
+    let metrics = told_metrics(&report.metrics);
+    if metrics.is_empty() {
+        return String::new();
+    }
+    let mut part = "<h2>Metrics</h2>\n<table>\n<tr><th></th><th class=\"number\">last</th>\
+                    <th class=\"number\">best</th><th class=\"number\">least</th><th class=\"number\">most</th>\
+                    <th class=\"number\">values</th></tr>\n"
+        .to_owned();
+    for metric in &metrics {
+        let best = metric.best.map(|best| number(Some(best))).unwrap_or_default();
+        let cells = [
+            number(metric.last),
+            best,
+            number(Some(metric.least)),
+            number(Some(metric.most)),
+            metric.count.to_string(),
+        ];
+        let cells = cells.map(|cell| format!("<td class=\"number\">{cell}</td>")).concat();
+        let _ = writeln!(part, "<tr><th>{}</th>{cells}</tr>", escaped(metric.name));
+    }
+    part + "</table>\n"
+}
+
+fn plots(report: &Report) -> String {
+    let drawn = report.metrics.iter().filter(|(_, series)| series.points.len() > 1);
+    let figures: Vec<String> = drawn
+        .map(|(name, series)| {
+            format!(
+                "<figure><figcaption>{}</figcaption>{}</figure>\n",
+                escaped(name),
+                plot::of(&series.points)
+            )
+        })
+        .collect();
+    match figures.is_empty() {
+        true => String::new(),
+        false => format!("<h2>Plots</h2>\n<div class=\"plots\">\n{}</div>\n", figures.concat()),
+    }
+}
+
+fn parameters(report: &Report) -> String {
+    let entry = &report.entry;
+    let options = entry.options.iter().chain(&entry.details.build_options);
+    let rows: Vec<_> =
+        options.map(|(key, value)| (escaped(key), format!("<code>{}</code>", escaped(value)))).collect();
+    match rows.is_empty() {
+        true => String::new(),
+        false => format!("<h2>Options</h2>\n{}", table(rows)),
+    }
+}
+
+fn log(report: &Report) -> String {
+    let mut part = "<h2>Log</h2>\n".to_owned();
+    if report.left_out > 0 {
+        let _ = writeln!(part, "<p class=\"sub\">{} lines before these are left out</p>", report.left_out);
+    }
+    if report.log.is_empty() {
+        return part + "<p class=\"sub\">It wrote nothing.</p>\n";
+    }
+    let many = report.status.as_ref().is_some_and(|status| status.nodes > 1);
+    part.push_str("<pre>");
+    for (_, node, text) in &report.log {
+        if many {
+            let _ = write!(part, "<span class=\"node\">{}</span> ", escaped(node));
+        }
+        let _ = writeln!(part, "{}", escaped(&plain(text)));
+    }
+    part + "</pre>\n"
+}
+
+fn table<'a>(rows: impl IntoIterator<Item = (Cow<'a, str>, String)>) -> String {
+    let rows = rows.into_iter().map(|(name, value)| format!("<tr><th>{name}</th><td>{value}</td></tr>\n"));
+    format!("<table>\n{}</table>\n", rows.collect::<String>())
+}
+
+/// As text in HTML: what a training wrote is shown, and never obeyed.
+fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(['&', '<', '>', '"', '\'']) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '&' => shown.push_str("&amp;"),
+            '<' => shown.push_str("&lt;"),
+            '>' => shown.push_str("&gt;"),
+            '"' => shown.push_str("&quot;"),
+            '\'' => shown.push_str("&#39;"),
+            c => shown.push(c),
+        }
+    }
+    shown.into()
+}
+
+/// Without colours and other sequences of a terminal.
+fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text.trim_end_matches('\r').chars();
+    while let Some(c) = rest.next() {
+        if c == '\x1b' {
+            if rest.as_str().starts_with('[') {
+                rest.by_ref().skip(1).find(|c| ('@'..='~').contains(c));
+            }
+        } else if c == '\t' || !c.is_control() {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_training_wrote_is_text() {
+        assert_eq!(escaped("<script>alert('x' & \"y\")</script>").matches(['<', '>', '\'', '"']).count(), 0);
+        assert_eq!(plain("\x1b[31mred\x1b[0m\x07 50%\r"), "red 50%");
+        assert_eq!(plain("a\x1b"), "a");
+    }
+}

@@ -1,0 +1,61 @@
+use std::path::PathBuf;
+
+use crate::{
+    config::Assignment,
+    error::{Error, Kind, Result},
+    job::{self, Context, Record},
+};
+
+use super::fit::{After, see_through};
+
+/// Submit a job of before once more: the same image, by its digest
+///
+/// Neither the training folder nor its dependencies are looked at: what ran then runs again, on the same service with
+/// the same options, but for those given here.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// A job's name, or a tag such as models/train for its newest job
+    job: String,
+
+    /// Set an option of the train driver to something else; also written --config.KEY=VALUE or --config.KEY VALUE
+    #[arg(short = 'c', long = "config", value_name = "KEY=VALUE")]
+    options: Vec<Assignment>,
+
+    /// Return as soon as the job is submitted
+    #[arg(long, conflicts_with = "fetch")]
+    detach: bool,
+
+    /// Bring the model into this folder once the job has completed
+    #[arg(long, value_name = "DIR")]
+    fetch: Option<PathBuf>,
+
+    /// With --fetch, replace files that are in the way
+    #[arg(long, requires = "fetch")]
+    overwrite: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  The newest job of models/train.py again:
+    alekseylearn reproduce models/train
+
+  The same with another seed, to see how much that matters:
+    alekseylearn reproduce models-train-20260101-120000-ab12 --config.hyperparameters.seed=2";
+
+pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let record = Record::open(&context.environment)?;
+    let found = match record.get(&arguments.job)? {
+        Some(entry) => Some(entry),
+        None => record.newest(&arguments.job)?,
+    };
+    let entry = found.ok_or_else(|| {
+        Error::new(Kind::NotFound, format!("this machine knows no job and no tag `{}`", arguments.job))
+            .hint("`alekseylearn jobs` lists them")
+    })?;
+    let reproduced = job::reproduce(context, &record, &entry, &arguments.options);
+    let submission = super::interruptible(reproduced, "run the same command again to go on").await?;
+    let after =
+        After { detach: arguments.detach, fetch: arguments.fetch.as_deref(), overwrite: arguments.overwrite };
+    see_through(context, &record, &submission, &after).await
+}

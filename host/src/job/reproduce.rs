@@ -1,0 +1,52 @@
+//! A job once more: the same image by its digest, the same driver and options, whatever became of the folder.
+
+use std::{path::Path, sync::Arc};
+
+use super::{
+    Context, Details, Entry, Record,
+    fit::{Task, check},
+    submit::{Ready, Submission, submit},
+};
+use crate::{
+    config::{Assignment, Values},
+    error::{Error, Kind, Result},
+    project::Project,
+};
+
+/// Submits a recorded job again. `changes` are options that are to be others.
+///
+/// # Errors
+/// The job had no image, its driver is gone, or the service refuses.
+pub async fn reproduce<'a>(
+    context: &'a Context,
+    record: &Record,
+    entry: &Entry,
+    changes: &[Assignment],
+) -> Result<Submission<'a>> {
+    let trainer = context.plugins.train_driver(&entry.driver).await?;
+    let image = entry.image.clone().ok_or_else(|| {
+        Error::new(
+            Kind::Unsupported,
+            format!("{} trains without an image, by the files themselves", entry.driver),
+        )
+        .hint(format!("`alekseylearn fit {}` trains them as they are now", entry.artifact))
+    })?;
+    let before = entry.details.driver_digest.as_ref();
+    if before.is_some_and(|before| *before != trainer.digest()) {
+        context.ui.warning(&format!("the driver {} is another build than the job's was", entry.driver));
+    }
+    let mut options = entry.assignments();
+    options.extend_from_slice(changes);
+    let options = Arc::new(Values::new(trainer.name(), &trainer.options().await?, &options)?);
+    let project = Project::of_image(Path::new(&entry.artifact), &entry.tag);
+    let training = Task::new(context, project, false)?;
+    context.ui.stage(&format!("Checking {} for {}", entry.name, trainer.name()));
+    check(context, &trainer, &training, &options).await?;
+    let details = Details {
+        driver_digest: Some(trainer.digest()),
+        reproduces: Some(entry.name.clone()),
+        ..entry.details.without_outcome()
+    };
+    let content = image.clone();
+    submit(context, record, Ready { trainer, training, options, image: Some(image), content, details }).await
+}

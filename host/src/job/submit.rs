@@ -1,0 +1,143 @@
+//! From an image to a job that its service has: recorded before it is asked for, and asked for once.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::{Claim, Context, Details, Entry, Known, Record, SUBMITTING, fit::Task};
+use crate::{
+    config::Values,
+    error::{Error, Kind, Result},
+    plugin::{Job, State, TrainDriver},
+    ui::Event,
+};
+
+/// A job that the service has, and that belongs to this run until [`Record::told`].
+pub struct Submission<'a> {
+    /// The job and its driver.
+    pub known: Known<'a>,
+    /// An earlier run had begun it, and was cut off.
+    pub resumed: bool,
+    /// Keeps an equal run from going on with it too.
+    _claim: Claim,
+}
+
+/// All that a submission needs.
+pub(super) struct Ready<'a> {
+    pub(super) trainer: TrainDriver<'a>,
+    pub(super) training: Task,
+    pub(super) options: Arc<Values>,
+    /// Where the train driver asked for it; none where it needs none.
+    pub(super) image: Option<String>,
+    /// A name of all that is trained: equal for an equal run.
+    pub(super) content: String,
+    pub(super) details: Details,
+}
+
+/// Records the job and asks its service for it.
+pub(super) async fn submit<'a>(
+    context: &'a Context,
+    record: &Record,
+    ready: Ready<'a>,
+) -> Result<Submission<'a>> {
+    let Entered { claim, earlier } = enter(record, &ready)?;
+    let Ready { trainer, mut training, options, image, .. } = ready;
+    let resumed = earlier.is_some();
+    if let Some(earlier) = &earlier {
+        training.job_name.clone_from(&earlier.name);
+    }
+    let folder = record.folder(&training.job_name)?;
+    let reference = match earlier.and_then(|earlier| earlier.reference) {
+        Some(reference) => reference,
+        None => {
+            let submitted = trainer.submit(training.with(&options, image), &folder).await;
+            let reference = submitted.inspect_err(|error| {
+                if !resumed && is_refusal(error) {
+                    forget(context, record, &training.job_name);
+                }
+            })?;
+            record.submitted(&training.job_name, &reference, State::Queued.name())?;
+            reference
+        }
+    };
+    context.ui.say(&Event::Submitted { job: &training.job_name, driver: trainer.name() });
+    let job = Job {
+        name: training.job_name,
+        reference: Some(reference),
+        tag: training.project.tag.clone(),
+        options,
+        folder,
+    };
+    let known = Known { entry: record.get(&job.name)?, job, driver: trainer };
+    Ok(Submission { known, resumed, _claim: claim })
+}
+
+/// A job in the record, and this run's.
+struct Entered {
+    claim: Claim,
+    /// What an earlier run of the same had begun, before it was cut off.
+    earlier: Option<Entry>,
+}
+
+/// Records the job before the service is asked. Where an equal run was cut off, its job is gone on with: the same name
+/// makes it the same job. A run that lives keeps its own.
+fn enter(record: &Record, ready: &Ready<'_>) -> Result<Entered> {
+    let Ready { trainer, training, options, image, content, details } = ready;
+    let driver = trainer.name();
+    let fingerprint = fingerprint(driver, content, options);
+    for entry in record.untold(&fingerprint)? {
+        let Some(claim) = record.claim(&entry.name)? else { continue };
+        // The run that it belonged to may have come to its end just now.
+        if let Some(entry) = record.get(&entry.name)?.filter(|entry| !entry.told) {
+            return Ok(Entered { claim, earlier: Some(entry) });
+        }
+    }
+    let claim = record.claim(&training.job_name)?.ok_or_else(|| {
+        Error::new(Kind::Conflict, format!("another run has taken the name {}", training.job_name))
+            .hint("run the same command again")
+    })?;
+    let project = &training.project;
+    record.add(&Entry {
+        name: training.job_name.clone(),
+        tag: project.tag.clone(),
+        artifact: project.folder.join(&project.artifact).display().to_string(),
+        driver: driver.to_owned(),
+        options: options.given().to_vec(),
+        fingerprint,
+        image: image.clone(),
+        reference: None,
+        state: SUBMITTING.to_owned(),
+        reason: None,
+        created: Timestamp::now().to_string(),
+        finished: None,
+        told: false,
+        details: details.clone(),
+    })?;
+    Ok(Entered { claim, earlier: None })
+}
+
+fn fingerprint(driver: &str, content: &str, options: &Values) -> String {
+    let mut hash = Sha256::new();
+    for part in [driver, content] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    for (key, value) in options.given() {
+        hash.update(format!("{key}={value}\0"));
+    }
+    hex::encode(hash.finalize())
+}
+
+/// The service has said no. After any other error it may have the job: the record keeps it, and the next equal run asks
+/// for the same one.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Invalid | Kind::Denied | Kind::NotFound | Kind::Quota | Kind::Unsupported)
+}
+
+/// A refused job never was.
+fn forget(context: &Context, record: &Record, name: &str) {
+    if let Err(failed) = record.forget(name) {
+        context.ui.warning(&failed.chain());
+    }
+}

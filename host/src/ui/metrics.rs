@@ -1,0 +1,123 @@
+//! Metrics of a training, as people read them.
+
+use serde::Serialize;
+
+use super::table;
+
+/// As many values as a trend shows.
+const TREND: usize = 20;
+/// As many metrics as fit into a line.
+const IN_A_LINE: usize = 4;
+
+/// What is told of one metric.
+#[derive(Clone, Debug, Serialize)]
+pub struct Metric<'a> {
+    /// As the log or the user names it.
+    pub name: &'a str,
+    /// As many values as there were.
+    pub count: u64,
+    /// The newest value; none where that is no number.
+    pub last: Option<f64>,
+    /// The best value, where it is known whether that is the least or the most.
+    pub best: Option<f64>,
+    /// The smallest value.
+    pub least: f64,
+    /// The largest value.
+    pub most: f64,
+    /// The values in their order, or some of many.
+    #[serde(skip)]
+    pub values: Vec<f64>,
+}
+
+/// The first few, in one line.
+pub(super) fn line(metrics: &[Metric<'_>]) -> String {
+    let some = metrics.iter().take(IN_A_LINE).map(|metric| {
+        let best = metric.best.map(|best| format!(" (best {})", number(Some(best)))).unwrap_or_default();
+        format!("{} {}{best} {}", metric.name, number(metric.last), trend(&metric.values))
+    });
+    some.collect::<Vec<_>>().join("  ")
+}
+
+/// All of them.
+pub fn metrics_table(metrics: &[Metric<'_>]) -> String {
+    let rows: Vec<[String; 6]> = metrics
+        .iter()
+        .map(|metric| {
+            [
+                metric.name.to_owned(),
+                number(metric.last),
+                metric.best.map(|best| number(Some(best))).unwrap_or_default(),
+                number(Some(metric.least)),
+                number(Some(metric.most)),
+                trend(&metric.values),
+            ]
+        })
+        .collect();
+    table(["METRIC", "LAST", "BEST", "LEAST", "MOST", "TREND"], &rows)
+}
+
+/// With five digits that count, and no more than are there.
+pub fn number(value: Option<f64>) -> String {
+    let Some(value) = value else { return "nan".to_owned() };
+    let size = value.abs();
+    if size != 0.0 && !(1e-4..1e7).contains(&size) {
+        return format!("{value:.3e}");
+    }
+    let decimals = if size < 1.0 { 5 } else { 4_usize.saturating_sub(size.log10() as usize) };
+    let shown = format!("{value:.decimals$}");
+    match shown.contains('.') {
+        true => shown.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => shown,
+    }
+}
+
+/// The course of the values, as high as they are.
+fn trend(values: &[f64]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    if values.len() < 2 {
+        return String::new();
+    }
+    let count = values.len().min(TREND);
+    // The last of each part, so that the newest value is the last bar.
+    let picked: Vec<f64> = (1..=count).map(|part| values[part * values.len() / count - 1]).collect();
+    let least = picked.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = picked.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let height = |value: f64| match most > least {
+        true => ((value - least) / (most - least) * 7.0).round() as usize,
+        false => 0,
+    };
+    picked.into_iter().map(|value| BARS[height(value).min(7)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_the_digits_that_count() {
+        for (value, shown) in [
+            (0.98, "0.98"),
+            (0.123456789, "0.12346"),
+            (12.0, "12"),
+            (1234.5678, "1234.6"),
+            (123456.0, "123456"),
+            (0.00001, "1.000e-5"),
+            (3.2e9, "3.200e9"),
+            (0.0, "0"),
+            (-2.5, "-2.5"),
+        ] {
+            assert_eq!(number(Some(value)), shown);
+        }
+        assert_eq!(number(None), "nan");
+    }
+
+    #[test]
+    fn a_trend_ends_with_the_newest_value() {
+        assert_eq!(trend(&[1.0]), "");
+        assert_eq!(trend(&[1.0, 1.0]), "▁▁");
+        assert_eq!(trend(&[0.0, 1.0]), "▁█");
+        let falling: Vec<f64> = (0..1000).map(|step| -f64::from(step)).collect();
+        let shown: Vec<char> = trend(&falling).chars().collect();
+        assert_eq!((shown.len(), shown[0], shown[TREND - 1]), (TREND, '█', '▁'));
+    }
+}
