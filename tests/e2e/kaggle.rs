@@ -33,6 +33,16 @@ fn saved(services: &Services) -> Value {
     services.asked(SAVE).pop().expect("a kernel was saved")["body"].clone()
 }
 
+/// What no packing makes much smaller.
+pub(crate) fn noise(length: usize) -> String {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'0' + (state >> 24) as u8 % 64)
+    };
+    (0..length).map(|_| next()).collect()
+}
+
 #[test]
 fn a_script_is_trained_and_its_model_comes_home() {
     let services = services_or_skip!();
@@ -85,4 +95,240 @@ fn what_a_script_leaves_is_what_it_leaves_everywhere() {
     assert_eq!(seen["arguments"], json!(["--epochs", "3"]), "{seen}");
     assert_eq!(seen["environment"]["SM_MODEL_DIR"], "/opt/ml/model");
     assert_eq!(seen["environment"]["COLOUR"], "blue");
+}
+
+#[test]
+fn a_notebook_is_trained_with_what_lies_beside_it() {
+    let (services, base) = (services_or_skip!(), base_image_or_skip!());
+    services.script("kaggle", &json!({ "image": base }));
+    let sandbox = user(&services);
+    sandbox.write("book/helper.py", "def double(x):\n    return 2 * x\n");
+    sandbox.write("book/data/start.txt", "20");
+    let cell = |tags: Value, source: Value, outputs: Value| {
+        json!({
+            "cell_type": "code", "metadata": { "tags": tags }, "execution_count": 1, "outputs": outputs, "source": source,
+        })
+    };
+    let picture = json!([{ "output_type": "stream", "name": "stdout", "text": "x".repeat(2_000_000) }]);
+    let book = json!({
+        "nbformat": 4, "nbformat_minor": 5, "metadata": { "kernelspec": { "name": "python3" } },
+        "cells": [
+            cell(json!(["parameters"]), json!(["steps = 1\n", "name = 'nobody'"]), picture),
+            cell(json!([]), json!([
+                "import os, helper\n",
+                "start = int(open('data/start.txt').read())\n",
+                "text = f'{name} {helper.double(start) + steps} {os.environ[\"SM_MODEL_DIR\"]}'\n",
+                "open('/opt/ml/model/m.txt', 'w').write(text)",
+            ]), json!([])),
+        ],
+    });
+    sandbox.write("book/train.ipynb", &book.to_string());
+    let run = sandbox.run(&[
+        "fit",
+        "book/train.ipynb",
+        "--train-driver",
+        "kaggle",
+        "--config.hyperparameters.steps=2",
+        "--config.hyperparameters.name=ada",
+        "--fetch",
+        "out",
+    ]);
+    run.success();
+    assert_eq!(fs::read_to_string(sandbox.path("out/m.txt")).unwrap(), "ada 42 /opt/ml/model");
+    let request = saved(&services);
+    let text: Value = serde_json::from_str(request["text"].as_str().unwrap()).unwrap();
+    for cell in text["cells"].as_array().unwrap() {
+        assert!(cell["source"].is_string() && cell["outputs"] == json!([]), "{cell}");
+    }
+}
+
+#[test]
+fn a_large_folder_becomes_a_dataset_which_is_sent_once() {
+    let (services, base) = (services_or_skip!(), base_image_or_skip!());
+    services.script("kaggle", &json!({ "image": base, "interruptions": 2 }));
+    let sandbox = user(&services);
+    let noise = noise(2_000_000);
+    sandbox.write("data/noise.txt", &noise);
+    sandbox.write(
+        "train.py",
+        "import hashlib, pathlib\nnoise = pathlib.Path('data/noise.txt').read_bytes()\n\
+         pathlib.Path('/opt/ml/model/sum').write_text(hashlib.sha256(noise).hexdigest())\n",
+    );
+    // Not into the training folder.
+    sandbox.run(&fit(&["--fetch", "../home/out"])).success();
+    let expected = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(noise));
+    assert_eq!(fs::read_to_string(sandbox.path("../home/out/sum")).unwrap(), expected);
+    let puts = services.asked("upload/storage");
+    let ranges: Vec<&str> =
+        puts.iter().map(|put| put["headers"]["content-range"].as_str().unwrap_or("-")).collect();
+    assert_eq!(ranges.len(), 5, "sent, asked, sent, asked, sent: {ranges:?}");
+    assert!(ranges[1].starts_with("bytes */") && ranges[3].starts_with("bytes */"), "{ranges:?}");
+    let sent: u64 = puts.iter().map(|put| put["length"].as_u64().unwrap()).sum();
+    let whole = puts[0]["length"].as_u64().unwrap();
+    assert!(sent < whole * 7 / 4 + 2, "what had arrived was not sent again: {sent} of {whole}");
+    let datasets = services.state("kaggle")["datasets"].clone();
+    let (name, dataset) = datasets.as_object().unwrap().iter().next().unwrap();
+    assert_eq!(dataset["request"]["isPrivate"], true);
+    assert_eq!(saved(&services)["datasetDataSources"], json!([name]));
+    assert!(saved(&services)["text"].as_str().unwrap().len() < 100_000);
+
+    // The same folder again.
+    sandbox.run(&fit(&["--config.timeout=600"])).success().says("Kaggle has the training folder");
+    assert_eq!(services.asked("StartBlobUpload").len(), 1);
+    assert_eq!(
+        services.state("kaggle")["kernels"]["ada/work-train-alekseylearn"].as_array().unwrap().len(),
+        2
+    );
+}
+
+#[test]
+fn an_upload_that_kaggle_has_forgotten_begins_anew() {
+    let services = services_or_skip!();
+    services.script("kaggle", &json!({ "interruptions": 1, "lose_uploads": true }));
+    let sandbox = user(&services);
+    sandbox.write("noise.txt", &noise(2_000_000));
+    sandbox.run(&fit(&[])).success();
+    assert!(services.asked("StartBlobUpload").len() >= 2);
+    assert_eq!(services.state("kaggle")["datasets"].as_object().unwrap().len(), 1);
+}
+
+#[test]
+fn requirements_are_installed_where_there_is_internet() {
+    let (services, base) = (services_or_skip!(), base_image_or_skip!());
+    services.script("kaggle", &json!({ "image": base }));
+    let sandbox = user(&services);
+    alekseylearn_tests::wheel(&sandbox.path("wheels"), "ours", "1.2");
+    sandbox.write("requirements.txt", "--no-index\n./wheels/ours-1.2-py3-none-any.whl\n");
+    sandbox.write("train.py", "import ours\nprint('ours is', ours.VERSION)\n");
+    let run = sandbox.run(&fit(&[])).success();
+    assert!(run.stdout.contains("ours is 1.2"), "{}", run.stdout);
+    sandbox
+        .run(&fit(&["--config.internet=false"]))
+        .failure(10)
+        .says("what requirements.txt lists is not installed, for the session has no internet")
+        .says("ModuleNotFoundError: No module named 'ours'");
+    sandbox.write("requirements.txt", "--no-index\nnothing-of-that-name==1\n");
+    sandbox.run(&fit(&[])).failure(10).says("requirements.txt cannot be installed");
+    fs::remove_file(sandbox.path("requirements.txt")).unwrap();
+    sandbox.write("pyproject.toml", "[project]\nname = 'x'\nversion = '1'\ndependencies = ['ours']\n");
+    sandbox.run(&fit(&[])).failure(2).one_error().says("does not read pyproject.toml").says("uv export");
+}
+
+#[test]
+fn a_dry_run_shows_the_request_that_would_be_sent() {
+    let services = services_or_skip!();
+    let sandbox = user(&services);
+    let options = ["--config.dataset_sources=ada/data", "--config.machine_shape=NvidiaTeslaT4"];
+    let dry = sandbox.run(&fit(&[&options[..], &["--dry-run", "--json"]].concat())).success().data();
+    assert!(services.asked(SAVE).is_empty(), "nothing was asked for");
+    assert_eq!(dry["image"], Value::Null);
+    let shown = sandbox.run(&fit(&[&options[..], &["--dry-run"]].concat())).success();
+    assert!(shown.stdout.contains("kaggle needs no image") && shown.stdout.len() < 5_000, "{}", shown.stdout);
+    sandbox.run(&fit(&options)).success();
+    let without_name = |request: &Value| {
+        let mut request = request.clone();
+        let text = request["text"].as_str().unwrap().len();
+        request["text"] = text.into();
+        request
+    };
+    assert_eq!(without_name(&dry["request"]), without_name(&saved(&services)));
+}
+
+#[test]
+fn options_reach_the_request_and_what_kaggle_keeps_to_itself_is_said() {
+    let services = services_or_skip!();
+    let sandbox = user(&services);
+    services.script(
+        "kaggle",
+        &json!({ "saved": { "invalidDatasetSources": ["ada/gone"], "invalidTags": ["odd"], "invalidModelSources": null } }),
+    );
+    let run = sandbox.run(&fit(&[
+        "-v",
+        "--config.title=My Own Title",
+        "--config.private=false",
+        "--config.machine_shape=NvidiaTeslaP100",
+        "--config.dataset_sources=ada/data, ada/gone",
+        "--config.kernel_sources=bob/before",
+        "--config.competition_sources=titanic",
+        "--config.model_sources=google/gemma/keras/2b/1",
+        "--config.keywords=gpu,odd",
+        "--config.timeout=600",
+        "--config.docker_image_pinning=latest",
+    ]));
+    run.success()
+        .says("the accelerator NvidiaTeslaP100 is no more")
+        .says("29.0 of 30 hours of GPU are left this week")
+        .says("20.0 of 20 hours of TPU are left this week")
+        .says("these of --config.dataset_sources, which it does not know: ada/gone")
+        .says("these of --config.keywords, which it does not know: odd");
+    let mut request = saved(&services);
+    request["text"] = Value::Null;
+    assert_eq!(
+        request,
+        json!({
+            "slug": "ada/my-own-title", "newTitle": "My Own Title", "text": null, "language": "python",
+            "kernelType": "script", "isPrivate": false, "enableGpu": false, "enableTpu": false,
+            "enableInternet": true, "sessionTimeoutSeconds": 600, "machineShape": "NvidiaTeslaP100",
+            "dockerImagePinningType": "latest", "datasetDataSources": ["ada/data", "ada/gone"],
+            "kernelDataSources": ["bob/before"], "competitionDataSources": ["titanic"],
+            "modelDataSources": ["google/gemma/keras/2b/1"], "categoryIds": ["gpu", "odd"],
+        })
+    );
+    let spent = json!({ "gpuQuota": { "timeUsed": "108000s", "totalTimeAllowed": "108000s" } });
+    services.script("kaggle", &json!({ "quota": spent }));
+    let gpu = sandbox.run(&fit(&["--config.machine_shape=NvidiaTeslaT4"]));
+    gpu.failure(2).one_error().says("0.0 of 30 hours of GPU are left this week");
+}
+
+/// Where a credential is, and what becomes of it.
+#[test]
+fn credentials_are_found_in_the_order_of_kaggles_own_client() {
+    let services = services_or_skip!();
+    services.script(
+        "kaggle",
+        &json!({
+            "tokens": { "KGAT_secret": "ada", "KGAT_file": "ada", "login-token": "ada" },
+            "keys": { "ada": "key-secret", "bob": "other-key", "xdg": "xdg-key" },
+        }),
+    );
+    let basic =
+        |text: &str| format!("Basic {}", base64::Engine::encode(&base64::prelude::BASE64_STANDARD, text));
+    let mut sandbox = user(&services);
+    sandbox.unset("KAGGLE_API_TOKEN");
+    let used = |sandbox: &Sandbox| {
+        sandbox.run(&fit(&["--dry-run"])).success();
+        let asked = services.asked("GetAcceleratorQuotaStatistics").pop().unwrap();
+        asked["headers"]["authorization"].as_str().unwrap().to_owned()
+    };
+    // From the last to the first: each wins over those before.
+    let login = |until: &str| {
+        json!({
+            "refresh_token": "refresh-secret", "access_token": "login-token",
+            "access_token_expiration": until, "username": "ada", "scopes": [],
+        })
+        .to_string()
+    };
+    sandbox.write_home(".kaggle/credentials.json", &login("2020-01-01T00:00:00.123456+00:00"));
+    assert_eq!(used(&sandbox), "Bearer made-secret-1");
+    sandbox.write_home(".kaggle/credentials.json", &login("2099-01-01T00:00:00.123456+00:00"));
+    assert_eq!(used(&sandbox), "Bearer login-token");
+    sandbox.write_home(".kaggle/kaggle.json", r#"{"username": "ada", "key": "key-secret"}"#);
+    assert_eq!(used(&sandbox), basic("ada:key-secret"));
+    let folder = sandbox.write("config/kaggle.json", r#"{"username": "bob", "key": "no"}"#);
+    sandbox.set("KAGGLE_CONFIG_DIR", folder.parent().unwrap().to_str().unwrap());
+    sandbox.set("KAGGLE_KEY", "other-key");
+    assert_eq!(used(&sandbox), basic("bob:other-key"));
+    sandbox.write_home(".kaggle/access_token.txt", "KGAT_file\n");
+    assert_eq!(used(&sandbox), "Bearer KGAT_file");
+    let token = sandbox.write("token", "KGAT_secret\n");
+    sandbox.set("KAGGLE_API_TOKEN", token.to_str().unwrap());
+    assert_eq!(used(&sandbox), "Bearer KGAT_secret");
+    // One that Kaggle does not know is passed over, in this order too.
+    sandbox.set("KAGGLE_API_TOKEN", "unknown-secret");
+    assert_eq!(used(&sandbox), basic("bob:other-key"));
+
+    let mut elsewhere = user(&services);
+    elsewhere.unset("KAGGLE_API_TOKEN");
+    elsewhere.write_home(".config/kaggle/kaggle.json", r#"{"username": "xdg", "key": "xdg-key"}"#);
+    assert_eq!(used(&elsewhere), basic("xdg:xdg-key"));
 }

@@ -26,12 +26,14 @@ class Hosts:
         if not request.host:
             return self._control.answer(request)
         self._record.add(request)
-        if fault := self._faults.take(request):
+        fault = self._faults.take(request)
+        if fault is not None and fault.status != 0:
             return fault
         service = self._services.get(request.host)
         if service is None:
             return Answer.of({"error": f"nobody is {request.host} here"}, 421)
-        return service.answer(request)
+        answer = service.answer(request)
+        return answer if fault is None else fault
 
 
 def main() -> None:

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+_LONGEST_TEXT = 1 << 12
+"""As much of a body that is no JSON as tests look at."""
+
+
 @dataclass
 class Request:
     host: str
@@ -35,7 +39,7 @@ class Request:
             "query": self.query,
             "headers": self.headers,
             "body": body,
-            "text": self.body.decode("utf-8", "replace") if body is None else None,
+            "text": self.body[:_LONGEST_TEXT].decode("utf-8", "replace") if body is None else None,
             "length": len(self.body),
         }
 
@@ -43,6 +47,7 @@ class Request:
 @dataclass
 class Answer:
     status: int = 200
+    """0 for none at all."""
     body: bytes | Iterable[bytes] = b""
     """An iterable is sent as it comes."""
     headers: dict[str, str] = field(default_factory=dict)

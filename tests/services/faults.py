@@ -8,7 +8,7 @@ from .exchange import Answer, Request
 
 class Faults:
     """Each is `{"path", "times", "after", "status", "headers", "body"}`: a part of the path, how often it answers,
-    and how many requests it lets pass before."""
+    and how many requests it lets pass before. A status of 0: the service does as it is asked, and its answer is lost."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -17,7 +17,7 @@ class Faults:
     def add(self, fault: dict[str, Any]) -> None:
         unknown = set(fault) - {"path", "times", "after", "status", "headers", "body"}
         if unknown or not isinstance(fault.get("path"), str):
-            raise ValueError(f"no fault: {fault}")
+            raise ValueError(f"this is no fault: {fault}")
         with self._lock:
             self._faults.append({"times": 1, "after": 0, "status": 500, "headers": {}, "body": {}, **fault})
 

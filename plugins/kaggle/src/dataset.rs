@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{api, source::Folder};
 
-const ARCHIVE: &str = "folder.tar.gz";
+const ARCHIVE: &str = "folder.packed";
 const UPLOAD: &str = "upload.json";
 /// As often as an upload that breaks is gone on with.
 const ATTEMPTS: u32 = 10;

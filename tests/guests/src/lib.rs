@@ -17,6 +17,7 @@ macro_rules! check {
                     alekseylearn_sdk::OptionSpec::s3_location("output_path", "A place to touch"),
                     alekseylearn_sdk::OptionSpec::role("role_name", "A role to touch"),
                     alekseylearn_sdk::OptionSpec::text("service", "A service to ask"),
+                    alekseylearn_sdk::OptionSpec::text("backwards", "Something to look for, backwards"),
                 ]
             }
 

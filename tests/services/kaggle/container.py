@@ -8,6 +8,7 @@ import docker
 
 _LABEL = {"alekseylearn.test": "kaggle"}
 _NOTEBOOK = """
+import json
 cells = json.load(open("/kaggle/src/kernel"))["cells"]
 names = {"__name__": "__main__"}
 for cell in cells:

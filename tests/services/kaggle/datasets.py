@@ -32,7 +32,7 @@ class Datasets:
         self.interruptions = 0
         """How often an upload is answered with 503 after half of it."""
         self.lose_uploads = False
-        """Whether an upload that was interrupted is known no more."""
+        """Whether the first upload that is interrupted is known no more."""
         self._blobs: dict[str, Blob] = {}
         self._datasets: dict[str, Dataset] = {}
         self.calls = {
@@ -67,7 +67,7 @@ class Datasets:
             return Answer(400, b"no upload")
         if blob is None or (blob.interrupted and self.lose_uploads):
             if blob is not None:
-                blob.interrupted = 0
+                self.interruptions = 0
                 del self._blobs[request.query.removeprefix("upload_id=")]
             return Answer(404)
         content_range = request.headers.get("content-range", f"bytes 0-{blob.size - 1}/{blob.size}")

@@ -14,12 +14,27 @@ use crate::{
 /// As many files, the largest, and as many characters of an instruction as are shown without --verbose.
 const FILES: usize = 10;
 const CHARACTERS: usize = 68;
+/// As many characters of a text in a request, likewise.
+const LONGEST_TEXT: usize = 500;
 
 pub(super) async fn run(context: &Context, fit: &Fit) -> Result<()> {
     let nothing = "nothing was built or asked for";
     let plan = super::super::interruptible(job::plan(context, fit), nothing).await?;
     context.ui.result(&told(&plan, context.ui.is_verbose()), data(&plan));
     Ok(())
+}
+
+/// Without what nobody reads, such as a whole program.
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) if text.chars().count() > LONGEST_TEXT => {
+            let start: String = text.chars().take(LONGEST_TEXT).collect();
+            *text = format!("{start}… ({} in all: -v shows it)", bytes(text.len() as u64));
+        }
+        Value::Array(items) => items.iter_mut().for_each(shorten),
+        Value::Object(members) => members.values_mut().for_each(shorten),
+        _ => {}
+    }
 }
 
 fn told(plan: &Plan, verbose: bool) -> String {
@@ -33,7 +48,11 @@ fn told(plan: &Plan, verbose: bool) -> String {
             parts.push(layers(image, verbose));
         }
     }
-    let request = serde_json::to_string_pretty(&plan.request).unwrap_or_default();
+    let mut request = plan.request.clone();
+    if !verbose {
+        shorten(&mut request);
+    }
+    let request = serde_json::to_string_pretty(&request).unwrap_or_default();
     parts.push(format!("{} would be asked for\n{}", plan.train_driver, indented(&request)));
     parts.retain(|part| !part.is_empty());
     parts.join("\n\n")

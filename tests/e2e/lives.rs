@@ -1,0 +1,275 @@
+//! The life of a job, the same with every train driver: one table of drivers, each with only its declared grants, and
+//! one suite that all of them go through. A new driver is a new line of `drivers`.
+
+use alekseylearn_tests::{Rig, Run, Sandbox, Services, base_image, skipped};
+use serde_json::{Value, json};
+
+use crate::kaggle::GRANTS;
+
+/// One train driver, and what stands in for its service.
+struct Driver {
+    name: &'static str,
+    /// What a `fit` takes, beside the artifact.
+    options: Vec<String>,
+    sandbox: Sandbox,
+    /// It has the service lose its next answer to a submission, after the job was begun.
+    lose_answer: Option<Box<dyn Fn()>>,
+    /// How many jobs its service has ever had.
+    jobs: Option<Box<dyn Fn() -> usize>>,
+    /// What `stop` comes to.
+    stop: Stop,
+    /// What takes its credentials or its engine away, and the exit code of that.
+    without: (&'static [(&'static str, &'static str)], i32),
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Stop {
+    /// The job ends, with what it has.
+    Stops,
+    /// The service lets nobody, and that is said.
+    Unsupported,
+}
+
+/// All drivers; with each what it holds on to.
+fn drivers(each: impl Fn(&mut Driver)) {
+    let (Some(base), Some(rig)) = (base_image(), Rig::running()) else {
+        return skipped("there is no base image, or no rig: run `cargo xtask test`");
+    };
+    let base_option = format!("--config.base_image={base}");
+    each(&mut Driver {
+        name: "local",
+        options: vec![base_option.clone()],
+        sandbox: Sandbox::new(),
+        lose_answer: None,
+        jobs: None,
+        stop: Stop::Stops,
+        without: (&[("DOCKER_HOST", "unix:///nowhere")], 7),
+    });
+
+    let rig = std::rc::Rc::new(rig);
+    let (losing, counting) = (rig.clone(), rig.clone());
+    each(&mut Driver {
+        name: "sagemaker",
+        options: vec![
+            base_option,
+            format!("--config.output_path=s3://{}/jobs", rig.name("bucket")),
+            format!("--config.role_name={}", rig.name("role")),
+        ],
+        sandbox: Sandbox::with_rig(&rig),
+        lose_answer: Some(Box::new(move || {
+            let drop = json!({
+                "match": { "operation": "CreateTrainingJob" }, "fault": "cut", "after_bytes": 0, "times": 1,
+            });
+            losing.fault(&drop);
+        })),
+        jobs: Some(Box::new(move || {
+            let calls = counting.calls("CreateTrainingJob").into_iter();
+            let names = calls.map(|call| call["body"]["TrainingJobName"].to_string());
+            names.collect::<std::collections::BTreeSet<_>>().len()
+        })),
+        stop: Stop::Stops,
+        without: (&[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")], 3),
+    });
+
+    let Some(services) = Services::start() else {
+        return skipped("ALEKSEYLEARN_PYTHON is not set: run `cargo xtask test`");
+    };
+    let services = std::rc::Rc::new(services);
+    services.script("kaggle", &json!({ "image": base }));
+    let mut sandbox = Sandbox::new();
+    services.lead(&mut sandbox);
+    sandbox.set("KAGGLE_API_TOKEN", "KGAT_secret");
+    let file =
+        alekseylearn_tests::installable("kaggle").expect("where there are services, there are plugins");
+    sandbox.run(&["plugin", "install", &file, "--yes", "--grant", GRANTS]).success();
+    let (losing, counting) = (services.clone(), services.clone());
+    each(&mut Driver {
+        name: "kaggle",
+        options: Vec::new(),
+        sandbox,
+        lose_answer: Some(Box::new(move || losing.fault(&json!({ "path": "SaveKernel", "status": 0 })))),
+        jobs: Some(Box::new(move || {
+            let kernels = counting.state("kaggle")["kernels"].clone();
+            kernels
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(_, versions)| versions.as_array().map_or(0, Vec::len))
+                .sum()
+        })),
+        stop: Stop::Unsupported,
+        without: (&[("KAGGLE_API_TOKEN", "")], 3),
+    });
+}
+
+impl Driver {
+    fn fit(&self, more: &[&str]) -> Vec<String> {
+        let mut arguments: Vec<String> =
+            ["fit", "train.py", "--train-driver", self.name].map(String::from).into();
+        arguments.extend(self.options.iter().cloned());
+        arguments.extend(more.iter().map(|text| (*text).to_owned()));
+        arguments
+    }
+
+    fn run(&self, arguments: &[String]) -> Run {
+        self.sandbox.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn status(&self, job: &str) -> Value {
+        self.sandbox.run(&["status", job, "--json"]).success().data()
+    }
+}
+
+#[test]
+fn a_job_is_submitted_runs_and_completes() {
+    drivers(|driver| {
+        driver.sandbox.write(
+            "train.py",
+            "print('one', flush=True)\nprint('two')\nopen('/opt/ml/model/m', 'w').write('x')\n",
+        );
+        let events = driver.run(&driver.fit(&["--json", "--fetch", "../home/out"])).success().events();
+        let named =
+            |event: &str| events.iter().filter(move |known| known["event"] == event).collect::<Vec<_>>();
+        assert_eq!(named("submitted").len(), 1, "{}", driver.name);
+        for status in named("status") {
+            let state = status["state"].as_str().unwrap();
+            assert!(["queued", "running"].contains(&state), "{}: {status}", driver.name);
+        }
+        let lines: Vec<&str> = named("log").iter().map(|line| line["text"].as_str().unwrap()).collect();
+        assert_eq!(lines, ["one", "two"], "{}", driver.name);
+        assert_eq!(std::fs::read_to_string(driver.sandbox.path("../home/out/m")).unwrap(), "x");
+        let job = driver.sandbox.newest_job();
+        assert_eq!(driver.status(job["name"].as_str().unwrap())["state"], "completed", "{}", driver.name);
+    });
+}
+
+#[test]
+fn a_job_that_fails_says_why() {
+    drivers(|driver| {
+        driver.sandbox.write("train.py", "import sys\nprint('before')\nraise ValueError('no such column')\n");
+        let run = driver.run(&driver.fit(&[])).failure(10).one_error().says("ValueError: no such column");
+        assert!(run.stdout.contains("before"), "{}", driver.name);
+        let status = driver.status("work/train");
+        assert_eq!(
+            (&status["state"], &status["exit_code"]),
+            (&json!("failed"), &json!(1)),
+            "{}: {status}",
+            driver.name
+        );
+        // It left no model, and that is no other failure.
+        driver.sandbox.run(&["fetch", "../home/out", "work/train"]).failure(4).one_error();
+    });
+}
+
+#[test]
+fn a_job_is_stopped_where_the_service_can() {
+    drivers(|driver| {
+        driver.sandbox.write(
+            "train.py",
+            "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n\
+             print('ready', flush=True)\nfor _ in range(200):\n    time.sleep(0.05)\n",
+        );
+        driver.run(&driver.fit(&["--detach"])).success();
+        match driver.stop {
+            Stop::Stops => {
+                let mut following = driver.sandbox.start(&["logs", "-f", "work/train"]);
+                following.wait_for("ready");
+                driver.sandbox.run(&["stop", "work/train"]).success();
+                following.end();
+                assert_eq!(driver.status("work/train")["state"], "stopped", "{}", driver.name);
+            }
+            Stop::Unsupported => {
+                driver.sandbox.run(&["stop", "work/train"]).failure(8).one_error().says("https://");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_job_that_nobody_knows_is_said() {
+    drivers(|driver| {
+        for command in [
+            vec!["status", "nobody"],
+            vec!["logs", "nobody"],
+            vec!["stop", "nobody"],
+            vec!["fetch", "out", "nobody"],
+        ] {
+            driver.sandbox.run(&command).failure(4).one_error();
+        }
+    });
+}
+
+#[test]
+fn a_submission_whose_answer_is_lost_makes_no_second_job() {
+    drivers(|driver| {
+        let (Some(lose_answer), Some(jobs)) = (&driver.lose_answer, &driver.jobs) else { return };
+        driver.sandbox.write("train.py", "print('once')\n");
+        let before = jobs();
+        lose_answer();
+        // Some ask again by themselves; else the same command does.
+        if driver.run(&driver.fit(&[])).code != Some(0) {
+            driver.run(&driver.fit(&[])).success();
+        }
+        assert_eq!(jobs(), before + 1, "{}", driver.name);
+    });
+}
+
+#[test]
+fn a_job_is_attached_to_again_from_its_reference_alone() {
+    drivers(|driver| {
+        driver.sandbox.write(
+            "train.py",
+            "import time\nprint('early', flush=True)\ntime.sleep(2)\nprint('late')\nopen('/opt/ml/model/m', 'w').write('x')\n",
+        );
+        driver.run(&driver.fit(&["--detach"])).success();
+        let name = driver.sandbox.newest_job()["name"].as_str().unwrap().to_owned();
+        // What the submission left beside the record.
+        let folder = driver.sandbox.data().join("jobs").join(&name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
+        let followed = driver.sandbox.run(&["logs", "-f", &name]).success();
+        let lines: Vec<&str> =
+            followed.stdout.lines().filter(|line| ["early", "late"].contains(line)).collect();
+        assert_eq!(lines, ["early", "late"], "{}", driver.name);
+        driver.sandbox.run(&["fetch", "../home/out-again", &name]).success();
+        assert!(driver.sandbox.path("../home/out-again/m").is_file(), "{}", driver.name);
+    });
+}
+
+#[test]
+fn a_long_log_comes_whole_and_in_order() {
+    const LINES: usize = 25_000;
+    drivers(|driver| {
+        driver
+            .sandbox
+            .write("train.py", &format!("for number in range({LINES}):\n    print('line', number)\n"));
+        let is_line = |line: &&str| line.starts_with("line ");
+        let expected: Vec<String> = (0..LINES).map(|number| format!("line {number}")).collect();
+        let run = driver.run(&driver.fit(&[])).success();
+        assert!(
+            run.stdout.lines().filter(is_line).eq(expected.iter().map(String::as_str)),
+            "{}",
+            driver.name
+        );
+        let again = driver.sandbox.run(&["logs", "work/train"]).success();
+        assert!(
+            again.stdout.lines().filter(is_line).eq(expected.iter().map(String::as_str)),
+            "{}",
+            driver.name
+        );
+    });
+}
+
+#[test]
+fn what_is_amiss_has_the_contracts_kinds() {
+    drivers(|driver| {
+        driver.sandbox.write("train.py", "");
+        driver.run(&driver.fit(&["--config.nonsense=1"])).failure(2).one_error().says("nonsense");
+        let (variables, code) = driver.without;
+        for (name, value) in variables {
+            driver.sandbox.set(name, value);
+        }
+        driver.run(&driver.fit(&[])).failure(code).one_error();
+    });
+}

@@ -1,0 +1,37 @@
+//! Looks for a credential in all of its own memory, after a request that the host added it to. What it looks for is told
+//! backwards: it is nowhere in the memory as it stands in the request.
+
+use alekseylearn_sdk::{credentials, http};
+use guests::{Error, Finding, Training};
+
+guests::check!(check);
+
+fn check(training: &Training) -> Result<Vec<Finding>, Error> {
+    let options = training.options();
+    let service = options.text("service").unwrap_or_default();
+    let backwards = options.text("backwards").unwrap_or_default().into_bytes();
+    let text = http::post(&format!("{service}/v1/kernels.KernelsApiService/GetAcceleratorQuotaStatistics"))
+        .json("{}")
+        .send()?
+        .success()?
+        .text()?;
+    let user = credentials::user(&service)?.unwrap_or_default();
+    let found =
+        memory().windows(backwards.len()).filter(|part| part.iter().rev().eq(backwards.iter())).count();
+    Ok(vec![
+        Finding::note(&format!("answered with {} bytes, as {user}", text.len())),
+        Finding::note(&format!("{} bytes hold it {found} times", memory().len())),
+    ])
+}
+
+#[cfg(target_arch = "wasm32")]
+fn memory() -> &'static [u8] {
+    let end = std::arch::wasm32::memory_size::<0>() * (64 << 10);
+    // SAFETY: all of the module's one memory, from its second byte on, which nothing changes while it is looked at.
+    unsafe { std::slice::from_raw_parts(std::ptr::without_provenance(1), end - 1) }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn memory() -> &'static [u8] {
+    &[]
+}
