@@ -5,10 +5,10 @@
 mod capability;
 mod commands;
 mod config;
-#[cfg(test)]
-mod damage;
 mod environment;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod job;
 mod plugin;
 mod project;

@@ -31,7 +31,7 @@ const RULES: &[Rule] = &[
     Rule { words: &["process::exit", "ExitCode"], rooms: &["lib.rs", "main.rs"] },
     Rule { words: &["rusqlite"], rooms: &["job/record/"] },
     // Directions: commands → job → plugin → capability.
-    Rule { words: &["plugin::", "ui::"], rooms: &["plugin/", "job/", "commands/", "lib.rs"] },
+    Rule { words: &["plugin::", "ui::"], rooms: &["plugin/", "job/", "commands/", "lib.rs", "fuzz.rs"] },
     Rule { words: &["job::"], rooms: &["job/", "commands/"] },
     Rule { words: &["commands::"], rooms: &["commands/", "lib.rs"] },
 ];

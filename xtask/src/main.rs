@@ -11,6 +11,7 @@ mod daemon;
 mod deny;
 mod dist;
 mod dockerd;
+mod fuzz;
 mod guests;
 mod plugins;
 mod process;
@@ -36,6 +37,7 @@ To use it
 
 To check it
   test [FILTER…]    every test, with a rig of their own
+  fuzz [TARGET]     hostile bytes for whatever reads a stranger's, 15 s each or --seconds N
   contract          whether plugins built for a released contract still work with wit/
   bench [PART…]     what the program costs, beside what its users know: to docs/figures
   deny              licences, duplicate versions and sources of the dependencies
@@ -78,6 +80,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["rig", "up"] => rig::up(),
         ["rig", "down"] => rig::down(),
         ["test", filters @ ..] => test::run_chore(filters),
+        ["fuzz", arguments @ ..] => fuzz::run_chore(arguments),
         ["deny"] => deny::run_chore(),
         ["contract"] => contract(),
         ["bench", parts @ ..] => bench::run_chore(parts),

@@ -1,5 +1,6 @@
 //! Running other programs so that Ctrl-C, a time limit and a failure all end in one clear error.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -36,6 +37,11 @@ pub fn say(line: impl std::fmt::Display) {
 /// Runs a program to its end, its output on stderr.
 pub fn run(command: &mut Command) -> Result<()> {
     check(command.stdout(io::stderr()), None)
+}
+
+/// Runs a program to its end, all that it says to a file.
+pub fn run_into(command: &mut Command, file: File) -> Result<()> {
+    check(command.stderr(file.try_clone()?).stdout(file), None)
 }
 
 /// Runs a program that must come to an end in time, its output on stderr.

@@ -7,6 +7,9 @@ pub mod http;
 pub mod oci;
 pub mod transfer;
 
+#[cfg(any(test, fuzzing))]
+pub use transfer::FUZZ;
+
 /// How far some work is, told while it goes on.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {

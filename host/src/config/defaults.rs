@@ -93,6 +93,12 @@ impl Defaults {
         Ok(Self(files))
     }
 
+    /// Of one file's text.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self> {
+        Content::parse(path, text).map(|content| Self(vec![File { path: path.to_owned(), content }]))
+    }
+
     /// Where the defaults come from.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.0.iter().map(|file| file.path.as_path())

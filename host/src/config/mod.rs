@@ -3,12 +3,16 @@
 
 mod arguments;
 mod defaults;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod location;
 mod schema;
 mod values;
 
 pub use arguments::{Assignment, Origin, spell_out};
 pub use defaults::Defaults;
+#[cfg(any(test, fuzzing))]
+pub use fuzz::FUZZ;
 pub use location::S3Location;
 pub use schema::{OptionSpec, OptionType};
 pub use values::{Chosen, Value, Values, validate};

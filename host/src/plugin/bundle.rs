@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     candidate::Candidate,
+    manifest::is_name,
     source::MOST_BYTES,
     store::{Installed, digest_of},
 };
@@ -25,17 +26,20 @@ pub(super) fn write(path: &Path, plugins: &[(Installed, Vec<u8>)]) -> Result<()>
     let failed = || format!("cannot write {}", path.display());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut partial = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-    let list: Vec<&Installed> = plugins.iter().map(|(plugin, _)| plugin).collect();
-    let list = serde_json::to_vec_pretty(&list).context(failed)?;
-    let mut tar = tar::Builder::new(&mut partial);
-    append(&mut tar, LIST, &list).context(failed)?;
-    for (plugin, wasm) in plugins {
-        append(&mut tar, &file_of(&plugin.digest), wasm).context(failed)?;
-    }
-    tar.into_inner().and_then(Write::flush).context(failed)?;
+    pack(&mut partial, plugins).context(failed)?;
     partial.as_file().sync_all().context(failed)?;
     partial.persist(path).context(failed)?;
     Ok(())
+}
+
+pub(super) fn pack(to: impl Write, plugins: &[(Installed, Vec<u8>)]) -> io::Result<()> {
+    let list: Vec<&Installed> = plugins.iter().map(|(plugin, _)| plugin).collect();
+    let mut tar = tar::Builder::new(to);
+    append(&mut tar, LIST, &serde_json::to_vec_pretty(&list)?)?;
+    for (plugin, wasm) in plugins {
+        append(&mut tar, &file_of(&plugin.digest), wasm)?;
+    }
+    tar.into_inner()?.flush()
 }
 
 /// Reads what `write` wrote; each component is what the list says of it.
@@ -43,21 +47,28 @@ pub(super) fn write(path: &Path, plugins: &[(Installed, Vec<u8>)]) -> Result<()>
 /// # Errors
 /// It is no such file, or is damaged.
 pub(super) fn read(path: &Path) -> Result<Vec<(Candidate, Installed)>> {
-    let damaged = |why: &str| {
-        Error::new(Kind::Plugin, format!("{} is no bundle of plugins, or is damaged: {why}", path.display()))
-            .hint("make it again with `alekseylearn plugin export FILE`")
-    };
     let file = File::open(path).map_err(|error| {
         Error::new(Kind::NotFound, format!("cannot read {}", path.display()))
             .hint("give a file that `alekseylearn plugin export` made")
             .source(error)
     })?;
-    let files = contents(file).map_err(|error| damaged(&error.to_string()))?;
+    parse(path, io::BufReader::new(file))
+}
+
+pub(super) fn parse(path: &Path, bundle: impl Read) -> Result<Vec<(Candidate, Installed)>> {
+    let damaged = |why: &str| {
+        Error::new(Kind::Plugin, format!("{} is no bundle of plugins, or is damaged: {why}", path.display()))
+            .hint("make it again with `alekseylearn plugin export FILE`")
+    };
+    let files = contents(bundle).map_err(|error| damaged(&error.to_string()))?;
     let list = files.get(LIST).ok_or_else(|| damaged("it has no list"))?;
     let list: Vec<Installed> = serde_json::from_slice(list).map_err(|error| damaged(&error.to_string()))?;
     let mut plugins = Vec::new();
     for plugin in list {
         let wasm = files.get(&file_of(&plugin.digest)).ok_or_else(|| damaged("a component is missing"))?;
+        if !is_name(&plugin.name) {
+            return Err(damaged("it names a plugin as none can be called"));
+        }
         if digest_of(wasm) != plugin.digest {
             return Err(damaged(&format!("the component of {} is not what the list says", plugin.name)));
         }
@@ -74,16 +85,18 @@ fn append(tar: &mut tar::Builder<impl Write>, name: &str, content: &[u8]) -> io:
 }
 
 /// Read into memory by name: nothing of a bundle is ever unpacked to a path that it chose.
-fn contents(file: File) -> io::Result<BTreeMap<String, Vec<u8>>> {
+fn contents(bundle: impl Read) -> io::Result<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
-    for entry in tar::Archive::new(io::BufReader::new(file)).entries()? {
+    for entry in tar::Archive::new(bundle).entries()? {
         let entry = entry?;
-        let name = entry.path()?.to_string_lossy().into_owned();
-        let mut content = Vec::new();
-        entry.take(MOST_BYTES as u64 + 1).read_to_end(&mut content)?;
-        if content.len() > MOST_BYTES || files.len() > MOST_PLUGINS {
+        // Others, sparse ones say, can grow far beyond the file that they are in.
+        let is_plain = entry.header().entry_type().is_file();
+        if !is_plain || entry.size() > MOST_BYTES as u64 || files.len() > MOST_PLUGINS {
             return Err(io::Error::other("it holds more than plugins"));
         }
+        let name = entry.path()?.to_string_lossy().into_owned();
+        let mut content = Vec::new();
+        entry.take(MOST_BYTES as u64).read_to_end(&mut content)?;
         files.insert(name, content);
     }
     Ok(files)
@@ -91,4 +104,55 @@ fn contents(file: File) -> io::Result<BTreeMap<String, Vec<u8>>> {
 
 fn file_of(digest: &str) -> String {
     format!("{}.wasm", digest.trim_start_matches("sha256:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::{fuzz::outlines, grant::Grants, source::Source};
+
+    fn packed(name: &str) -> Vec<u8> {
+        let wasm = outlines().remove(0);
+        let plugin = Installed {
+            name: name.into(),
+            version: None,
+            digest: digest_of(&wasm),
+            source: Source::File("/a.wasm".into()),
+            contract: "0.1.0".into(),
+            granted: Grants::default(),
+            installed: "2026-01-01T00:00:00Z".into(),
+            signature: None,
+        };
+        let mut packed = Vec::new();
+        pack(&mut packed, &[(plugin, wasm)]).unwrap();
+        packed
+    }
+
+    #[test]
+    fn a_plugin_of_a_bundle_has_a_name_like_any_other() {
+        let path = Path::new("plugins.tar");
+        assert_eq!(parse(path, packed("mine").as_slice()).unwrap()[0].0.name, "mine");
+        for name in ["", "../mine", "a b", "\u{1b}[2J"] {
+            let error = parse(path, packed(name).as_slice()).err().unwrap();
+            assert!(error.message().contains("as none can be called"), "{error}");
+        }
+    }
+
+    /// A few bytes that a reader would make gigabytes of.
+    #[test]
+    fn a_sparse_file_is_none_of_a_bundle() {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::GNUSparse);
+        header.set_path("sparse").unwrap();
+        header.set_size(0);
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.set_real_size(MOST_BYTES as u64);
+        gnu.sparse[0].set_offset(MOST_BYTES as u64);
+        gnu.sparse[0].set_length(0);
+        header.set_cksum();
+        let mut tar = tar::Builder::new(Vec::new());
+        tar.append(&header, io::empty()).unwrap();
+        let error = contents(tar.into_inner().unwrap().as_slice()).unwrap_err();
+        assert!(error.to_string().contains("more than plugins"), "{error}");
+    }
 }

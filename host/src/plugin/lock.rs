@@ -50,16 +50,19 @@ impl From<Installed> for Locked {
 /// It cannot be written.
 pub fn write(folder: &Path, plugins: Vec<Installed>) -> Result<()> {
     let failed = || format!("cannot write {}", folder.join(LOCK_FILE).display());
-    let plugins = plugins.into_iter().map(Locked::from).collect();
-    let text = toml::to_string_pretty(&Content { form: FORM, plugins }).context(failed)?;
-    let head = "# Made by `alekseylearn plugin lock`; `alekseylearn plugin install --locked` installs exactly this.\n";
+    let text = render(plugins.into_iter().map(Locked::from).collect()).context(failed)?;
     let mut partial = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-    std::io::Write::write_all(&mut partial, format!("{head}{text}").as_bytes()).context(failed)?;
+    std::io::Write::write_all(&mut partial, text.as_bytes()).context(failed)?;
     partial.as_file().sync_all().context(failed)?;
     std::fs::set_permissions(partial.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .context(failed)?;
     partial.persist(folder.join(LOCK_FILE)).context(failed)?;
     Ok(())
+}
+
+pub(super) fn render(plugins: Vec<Locked>) -> Result<String, toml::ser::Error> {
+    let head = "# Made by `alekseylearn plugin lock`; `alekseylearn plugin install --locked` installs exactly this.\n";
+    Ok(format!("{head}{}", toml::to_string_pretty(&Content { form: FORM, plugins })?))
 }
 
 /// Reads the lock file of a folder.
@@ -73,7 +76,11 @@ pub fn read(folder: &Path) -> Result<Vec<Locked>> {
             .hint("`alekseylearn plugin lock` writes one of the installed plugins")
             .source(error)
     })?;
-    let content: Content = toml::from_str(&text).map_err(|error| {
+    parse(&path, &text)
+}
+
+pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Locked>> {
+    let content: Content = toml::from_str(text).map_err(|error| {
         Error::invalid(format!("{} is damaged", path.display()))
             .hint("take it from version control again")
             .source(error)

@@ -10,6 +10,8 @@ mod bundle;
 mod candidate;
 mod compiled;
 mod driver;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod grant;
 mod last_words;
 mod limits;
@@ -32,6 +34,8 @@ mod verbs;
 pub use bindings::alekseylearn::driver::types::LogPage;
 pub use candidate::Candidate;
 pub use driver::{BuildDriver, TrainDriver};
+#[cfg(any(test, fuzzing))]
+pub use fuzz::FUZZ;
 pub use grant::{Grant, Grants};
 pub use lock::{LOCK_FILE, read as read_lock, write as write_lock};
 pub use manifest::DriverKind;

@@ -3,6 +3,8 @@
 
 mod dependencies;
 mod files;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod imports;
 mod indexes;
 mod notebook;
@@ -22,6 +24,8 @@ use crate::error::{Error, Kind, Result};
 pub use dependencies::{Content, Dependencies, Form};
 
 pub use files::{File, Left};
+#[cfg(any(test, fuzzing))]
+pub use fuzz::FUZZ;
 pub use imports::package_of;
 pub use indexes::Indexes;
 use notebook::Notebook;

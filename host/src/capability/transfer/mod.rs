@@ -3,6 +3,8 @@
 
 mod arriving;
 mod download;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod parts;
 mod room;
 mod source;
@@ -11,6 +13,8 @@ mod unpack;
 
 pub use arriving::Arriving;
 pub use download::{download, local};
+#[cfg(any(test, fuzzing))]
+pub use fuzz::FUZZ;
 pub use room::copy;
 pub use source::{Bytestream, Object, Source};
 pub use staging::{Brought, Staging};

@@ -202,7 +202,20 @@ impl Gathered<'_> {
                 .hint(format!("paths in it start at {}", self.anchor.display()))
         };
         let source = path.canonicalize().map_err(|error| missing().source(error))?;
-        let size = source.metadata().context(|| format!("cannot read {}", path.display()))?.len();
+        let data = source.metadata().context(|| format!("cannot read {}", path.display()))?;
+        // Elsewhere may be anything, a secret too: what is sent lies where it seems to.
+        let root = self.anchor.canonicalize().unwrap_or_default();
+        if !source.starts_with(root) || !data.is_file() {
+            return Err(Error::invalid(format!(
+                "{} asks for {inside}, which is no file of this folder, or a link that leads out of it",
+                self.names
+            ))
+            .hint(format!(
+                "put the file itself into {}, or name another dependency file with --env-file",
+                self.anchor.display()
+            )));
+        }
+        let size = data.len();
         let file =
             files::File { path: inside.clone(), source, size, executable: false, link: None, cleaned: None };
         self.files.insert(inside, Content::File(file));
@@ -296,4 +309,33 @@ fn name_from(folder: &Path, path: &Path) -> String {
         up.push_str("../");
     }
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A folder of somebody else's could send any file of the user's else.
+    #[test]
+    fn what_is_needed_lies_in_the_folder_itself() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().canonicalize().unwrap().join("project");
+        fs::create_dir_all(folder.join("sub")).unwrap();
+        fs::write(root.path().join("secret"), "hidden").unwrap();
+        symlink("../secret", folder.join("link.whl")).unwrap();
+        symlink("/dev/zero", folder.join("endless.txt")).unwrap();
+        symlink("sub/inside.txt", folder.join("inside.txt")).unwrap();
+        fs::write(folder.join("sub/inside.txt"), "six\n").unwrap();
+        for (text, well) in
+            [("./link.whl\n", false), ("-r endless.txt\n", false), ("-c inside.txt\nsix\n", true)]
+        {
+            fs::write(folder.join("requirements.txt"), text).unwrap();
+            match of(&folder, None) {
+                Ok(found) => assert!(well && found.unwrap().files.contains_key("inside.txt"), "{text}"),
+                Err(error) => assert!(!well && error.message().contains("a link that leads out"), "{error}"),
+            }
+        }
+    }
 }
