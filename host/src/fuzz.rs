@@ -2,6 +2,8 @@
 //! tests give them their seeds. Each function asserts what must hold of what is accepted; what is not accepted ends
 //! in one error that says what to do.
 
+use tar::Header;
+
 use crate::{
     capability, config,
     error::{Error, Result},
@@ -42,6 +44,27 @@ const LONGEST_MESSAGE: usize = 8 << 10;
 /// A text as the seed that it is.
 pub fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// A tar whose headers have the checksums that they should: an enemy computes them, and a fuzzer cannot guess them.
+pub fn settled(tar: &[u8]) -> Vec<u8> {
+    const BLOCK: usize = 512;
+    let mut settled = tar.to_vec();
+    let mut at = 0_usize;
+    while let Some(block) = settled.get_mut(at..at.saturating_add(BLOCK)) {
+        let mut header = Header::new_old();
+        header.as_mut_bytes().copy_from_slice(block);
+        if block.iter().any(|byte| *byte != 0) {
+            header.set_cksum();
+            block.copy_from_slice(header.as_bytes());
+        }
+        let size = usize::try_from(header.entry_size().unwrap_or(0)).unwrap_or(usize::MAX);
+        at = size
+            .checked_next_multiple_of(BLOCK)
+            .and_then(|size| at.checked_add(BLOCK)?.checked_add(size))
+            .unwrap_or(usize::MAX);
+    }
+    settled
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod kills;
 mod lives;
 mod local;
 mod mistakes;
+mod plugin_kills;
 mod plugin_sources;
 mod plugins;
 mod podman;

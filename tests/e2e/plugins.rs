@@ -154,29 +154,3 @@ fn a_component_that_was_changed_after_its_installation_is_not_run() {
     sandbox.run(&["driver", "list"]).success().says("is not what was installed");
     sandbox.run(&["driver", "show", "local"]).success();
 }
-
-#[test]
-fn an_installation_that_is_killed_leaves_the_old_state_or_the_new_one() {
-    let sandbox = Sandbox::new();
-    component(&sandbox);
-    sandbox.run(&["plugin", "install", "driver.wasm", "--name", "first", "--yes", "--grant", ALL]).success();
-    for round in 0..60_u64 {
-        let install =
-            sandbox.start(&["plugin", "install", "driver.wasm", "--name", "second", "--yes", "--grant", ALL]);
-        std::thread::sleep(std::time::Duration::from_micros(round * 700));
-        install.signal_if_running("KILL");
-        install.end();
-        sandbox.run(&["plugin", "verify"]).success();
-        let list = sandbox.run(&["plugin", "list", "--json"]).success().data();
-        let names: Vec<&str> = list["plugins"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|plugin| plugin["name"].as_str().unwrap())
-            .collect();
-        assert!(names == ["first"] || names == ["first", "second"], "{names:?}");
-        if names.len() == 2 {
-            sandbox.run(&["plugin", "uninstall", "second"]).success();
-        }
-    }
-}

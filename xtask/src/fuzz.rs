@@ -15,8 +15,8 @@ use crate::workspace::{cache, cargo, lock, root, target};
 
 /// For each target, where the caller does not say: enough for what is shallow, on every commit.
 const SECONDS: u32 = 15;
-/// One input may take as long, and need as much memory.
-const LIMITS: [&str; 2] = ["-timeout=10", "-rss_limit_mb=2048"];
+/// One input may take as long, also on a busy machine, and need as much memory.
+const LIMITS: [&str; 2] = ["-timeout=60", "-rss_limit_mb=2048"];
 
 /// The chore: all targets, or one of them; `--seconds N` for each; or a file, once.
 pub fn run_chore(arguments: &[&str]) -> Result<()> {

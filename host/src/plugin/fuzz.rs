@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     capability::oci,
-    fuzz::{Target, texts, told},
+    fuzz::{Target, settled, texts, told},
 };
 
 /// The targets.
@@ -161,7 +161,7 @@ fn lock(bytes: &[u8]) {
 
 fn bundle(bytes: &[u8]) {
     let path = Path::new("plugins.tar");
-    let Some(plugins) = told(bundle::parse(path, bytes)) else { return };
+    let Some(plugins) = told(bundle::parse(path, settled(bytes).as_slice())) else { return };
     let mut again = Vec::new();
     for (candidate, plugin) in plugins {
         assert!(is_name(&candidate.name) && candidate.name == plugin.name, "{:?}", candidate.name);

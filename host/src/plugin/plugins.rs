@@ -163,8 +163,13 @@ impl Plugins {
     /// # Errors
     /// Its signature does not verify, or its file is not what was installed.
     pub fn signed_installed(&self, plugin: &Installed) -> Result<Signed> {
-        let wasm = if plugin.signature.is_some() { self.store.wasm(plugin)? } else { Vec::new() };
-        Trust::read(&self.environment)?.judge(plugin.claim(&wasm))
+        let trust = Trust::read(&self.environment)?;
+        if plugin.signature.is_none() {
+            return trust.judge(plugin.claim(&[]));
+        }
+        let judged =
+            self.store.with(&plugin.name, |plugin| trust.judge(plugin.claim(&self.store.wasm(plugin)?)))?;
+        Ok(judged.unwrap_or(Signed::Not))
     }
 
     /// Refuses a component whose signature does not verify, or is missing where one is required.
@@ -175,28 +180,34 @@ impl Plugins {
         Trust::read(&self.environment)?.admit(candidate.claim()).map(drop)
     }
 
-    /// Compiles a component, and installs it with what the user granted it.
+    /// Compiles components, and installs them with what the user granted them: all of them, or none.
     ///
     /// # Errors
-    /// It is not admitted, it cannot be compiled, or the disk is full. What was installed before stays.
-    pub fn install(&self, candidate: &Candidate, granted: Grants) -> Result<Installed> {
-        self.admit(candidate)?;
-        let digest = candidate.digest();
-        self.runtime.load(&candidate.name, &digest, || Ok(candidate.wasm.as_slice().into()))?;
-        let before = self.store.get(&candidate.name)?;
-        let installed = Installed {
-            name: candidate.name.clone(),
-            version: candidate.manifest.version.as_ref().map(ToString::to_string),
-            digest,
-            source: candidate.source.clone(),
-            contract: candidate.manifest.contract.to_string(),
-            granted,
-            installed: Timestamp::now().to_string(),
-            signature: candidate.signature.clone(),
-        };
-        self.store.install(&candidate.wasm, installed.clone())?;
-        if let Some(before) = before.filter(|before| before.digest != installed.digest) {
-            self.runtime.forget(&before.digest);
+    /// One is not admitted, or cannot be compiled, or the disk is full. What was installed before stays.
+    pub fn install(&self, candidates: &[(Candidate, Grants)]) -> Result<Vec<Installed>> {
+        let mut components = Vec::new();
+        for (candidate, granted) in candidates {
+            self.admit(candidate)?;
+            let digest = candidate.digest();
+            self.runtime.load(&candidate.name, &digest, || Ok(candidate.wasm.as_slice().into()))?;
+            let installed = Installed {
+                name: candidate.name.clone(),
+                version: candidate.manifest.version.as_ref().map(ToString::to_string),
+                digest,
+                source: candidate.source.clone(),
+                contract: candidate.manifest.contract.to_string(),
+                granted: granted.clone(),
+                installed: Timestamp::now().to_string(),
+                signature: candidate.signature.clone(),
+            };
+            components.push((candidate.wasm.as_slice(), installed));
+        }
+        let before = self.store.list()?;
+        self.store.install(&components)?;
+        let installed: Vec<Installed> = components.into_iter().map(|(_, installed)| installed).collect();
+        let now = self.store.list()?;
+        for gone in before.iter().filter(|before| now.iter().all(|now| now.digest != before.digest)) {
+            self.runtime.forget(&gone.digest);
         }
         Ok(installed)
     }
@@ -212,12 +223,12 @@ impl Plugins {
         Ok(())
     }
 
-    /// An installed plugin as its file describes it.
+    /// An installed plugin as its file describes it; nothing where there is none of that name.
     ///
     /// # Errors
     /// The file is missing, or is not what was installed.
-    pub fn installed(&self, plugin: &Installed) -> Result<Candidate> {
-        Candidate::of(plugin, self.store.wasm(plugin)?)
+    pub fn installed(&self, name: &str) -> Result<Option<Candidate>> {
+        self.store.with(name, |plugin| Candidate::of(plugin, self.store.wasm(plugin)?))
     }
 
     /// Writes all installed plugins to one file, and tells how many they are.
@@ -227,8 +238,8 @@ impl Plugins {
     pub fn export(&self, path: &Path) -> Result<usize> {
         let mut plugins = Vec::new();
         for plugin in self.store.list()? {
-            let wasm = self.store.wasm(&plugin)?;
-            plugins.push((plugin, wasm));
+            let read = |plugin: &Installed| Ok((plugin.clone(), self.store.wasm(plugin)?));
+            plugins.extend(self.store.with(&plugin.name, read)?);
         }
         bundle::write(path, &plugins)?;
         Ok(plugins.len())
@@ -293,13 +304,15 @@ impl Plugins {
         if let Some(ready) = loaded.get(name) {
             return Ok(ready.clone());
         }
-        let plugin = match self.store.get(name)? {
-            Some(installed) => {
-                self.admit_installed(&installed)?;
-                let ready =
-                    self.runtime.load(name, &installed.digest, || Ok(self.store.wasm(&installed)?.into()))?;
+        let installed = self.store.with(name, |installed| {
+            self.admit_installed(installed)?;
+            let wasm = || Ok(self.store.wasm(installed)?.into());
+            Ok((installed.clone(), self.runtime.load(name, &installed.digest, wasm)?))
+        });
+        let plugin = match installed? {
+            Some((installed, loaded)) => {
                 let origin = Origin::Installed(installed.digest);
-                Plugin { name: name.to_owned(), granted: installed.granted, origin, loaded: ready }
+                Plugin { name: name.to_owned(), granted: installed.granted, origin, loaded }
             }
             None => {
                 let shipped = shipped(name)

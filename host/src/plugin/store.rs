@@ -119,6 +119,26 @@ impl Store {
         })
     }
 
+    /// What `read` makes of a plugin, which another program may replace at that very moment; nothing where it is not
+    /// installed.
+    ///
+    /// # Errors
+    /// The list cannot be read, or `read` fails on what is installed now.
+    pub fn with<T>(&self, name: &str, read: impl Fn(&Installed) -> Result<T>) -> Result<Option<T>> {
+        let mut installed = self.get(name)?;
+        while let Some(plugin) = installed {
+            let outcome = read(&plugin);
+            if outcome.is_ok() {
+                return outcome.map(Some);
+            }
+            installed = self.get(name)?;
+            if installed.as_ref().is_some_and(|now| now.digest == plugin.digest) {
+                return outcome.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
     /// The component, as it was installed.
     ///
     /// # Errors
@@ -138,19 +158,22 @@ impl Store {
         Ok(wasm)
     }
 
-    /// Installs a component in the place of the one of that name.
+    /// Installs components in the place of those of their names: all of them, or none.
     ///
     /// # Errors
     /// The disk is full, or cannot be written to.
-    pub fn install(&self, wasm: &[u8], plugin: Installed) -> Result<()> {
+    pub fn install(&self, components: &[(&[u8], Installed)]) -> Result<()> {
         let _lock = self.lock()?;
-        let path = self.component(&plugin.digest);
-        if !path.is_file() {
-            write_whole(&self.folder, &path, wasm)?;
-        }
         let mut plugins = self.list()?;
-        plugins.retain(|known| known.name != plugin.name);
-        plugins.push(plugin);
+        for (wasm, plugin) in components {
+            let path = self.component(&plugin.digest);
+            // What is damaged is mended by installing it again.
+            if !fs::read(&path).is_ok_and(|there| there == *wasm) {
+                write_whole(&self.folder, &path, wasm)?;
+            }
+            plugins.retain(|known| known.name != plugin.name);
+            plugins.push(plugin.clone());
+        }
         self.replace(plugins)
     }
 
@@ -166,17 +189,20 @@ impl Store {
         self.replace(plugins)
     }
 
-    /// Grants a plugin exactly this.
+    /// Changes what a plugin is granted, and gives the result. Of two at once, none undoes the other.
     ///
     /// # Errors
     /// There is none of that name, or the disk cannot be written to.
-    pub fn grant(&self, name: &str, granted: Grants) -> Result<()> {
+    pub fn regrant(&self, name: &str, change: impl FnOnce(&mut Grants)) -> Result<Grants> {
         let _lock = self.lock()?;
-        let plugin = Installed { granted, ..self.expect(name)? };
+        let mut plugin = self.expect(name)?;
+        change(&mut plugin.granted);
+        let granted = plugin.granted.clone();
         let mut plugins = self.list()?;
         plugins.retain(|known| known.name != name);
         plugins.push(plugin);
-        self.replace(plugins)
+        self.replace(plugins)?;
+        Ok(granted)
     }
 
     fn lock(&self) -> Result<File> {
@@ -247,9 +273,8 @@ mod tests {
     fn a_plugin_comes_and_goes_with_its_component() {
         let (_folder, store) = store();
         assert_eq!(store.list().unwrap(), []);
-        store.install(b"one", plugin("a", b"one")).unwrap();
-        store.install(b"two", plugin("a", b"two")).unwrap();
-        store.install(b"two", plugin("b", b"two")).unwrap();
+        store.install(&[(b"one", plugin("a", b"one"))]).unwrap();
+        store.install(&[(b"two", plugin("a", b"two")), (b"two", plugin("b", b"two"))]).unwrap();
         let names: Vec<String> = store.list().unwrap().into_iter().map(|plugin| plugin.name).collect();
         assert_eq!(names, ["a", "b"]);
         assert_eq!(store.wasm(&store.expect("a").unwrap()).unwrap(), b"two");
@@ -260,7 +285,8 @@ mod tests {
         assert_eq!(components(), 1, "what is not named any more is gone");
         let granted: Grants =
             ["docker".parse().unwrap(), "https://a.example=env:A".parse().unwrap()].into_iter().collect();
-        store.grant("a", granted.clone()).unwrap();
+        let change = |to: &mut Grants| *to = granted.clone();
+        assert_eq!(store.regrant("a", change).unwrap(), granted);
         assert_eq!(store.expect("a").unwrap().granted, granted);
         store.uninstall("a").unwrap();
         assert_eq!(components(), 1, "b still needs it");
@@ -272,26 +298,46 @@ mod tests {
     #[test]
     fn a_component_that_was_changed_is_not_run() {
         let (_folder, store) = store();
-        store.install(b"one", plugin("a", b"one")).unwrap();
+        store.install(&[(b"one", plugin("a", b"one"))]).unwrap();
         fs::write(store.component(&digest_of(b"one")), b"two").unwrap();
         let error = store.wasm(&store.expect("a").unwrap()).unwrap_err();
         assert!(error.message().contains("is not what was installed"), "{error}");
+        store.install(&[(b"one", plugin("a", b"one"))]).unwrap();
+        assert_eq!(store.wasm(&store.expect("a").unwrap()).unwrap(), b"one");
+    }
+
+    #[test]
+    fn a_plugin_that_is_replaced_while_it_is_read_is_read_again() {
+        let (_folder, store) = store();
+        store.install(&[(b"one", plugin("a", b"one"))]).unwrap();
+        let read = store.with("a", |found| {
+            store.install(&[(b"two", plugin("a", b"two"))])?;
+            store.wasm(found)
+        });
+        assert_eq!(read.unwrap().unwrap(), b"two");
+        let gone = store.with("a", |found| store.uninstall("a").and_then(|()| store.wasm(found)));
+        assert_eq!(gone.unwrap(), None);
     }
 
     #[test]
     fn many_at_once_lose_nothing() {
         let (_folder, store) = store();
+        store.install(&[(b"all", plugin("all", b"all"))]).unwrap();
         std::thread::scope(|scope| {
             for number in 0..8 {
                 let store = &store;
                 scope.spawn(move || {
                     let wasm = format!("component {number}");
-                    store.install(wasm.as_bytes(), plugin(&format!("p{number}"), wasm.as_bytes())).unwrap();
+                    let plugin = plugin(&format!("p{number}"), wasm.as_bytes());
+                    store.install(&[(wasm.as_bytes(), plugin)]).unwrap();
+                    let grant = format!("https://{number}.example").parse().unwrap();
+                    store.regrant("all", |granted| granted.add(grant)).unwrap();
                 });
             }
         });
         let plugins = store.list().unwrap();
-        assert_eq!(plugins.len(), 8);
+        assert_eq!(plugins.len(), 9);
+        assert_eq!(store.expect("all").unwrap().granted.iter().count(), 8);
         for plugin in plugins {
             store.wasm(&plugin).unwrap();
         }
@@ -300,7 +346,7 @@ mod tests {
     #[test]
     fn a_damaged_list_is_said_plainly() {
         let (_folder, store) = store();
-        store.install(b"one", plugin("a", b"one")).unwrap();
+        store.install(&[(b"one", plugin("a", b"one"))]).unwrap();
         fs::write(store.folder.join(LIST), "{").unwrap();
         assert!(store.list().unwrap_err().message().contains("is damaged"));
         fs::write(store.folder.join(LIST), r#"{"form": 9, "plugins": []}"#).unwrap();

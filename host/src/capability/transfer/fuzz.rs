@@ -10,7 +10,7 @@ use flate2::{Compression, write::GzEncoder};
 use tar::{Builder, EntryType, Header};
 
 use super::Unpack;
-use crate::fuzz::{Target, told};
+use crate::fuzz::{Target, settled, told};
 
 /// The targets.
 pub const FUZZ: &[Target] = &[Target { name: "archive", run: archive, seeds: archives }];
@@ -21,7 +21,7 @@ const LIMIT: u64 = 1 << 20;
 /// Of a tar: what a checksum would keep from being changed in a `.tar.gz`.
 fn archive(bytes: &[u8]) {
     let mut packed = GzEncoder::new(Vec::new(), Compression::none());
-    packed.write_all(bytes).expect("it is kept in memory");
+    packed.write_all(&settled(bytes)).expect("it is kept in memory");
     let packed = packed.finish().expect("it is kept in memory");
     let root = tempfile::tempdir().expect("a folder can be made");
     fs::write(root.path().join("beside"), "untouched").expect("a file can be written");
@@ -74,6 +74,15 @@ fn archives() -> Vec<Vec<u8>> {
             let mut header = Header::new_gnu();
             header.set_entry_type(*kind);
             header.set_mode(0o4755);
+            // By itself, the writer refuses the hostile ones.
+            if name.starts_with(['/', '.']) {
+                header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+                header.as_old_mut().linkname[..content.len()].copy_from_slice(content.as_bytes());
+                header.set_size(0);
+                header.set_cksum();
+                tar.append(&header, std::io::empty()).expect("it is kept in memory");
+                continue;
+            }
             let outcome = match kind {
                 EntryType::Symlink | EntryType::Link => tar.append_link(&mut header, name, content),
                 _ => {
@@ -95,6 +104,14 @@ fn archives() -> Vec<Vec<u8>> {
             ("h", EntryType::Link, "model.txt"),
         ]),
         tar(&[(&long, EntryType::Regular, "abc"), ("x", EntryType::XHeader, "20 path=a/b/c.txt\n\n")]),
+        tar(&[
+            ("./d/x", EntryType::Regular, ""),
+            ("./d/l", EntryType::Symlink, "../d"),
+            ("./h", EntryType::Link, "d/x"),
+        ]),
+        tar(&[("../x", EntryType::Regular, "")]),
+        tar(&[("./d/x", EntryType::Regular, ""), ("./d/l", EntryType::Symlink, "../../beside")]),
+        tar(&[("/tmp/x", EntryType::Regular, ""), ("./l", EntryType::Symlink, "/etc")]),
         tar(&[("x", EntryType::Symlink, "y"), ("y", EntryType::Symlink, "."), ("z", EntryType::Fifo, "")]),
     ]
 }

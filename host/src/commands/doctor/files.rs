@@ -61,7 +61,7 @@ fn config(environment: &Environment) -> Result<String> {
 async fn plugins(context: &Context) -> Result<String> {
     let installed = context.plugins.store().list()?;
     for plugin in &installed {
-        context.plugins.installed(plugin)?;
+        context.plugins.installed(&plugin.name)?;
     }
     let drivers = context.plugins.list().await?.len();
     Ok(format!("{drivers} drivers; {} installed plugins are what was installed", installed.len()))

@@ -20,13 +20,13 @@ pub(super) async fn obtain(
     commands::interruptible(Candidate::obtain(source, name, pinned), "nothing was installed").await
 }
 
-/// Installs what was granted before or is spelled out now; a person is asked for the rest.
-pub(super) fn consent_and_install(
+/// What was granted before or is spelled out now; a person is asked for the rest.
+pub(super) fn consent(
     context: &Context,
     candidate: &Candidate,
     spelled_out: Grants,
     yes: bool,
-) -> Result<Installed> {
+) -> Result<Grants> {
     // Before anybody is asked for what is then refused.
     context.plugins.admit(candidate)?;
     let before = context.plugins.store().get(&candidate.name)?;
@@ -53,8 +53,14 @@ pub(super) fn consent_and_install(
             return Err(not_granted(candidate, &asked));
         }
     }
-    context.ui.stage(&format!("Compiling {}", candidate.name));
-    context.plugins.install(candidate, granted)
+    Ok(granted)
+}
+
+/// Installs all of them, or none.
+pub(super) fn install(context: &Context, candidates: &[(Candidate, Grants)]) -> Result<Vec<Installed>> {
+    let names: Vec<&str> = candidates.iter().map(|(candidate, _)| candidate.name.as_str()).collect();
+    context.ui.stage(&format!("Compiling {}", names.join(", ")));
+    context.plugins.install(candidates)
 }
 
 fn not_granted(candidate: &Candidate, asked: &Grants) -> Error {

@@ -38,10 +38,9 @@ pub(super) fn revoke(context: &Context, arguments: &Arguments) -> Result<()> {
 }
 
 fn change(context: &Context, arguments: &Arguments, change: impl Fn(&mut Grants, Grant)) -> Result<()> {
-    let store = context.plugins.store();
-    let mut granted = store.expect(&arguments.name)?.granted;
-    arguments.grants.iter().for_each(|named| change(&mut granted, named.clone()));
-    store.grant(&arguments.name, granted.clone())?;
+    let granted = context.plugins.store().regrant(&arguments.name, |granted| {
+        arguments.grants.iter().for_each(|named| change(granted, named.clone()));
+    })?;
     let text = match granted.is_empty() {
         true => format!("The plugin {} may do nothing now.", arguments.name),
         false => format!("The plugin {} may now use {granted}.", arguments.name),

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::consent::{consent_and_install, named, told};
+use super::consent::{consent, install, named, told};
 use crate::{error::Result, job::Context, plugin::Grants};
 
 /// Install the plugins of a file that `plugin export` made
@@ -17,11 +17,13 @@ pub(in crate::commands) struct Arguments {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let mut installed = Vec::new();
+    let mut candidates = Vec::new();
     for (candidate, exported) in context.plugins.import(&arguments.file)? {
         let spelled_out = if arguments.yes { exported.granted } else { Grants::default() };
-        installed.push(consent_and_install(context, &candidate, spelled_out, arguments.yes)?);
+        let granted = consent(context, &candidate, spelled_out, arguments.yes)?;
+        candidates.push((candidate, granted));
     }
+    let installed = install(context, &candidates)?;
     let names: Vec<String> = installed.iter().map(named).collect();
     let data = json!({ "plugins": installed.iter().map(|plugin| told(context, plugin)).collect::<Vec<_>>() });
     context.ui.result(&format!("Installed {}.", names.join(", ")), data);

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::consent::{consent_and_install, named, obtain, told};
+use super::consent::{consent, install, named, obtain, told};
 use crate::{
     error::{Error, Kind, Result},
     job::Context,
@@ -81,9 +81,11 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             .hint("nothing was installed; it is not the plugin that you mean"));
     }
     let spelled_out = arguments.grant.iter().cloned().collect();
-    let installed = consent_and_install(context, &candidate, spelled_out, arguments.yes)?;
-    let text = format!("Installed {}. Its drivers: alekseylearn driver list", named(&installed));
-    context.ui.result(&text, told(context, &installed));
+    let granted = consent(context, &candidate, spelled_out, arguments.yes)?;
+    for installed in install(context, &[(candidate, granted)])? {
+        let text = format!("Installed {}. Its drivers: alekseylearn driver list", named(&installed));
+        context.ui.result(&text, told(context, &installed));
+    }
     Ok(())
 }
 
@@ -101,12 +103,14 @@ async fn install_locked(context: &Context, yes: bool) -> Result<()> {
         }
         candidates.push((candidate.with_signature(locked.signature.clone()), locked));
     }
-    let mut installed = Vec::new();
+    let mut consented = Vec::new();
     for (candidate, locked) in candidates {
         // The file was written by somebody else, perhaps: a person is asked, a script has said --yes.
         let spelled_out = if yes { locked.granted } else { Grants::default() };
-        installed.push(consent_and_install(context, &candidate, spelled_out, yes)?);
+        let granted = consent(context, &candidate, spelled_out, yes)?;
+        consented.push((candidate, granted));
     }
+    let installed = install(context, &consented)?;
     let names: Vec<String> = installed.iter().map(named).collect();
     let data = json!({ "plugins": installed.iter().map(|plugin| told(context, plugin)).collect::<Vec<_>>() });
     context.ui.result(&format!("Installed {}.", names.join(", ")), data);

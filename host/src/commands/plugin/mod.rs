@@ -95,7 +95,9 @@ fn list(context: &Context) -> Result<()> {
 fn verify(context: &Context) -> Result<()> {
     let plugins = context.plugins.store().list()?;
     for plugin in &plugins {
-        context.plugins.signed(&context.plugins.installed(plugin)?)?;
+        if let Some(plugin) = context.plugins.installed(&plugin.name)? {
+            context.plugins.signed(&plugin)?;
+        }
     }
     let text = format!("{} installed plugins are what was installed.", plugins.len());
     context.ui.result(

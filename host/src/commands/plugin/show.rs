@@ -18,8 +18,8 @@ pub(in crate::commands) struct Arguments {
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let plugin = &arguments.plugin;
     let installed = context.plugins.store().get(plugin)?;
-    let candidate = match &installed {
-        Some(installed) => context.plugins.installed(installed)?,
+    let candidate = match context.plugins.installed(plugin)? {
+        Some(candidate) => candidate,
         None if Path::new(plugin).exists() || plugin.contains("://") => {
             Candidate::obtain(&Source::parse(plugin, None)?, None, None).await?
         }

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::consent::{consent_and_install, named, obtain, told};
+use super::consent::{consent, install, named, obtain, told};
 use crate::{error::Result, job::Context, plugin::Grants};
 
 /// Get newer versions of plugins from where they came from
@@ -36,9 +36,11 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             data.push(told(context, &before));
             continue;
         }
-        let after = consent_and_install(context, &candidate, Grants::default(), arguments.yes)?;
-        lines.push(format!("{} became {}.", named(&before), named(&after)));
-        data.push(told(context, &after));
+        let granted = consent(context, &candidate, Grants::default(), arguments.yes)?;
+        for after in install(context, &[(candidate, granted)])? {
+            lines.push(format!("{} became {}.", named(&before), named(&after)));
+            data.push(told(context, &after));
+        }
     }
     context.ui.result(&lines.join("\n"), json!({ "plugins": data }));
     Ok(())
