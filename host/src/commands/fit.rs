@@ -77,6 +77,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
         train_driver: arguments.train_driver.clone(),
         options: arguments.options.clone(),
         build_anew: arguments.overwrite,
+        dry_run: arguments.dry_run,
     };
     if arguments.dry_run {
         return dry_run::run(context, &fit).await;

@@ -53,6 +53,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
         train_driver: None,
         options: arguments.options,
         build_anew: false,
+        dry_run: true,
     };
     let written = job::init(context, &fit, arguments.overwrite).await?;
     let shown = |path: &PathBuf| {

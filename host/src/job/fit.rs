@@ -39,6 +39,8 @@ pub struct Fit {
     pub options: Vec<Assignment>,
     /// Make a new image even where nothing changed.
     pub build_anew: bool,
+    /// Only find out what would be done.
+    pub dry_run: bool,
 }
 
 /// All that is known before anything is built, and that the train driver finds nothing wrong with.
@@ -76,7 +78,7 @@ pub(super) async fn prepare<'a>(context: &'a Context, fit: &Fit) -> Result<Prepa
         ],
     )?;
     let train_options = Arc::new(train_options);
-    let training = Task::new(context, project, fit.build_anew)?;
+    let training = Task::new(context, project, fit)?;
 
     context.ui.stage(&format!("Checking {} for {}", training.project.artifact, trainer.name()));
     check(context, &trainer, &training, &train_options).await?;
@@ -180,10 +182,11 @@ pub(super) struct Task {
     certificates: Option<String>,
     indexes: Arc<Indexes>,
     build_anew: bool,
+    dry_run: bool,
 }
 
 impl Task {
-    pub(super) fn new(context: &Context, project: Project, build_anew: bool) -> Result<Self> {
+    pub(super) fn new(context: &Context, project: Project, fit: &Fit) -> Result<Self> {
         let packages = &context.environment.packages;
         let indexes = Indexes::read(packages, &project.folder, project.dependencies.as_ref())?;
         for address in &indexes.unreachable {
@@ -195,7 +198,8 @@ impl Task {
             project: Arc::new(project),
             certificates: certificates(context, &indexes)?,
             indexes: Arc::new(indexes),
-            build_anew,
+            build_anew: fit.build_anew,
+            dry_run: fit.dry_run,
         })
     }
 
@@ -215,6 +219,7 @@ impl Task {
             certificates: self.certificates.clone(),
             indexes: self.indexes.clone(),
             build_anew: self.build_anew,
+            dry_run: self.dry_run,
         }
     }
 }

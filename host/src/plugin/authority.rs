@@ -7,7 +7,6 @@
 
 use std::{
     collections::BTreeSet,
-    net::IpAddr,
     path::{Component, Path},
 };
 
@@ -15,6 +14,7 @@ use super::{
     address::Region,
     grant::{Capability, Grant, Grants, Requests},
     origin::Origin,
+    verb::Verb,
 };
 use crate::{
     config::{S3Location, Values},
@@ -49,6 +49,8 @@ pub struct Scope {
     pub tag: Option<String>,
     /// The job's name.
     pub job: Option<String>,
+    /// Nothing is to be made, started or changed.
+    pub dry_run: bool,
 }
 
 impl Scope {
@@ -60,6 +62,7 @@ impl Scope {
             words: options.given().iter().flat_map(|(_, value)| words(value)).map(str::to_owned).collect(),
             tag: Some(tag.to_owned()),
             job: Some(job.to_owned()),
+            dry_run: false,
         }
     }
 }
@@ -70,75 +73,14 @@ fn words(value: &str) -> impl Iterator<Item = &str> {
     value.split(between).filter(|word| !word.is_empty())
 }
 
-/// What a driver asks the host to do.
-#[derive(Clone, Copy, Debug)]
-pub enum Verb<'a> {
-    /// Ask what the Docker engine can do.
-    Engine,
-    /// Build an image under this name, or look at it.
-    Image(&'a str),
-    /// Send a file of this path to a build, beside the training folder's.
-    BuildFile(&'a str),
-    /// Run, read, stop or remove a container of this job.
-    Container(&'a str),
-    /// Read or write a file of the job's folder, by its path in there.
-    JobFile(&'a str),
-    /// Tell who the user is, and where.
-    Identity,
-    /// Look a role up, or pass it on.
-    Role(&'a str),
-    /// Make a repository of this name, and push to it.
-    Repository(&'a str),
-    /// Send the image to a repository.
-    Push {
-        /// Where to.
-        address: &'a str,
-        /// The host made it ready in the same call.
-        made_ready: bool,
-    },
-    /// Look at a place in S3, or have results written there.
-    Location(&'a S3Location),
-    /// Look at a bucket as a whole, without its content.
-    Bucket(&'a str),
-    /// Start, look at or stop this job.
-    TrainingJob(&'a str),
-    /// Have the job use something else in the cloud: a place, a key, a network, a file system, an image.
-    Resource(&'a str),
-    /// Read this job's log.
-    Log {
-        /// The job.
-        job: &'a str,
-        /// The group of streams.
-        group: &'a str,
-        /// The stream, or none for the list of streams.
-        stream: Option<&'a str>,
-    },
-    /// Send a request.
-    Request {
-        /// Where to.
-        origin: &'a Origin,
-        /// The method.
-        method: &'a str,
-        /// It carries a credential of the driver's own: `Authorization` or `Cookie`.
-        own_credential: bool,
-    },
-    /// Learn whose credential goes to an origin.
-    Credential(&'a Origin),
-    /// Connect to an address, for a request that is allowed.
-    Address {
-        /// Where the request goes.
-        origin: &'a Origin,
-        /// What its name led to.
-        address: IpAddr,
-    },
-}
-
 /// Folders of a build's context that the host fills.
 const OF_THE_HOST: [&str; 3] = ["code/", "dependencies/", "machine/"];
 /// Where SageMaker writes the logs of training jobs.
 const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
 /// They send back what they were sent, or open a way to elsewhere.
 const FORBIDDEN_METHODS: [&str; 2] = ["TRACE", "CONNECT"];
+/// By HTTP's own word they change nothing.
+const ASKING_METHODS: [&str; 2] = ["GET", "HEAD"];
 
 impl Authority {
     /// Allows a verb, or says what would allow it.
@@ -147,6 +89,19 @@ impl Authority {
     /// [`Kind::Denied`].
     pub fn decide(&self, verb: Verb<'_>) -> Result<()> {
         let scope = &self.scope;
+        if scope.dry_run && acts(verb) {
+            return Err(Error::new(
+                Kind::Denied,
+                format!(
+                    "the plugin {} may not {} in a dry run, which changes nothing",
+                    self.plugin,
+                    verb.deed()
+                ),
+            )
+            .hint(
+                "leave --dry-run out; its author can send GET and HEAD requests where others are not needed",
+            ));
+        }
         let is = |designated: &Option<String>, asked: &str| designated.as_deref() == Some(asked);
         let (capability, designated) = match verb {
             Verb::Engine => (Capability::Docker, true),
@@ -281,6 +236,15 @@ impl Authority {
     }
 }
 
+/// Starts or changes something. What is built and made ready in a dry run its verbs only note.
+fn acts(verb: Verb<'_>) -> bool {
+    match verb {
+        Verb::Container(_) | Verb::TrainingJob(_) => true,
+        Verb::Request { method, .. } => !ASKING_METHODS.contains(&method),
+        _ => false,
+    }
+}
+
 fn is_forbidden(method: &str) -> bool {
     FORBIDDEN_METHODS.iter().any(|forbidden| method.eq_ignore_ascii_case(forbidden))
 }
@@ -299,44 +263,6 @@ fn is_role(role: &str, asked: &str) -> bool {
                     path == role || path.strip_suffix(role).is_some_and(|rest| rest.ends_with('/'))
                 })
         })
-}
-
-impl Verb<'_> {
-    /// As in "it may not …".
-    fn deed(self) -> String {
-        match self {
-            Self::Engine => "ask the Docker engine".into(),
-            Self::Image(name) => format!("touch the image {name}"),
-            Self::BuildFile(path) => format!("send a file `{path}` to a build"),
-            Self::Container(job) => format!("touch the containers of the job {job}"),
-            Self::JobFile(path) => format!("touch `{path}`, outside of the job's folder"),
-            Self::Identity => "learn your identity".into(),
-            Self::Role(name) => format!("touch the role {name}"),
-            Self::Repository(name) => format!("touch the repository {name}"),
-            Self::Push { address, .. } => format!("send the image to {address}"),
-            Self::Location(place) => format!("touch {place}"),
-            Self::Bucket(bucket) => format!("touch the bucket {bucket}"),
-            Self::TrainingJob(job) => format!("touch the job {job}"),
-            Self::Resource(name) => format!("have the job use {name}"),
-            Self::Log { group, stream, .. } => {
-                format!("read the log {group} {}", stream.unwrap_or_default()).trim_end().to_owned()
-            }
-            Self::Request { origin, own_credential: true, .. } => {
-                format!("send a credential of its own to {origin}, beside the one that alekseylearn adds")
-            }
-            Self::Request { origin, method, .. } => format!("send {method} to {origin}"),
-            Self::Credential(origin) => format!("learn whose credential goes to {origin}"),
-            Self::Address { origin, address } => {
-                let place = match Region::of(address) {
-                    Region::Public => "another machine",
-                    Region::Private => "in your own network",
-                    Region::ThisMachine => "on this machine",
-                    Region::Nowhere => "no service's address",
-                };
-                format!("reach {origin} at {address}, which is {place}")
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -369,6 +295,7 @@ mod tests {
                 words: words(r#"["subnet-1"], key/a"#).map(str::to_owned).collect(),
                 tag: Some("models/train".into()),
                 job: Some("models-train-1".into()),
+                dry_run: false,
             },
         }
     }
@@ -533,6 +460,31 @@ mod tests {
         for method in ["TRACE", "trace", "CONNECT"] {
             assert!(denial(&authority, request(&api, method, false)).1.starts_with("nothing allows it"));
             denial(&authority, request(&open, method, true));
+        }
+    }
+
+    #[test]
+    fn a_dry_run_starts_and_changes_nothing() {
+        let mut authority = authority();
+        authority.scope.dry_run = true;
+        let open = origin("https://open.example");
+        let request = |method| Verb::Request { origin: &open, method, own_credential: false };
+        for verb in [
+            request("GET"),
+            request("HEAD"),
+            Verb::Role("trainer"),
+            Verb::Bucket("bucket"),
+            Verb::Image("models/train"),
+            Verb::Repository("models/train"),
+            Verb::JobFile("note"),
+        ] {
+            authority.decide(verb).unwrap();
+        }
+        let (container, job) = (Verb::Container("models-train-1"), Verb::TrainingJob("models-train-1"));
+        for verb in [request("POST"), request("DELETE"), request("get"), request("PROPFIND"), container, job]
+        {
+            let (message, _) = denial(&authority, verb);
+            assert!(message.ends_with("in a dry run, which changes nothing"), "{message}");
         }
     }
 

@@ -29,6 +29,7 @@ mod sleep;
 mod source;
 mod state;
 mod store;
+mod verb;
 mod verbs;
 
 pub use bindings::alekseylearn::driver::types::LogPage;

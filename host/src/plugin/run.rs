@@ -24,6 +24,8 @@ pub struct Training {
     pub indexes: Arc<Indexes>,
     /// The user asked for a new image even where nothing changed.
     pub build_anew: bool,
+    /// Only looked at: nothing is to be made, started or changed anywhere.
+    pub dry_run: bool,
 }
 
 /// One job that was submitted.

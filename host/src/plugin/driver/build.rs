@@ -1,11 +1,9 @@
-use std::sync::Arc;
-
 use super::Driver;
 use crate::{
     capability::docker::{BuildContext, Image},
     config::OptionSpec,
     error::{Error, Kind, Result},
-    plugin::{authority::Scope, run::Training, state::Rehearsal},
+    plugin::{authority::Scope, run::Training},
 };
 
 /// A driver that makes images.
@@ -32,22 +30,17 @@ impl BuildDriver<'_> {
     /// # Errors
     /// The build fails.
     pub async fn build(&self, training: Training) -> Result<Image> {
-        let scope = Scope::of(&training.options, &training.project.tag, &training.job_name);
-        let mut call = self.0.call(scope, None)?;
-        let training = call.push(Arc::new(training))?;
+        let (mut call, training) = self.0.call_for(training, None)?;
         let image = call.build(async |driver, store| driver.call_build(store, training).await).await?;
         call.take(image)
     }
 
-    /// What [`BuildDriver::build`] would build.
+    /// What [`BuildDriver::build`] would build, of a dry run.
     ///
     /// # Errors
     /// The driver cannot tell, or builds nothing.
     pub async fn rehearse(&self, training: Training) -> Result<BuildContext> {
-        let scope = Scope::of(&training.options, &training.project.tag, &training.job_name);
-        let mut call = self.0.call(scope, None)?;
-        call.store.data_mut().rehearsal = Some(Rehearsal::default());
-        let training = call.push(Arc::new(training))?;
+        let (mut call, training) = self.0.call_for(training, None)?;
         call.build(async |driver, store| driver.call_build(store, training).await).await?;
         let build = call.store.data_mut().rehearsal.take().and_then(|rehearsal| rehearsal.build);
         build.ok_or_else(|| Error::new(Kind::Plugin, format!("the driver {} builds nothing", self.name())))

@@ -17,6 +17,7 @@ use super::{
         train_plugin::exports::alekseylearn::driver::train::Guest as TrainGuest,
     },
     plugins::{Origin, Plugin, Plugins},
+    run::{SharedTraining, Training},
     state::State,
     verbs::from_driver,
 };
@@ -38,6 +39,18 @@ struct Call<'a> {
 }
 
 impl Driver<'_> {
+    /// A call about a training, which may be a dry run.
+    fn call_for(
+        &self,
+        training: Training,
+        job: Option<&Path>,
+    ) -> Result<(Call<'_>, Resource<SharedTraining>)> {
+        let scope = Scope::of(&training.options, &training.project.tag, &training.job_name);
+        let mut call = self.call(Scope { dry_run: training.dry_run, ..scope }, job)?;
+        let training = call.push(Arc::new(training))?;
+        Ok((call, training))
+    }
+
     /// `job` is the folder that the driver sees as `/job`.
     fn call(&self, scope: Scope, job: Option<&Path>) -> Result<Call<'_>> {
         let state =

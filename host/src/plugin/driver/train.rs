@@ -9,12 +9,12 @@ use crate::{
     config::{OptionSpec, S3Location},
     error::{Error, Kind, Result},
     plugin::{
-        authority::{Scope, Verb},
+        authority::Scope,
         bindings::alekseylearn::driver::types::LogPage,
         origin::Origin,
         report::{Artifact, Destination, Finding, JobStatus, Place},
         run::{Job, SharedJob, SharedTraining, Training},
-        state::Rehearsal,
+        verb::Verb,
         verbs::route,
     },
 };
@@ -48,7 +48,7 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The driver cannot look.
     pub async fn check(&self, training: Training) -> Result<Vec<Finding>> {
-        let (mut call, training) = self.call_for(training, None)?;
+        let (mut call, training) = self.0.call_for(training, None)?;
         let findings = call.train(async |driver, store| driver.call_check(store, training).await).await?;
         call.take_all(findings)
     }
@@ -58,7 +58,7 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The driver cannot tell.
     pub async fn preview(&self, training: Training) -> Result<String> {
-        let (mut call, training) = self.call_for(training, None)?;
+        let (mut call, training) = self.0.call_for(training, None)?;
         call.train(async |driver, store| driver.call_preview(store, training).await).await
     }
 
@@ -67,18 +67,17 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The destination cannot be made ready, or is not this run's to push to.
     pub async fn prepare(&self, training: Training) -> Result<(Destination, Option<Repository>)> {
-        let (call, training) = self.call_for(training, None)?;
+        let (call, training) = self.0.call_for(training, None)?;
         self.destination(call, training).await.map(|(destination, repository, _)| (destination, repository))
     }
 
-    /// What [`TrainDriver::prepare`] would give, with nothing made ready; false where the repository is still to be
+    /// What [`TrainDriver::prepare`] would give, of a dry run, with nothing made ready; false where the repository is still to be
     /// made.
     ///
     /// # Errors
     /// The driver cannot tell.
     pub async fn rehearse(&self, training: Training) -> Result<(Destination, Option<Repository>, bool)> {
-        let (mut call, training) = self.call_for(training, None)?;
-        call.store.data_mut().rehearsal = Some(Rehearsal::default());
+        let (call, training) = self.0.call_for(training, None)?;
         self.destination(call, training).await
     }
 
@@ -103,7 +102,7 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The service refuses.
     pub async fn submit(&self, training: Training, folder: &Path) -> Result<String> {
-        let (mut call, training) = self.call_for(training, Some(folder))?;
+        let (mut call, training) = self.0.call_for(training, Some(folder))?;
         call.train(async |driver, store| driver.call_submit(store, training).await).await
     }
 
@@ -174,17 +173,6 @@ impl TrainDriver<'_> {
         let mut call = self.0.call(scope, None)?;
         let place = location.to_string();
         call.train(async |driver, store| driver.call_find(store, &place, prefix).await).await
-    }
-
-    fn call_for(
-        &self,
-        training: Training,
-        folder: Option<&Path>,
-    ) -> Result<(Call<'_>, Resource<SharedTraining>)> {
-        let scope = Scope::of(&training.options, &training.project.tag, &training.job_name);
-        let mut call = self.0.call(scope, folder)?;
-        let training = call.push(Arc::new(training))?;
-        Ok((call, training))
     }
 
     fn call_of(&self, job: &Job) -> Result<(Call<'_>, Resource<SharedJob>)> {

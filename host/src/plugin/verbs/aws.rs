@@ -7,10 +7,10 @@ use crate::{
     config::S3Location,
     error::{Error, Result},
     plugin::{
-        authority::Verb,
         bindings::alekseylearn::driver::{aws_identity, cloudwatch_logs, ecr, s3},
         run::{SharedJob, SharedTraining},
         state::State,
+        verb::Verb,
     },
 };
 

@@ -8,13 +8,13 @@ use crate::{
     capability::docker::{self, BuildContext, ContainerSpec, ContainerState, Image, Secrets},
     error::{Error, Kind, Result},
     plugin::{
-        authority::Verb,
         bindings::alekseylearn::driver::{
             docker as wit,
             types::{LogLine, LogPage},
         },
         run::{SharedJob, SharedTraining, Training},
         state::{State, show},
+        verb::Verb,
     },
     project::Recipe,
 };

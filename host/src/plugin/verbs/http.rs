@@ -16,11 +16,8 @@ use crate::{
     capability::http::{Failure, LONGEST_SILENCE, Outgoing, Route, Sending},
     error::{Error, Kind, Result},
     plugin::{
-        authority::{Authority, Verb},
-        bindings::alekseylearn::driver::credentials,
-        origin::Origin,
-        services::Services,
-        state::State,
+        authority::Authority, bindings::alekseylearn::driver::credentials, origin::Origin,
+        services::Services, state::State, verb::Verb,
     },
 };
 

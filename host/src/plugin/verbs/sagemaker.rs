@@ -7,10 +7,10 @@ use crate::{
     capability::aws::{TrainingJob, TrainingJobRequest},
     error::{Error, Kind, Result},
     plugin::{
-        authority::Verb,
         bindings::alekseylearn::driver::sagemaker,
         run::{SharedJob, SharedTraining},
         state::State,
+        verb::Verb,
     },
 };
 
