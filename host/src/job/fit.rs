@@ -78,7 +78,7 @@ pub(super) async fn prepare<'a>(context: &'a Context, fit: &Fit) -> Result<Prepa
         ],
     )?;
     let train_options = Arc::new(train_options);
-    let training = Task::new(context, project, fit)?;
+    let training = Task::new(context, project)?.asked_by(fit);
 
     context.ui.stage(&format!("Checking {} for {}", training.project.artifact, trainer.name()));
     check(context, &trainer, &training, &train_options).await?;
@@ -186,7 +186,7 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(context: &Context, project: Project, fit: &Fit) -> Result<Self> {
+    pub(super) fn new(context: &Context, project: Project) -> Result<Self> {
         let packages = &context.environment.packages;
         let indexes = Indexes::read(packages, &project.folder, project.dependencies.as_ref())?;
         for address in &indexes.unreachable {
@@ -198,9 +198,13 @@ impl Task {
             project: Arc::new(project),
             certificates: certificates(context, &indexes)?,
             indexes: Arc::new(indexes),
-            build_anew: fit.build_anew,
-            dry_run: fit.dry_run,
+            build_anew: false,
+            dry_run: false,
         })
+    }
+
+    pub(super) fn asked_by(self, fit: &Fit) -> Self {
+        Self { build_anew: fit.build_anew, dry_run: fit.dry_run, ..self }
     }
 
     /// Of the artifact's name and all files that are sent.

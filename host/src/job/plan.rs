@@ -176,7 +176,7 @@ pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<P
     let (specs, defaults) = (builder.options().await?, defaults.build_options(builder.name())?);
     let chosen = Chosen { name: builder.name(), specs: &specs, defaults: &defaults };
     let [options] = validate(&fit.options, [chosen])?;
-    let task = Task::new(context, project, fit)?;
+    let task = Task::new(context, project)?.asked_by(fit);
     let build = builder.rehearse(task.with(&Arc::new(options), None)).await?;
     let runner = build.extra.into_iter().filter(|(path, _)| path.starts_with(RUNNER));
     let recipe = Recipe { folder, dockerfile: build.dockerfile, files: runner.collect() };

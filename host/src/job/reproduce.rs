@@ -39,7 +39,7 @@ pub async fn reproduce<'a>(
     options.extend_from_slice(changes);
     let options = Arc::new(Values::new(trainer.name(), &trainer.options().await?, &options)?);
     let project = Project::of_image(Path::new(&entry.artifact), &entry.tag);
-    let training = Task::new(context, project, false)?;
+    let training = Task::new(context, project)?;
     context.ui.stage(&format!("Checking {} for {}", entry.name, trainer.name()));
     check(context, &trainer, &training, &options).await?;
     let details = Details {

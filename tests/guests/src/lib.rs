@@ -6,7 +6,7 @@ pub use alekseylearn_sdk::{Error, Finding, Training};
 /// A train driver whose `check` is the given function.
 #[macro_export]
 macro_rules! check {
-    ($check:path $(, origins = $origins:tt)?) => {
+    ($check:path $(, prepare = $prepare:path)? $(, origins = $origins:tt)?) => {
         struct Driver;
 
         alekseylearn_sdk::plugin!(train = Driver $(, origins = $origins)?);
@@ -31,9 +31,11 @@ macro_rules! check {
                 Ok("{}".to_owned())
             }
 
+            #[allow(unreachable_code, unused_variables)]
             fn prepare(
-                _: &alekseylearn_sdk::Training,
+                training: &alekseylearn_sdk::Training,
             ) -> Result<alekseylearn_sdk::Destination, alekseylearn_sdk::Error> {
+                $( return $prepare(training); )?
                 Err(alekseylearn_sdk::Error::unsupported("this is the end of it").hint("there is no more"))
             }
 

@@ -13,10 +13,10 @@ use crate::{
     capability::docker::BuildContext,
     error::{Context, Error, Kind},
     plugin::{
-        authority::Verb,
         bindings::alekseylearn::driver::run,
         run::{OptionValues, SharedDependencies, SharedJob, SharedPython, SharedTraining},
         state::State,
+        verb::Verb,
     },
     project::Form,
 };

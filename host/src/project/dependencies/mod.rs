@@ -186,9 +186,26 @@ impl Gathered<'_> {
         })
     }
 
+    /// Elsewhere may be anything, a secret too: what is sent lies where it seems to.
+    fn leads_out(&self, path: &Path) -> bool {
+        let root = self.anchor.canonicalize();
+        !root.is_ok_and(|root| path.canonicalize().is_ok_and(|path| path.starts_with(root)))
+    }
+
+    fn not_here(&self, inside: &str) -> Error {
+        let problem = "which is no file of this folder, or a link that leads out of it";
+        Error::invalid(format!("{} asks for {inside}, {problem}", self.names)).hint(format!(
+            "put the file itself into {}, or name another dependency file with --env-file",
+            self.anchor.display()
+        ))
+    }
+
     /// A file, or all that may leave a folder.
     fn add(&mut self, path: &Path) -> Result<()> {
         let inside = self.inside(path)?;
+        if path.is_dir() && self.leads_out(path) {
+            return Err(self.not_here(&inside));
+        }
         if path.is_dir() {
             for file in files::list(&plain(path), &[])?.files {
                 let name =
@@ -203,17 +220,8 @@ impl Gathered<'_> {
         };
         let source = path.canonicalize().map_err(|error| missing().source(error))?;
         let data = source.metadata().context(|| format!("cannot read {}", path.display()))?;
-        // Elsewhere may be anything, a secret too: what is sent lies where it seems to.
-        let root = self.anchor.canonicalize().unwrap_or_default();
-        if !source.starts_with(root) || !data.is_file() {
-            return Err(Error::invalid(format!(
-                "{} asks for {inside}, which is no file of this folder, or a link that leads out of it",
-                self.names
-            ))
-            .hint(format!(
-                "put the file itself into {}, or name another dependency file with --env-file",
-                self.anchor.display()
-            )));
+        if self.leads_out(path) || !data.is_file() {
+            return Err(self.not_here(&inside));
         }
         let size = data.len();
         let file =
@@ -325,12 +333,17 @@ mod tests {
         fs::create_dir_all(folder.join("sub")).unwrap();
         fs::write(root.path().join("secret"), "hidden").unwrap();
         symlink("../secret", folder.join("link.whl")).unwrap();
+        fs::create_dir(root.path().join("elsewhere")).unwrap();
+        symlink("../elsewhere", folder.join("lib")).unwrap();
         symlink("/dev/zero", folder.join("endless.txt")).unwrap();
         symlink("sub/inside.txt", folder.join("inside.txt")).unwrap();
         fs::write(folder.join("sub/inside.txt"), "six\n").unwrap();
-        for (text, well) in
-            [("./link.whl\n", false), ("-r endless.txt\n", false), ("-c inside.txt\nsix\n", true)]
-        {
+        for (text, well) in [
+            ("./link.whl\n", false),
+            ("-e ./lib\n", false),
+            ("-r endless.txt\n", false),
+            ("-c inside.txt\nsix\n", true),
+        ] {
             fs::write(folder.join("requirements.txt"), text).unwrap();
             match of(&folder, None) {
                 Ok(found) => assert!(well && found.unwrap().files.contains_key("inside.txt"), "{text}"),
