@@ -249,6 +249,7 @@ fn send_body(out: OutgoingBody, body: &mut impl Read) -> Result<(), Error> {
     let stream = out.write().map_err(|()| Error::failed("the request takes no body"))?;
     let mut stream = Pieces(stream);
     let written = io::copy(&mut io::BufReader::with_capacity(PIECE, body), &mut stream);
+    let written = written.and_then(|_| stream.flush());
     drop(stream);
     written.map_err(|error| Error::failed(format!("the body was not sent: {error}")))?;
     OutgoingBody::finish(out, None).map_err(|code| explain("the request", &code))
@@ -258,14 +259,20 @@ struct Pieces(OutputStream);
 
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // As many as the host takes in one blocking call.
-        let piece = &bytes[..bytes.len().min(4096)];
-        self.0.blocking_write_and_flush(piece).map_err(|error| io::Error::other(error.to_string()))?;
+        let broken = |error: StreamError| io::Error::other(error.to_string());
+        let room = loop {
+            match self.0.check_write().map_err(broken)? {
+                0 => self.0.subscribe().block(),
+                room => break usize::try_from(room).unwrap_or(usize::MAX),
+            }
+        };
+        let piece = &bytes[..bytes.len().min(room)];
+        self.0.write(piece).map_err(broken)?;
         Ok(piece.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.0.blocking_flush().map_err(|error| io::Error::other(error.to_string()))
     }
 }
 

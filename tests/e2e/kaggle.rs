@@ -193,6 +193,23 @@ fn an_upload_that_kaggle_has_forgotten_begins_anew() {
 }
 
 #[test]
+fn a_very_large_folder_goes_in_chunks() {
+    let services = services_or_skip!();
+    let sandbox = user(&services);
+    sandbox.write("noise.txt", &noise(25_000_000));
+    sandbox.run(&fit(&[])).success();
+    let puts = services.asked("upload/storage");
+    let ranges: Vec<&str> =
+        puts.iter().map(|put| put["headers"]["content-range"].as_str().unwrap()).collect();
+    assert_eq!(ranges.len(), 3, "{ranges:?}");
+    assert!(ranges[1].starts_with("bytes 8388608-16777215/"), "{ranges:?}");
+    let datasets = services.state("kaggle")["datasets"].clone();
+    let (_, dataset) = datasets.as_object().unwrap().iter().next().unwrap();
+    let (name, sum) = dataset["files"].as_object().unwrap().iter().next().unwrap();
+    assert_eq!(*name, format!("alekseylearn-{}.bin", &sum.as_str().unwrap()[..16]), "it arrived whole");
+}
+
+#[test]
 fn requirements_are_installed_where_there_is_internet() {
     let (services, base) = (services_or_skip!(), base_image_or_skip!());
     services.script("kaggle", &json!({ "image": base }));

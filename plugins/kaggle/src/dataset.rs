@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    io::{Seek, SeekFrom},
+    io::{Read, Seek, SeekFrom},
 };
 
 use alekseylearn_sdk::{Error, Training, http, progress};
@@ -15,6 +15,8 @@ const ARCHIVE: &str = "folder.packed";
 const UPLOAD: &str = "upload.json";
 /// As often as an upload that breaks is gone on with.
 const ATTEMPTS: u32 = 10;
+/// Sent at once: the host takes it whole, and sends it in time that is none of the driver's.
+const CHUNK: u64 = 8 << 20;
 const POLL_SECONDS: u32 = 5;
 /// A quarter of an hour.
 const POLLS: u32 = 180;
@@ -86,34 +88,36 @@ fn status(user: &str, slug: &str) -> Result<Option<String>, Error> {
 fn upload(name: &str, sha256: &str) -> Result<String, Error> {
     let size = fs::metadata(in_job(ARCHIVE)).map_err(|error| unreadable(&error))?.len();
     progress::stage(&format!("Sending the training folder, {:.1} MB packed", size as f64 / 1e6));
-    let mut begun = begun(sha256);
     let mut last = Error::unavailable("the upload did not come to an end");
+    let mut begun = begun(sha256);
     for _ in 0..ATTEMPTS {
-        let (token, url, at) = match &begun {
-            Some((token, url)) => match reached(url, size)? {
-                Reached::All => return Ok(token.clone()),
-                Reached::Bytes(at) => (token.clone(), url.clone(), at),
-                Reached::Nothing => {
-                    begun = None;
-                    continue;
-                }
+        let (token, url, mut at) = match begun.take() {
+            Some((token, url)) => match reached(&url, size)? {
+                Reached::All => return Ok(token),
+                Reached::Bytes(at) => (token, url, at),
+                Reached::Nothing => continue,
             },
             None => {
                 let (token, url) = begin(name, size, sha256)?;
-                begun = Some((token.clone(), url.clone()));
                 (token, url, 0)
             }
         };
-        match put(&url, at, size) {
-            Ok(200 | 201) => return Ok(token),
-            Ok(status @ (308 | 429 | 500..)) => {
-                last = Error::unavailable(format!("the upload was answered with {status}"));
+        last = loop {
+            match put(&url, at, size) {
+                Ok((200 | 201, _)) => return Ok(token),
+                Ok((308, Some(next))) if next > at => at = next,
+                Ok((status @ (308 | 429 | 500..), _)) => {
+                    break Error::unavailable(format!("the upload was answered with {status}"));
+                }
+                Ok((status, _)) => {
+                    return Err(api::refusal(status.into(), "the upload of the training folder"));
+                }
+                Err(error @ Error::Unavailable(_)) => break error,
+                Err(error) => return Err(error),
             }
-            Ok(status) => return Err(api::refusal(status.into(), "the upload of the training folder")),
-            // What arrived is not sent again.
-            Err(error @ Error::Unavailable(_)) => last = error,
-            Err(error) => return Err(error),
-        }
+        };
+        // What arrived is not sent again.
+        begun = Some((token, url));
         progress::wait("going on with the upload", 1);
     }
     Err(last.hint("run the same command again: it goes on from there"))
@@ -160,27 +164,35 @@ fn reached(url: &str, size: u64) -> Result<Reached, Error> {
     let answer = ask.header("content-range", &format!("bytes */{size}")).send()?;
     Ok(match answer.status() {
         200 | 201 => Reached::All,
-        308 => match answer.header("range") {
+        308 => match next(&answer) {
             None => Reached::Bytes(0),
-            // `bytes=0-1000`
-            Some(range) => match range.rsplit('-').next().and_then(|last| last.parse::<u64>().ok()) {
-                Some(last) if last < size => Reached::Bytes(last + 1),
-                _ => Reached::Nothing,
-            },
+            Some(at) if at < size => Reached::Bytes(at),
+            Some(_) => Reached::Nothing,
         },
         429 | 500.. => return Err(Error::unavailable("the upload cannot be gone on with now")),
         _ => Reached::Nothing,
     })
 }
 
-fn put(url: &str, at: u64, size: u64) -> Result<u16, Error> {
+/// The first byte that has not arrived, of `bytes=0-1000`.
+fn next(answer: &http::Response) -> Option<u64> {
+    let last = answer.header("range")?.rsplit('-').next()?.parse::<u64>().ok()?;
+    Some(last + 1)
+}
+
+/// Sends a chunk. The status, and where to go on.
+fn put(url: &str, at: u64, size: u64) -> Result<(u16, Option<u64>), Error> {
+    let length = CHUNK.min(size - at);
+    let mut chunk = vec![0; usize::try_from(length).unwrap_or_default()];
     let mut file = File::open(in_job(ARCHIVE)).map_err(|error| unreadable(&error))?;
     file.seek(SeekFrom::Start(at)).map_err(|error| unreadable(&error))?;
-    let mut request = http::Request::new("PUT", url).header("content-length", &(size - at).to_string());
-    if at > 0 {
-        request = request.header("content-range", &format!("bytes {at}-{}/{size}", size - 1));
+    file.read_exact(&mut chunk).map_err(|error| unreadable(&error))?;
+    let mut request = http::Request::new("PUT", url).body(chunk);
+    if length < size {
+        request = request.header("content-range", &format!("bytes {at}-{}/{size}", at + length - 1));
     }
-    Ok(request.send_from(file)?.status())
+    let answer = request.send()?;
+    Ok((answer.status(), next(&answer)))
 }
 
 fn unreadable(error: &std::io::Error) -> Error {

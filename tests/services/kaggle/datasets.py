@@ -73,10 +73,13 @@ class Datasets:
         content_range = request.headers.get("content-range", f"bytes 0-{blob.size - 1}/{blob.size}")
         if content_range == f"bytes */{blob.size}":
             return self._reached(blob)
-        first = re.fullmatch(rf"bytes (\d+)-{blob.size - 1}/{blob.size}", content_range)
-        if first is None or int(first[1]) != len(blob.content) and int(first[1]) != 0:
+        sent = re.fullmatch(rf"bytes (\d+)-(\d+)/{blob.size}", content_range)
+        first, last = (int(sent[1]), int(sent[2])) if sent else (-1, -1)
+        if first not in (0, len(blob.content)) or last - first + 1 != len(request.body):
             return Answer(400, b"not where the upload is")
-        blob.content = blob.content[: int(first[1])]
+        if last + 1 < blob.size and len(request.body) % (256 << 10) != 0:
+            return Answer(400, b"a chunk is a multiple of 256 KiB")
+        blob.content = blob.content[:first]
         if blob.interrupted < self.interruptions:
             blob.interrupted += 1
             blob.content += request.body[: len(request.body) // 2]

@@ -24,7 +24,7 @@ use crate::{
 /// Requests that one call of a driver may have open.
 const MOST_AT_ONCE: usize = 16;
 /// A body up to this many bytes is kept until the answer comes: the request can be sent once more.
-const KEPT_BODY: u64 = 2 << 20;
+const KEPT_BODY: u64 = 8 << 20;
 /// A shorter wait needs no word.
 const WORTH_A_WORD: Duration = Duration::from_secs(3);
 
