@@ -65,7 +65,7 @@ class Train(exports.Train):
 
     def stop(self, job):
         STOP_REQUESTED.touch()
-        docker.stop(job, NODE, STOP_GRACE_SECONDS)
+        docker.stop(job, [NODE], STOP_GRACE_SECONDS)
 
     def artifacts(self, job):
         kinds = {report.ArtifactKind.MODEL: MODEL, report.ArtifactKind.OUTPUT_DATA: OUTPUT}
@@ -83,8 +83,8 @@ def hyperparameters(training):
 def collect(job, node):
     """Brings home what an ended container holds. The outcome is written last, and whole; then the container may go."""
     progress.stage("Collecting the model")
-    docker.collect(job, NODE, "/opt/ml/model", MODEL)
-    docker.collect(job, NODE, "/opt/ml/output/data", OUTPUT)
+    docker.collect(job, [NODE], "/opt/ml/model", MODEL)
+    docker.collect(job, [NODE], "/opt/ml/output/data", OUTPUT)
     docker.save_logs(job, NODE)
     reason = docker.read(job, NODE, "/opt/ml/output/failure")
     outcome = {

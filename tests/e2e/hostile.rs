@@ -19,8 +19,8 @@ const GUESTS: &[(&str, i32, &str)] = &[
     // Without a grant; tests/e2e/requests.rs gives them some.
     ("reaches", 2, "is no request"),
     ("recurses", 9, "call stack exhausted"),
-    ("remembers", 2, "is no request"),
     ("rehearses", 2, "is no request"),
+    ("remembers", 2, "is no request"),
     ("requests", 2, "is no request"),
     ("shouts", 9, "the driver shouts broke"),
     ("sleeps", 9, "it ran for 10 seconds without an end"),
