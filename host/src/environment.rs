@@ -16,6 +16,9 @@ use etcetera::base_strategy::{BaseStrategy, Xdg};
 
 use crate::error::{Context, Error, Result};
 
+/// Set by a shell that asks how a command line could go on.
+pub const COMPLETING: &str = "ALEKSEYLEARN_COMPLETE";
+
 /// What the program takes from its surroundings, read once.
 #[derive(Clone, Debug)]
 pub struct Environment {
@@ -33,10 +36,44 @@ pub struct Environment {
     pub packages: PackageEnvironment,
     /// A bundle of certificates that this network needs, by `SSL_CERT_FILE`, `PIP_CERT` or `REQUESTS_CA_BUNDLE`.
     pub certificates: Option<PathBuf>,
-    /// Colours are welcome on standard error.
-    pub color: bool,
+    /// Standard output.
+    pub out: Look,
+    /// Standard error.
+    pub err: Look,
     /// Somebody watches standard error.
     pub interactive: bool,
+}
+
+/// How a stream is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Colours are welcome.
+    pub color: bool,
+    /// A terminal that shows nothing but ASCII.
+    pub ascii: bool,
+}
+
+impl Look {
+    /// As a program looks at it.
+    pub const PLAIN: Self = Self { color: false, ascii: false };
+
+    /// By the conventions of no-color.org, bixense.com/clicolors and force-color.org, and by the locale.
+    fn read(stream: &impl IsTerminal) -> Self {
+        let is_on = |name| text(name).is_some_and(|value| value != "0");
+        let is_terminal = stream.is_terminal();
+        let color = match () {
+            () if text("NO_COLOR").is_some() => false,
+            () if is_on("CLICOLOR_FORCE") || is_on("FORCE_COLOR") => true,
+            () => is_terminal && !is_dumb() && text("CLICOLOR").is_none_or(|value| value != "0"),
+        };
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| text(name)).unwrap_or_default();
+        let is_utf8 = locale.to_lowercase().replace('-', "").ends_with("utf8");
+        Self { color, ascii: is_terminal && !is_utf8 }
+    }
+}
+
+fn is_dumb() -> bool {
+    text("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// What Docker's own command line reads to find its engine.
@@ -117,8 +154,7 @@ impl Environment {
         let folders = Xdg::new().map_err(|_| {
             Error::invalid("there is no home folder").hint("set HOME to a folder that you may write to")
         })?;
-        let interactive =
-            std::io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let (out, err) = (std::io::stdout(), std::io::stderr());
         Ok(Self {
             data: folders.data_dir().join("alekseylearn"),
             cache: folders.cache_dir().join("alekseylearn"),
@@ -131,9 +167,15 @@ impl Environment {
                 .filter_map(env::var_os)
                 .map(PathBuf::from)
                 .find(|path| path.is_file()),
-            color: interactive && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-            interactive,
+            out: Look::read(&out),
+            err: Look::read(&err),
+            interactive: err.is_terminal() && !is_dumb(),
         })
+    }
+
+    /// A shell asks how a command line could go on.
+    pub fn is_completing() -> bool {
+        env::var_os(COMPLETING).is_some_and(|shell| !shell.is_empty())
     }
 
     /// The program's arguments.

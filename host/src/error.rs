@@ -32,11 +32,13 @@ pub enum Kind {
     JobStopped,
     /// The user pressed Ctrl-C before anything was submitted.
     Interrupted,
+    /// Nobody reads the output any more, as below `| head`.
+    Unheard,
 }
 
 impl Kind {
     /// All kinds, in the order of their documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Failed,
         Self::Invalid,
         Self::Denied,
@@ -49,6 +51,7 @@ impl Kind {
         Self::JobFailed,
         Self::JobStopped,
         Self::Interrupted,
+        Self::Unheard,
     ];
 
     /// The program's exit code. 0 is success; 2 is also what a wrong command line gives.
@@ -66,6 +69,8 @@ impl Kind {
             Self::JobFailed => 10,
             Self::JobStopped => 11,
             Self::Interrupted => 130,
+            // As after SIGPIPE.
+            Self::Unheard => 141,
         }
     }
 
@@ -84,6 +89,7 @@ impl Kind {
             Self::JobFailed => "job-failed",
             Self::JobStopped => "job-stopped",
             Self::Interrupted => "interrupted",
+            Self::Unheard => "unheard",
         }
     }
 
@@ -102,6 +108,7 @@ impl Kind {
             Self::JobFailed => "the training failed",
             Self::JobStopped => "the training was stopped",
             Self::Interrupted => "interrupted before anything was submitted",
+            Self::Unheard => "nobody reads the output any more",
         }
     }
 }

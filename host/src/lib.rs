@@ -18,21 +18,27 @@ use std::{process::ExitCode, sync::Arc};
 
 use commands::Arguments;
 use environment::Environment;
-use error::{Error, Result};
-use ui::{Style, Ui, Volume};
+use error::{Error, Kind, Result};
+use ui::{Style, Ui};
 
 /// Reads the command line, does what it asks, and tells how it went.
 pub fn run() -> ExitCode {
+    if Environment::is_completing() {
+        commands::complete(Environment::arguments());
+        return ExitCode::SUCCESS;
+    }
     let arguments = match Arguments::read(Environment::arguments()) {
         Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && commands::wants_json(&Environment::arguments()) => {
+            return failed(&Ui::new(Style { json: true, ..Style::PLAIN }), &commands::misspelled(&error));
+        }
         // Help, the version, or what is wrong with the command line: clap knows where each is to be printed.
         Err(error) => error.exit(),
     };
     let environment = match Environment::read() {
         Ok(environment) => environment,
         Err(error) => {
-            let plain = Style { json: false, volume: Volume::Normal, color: false, interactive: false };
-            return failed(&Ui::new(plain), &error);
+            return failed(&Ui::new(Style { json: arguments.wants_json(), ..Style::PLAIN }), &error);
         }
     };
     let ui = Arc::new(Ui::new(arguments.style(&environment)));
@@ -48,13 +54,20 @@ fn work(arguments: Arguments, environment: Environment, ui: Arc<Ui>) -> Result<(
         .enable_all()
         .build()
         .map_err(|error| Error::failed("cannot start").source(error))?;
-    let outcome = runtime.block_on(arguments.run(environment, ui));
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = arguments.run(environment, ui.clone()) => outcome,
+            () = ui.unheard() => Err(Error::new(Kind::Unheard, "nobody reads the output any more")),
+        }
+    });
     // A thread that still reads from a service must not keep the program.
     runtime.shutdown_background();
     outcome
 }
 
 fn failed(ui: &Ui, error: &Error) -> ExitCode {
-    ui.error(error);
+    if error.kind() != Kind::Unheard {
+        ui.error(error);
+    }
     ExitCode::from(error.kind().exit_code())
 }

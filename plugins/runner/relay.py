@@ -2,8 +2,9 @@
 
 Log services and Docker's log files cut at line feeds only, so a bar that redraws
 itself with carriage returns would stay unseen until its end. A redraw therefore
-becomes a line of its own that ends in CR LF, at most one a second; readers take
-such a line for a moving one. Every other byte passes unchanged.
+becomes a line of its own that ends in CR LF, at most one a second, and is over
+when another line comes: its last state ends in LF, like all other lines, also
+those that the script ended in CR LF. Every other byte passes unchanged.
 """
 
 import re
@@ -103,9 +104,10 @@ class Relay:
     def _take_line(self, text: bytes, end: bytes) -> None:
         # Where redraws end in a carriage return, this line is not the bar's last
         # state but the next thing printed, and the last state is still to come.
-        if self._newest and not (self._return_leads and text):
-            self._write(self._newest + b"\r\n")
-        self._write(text + end)
+        last = self._newest or self._shown
+        if last.strip() and not (self._return_leads and text):
+            self._write(last + b"\n")
+        self._write(text + end.replace(b"\r\n", b"\n"))
         self._newest = self._shown = b""
         self._redrawing = self._is_open = False
 

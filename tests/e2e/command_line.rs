@@ -32,6 +32,8 @@ const COMMANDS: &[&[&str]] = &[
     &["plugin", "revoke"],
     &["plugin", "verify"],
     &["plugin", "uninstall"],
+    &["completions"],
+    &["schema"],
 ];
 
 /// The whole help in one file, so that every change of the command line is seen. `UPDATE=1` writes it anew.
@@ -114,6 +116,47 @@ fn errors_are_events_too() {
     assert_eq!(events[0]["exit_code"], 4);
     assert!(events[0]["hint"].is_string());
     assert_eq!(run.stderr, "");
+}
+
+/// The three places that tell exit codes.
+#[test]
+fn the_help_and_the_schema_tell_the_same_exit_codes() {
+    let sandbox = Sandbox::new();
+    let help = sandbox.run(&["--help"]).success().stdout;
+    let (_, table) = help.split_once("Exit codes:\n").unwrap();
+    let row = |line: &str| line.split_whitespace().next().unwrap().parse::<u64>().unwrap();
+    let codes: Vec<u64> = table.lines().map(row).collect();
+    assert_eq!(codes[0], 0);
+    let schema = sandbox.run(&["schema", "--json"]).success().data();
+    let events = schema["$defs"]["event"]["oneOf"].as_array().unwrap();
+    let error = events.iter().find(|event| event["properties"]["event"]["const"] == "error").unwrap();
+    assert_eq!(error["properties"]["exit_code"]["enum"], serde_json::json!(codes[1..]));
+    let pairs =
+        error["anyOf"].as_array().unwrap().iter().map(|pair| &pair["properties"]["exit_code"]["const"]);
+    assert!(pairs.map(|code| code.as_u64().unwrap()).eq(codes[1..].iter().copied()));
+}
+
+#[test]
+fn a_wrong_command_line_is_an_event_too() {
+    let sandbox = Sandbox::new();
+    for words in [
+        &["fit", "--nothing", "--json"][..],
+        &["--json", "fetch", "out"],
+        &["--json"],
+        &["--json", "nothing"],
+    ] {
+        let run = sandbox.run(words).failure(2);
+        let events = run.events();
+        assert_eq!((events.len(), run.stderr.as_str()), (1, ""), "{words:?}");
+        assert_eq!(
+            (&events[0]["event"], &events[0]["kind"]),
+            (&"error".into(), &"invalid".into()),
+            "{words:?}"
+        );
+        assert!(events[0]["hint"].as_str().unwrap().contains("--help"), "{}", events[0]);
+    }
+    // A driver's own words are not ours.
+    assert!(sandbox.run(&["fit", "--nothing", "--", "--json"]).failure(2).stderr.starts_with("error: "));
 }
 
 #[test]

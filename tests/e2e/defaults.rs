@@ -36,10 +36,10 @@ fn what_is_wrong_in_a_file_is_said_with_its_place() {
     let sandbox = Sandbox::new();
     sandbox.write("train.py", "");
     for (text, code, says) in [
-        ("[fit", 2, "alekseylearn.toml is wrong"),
+        ("[fit", 2, "alekseylearn.toml:1 is wrong"),
         ("[train.local]\nhyperparametrs.a = 1", 2, "[train.local] of"),
         ("[train.local]\nhyperparameters = 1", 2, "hyperparameters in [train.local] of"),
-        ("[train.local]\nhyperparameters.a = [1]", 2, "[train.local] of"),
+        ("[train.local]\n\nhyperparameters.a = [1]", 2, "alekseylearn.toml:3"),
     ] {
         sandbox.write("alekseylearn.toml", text);
         sandbox.run(&["fit", "train.py", "--dry-run"]).failure(code).one_error().says(says);

@@ -11,15 +11,14 @@ def test_no_line_is_lost_and_bars_are_thinned_out(container):
 
     lines = ended.stderr.split(b"\n")[:-1]
     assert b"writing: 100000/100000" in lines
-    assert lines[-1].endswith(b"is the last") and lines[-2].startswith(b"epoch ")
+    assert lines[-1].endswith(b"is the last")
     moving = [line for line in lines if line.endswith(b"\r")]
     assert 2 <= len(moving) <= 6
-    assert len(lines) == len(moving) + 2
-    last_epoch = lines[-1].split()[1]
-    assert moving[-1] == b"epoch " + last_epoch + b"\r"
+    assert len(lines) == len(moving) + 3
+    assert lines[-2] == b"epoch " + lines[-1].split()[1]
 
 
-def test_bytes_that_are_no_redraw_pass_unchanged(container):
+def test_all_but_line_ends_passes_unchanged(container):
     noise = random.Random(5).getrandbits(8 * 300_000).to_bytes(300_000, "big").replace(b"\r", b"")
     data = noise + b"a\r\nb\r\n\r\nend"
     (container.code / "data").write_bytes(data)
@@ -32,7 +31,7 @@ def test_bytes_that_are_no_redraw_pass_unchanged(container):
         sys.stdout.buffer.flush()
         """
     )
-    assert container.run().stdout == data
+    assert container.run().stdout == data.replace(b"\r\n", b"\n")
 
 
 def test_stdout_and_stderr_stay_apart(container):

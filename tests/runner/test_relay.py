@@ -33,7 +33,7 @@ def test_a_bar_that_returns_last(relay, written):
     for step in range(30):
         relay.feed(b"step %d\r" % step, now=step / 10)
     relay.feed(b"saved\n", now=3.0)
-    assert written == [b"step 0\r\n", b"step 10\r\n", b"step 20\r\n", b"step 29\r\n", b"saved\n"]
+    assert written == [b"step 0\r\n", b"step 10\r\n", b"step 20\r\n", b"step 29\n", b"saved\n"]
 
 
 def test_a_bar_that_just_ends(relay, written):
@@ -63,7 +63,7 @@ def test_text_and_its_return_may_come_apart(relay, written):
 def test_a_line_end_may_come_apart(relay, written):
     relay.feed(b"plain\r", now=0.0)
     relay.feed(b"\nnext\n", now=0.01)
-    assert b"".join(written) == b"plain\r\nnext\n"
+    assert b"".join(written) == b"plain\nnext\n"
 
 
 def test_clearing_a_bar_is_no_state(relay, written):

@@ -1,5 +1,6 @@
 //! What the end-to-end tests stand on: a user with an empty home, and the rig.
 
+mod events;
 mod handmade;
 mod index;
 mod podman;
@@ -11,6 +12,7 @@ mod sandbox;
 mod service;
 mod services;
 mod site;
+mod terminal;
 mod wheel;
 
 use std::{io::Write, path::PathBuf};
@@ -26,6 +28,7 @@ pub use sandbox::Sandbox;
 pub use service::{Asked, Service};
 pub use services::{Services, archive_text};
 pub use site::Site;
+pub use terminal::Terminal;
 pub use wheel::wheel;
 
 /// The clone.

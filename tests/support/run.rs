@@ -7,6 +7,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::events::validate;
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct Run {
@@ -19,13 +21,33 @@ pub struct Run {
 }
 
 impl Run {
+    #[track_caller]
     pub(crate) fn of(mut command: Command) -> Self {
         let output = command.stdin(Stdio::null()).output().expect("the program starts");
-        Self {
+        let run = Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        };
+        run.held_to_schema(&command)
+    }
+
+    /// What `--json` writes is events, and its error has the program's exit code.
+    #[track_caller]
+    fn held_to_schema(self, command: &Command) -> Self {
+        let mut words = command.get_args().take_while(|word| *word != "--");
+        if words.any(|word| word == "--json") && !self.stdout.starts_with("Usage") {
+            // One that was killed may have been in the middle of a line.
+            let whole = self.stdout.rfind('\n').map_or(0, |end| end + 1);
+            validate(&self.stdout[..whole]);
+            if let Some(code) = self.code {
+                let errors = self.events().into_iter().filter(|event| event["event"] == "error");
+                let told: Vec<Value> = errors.map(|event| event["exit_code"].clone()).collect();
+                let expected: Vec<Value> = if code == 0 { Vec::new() } else { vec![code.into()] };
+                assert_eq!(told, expected, "{}", self.stdout);
+            }
         }
+        self
     }
 
     /// Fails the test unless it worked.
@@ -74,6 +96,7 @@ impl Run {
 
 /// A run that goes on.
 pub struct Running {
+    command: Command,
     child: Child,
     stdout: BufReader<ChildStdout>,
     read: String,
@@ -88,7 +111,7 @@ impl Running {
             .spawn()
             .expect("the program starts");
         let stdout = child.stdout.take().expect("its output is piped");
-        Self { child, stdout: BufReader::new(stdout), read: String::new() }
+        Self { command, child, stdout: BufReader::new(stdout), read: String::new() }
     }
 
     /// Waits for a line of its output that holds the text.
@@ -137,7 +160,7 @@ impl Running {
         self.stdout.read_to_string(&mut stdout).expect("its output can be read");
         let stderr = self.errors();
         let status = self.child.wait().expect("it can be waited for");
-        Run { code: status.code(), stdout, stderr }
+        Run { code: status.code(), stdout, stderr }.held_to_schema(&self.command)
     }
 
     fn errors(&mut self) -> String {

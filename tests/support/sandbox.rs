@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Rig, Run, Running, workspace};
+use crate::{Rig, Run, Running, Terminal, workspace};
 
 /// Passed through where set: how this machine reaches its engine and its networks.
 const OF_THE_MACHINE: [&str; 5] = ["PATH", "DOCKER_HOST", "SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"];
@@ -104,13 +104,41 @@ impl Sandbox {
         Running::of(self.command(arguments))
     }
 
+    /// Runs the program on a terminal of so many columns.
+    pub fn on_terminal(&self, columns: u16, arguments: &[&str]) -> Terminal {
+        Terminal::start(&self.command(arguments), columns)
+    }
+
+    /// Runs another program on a terminal, with this program on its PATH.
+    pub fn other_on_terminal(&self, columns: u16, program: &Path, arguments: &[&str]) -> Terminal {
+        Terminal::start(&self.other(program, arguments), columns)
+    }
+
+    /// Runs another program to its end, with this program on its PATH.
+    pub fn run_other(&self, program: &Path, arguments: &[&str]) -> Run {
+        Run::of(self.other(program, arguments))
+    }
+
     /// The newest job, as `jobs --json` tells it.
     pub fn newest_job(&self) -> Value {
         self.run(&["jobs", "--json"]).success().data()["jobs"][0].clone()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
+        self.surrounded(&program(), arguments)
+    }
+
+    fn other(&self, other: &Path, arguments: &[&str]) -> Command {
+        let mut command = self.surrounded(other, arguments);
+        let program = program();
+        let folder = program.parent().expect("the program lies in a folder").display();
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{folder}:{path}"));
+        command
+    }
+
+    fn surrounded(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(self.path("")).env_clear();
         command.env("HOME", self.root.path().join("home"));
         // Compiled drivers are the same for all; one test makes sure that none are needed.

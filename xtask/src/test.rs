@@ -60,6 +60,9 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
         command.env("ALEKSEYLEARN_GUESTS", &guests);
         command.env("ALEKSEYLEARN_INSTALLABLE", root().join(plugins::INSTALLABLE));
         command.env("ALEKSEYLEARN_PYTHON", &tools.python);
+        if let Some(shells) = &tools.shells {
+            command.env("ALEKSEYLEARN_SHELLS", shells);
+        }
         command.env("ALEKSEYLEARN_PROGRAM", target()?.join("debug/alekseylearn"));
         Ok(())
     };

@@ -15,6 +15,9 @@ use crate::workspace::{Scratch, cache, lock, remove, root};
 
 const REGISTRY: &str = "docker-registry";
 
+/// With what Debian puts beside them and has not always.
+const SHELLS: [&str; 5] = ["zsh", "zsh-common", "fish", "fish-common", "libpcre2-32-0"];
+
 const PODMAN: [&str; 7] =
     ["podman", "conmon", "crun", "containernetworking-plugins", "libyajl2", "libgpgme11", "libsubid4"];
 
@@ -26,11 +29,13 @@ const IS_RECENT: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info 
 pub struct Tools {
     pub python: PathBuf,
     pub registry: PathBuf,
+    /// A folder with zsh and fish; none where they cannot be had.
+    pub shells: Option<PathBuf>,
 }
 
 pub fn ensure() -> Result<Tools> {
     let _lock = lock("tools")?;
-    Ok(Tools { registry: registry()?, python: python(&REQUIREMENTS)? })
+    Ok(Tools { registry: registry()?, python: python(&REQUIREMENTS)?, shells: shells() })
 }
 
 /// Debian's build of the registry. It is unpacked and not installed: installing it would start it as a service.
@@ -54,6 +59,25 @@ fn registry() -> Result<PathBuf> {
     fs::create_dir_all(cache()?.join("tools"))?;
     fs::rename(unpacked, &folder)?;
     Ok(program)
+}
+
+/// Shells that complete command lines, beside bash, which is everywhere. Only tests of completions miss them.
+fn shells() -> Option<PathBuf> {
+    let fetched = || -> Result<PathBuf> {
+        let folder = cache()?.join("tools/shells");
+        if folder.exists() {
+            say(format_args!("{} is there", folder.display()));
+            return Ok(folder);
+        }
+        say(format_args!("fetching {}", SHELLS.join(" ")));
+        let scratch = Scratch::new("shells")?;
+        let unpacked = scratch.path().join("unpacked");
+        Apt::of_this_machine()?.unpack(&SHELLS, &unpacked)?;
+        fs::create_dir_all(cache()?.join("tools"))?;
+        fs::rename(unpacked, &folder)?;
+        Ok(folder)
+    };
+    fetched().inspect_err(|error| say(format_args!("no zsh and no fish: {error:#}"))).ok()
 }
 
 /// Podman, unpacked and not installed, with what Debian's build of it needs beside the system's libraries. None where it

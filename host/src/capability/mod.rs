@@ -17,8 +17,15 @@ pub enum Progress<'a> {
     Step(&'a str),
     /// A line of what the service says.
     Line(&'a str),
-    /// Bytes done, of a total where that is known.
-    Bytes(u64, Option<u64>),
+    /// Bytes of some work done, of a total where that is known.
+    Bytes {
+        /// Which work, such as `pushing`.
+        what: &'static str,
+        /// So many.
+        done: u64,
+        /// Of so many.
+        total: Option<u64>,
+    },
 }
 
 /// Who listens to the progress.

@@ -8,10 +8,11 @@ use serde_json::json;
 
 use amount::{age, size};
 
+use super::completions;
 use crate::{
     error::{Context as _, Error, Result},
     job::{self, Context, Record},
-    ui::{bytes, table},
+    ui::bytes,
 };
 
 /// List and remove what alekseylearn keeps: images, jobs and caches
@@ -23,6 +24,7 @@ use crate::{
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Only of these tags, such as models/train
+    #[arg(add = completions::tags())]
     tags: Vec<String>,
 
     /// Remove images from the Docker engine
@@ -123,7 +125,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         return tell(context, &kept, &end);
     }
     if !arguments.yes {
-        let question = format!("{}\n\nRemove {count} of these, {total}?", listed(&kept));
+        let question = format!("{}\n\nRemove {count} of these, {total}?", listed(context, &kept));
         if !context.ui.ask(&question)? {
             return Err(Error::invalid("nothing was removed").hint("--yes removes without a question"));
         }
@@ -262,12 +264,12 @@ async fn remove(context: &Context, record: &Record, kept: &mut Kept) -> Result<(
 }
 
 fn tell(context: &Context, kept: &[Kept], end: &str) -> Result<()> {
-    let text = format!("{}\n{end}", listed(kept));
+    let text = format!("{}\n{end}", listed(context, kept));
     context.ui.result(text.trim_start(), json!({ "kept": kept }));
     Ok(())
 }
 
-fn listed(kept: &[Kept]) -> String {
+fn listed(context: &Context, kept: &[Kept]) -> String {
     if kept.is_empty() {
         return String::new();
     }
@@ -279,5 +281,5 @@ fn listed(kept: &[Kept]) -> String {
             [kept.kind.name().to_owned(), amount::told(kept.age_seconds), size, kept.name.clone(), note]
         })
         .collect();
-    table(["KIND", "AGE", "SIZE", "NAME", "NOTE"], &rows)
+    context.ui.table(["KIND", "AGE", "SIZE", "NAME", "NOTE"], &rows)
 }

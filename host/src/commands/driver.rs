@@ -1,11 +1,11 @@
 use serde_json::json;
 
+use super::completions;
 use crate::{
     config::OptionSpec,
     error::{Error, Kind, Result},
     job::Context,
     plugin::{DriverKind, Listed, Origin},
-    ui::table,
 };
 
 /// List drivers, or show the options of one
@@ -16,6 +16,7 @@ pub(super) enum Arguments {
     /// Show a driver's options
     Show {
         /// As in --train-driver NAME
+        #[arg(add = completions::drivers(&DriverKind::ALL))]
         name: String,
     },
 }
@@ -51,7 +52,9 @@ async fn list(context: &Context) -> Result<()> {
             })
         })
         .collect();
-    context.ui.result(&table(["KIND", "NAME", "FROM", "GRANTED"], &rows), json!({ "drivers": data }));
+    context
+        .ui
+        .result(&context.ui.table(["KIND", "NAME", "FROM", "GRANTED"], &rows), json!({ "drivers": data }));
     Ok(())
 }
 
@@ -68,7 +71,7 @@ async fn show(context: &Context, name: &str) -> Result<()> {
         return Err(Error::new(Kind::NotFound, format!("there is no driver `{name}`"))
             .hint("`alekseylearn driver list` lists them"));
     }
-    let text: Vec<String> = kinds.iter().map(|(kind, specs)| page(name, kind, specs)).collect();
+    let text: Vec<String> = kinds.iter().map(|(kind, specs)| page(context, name, kind, specs)).collect();
     let data: Vec<_> = kinds
         .iter()
         .map(|(kind, specs)| json!({ "kind": kind, "options": specs.iter().map(described).collect::<Vec<_>>() }))
@@ -77,7 +80,7 @@ async fn show(context: &Context, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn page(name: &str, kind: &str, specs: &[OptionSpec]) -> String {
+fn page(context: &Context, name: &str, kind: &str, specs: &[OptionSpec]) -> String {
     let head = format!("{name}: {kind} driver (--{kind}-driver {name})");
     if specs.is_empty() {
         return format!("{head}\n\nIt has no options.");
@@ -97,7 +100,7 @@ fn page(name: &str, kind: &str, specs: &[OptionSpec]) -> String {
             [format!("--config.{}", spec.key), spec.kind.name().to_owned(), value, help]
         })
         .collect();
-    format!("{head}\n\n{}", table(["OPTION", "TYPE", "DEFAULT", "MEANING"], &rows))
+    format!("{head}\n\n{}", context.ui.table(["OPTION", "TYPE", "DEFAULT", "MEANING"], &rows))
 }
 
 fn described(spec: &OptionSpec) -> serde_json::Value {

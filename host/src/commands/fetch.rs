@@ -2,10 +2,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::completions;
 use crate::{
     config::S3Location,
     error::{Error, Kind, Result},
     job::{self, Brought, Context, Fetch, Record},
+    plugin::DriverKind,
     ui::bytes,
 };
 
@@ -19,6 +21,7 @@ pub(super) struct Arguments {
     dir: PathBuf,
 
     /// A job's name, or a tag such as models/train for its newest job
+    #[arg(add = completions::jobs_and_tags())]
     job: String,
 
     /// The output_path that the job was submitted with: finds jobs of other machines too
@@ -31,7 +34,8 @@ pub(super) struct Arguments {
         alias = "train_driver",
         value_name = "NAME",
         default_value = "sagemaker",
-        requires = "location"
+        requires = "location",
+        add = completions::drivers(&[DriverKind::Train])
     )]
     train_driver: String,
 

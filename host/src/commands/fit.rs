@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::completions;
 use crate::{
     config::Assignment,
     error::Result,
     job::{self, Context, Ending, Fetch, Fit, Known, Record, Submission},
-    plugin::State,
-    ui::metrics_table,
+    plugin::{DriverKind, State},
 };
 
 /// Train a script or notebook
@@ -20,14 +20,15 @@ use crate::{
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// The training artifact: a script (.py) or a notebook (.ipynb)
+    #[arg(add = completions::artifacts())]
     pub(super) path: PathBuf,
 
     /// Driver that builds the image; `local` where neither this nor alekseylearn.toml names one
-    #[arg(long, alias = "build_driver", value_name = "NAME")]
+    #[arg(long, alias = "build_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Build]))]
     pub(super) build_driver: Option<String>,
 
     /// Driver that trains it; `local` where neither this nor alekseylearn.toml names one
-    #[arg(long, alias = "train_driver", value_name = "NAME")]
+    #[arg(long, alias = "train_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Train]))]
     pub(super) train_driver: Option<String>,
 
     /// Set a driver's option; also written --config.KEY=VALUE or --config.KEY VALUE
@@ -152,7 +153,7 @@ async fn completed(context: &Context, record: &Record, known: &Known<'_>, after:
     let metrics = job::told_metrics(&details.metrics);
     let measured = match metrics.is_empty() {
         true => String::new(),
-        false => format!("\n{}", metrics_table(&metrics)),
+        false => format!("\n{}", context.ui.metrics_table(&metrics)),
     };
     let Some(folder) = after.fetch else {
         let text = format!(

@@ -2,10 +2,12 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::completions;
 use crate::{
     config::Assignment,
     error::Result,
     job::{self, Context, Fit},
+    plugin::DriverKind,
 };
 
 /// Write the Dockerfile and the runner that `fit` would use, for you to edit
@@ -16,10 +18,11 @@ use crate::{
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// The training artifact: a script (.py) or a notebook (.ipynb)
+    #[arg(add = completions::artifacts())]
     path: PathBuf,
 
     /// Driver that would build the image; `local` where neither this nor alekseylearn.toml names one
-    #[arg(long, alias = "build_driver", value_name = "NAME")]
+    #[arg(long, alias = "build_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Build]))]
     build_driver: Option<String>,
 
     /// Set an option of the build driver; also written --config.KEY=VALUE or --config.KEY VALUE

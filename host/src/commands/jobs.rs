@@ -2,10 +2,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::completions;
 use crate::{
     error::{Error, Result},
     job::{self, Context, Entry, Record},
-    ui::{duration, table},
+    ui::duration,
 };
 
 /// List the jobs that this machine submitted
@@ -19,6 +20,7 @@ pub(super) struct Arguments {
     most: usize,
 
     /// Only those of this tag, such as models/train
+    #[arg(add = completions::tags())]
     tag: Option<String>,
 }
 
@@ -62,7 +64,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         .collect();
     let text = match rows.is_empty() {
         true => "no jobs yet: `alekseylearn fit PATH` submits one".to_owned(),
-        false => table(["JOB", "DRIVER", "STATE", "SUBMITTED (UTC)", "TIME"], &rows),
+        false => context.ui.table(["JOB", "DRIVER", "STATE", "SUBMITTED (UTC)", "TIME"], &rows),
     };
     context.ui.result(&text, json!({ "jobs": jobs }));
     Ok(())

@@ -1,3 +1,4 @@
+use super::completions;
 use crate::{
     error::Result,
     job::{self, Context, Record},
@@ -7,6 +8,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// A job's name, or a tag such as models/train for its newest job
+    #[arg(add = completions::jobs_and_tags())]
     job: String,
 
     /// Go on until the job ends; Ctrl-C leaves it alone

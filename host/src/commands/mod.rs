@@ -1,6 +1,7 @@
 //! One file per command: its arguments, whose comments are the help, and what it does.
 
 mod clean;
+mod completions;
 mod copy;
 mod doctor;
 mod driver;
@@ -12,16 +13,19 @@ mod logs;
 mod plugin;
 mod report;
 mod reproduce;
+mod schema;
 mod status;
 mod stop;
 
 use std::{ffi::OsString, sync::Arc};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, error::ErrorKind};
+
+pub use completions::complete;
 
 use crate::{
     config::spell_out,
-    environment::Environment,
+    environment::{Environment, Look},
     error::{Error, Kind, Result},
     job::Context,
     plugin::{Plugins, Services},
@@ -54,6 +58,27 @@ struct StyleArguments {
     /// Say only results, warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
+
+    /// Colours; `auto` has them on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    fn of(self, look: Look) -> Look {
+        match self {
+            Self::Auto => look,
+            Self::Always => Look { color: true, ..look },
+            Self::Never => Look { color: false, ..look },
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -74,6 +99,8 @@ enum Command {
     Driver(driver::Arguments),
     #[command(subcommand)]
     Plugin(plugin::Arguments),
+    Completions(completions::Arguments),
+    Schema(schema::Arguments),
 }
 
 impl Arguments {
@@ -85,6 +112,11 @@ impl Arguments {
         Self::try_parse_from(spell_out(arguments))
     }
 
+    /// Another program listens.
+    pub fn wants_json(&self) -> bool {
+        self.style.json
+    }
+
     /// How the user wants to be told.
     pub fn style(&self, environment: &Environment) -> Style {
         // The log is what `logs` is for.
@@ -94,8 +126,9 @@ impl Arguments {
             (_, true) => Volume::Verbose,
             _ => Volume::Normal,
         };
-        let json = self.style.json;
-        Style { json, volume, color: environment.color, interactive: environment.interactive }
+        let (json, color) = (self.style.json, self.style.color);
+        let (out, err) = (color.of(environment.out), color.of(environment.err));
+        Style { json, volume, out, err, interactive: environment.interactive }
     }
 
     /// Does what is asked.
@@ -127,8 +160,27 @@ impl Command {
             Self::Clean(arguments) => clean::run(context, &arguments).await,
             Self::Driver(arguments) => driver::run(context, &arguments).await,
             Self::Plugin(arguments) => plugin::run(context, arguments).await,
+            Self::Completions(arguments) => completions::run(context, &arguments),
+            Self::Schema(arguments) => schema::run(context, &arguments),
         }
     }
+}
+
+/// A command line that cannot be read asks for JSON.
+pub fn wants_json(arguments: &[OsString]) -> bool {
+    arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json")
+}
+
+/// What is wrong with a command line, in the words of clap: the error, tips, and how it is used.
+pub fn misspelled(error: &clap::Error) -> Error {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Error::invalid("a command is missing").hint("`--help` lists them");
+    }
+    let text = error.render().to_string();
+    let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let parts: Vec<&str> = rest.split("\n\n").map(str::trim).filter(|part| !part.is_empty()).collect();
+    let lines = message.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    Error::invalid(lines.trim_start_matches("error: ")).hint(parts.join("; "))
 }
 
 /// Work that Ctrl-C may end at any point; `hint` says what that leaves.

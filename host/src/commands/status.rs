@@ -3,16 +3,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::completions;
 use crate::{
     error::Result,
     job::{self, Context, Record},
-    ui::{duration, metrics_table},
+    ui::duration,
 };
 
 /// Ask the service how a job is
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// A job's name, or a tag such as models/train for its newest job
+    #[arg(add = completions::jobs_and_tags())]
     job: String,
 }
 
@@ -38,7 +40,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     let details = record.get(&known.job.name)?.map(|entry| entry.details).unwrap_or_default();
     let metrics = job::told_metrics(&details.metrics);
     if !metrics.is_empty() {
-        lines.push(metrics_table(&metrics));
+        lines.push(context.ui.metrics_table(&metrics));
     }
     context.ui.result(
         &lines.join("\n"),

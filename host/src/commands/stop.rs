@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::completions;
 use crate::{
     error::Result,
     job::{self, Context, Record},
@@ -11,6 +12,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// A job's name, or a tag such as models/train for its newest job
+    #[arg(add = completions::jobs_and_tags())]
     job: String,
 }
 

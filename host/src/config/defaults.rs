@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use toml::Value;
+use toml::{Spanned, Value};
 
 use super::{Assignment, Origin};
 use crate::{
@@ -25,9 +25,13 @@ pub const DEFAULTS_FILE: &str = "alekseylearn.toml";
 #[derive(Debug, Default)]
 pub struct Defaults(Vec<File>);
 
+/// Options by the names of drivers, each with its place in the file.
+type Sections = BTreeMap<String, BTreeMap<String, Spanned<Value>>>;
+
 #[derive(Debug)]
 struct File {
     path: PathBuf,
+    text: String,
     content: Content,
 }
 
@@ -36,9 +40,9 @@ struct File {
 struct Content {
     fit: FitSection,
     /// `[build.NAME]`: options of that build driver.
-    build: BTreeMap<String, toml::Table>,
+    build: Sections,
     /// `[train.NAME]`: options of that train driver.
-    train: BTreeMap<String, toml::Table>,
+    train: Sections,
     plugins: PluginsSection,
 }
 
@@ -88,7 +92,7 @@ impl Defaults {
                     user.display()
                 )));
             }
-            files.push(File { content, path });
+            files.push(File { content, path, text });
         }
         Ok(Self(files))
     }
@@ -144,14 +148,15 @@ impl Defaults {
         &self,
         kind: &str,
         driver: &str,
-        sections: impl Fn(&Content) -> &BTreeMap<String, toml::Table>,
+        sections: impl Fn(&Content) -> &Sections,
     ) -> Result<Vec<Assignment>> {
         let mut assignments = Vec::new();
         for file in &self.0 {
             let Some(section) = sections(&file.content).get(driver) else { continue };
-            let origin = Origin::File(format!("[{kind}.{driver}] of {}", file.path.display()));
             for (key, value) in section {
-                add(&mut assignments, &origin, key.replace('-', "_"), value, true)?;
+                let line = line_of(&file.text, value.span().start);
+                let origin = Origin::File(format!("[{kind}.{driver}] of {}:{line}", file.path.display()));
+                add(&mut assignments, &origin, key.replace('-', "_"), value.get_ref(), true)?;
             }
         }
         Ok(assignments)
@@ -180,10 +185,16 @@ fn add(to: &mut Vec<Assignment>, origin: &Origin, key: String, value: &Value, ne
     Ok(())
 }
 
+/// The number of the line, from 1 on, as editors count.
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
 impl Content {
     fn parse(path: &Path, text: &str) -> Result<Self> {
         toml::from_str(text).map_err(|error| {
-            Error::invalid(format!("{} is wrong", path.display()))
+            let line = line_of(text, error.span().map_or(0, |span| span.start));
+            Error::invalid(format!("{}:{line} is wrong", path.display()))
                 .details(error.to_string())
                 .hint("it may hold [fit], [build.NAME], [train.NAME] and [plugins]")
         })
@@ -197,7 +208,7 @@ mod tests {
     fn defaults(texts: &[&str]) -> Result<Defaults> {
         let file = |(number, text): (usize, &&str)| {
             let path = PathBuf::from(format!("/{number}/{DEFAULTS_FILE}"));
-            Content::parse(&path, text).map(|content| File { path, content })
+            Content::parse(&path, text).map(|content| File { path, content, text: (*text).to_owned() })
         };
         texts.iter().enumerate().map(file).collect::<Result<_>>().map(Defaults)
     }
@@ -249,14 +260,14 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
         for text in ["[fitt]", "fit.train-drivr = 'x'", "fit =", "train.sagemaker = 3"] {
-            let error = defaults(&[text]).unwrap_err();
-            assert!(error.message().contains("/0/alekseylearn.toml is wrong"), "{text}: {error}");
+            let error = defaults(&[&format!("# A comment.\n{text}")]).unwrap_err();
+            assert_eq!(error.message(), "/0/alekseylearn.toml:2 is wrong", "{text}");
             assert!(error.details_text().is_some() && error.hint_text().is_some(), "{text}");
         }
         for value in ["[1, 2]", "{ a = { b = 1 } }", "2026-01-01"] {
             let error =
-                defaults(&[&format!("train.x.key = {value}")]).unwrap().train_options("x").unwrap_err();
-            assert!(error.message().contains("[train.x] of /0/alekseylearn.toml"), "{value}: {error}");
+                defaults(&[&format!("\ntrain.x.key = {value}")]).unwrap().train_options("x").unwrap_err();
+            assert!(error.message().contains("[train.x] of /0/alekseylearn.toml:2"), "{value}: {error}");
         }
     }
 }

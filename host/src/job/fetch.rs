@@ -99,8 +99,8 @@ async fn bring(
     subfolder: &str,
 ) -> Result<Brought> {
     let show: Listener<'_> = &|progress| {
-        if let Progress::Bytes(done, total) = progress {
-            context.ui.say(&Event::Progress { done, total });
+        if let Progress::Bytes { what, done, total } = progress {
+            context.ui.say(&Event::Progress { what, done, total });
         }
     };
     let first = if fetch.no_extract { archive } else { subfolder };

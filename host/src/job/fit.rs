@@ -267,8 +267,8 @@ async fn push(context: &Context, image: &Image, repository: &Repository) -> Resu
     context.ui.stage(&format!("Pushing to {}", repository.address));
     let login = context.services.aws.login().await?;
     let show: Listener<'_> = &|progress| {
-        if let Progress::Bytes(done, total) = progress {
-            context.ui.say(&Event::Progress { done, total });
+        if let Progress::Bytes { what, done, total } = progress {
+            context.ui.say(&Event::Progress { what, done, total });
         }
     };
     let engine = context.services.docker().await?;

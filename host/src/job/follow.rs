@@ -147,13 +147,13 @@ impl<'a> Following<'a> {
     fn show(&mut self, page: &LogPage) {
         let (ui, job) = (&self.context.ui, &self.known.job.name);
         let is_one_of_many = self.nodes > 1;
-        let lines = page.lines.iter();
-        ui.say_all(lines.map(|line| Event::Log {
-            job,
-            node: &line.node,
-            time: line.time,
-            text: &line.text,
-            is_one_of_many,
+        ui.say_all(page.lines.iter().map(|line| {
+            // So the runner ends a line that was only redrawn.
+            let (text, redrawn) = match line.text.strip_suffix('\r') {
+                Some(text) => (text, true),
+                None => (line.text.as_str(), false),
+            };
+            Event::Log { job, node: &line.node, time: line.time, text, redrawn, is_one_of_many }
         }));
         for line in &page.lines {
             self.metrics.read(is_one_of_many.then_some(&line.node), line.time, &line.text);
@@ -282,7 +282,8 @@ async fn last_lines(known: &Known<'_>) -> String {
     loop {
         // The job has failed: not to have its log is no second failure.
         let Ok(page) = logs(known, cursor.as_deref()).await else { break };
-        lines.extend(page.lines.into_iter().map(|line| line.text));
+        let whole = page.lines.into_iter().filter(|line| !line.text.ends_with('\r'));
+        lines.extend(whole.map(|line| line.text));
         lines.drain(..lines.len().saturating_sub(LAST_LINES));
         if page.drained {
             break;

@@ -13,6 +13,7 @@ mod driver;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod grant;
+mod known;
 mod last_words;
 mod limits;
 mod lock;
@@ -38,6 +39,7 @@ pub use driver::{BuildDriver, TrainDriver};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
 pub use grant::{Grant, Grants};
+pub use known::{installed, known_drivers};
 pub use lock::{LOCK_FILE, read as read_lock, write as write_lock};
 pub use manifest::DriverKind;
 pub use plugins::{Listed, Origin, Plugins};

@@ -147,6 +147,6 @@ pub(super) fn show(ui: &Ui) -> impl Fn(Progress<'_>) + Send + Sync {
     move |progress| match progress {
         Progress::Step(name) => ui.detail(name),
         Progress::Line(text) => ui.detail(text),
-        Progress::Bytes(done, total) => ui.say(&Event::Progress { done, total }),
+        Progress::Bytes { what, done, total } => ui.say(&Event::Progress { what, done, total }),
     }
 }

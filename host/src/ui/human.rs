@@ -1,36 +1,40 @@
 //! Text for people: stages with their times on standard error, training logs and results on standard output.
 
 use std::{
-    io::{BufWriter, Stdout, Write, stderr, stdout},
-    time::{Duration, Instant},
+    borrow::Cow,
+    io::{self, BufWriter, Stdout, Write, stderr, stdout},
+    time::Instant,
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use super::{
-    Event, Metric, Style, Voice, Volume, bytes, duration, metrics,
-    text::{harmless, log_line, paragraph},
+    Event, Metric, Style, Voice, Volume, duration, metrics,
+    moving::Moving,
+    text::{ascii, harmless, log_line, paragraph},
 };
 
 pub(super) struct Human {
     style: Style,
     started: Instant,
-    /// The line that moves: a spinner for a stage, a bar while bytes flow.
-    moving: Option<ProgressBar>,
+    stage: String,
+    moving: Option<Moving>,
+    /// The last state of a line that its writer draws again and again: printed only where nothing came over it.
+    redrawn: Option<String>,
     out: BufWriter<Stdout>,
 }
 
 impl Human {
     pub(super) fn new(style: Style) -> Self {
-        Self { style, started: Instant::now(), moving: None, out: BufWriter::new(stdout()) }
+        let (started, out) = (Instant::now(), BufWriter::new(stdout()));
+        Self { style, started, stage: String::new(), moving: None, redrawn: None, out }
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
-        if self.style.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.style.err.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
     /// A line that stays, on standard error.
     fn note(&self, line: &str) {
+        let line = ascii(line, self.style.err.ascii);
         self.above(|| {
             let _ = writeln!(stderr().lock(), "{line}");
         });
@@ -39,75 +43,91 @@ impl Human {
     /// Prints while the moving line is out of the way.
     fn above(&self, print: impl FnOnce()) {
         match &self.moving {
-            Some(bar) => bar.suspend(print),
+            Some(moving) => moving.aside(print),
             None => print(),
         }
     }
 
     fn stage(&mut self, name: &str) {
-        let name = &paragraph(name);
         self.settle();
         if self.style.volume < Volume::Normal {
             return;
         }
+        self.stage = paragraph(name);
         let elapsed = duration(self.started.elapsed());
-        self.note(&format!("{} {name}", self.paint("2", &format!("[{elapsed:>5}]"))));
-        self.spin(name);
+        self.note(&format!("{} {}", self.paint("2", &format!("[{elapsed:>5}]")), self.stage));
+        self.spin();
     }
 
-    /// A line that moves, where somebody watches.
-    fn spin(&mut self, message: &str) {
-        if !self.style.interactive {
+    fn spin(&mut self) {
+        if self.style.interactive {
+            self.moving = None;
+            let stage = ascii(&self.stage, self.style.err.ascii);
+            self.moving = Some(Moving::spinner(&stage, self.style.err.ascii));
+        }
+    }
+
+    fn progress(&mut self, what: &str, done: u64, total: Option<u64>) {
+        if !self.style.interactive || self.style.volume < Volume::Normal {
             return;
         }
-        let spinner = ProgressBar::new_spinner().with_message(message.to_owned());
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
-            spinner.set_style(style);
+        let is_shown = self.moving.as_ref().is_some_and(|moving| moving.is_bytes(what, total));
+        if total.is_some_and(|total| done >= total) {
+            // The stage may have more to do.
+            return if is_shown {
+                self.spin()
+            };
         }
-        spinner.enable_steady_tick(Duration::from_millis(120));
-        self.moving = Some(spinner);
-    }
-
-    fn progress(&mut self, done: u64, total: Option<u64>) {
-        let Some(bar) = &self.moving else { return };
-        if let Some(total) = total {
-            if bar.length() != Some(total) {
-                if let Ok(style) = ProgressStyle::with_template(
-                    "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-                ) {
-                    bar.set_style(style);
-                }
-                bar.set_length(total);
-            }
-            bar.set_position(done);
-        } else {
-            bar.set_message(bytes(done));
+        if !is_shown {
+            self.moving = None;
+            self.moving = Some(Moving::bytes(what, total, self.style.err.ascii));
+        }
+        if let Some(moving) = &self.moving {
+            moving.set_position(done, total);
         }
     }
 
+    /// Nothing moves, and nothing that was drawn is lost.
     fn settle(&mut self) {
-        if let Some(bar) = self.moving.take() {
-            bar.finish_and_clear();
+        self.moving = None;
+        if let Some(redrawn) = self.redrawn.take() {
+            let _ = writeln!(self.out, "{redrawn}");
+            let _ = self.out.flush();
         }
     }
 
-    fn log(&mut self, text: &str) {
-        // The runner ends a line that was only redrawn with a carriage return.
-        if let Some(redrawn) = text.strip_suffix('\r')
-            && self.style.interactive
-        {
-            if self.moving.is_none() {
-                self.flush();
-                self.spin("");
+    fn log(&mut self, text: &str, redrawn: bool) {
+        let line = log_line(text, self.style.out.color);
+        if redrawn {
+            if self.style.interactive {
+                self.redraw(line.trim().to_owned());
             }
-            if let Some(bar) = &self.moving {
-                bar.set_message(harmless(redrawn.trim()).into_owned());
-            }
+            self.redrawn = Some(line.into_owned());
             return;
         }
         // Nothing moves between lines that come fast: drawing it again for each would cost more than they do.
+        self.moving = None;
+        self.redrawn = None;
+        let _ = writeln!(self.out, "{line}");
+    }
+
+    fn redraw(&mut self, line: String) {
+        if !self.moving.as_ref().is_some_and(Moving::is_line) {
+            self.moving = None;
+            let _ = self.out.flush();
+            self.moving = Some(Moving::line(self.style.err.ascii));
+        }
+        if let Some(moving) = &self.moving {
+            moving.set_text(line);
+        }
+    }
+
+    fn result(&mut self, text: &str) {
         self.settle();
-        let _ = writeln!(self.out, "{}", log_line(text.trim_end_matches('\r')));
+        if !text.is_empty() {
+            let text = harmless(text);
+            let _ = writeln!(self.out, "{}", ascii(&text, self.style.out.ascii));
+        }
     }
 
     /// In the line that moves: the next line of the log takes its place.
@@ -115,23 +135,18 @@ impl Human {
         if self.style.volume < Volume::Normal || !self.style.interactive {
             return;
         }
-        let line = harmless(&metrics::line(metrics)).into_owned();
-        match &self.moving {
-            Some(bar) => bar.set_message(line),
-            None => {
-                self.flush();
-                self.spin(&line);
-            }
+        // A training's own bar tells as much.
+        if self.redrawn.is_none() {
+            let line = ascii(&harmless(&metrics::line(metrics)), self.style.err.ascii).into_owned();
+            self.redraw(line);
         }
     }
 
     fn error(&mut self, message: &str, hint: Option<&str>, details: Option<&str>) {
         self.settle();
         self.note(&format!("{} {}", self.paint("1;31", "error:"), paragraph(message)));
-        if let Some(details) = details {
-            for line in details.lines() {
-                self.note(&format!("  {} {}", self.paint("2", "|"), harmless(line)));
-            }
+        for line in details.into_iter().flat_map(str::lines) {
+            self.note(&format!("  {} {}", self.paint("2", "|"), harmless(line)));
         }
         if let Some(hint) = hint {
             self.note(&format!("{} {}", self.paint("1;36", "hint:"), paragraph(hint)));
@@ -151,41 +166,30 @@ impl Voice for Human {
             Event::Warning { text } => {
                 self.note(&format!("{} {}", self.paint("1;33", "warning:"), paragraph(text)));
             }
-            Event::Progress { done, total } => self.progress(done, total),
-            Event::Submitted { job, driver } => {
-                if volume >= Volume::Normal {
-                    self.stage(&format!("Submitted {job} to {driver}"));
-                }
-            }
+            Event::Progress { what, done, total } => self.progress(what, done, total),
+            Event::Submitted { job, driver } => self.stage(&format!("Submitted {job} to {driver}")),
             Event::Status { state, detail, .. } => {
-                if volume >= Volume::Normal {
-                    match detail {
-                        Some(detail) => self.stage(&format!("Job {state}: {detail}")),
-                        None => self.stage(&format!("Job {state}")),
+                let detail = detail.map_or(Cow::default(), |detail| format!(": {detail}").into());
+                self.stage(&format!("Job {state}{detail}"));
+            }
+            Event::Log { text, node, redrawn, is_one_of_many, .. } if volume >= Volume::Normal => {
+                match is_one_of_many {
+                    true if self.style.out.color => {
+                        self.log(&format!("\x1b[2m{node}\x1b[0m {text}"), redrawn)
                     }
+                    true => self.log(&format!("{node} {text}"), redrawn),
+                    false => self.log(text, redrawn),
                 }
             }
-            Event::Log { text, node, is_one_of_many, .. } => {
-                if volume >= Volume::Normal {
-                    match is_one_of_many {
-                        true => self.log(&format!("{} {text}", self.paint("2", node))),
-                        false => self.log(text),
-                    }
-                }
-            }
+            Event::Log { .. } => {}
             Event::Metrics { metrics, .. } => self.metrics(metrics),
-            Event::Result { text, .. } => {
-                self.settle();
-                if !text.is_empty() {
-                    let _ = writeln!(self.out, "{}", harmless(text));
-                }
-            }
+            Event::Result { text, .. } => self.result(text),
             Event::Error { message, hint, details, .. } => self.error(message, hint, details),
         }
     }
 
-    fn flush(&mut self) {
-        let _ = self.out.flush();
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

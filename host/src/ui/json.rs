@@ -1,6 +1,6 @@
 //! NDJSON on standard output: one event a line, for programs.
 
-use std::io::{BufWriter, Stdout, Write, stdout};
+use std::io::{self, BufWriter, Stdout, Write, stdout};
 
 use super::{Event, Voice, Volume};
 
@@ -28,12 +28,11 @@ impl Voice for Json {
             return;
         }
         if serde_json::to_writer(&mut self.out, event).is_ok() {
-            // Nobody listens any more: there is nobody to tell.
             let _ = self.out.write_all(b"\n");
         }
     }
 
-    fn flush(&mut self) {
-        let _ = self.out.flush();
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }

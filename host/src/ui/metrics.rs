@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::table;
+use super::Ui;
 
 /// As many values as a trend shows.
 const TREND: usize = 20;
@@ -38,9 +38,15 @@ pub(super) fn line(metrics: &[Metric<'_>]) -> String {
     some.collect::<Vec<_>>().join("  ")
 }
 
-/// All of them.
-pub fn metrics_table(metrics: &[Metric<'_>]) -> String {
-    let rows: Vec<[String; 6]> = metrics
+impl Ui {
+    /// A table of all of them.
+    pub fn metrics_table(&self, metrics: &[Metric<'_>]) -> String {
+        self.table(["METRIC", "LAST", "BEST", "LEAST", "MOST", "TREND"], &rows(metrics))
+    }
+}
+
+fn rows(metrics: &[Metric<'_>]) -> Vec<[String; 6]> {
+    metrics
         .iter()
         .map(|metric| {
             [
@@ -52,8 +58,7 @@ pub fn metrics_table(metrics: &[Metric<'_>]) -> String {
                 trend(&metric.values),
             ]
         })
-        .collect();
-    table(["METRIC", "LAST", "BEST", "LEAST", "MOST", "TREND"], &rows)
+        .collect()
 }
 
 /// With five digits that count, and no more than are there.

@@ -4,20 +4,25 @@
 mod human;
 mod json;
 mod metrics;
+mod moving;
 mod text;
 
 use std::{
     borrow::Borrow,
-    io::{IsTerminal, Write},
+    io::{self, ErrorKind, IsTerminal, Write},
     sync::{Mutex, PoisonError},
 };
 
 use serde::Serialize;
+use tokio::sync::Notify;
 
-use crate::error::{Context, Error, Result};
+use crate::{
+    environment::Look,
+    error::{Context, Error, Result},
+};
 
-pub use metrics::{Metric, metrics_table, number};
-pub use text::{bytes, duration, table};
+pub use metrics::{Metric, number};
+pub use text::{bytes, duration};
 
 /// One thing to be told. In `--json` each is one line: an object whose `event` names it.
 #[derive(Debug, Serialize)]
@@ -29,18 +34,19 @@ pub enum Event<'a> {
     Detail { text: &'a str },
     /// Something the user should know.
     Warning { text: &'a str },
-    /// How far the present stage is: of a total in bytes, where that is known.
-    Progress { done: u64, total: Option<u64> },
+    /// How far some work of the present stage is: in bytes, of a total where that is known.
+    Progress { what: &'a str, done: u64, total: Option<u64> },
     /// The job has been given to the service.
     Submitted { job: &'a str, driver: &'a str },
     /// A job's state changed.
     Status { job: &'a str, state: &'a str, detail: Option<&'a str>, elapsed_seconds: u64 },
-    /// One line that the training wrote.
+    /// One line that the training wrote. One that is redrawn, such as a progress bar, is written over by the next.
     Log {
         job: &'a str,
         node: &'a str,
         time: Option<u64>,
         text: &'a str,
+        redrawn: bool,
         /// A person must be told which node it is, for there are several.
         #[serde(skip)]
         is_one_of_many: bool,
@@ -75,16 +81,25 @@ pub struct Style {
     pub json: bool,
     /// How much.
     pub volume: Volume,
-    /// Colours are welcome.
-    pub color: bool,
+    /// Standard output.
+    pub out: Look,
+    /// Standard error.
+    pub err: Look,
     /// Somebody watches: lines may move.
     pub interactive: bool,
+}
+
+impl Style {
+    /// Text, as much of it as usual, to nobody in particular.
+    pub const PLAIN: Self =
+        Self { json: false, volume: Volume::Normal, out: Look::PLAIN, err: Look::PLAIN, interactive: false };
 }
 
 /// Says events, one at a time.
 pub struct Ui {
     style: Style,
     voice: Mutex<Box<dyn Voice>>,
+    unheard: Notify,
 }
 
 /// One way to say an event.
@@ -92,7 +107,17 @@ trait Voice: Send {
     /// Standard output may wait for `flush`.
     fn say(&mut self, event: &Event<'_>);
 
-    fn flush(&mut self);
+    fn flush(&mut self) -> io::Result<()>;
+}
+
+struct Silence;
+
+impl Voice for Silence {
+    fn say(&mut self, _: &Event<'_>) {}
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Ui {
@@ -103,7 +128,21 @@ impl Ui {
         } else {
             Box::new(human::Human::new(style))
         };
-        Self { style, voice: Mutex::new(voice) }
+        Self::with(style, voice)
+    }
+
+    fn with(style: Style, voice: Box<dyn Voice>) -> Self {
+        Self { style, voice: Mutex::new(voice), unheard: Notify::new() }
+    }
+
+    /// Returns when nobody reads standard output any more.
+    pub async fn unheard(&self) {
+        self.unheard.notified().await;
+    }
+
+    /// Says nothing to anybody.
+    pub fn silent() -> Self {
+        Self::with(Style::PLAIN, Box::new(Silence))
     }
 
     /// The user wants to know more.
@@ -123,7 +162,9 @@ impl Ui {
         for event in events {
             voice.say(event.borrow());
         }
-        voice.flush();
+        if voice.flush().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+            self.unheard.notify_one();
+        }
     }
 
     /// A new stage begins.
@@ -146,18 +187,24 @@ impl Ui {
         self.say(&Event::Result { data, text });
     }
 
+    /// Rows under a head, as wide as the terminal at most; as wide as they are where there is none.
+    pub fn table<const N: usize>(&self, head: [&str; N], rows: &[[String; N]]) -> String {
+        let width = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0);
+        text::table(head, rows, width)
+    }
+
     /// Asks a question of a person: yes or no. Where nobody watches, or another program listens, the answer is no.
     ///
     /// # Errors
     /// The answer cannot be read.
     pub fn ask(&self, question: &str) -> Result<bool> {
-        if !self.style.interactive || self.style.json || !std::io::stdin().is_terminal() {
+        if !self.style.interactive || self.style.json || !io::stdin().is_terminal() {
             return Ok(false);
         }
         let failed = || "cannot ask".to_owned();
-        write!(std::io::stderr(), "{} [y/N] ", text::harmless(question)).context(failed)?;
+        write!(io::stderr(), "{} [y/N] ", text::harmless(question)).context(failed)?;
         let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer).context(failed)?;
+        io::stdin().read_line(&mut answer).context(failed)?;
         Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 

@@ -1,6 +1,14 @@
 //! Builds through the engine's API: by BuildKit where the engine offers it, by the classic builder where not.
 
-use std::{collections::HashMap, io::ErrorKind};
+use std::{
+    collections::HashMap,
+    io::ErrorKind,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bollard::{
     BollardRequest, body_try_stream,
@@ -17,9 +25,12 @@ use super::{
     session::Session,
 };
 use crate::{
-    capability::Listener,
+    capability::{Listener, Progress},
     error::{Error, Kind, Result},
 };
+
+/// How often to tell how much of the context was sent.
+const TICK: Duration = Duration::from_millis(100);
 
 impl Engine {
     /// Builds an image, or finds the one of an equal build, unless it is to be made `anew`. The name it gets holds the
@@ -58,9 +69,21 @@ impl Engine {
         };
         let (base, platform) = (base_of(&context.dockerfile).to_owned(), context.platform.clone());
         let mut said = Narration::hiding(context.secrets.words.clone());
-        let (body, written) = stream_of(context);
+        let (size, sent) = (context.size(), Arc::new(AtomicU64::new(0)));
+        let (body, written) = stream_of(context, sent.clone());
         let mut answers = docker.build_image(options, None, Some(body_try_stream(body)));
-        while let Some(answer) = answers.next().await {
+        let (mut ticks, mut all_sent) = (tokio::time::interval(TICK), false);
+        loop {
+            let answer = tokio::select! {
+                answer = answers.next() => answer,
+                _ = ticks.tick(), if !all_sent => {
+                    all_sent = written.is_finished();
+                    let done = if all_sent { size } else { sent.load(Ordering::Relaxed).min(size) };
+                    listener(Progress::Bytes { what: "sending the context", done, total: Some(size) });
+                    continue;
+                }
+            };
+            let Some(answer) = answer else { break };
             match answer {
                 Ok(info) => said.take(info, listener),
                 Err(error) if failure::is_end(&error) => break,
@@ -154,6 +177,7 @@ fn base_of(dockerfile: &str) -> &str {
 /// The context as a body, written by a thread of its own, and how that thread ended.
 fn stream_of(
     context: BuildContext,
+    sent: Arc<AtomicU64>,
 ) -> (
     impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send + 'static,
     tokio::task::JoinHandle<std::io::Result<()>>,
@@ -161,7 +185,7 @@ fn stream_of(
     const CHUNK: usize = 1 << 18;
     let (sender, receiver) = mpsc::channel::<Bytes>(4);
     let writer = tokio::task::spawn_blocking(move || {
-        context.write(std::io::BufWriter::with_capacity(CHUNK, Chunks(sender)))
+        context.write(std::io::BufWriter::with_capacity(CHUNK, Chunks(sender, sent)))
     });
     let body = stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|chunk| (Ok(chunk), receiver))
@@ -169,12 +193,13 @@ fn stream_of(
     (body, writer)
 }
 
-struct Chunks(mpsc::Sender<Bytes>);
+struct Chunks(mpsc::Sender<Bytes>, Arc<AtomicU64>);
 
 impl std::io::Write for Chunks {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let gone = |_| std::io::Error::from(ErrorKind::BrokenPipe);
         self.0.blocking_send(Bytes::copy_from_slice(bytes)).map_err(gone)?;
+        self.1.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes.len())
     }
 

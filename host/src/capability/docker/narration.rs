@@ -1,6 +1,6 @@
 //! What a builder says while it works, BuildKit's way or the classic one, and what a failure of it means.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{BuildInfo, BuildInfoAux};
 
@@ -20,6 +20,8 @@ pub(super) struct Narration {
     /// The last lines of each step.
     lines: HashMap<String, Vec<String>>,
     failed: Option<String>,
+    /// Bytes of the base image's layers that came, and that there are.
+    pulled: BTreeMap<String, (u64, u64)>,
     /// The classic builder speaks in pieces of text.
     open: String,
     /// Never shown, whatever a tool prints.
@@ -34,6 +36,11 @@ impl Narration {
     pub(super) fn take(&mut self, info: BuildInfo, listener: Listener<'_>) {
         if let Some(BuildInfoAux::BuildKit(status)) = info.aux {
             return self.take_status(status, listener);
+        }
+        if let (Some("Downloading"), Some(layer), Some(detail)) =
+            (info.status.as_deref(), &info.id, &info.progress_detail)
+        {
+            return self.take_layer(layer, detail.current.unwrap_or(0), detail.total.unwrap_or(0), listener);
         }
         let Some(text) = info.stream else { return };
         self.open.push_str(&text);
@@ -56,10 +63,23 @@ impl Narration {
                 self.failed = Some(step.digest);
             }
         }
+        for part in status.statuses.into_iter().filter(|part| part.id.starts_with("sha256:")) {
+            self.take_layer(&part.id, part.current, part.total, listener);
+        }
         for log in status.logs {
             for line in String::from_utf8_lossy(&log.msg).lines() {
                 self.keep(&log.vertex, line, listener);
             }
+        }
+    }
+
+    fn take_layer(&mut self, layer: &str, done: i64, total: i64, listener: Listener<'_>) {
+        let (done, total) = (done.unsigned_abs(), total.unsigned_abs());
+        if total > 0 {
+            self.pulled.insert(layer.to_owned(), (done, total));
+            let done = self.pulled.values().map(|(done, _)| done).sum();
+            let total = self.pulled.values().map(|(_, total)| total).sum();
+            listener(Progress::Bytes { what: "pulling the base image", done, total: Some(total) });
         }
     }
 
@@ -233,6 +253,43 @@ mod tests {
         assert_eq!(error.message(), "the base image cannot be had");
         let error = failed(&["Step 1/9 : FROM a", "Step 2/9 : COPY x y"], "no such file");
         assert_eq!(error.message(), "the build failed at COPY x y");
+    }
+
+    #[test]
+    fn the_layers_of_a_base_image_are_one_work() {
+        use std::sync::Mutex;
+
+        use bollard::{
+            moby::buildkit::v1::{StatusResponse, VertexStatus},
+            models::ProgressDetail,
+        };
+        let heard = Mutex::new(Vec::new());
+        let listener = |progress: Progress<'_>| {
+            if let Progress::Bytes { done, total, .. } = progress {
+                heard.lock().unwrap().push((done, total));
+            }
+        };
+        let mut said = Narration::default();
+        for (layer, current) in [("a", 10), ("b", 0), ("a", 100)] {
+            let detail = ProgressDetail { current: Some(current), total: Some(100) };
+            let info = BuildInfo {
+                id: Some(layer.into()),
+                status: Some("Downloading".into()),
+                progress_detail: Some(detail),
+                ..BuildInfo::default()
+            };
+            said.take(info, &listener);
+        }
+        let part =
+            |id: &str, current| VertexStatus { id: id.into(), current, total: 50, ..VertexStatus::default() };
+        let status = StatusResponse {
+            statuses: vec![part("sha256:c", 25), part("transferring context:", 5)],
+            ..StatusResponse::default()
+        };
+        let aux = Some(BuildInfoAux::BuildKit(status));
+        said.take(BuildInfo { aux, ..BuildInfo::default() }, &listener);
+        let of = |done, total| (done, Some(total));
+        assert_eq!(*heard.lock().unwrap(), [of(10, 100), of(10, 200), of(100, 200), of(125, 250)]);
     }
 
     #[test]

@@ -61,7 +61,8 @@ impl Engine {
             let detail = info.progress_detail.unwrap_or_default();
             if let (Some(done), Some(total)) = (detail.current, detail.total) {
                 layers.insert(total.unsigned_abs(), done.unsigned_abs());
-                listener(Progress::Bytes(layers.values().sum(), Some(layers.keys().sum())));
+                let (done, total) = (layers.values().sum(), Some(layers.keys().sum()));
+                listener(Progress::Bytes { what: "pushing", done, total });
             }
         }
         let pushed = self.image(&format!("{repository}:{tag}")).await?;

@@ -66,6 +66,7 @@ pub async fn download<T: Send + 'static, S: Source>(
     let mut missing = parts.missing().into_iter();
     let mut coming = JoinSet::new();
     let mut ticks = tokio::time::interval(TICK);
+    let tell = |done| listener(Progress::Bytes { what: "downloading", done, total: Some(object.size) });
     reading.level().rise_to(parts.level());
     let mut early = None;
     loop {
@@ -85,10 +86,10 @@ pub async fn download<T: Send + 'static, S: Source>(
                 reading.level().rise_to(parts.level());
             }
             outcome = reading.outcome(), if early.is_none() => early = Some(outcome?),
-            _ = ticks.tick() => listener(Progress::Bytes(done.load(Ordering::Relaxed), Some(object.size))),
+            _ = ticks.tick() => tell(done.load(Ordering::Relaxed)),
         }
     }
-    listener(Progress::Bytes(object.size, Some(object.size)));
+    tell(object.size);
     if let Some((_, promised)) = object.checksum
         && parts.checksum() != promised
     {
@@ -119,7 +120,9 @@ pub async fn local<T: Send + 'static>(
         tokio::select! {
             biased;
             outcome = reading.outcome() => return outcome,
-            _ = ticks.tick() => listener(Progress::Bytes(level.read(), Some(size))),
+            _ = ticks.tick() => {
+                listener(Progress::Bytes { what: "unpacking", done: level.read(), total: Some(size) });
+            }
         }
     }
 }

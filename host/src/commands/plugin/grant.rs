@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use crate::{
+    commands::completions,
     error::Result,
     job::Context,
     plugin::{Grant, Grants},
@@ -11,6 +12,7 @@ use crate::{
 #[command(after_long_help = EXAMPLES)]
 pub(in crate::commands) struct Arguments {
     /// An installed plugin
+    #[arg(add = completions::plugins())]
     name: String,
 
     /// A capability such as docker, or an origin; `alekseylearn plugin show NAME` lists what it wants

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::{
+    commands::completions,
     error::Result,
     job::Context,
     plugin::{self, LOCK_FILE},
-    ui::table,
 };
 use consent::told;
 
@@ -48,6 +48,7 @@ pub(super) enum Arguments {
     /// Remove a plugin
     Uninstall {
         /// Its name
+        #[arg(add = completions::plugins())]
         name: String,
     },
 }
@@ -86,7 +87,7 @@ fn list(context: &Context) -> Result<()> {
             "no plugins are installed; those that ship with the program are there: alekseylearn driver list"
                 .into()
         }
-        false => table(["NAME", "VERSION", "SIGNED", "GRANTED", "FROM"], &rows),
+        false => context.ui.table(["NAME", "VERSION", "SIGNED", "GRANTED", "FROM"], &rows),
     };
     context.ui.result(&text, json!({ "plugins": told }));
     Ok(())

@@ -2,7 +2,7 @@ use std::ffi::OsString;
 
 use crate::{
     commands,
-    error::{Error, Result},
+    error::Result,
     job::Context,
     plugin::{Candidate, Grant, Source},
 };
@@ -34,9 +34,8 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     context.plugins.lend(&candidate, arguments.grant.into_iter().collect()).await?;
     let words = ["alekseylearn".into()].into_iter().chain(arguments.command).collect();
     let inner = commands::Arguments::read(words).map_err(|error| {
-        let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        Error::invalid(first).hint("after `--` comes a command of alekseylearn, such as `-- fit train.py`")
+        commands::misspelled(&error)
+            .hint("after `--` comes a command of alekseylearn, such as `-- fit train.py`")
     })?;
     Box::pin(inner.command.run(context)).await
 }

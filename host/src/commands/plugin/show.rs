@@ -3,6 +3,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::{
+    commands::completions,
     error::{Error, Kind, Result},
     job::Context,
     plugin::{Candidate, Grants, Source},
@@ -12,6 +13,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Arguments {
     /// An installed plugin, a .wasm file, or an https:// or oci:// address
+    #[arg(add = completions::plugins())]
     plugin: String,
 }
 

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::consent::{consent, install, named, obtain, told};
-use crate::{error::Result, job::Context, plugin::Grants};
+use crate::{commands::completions, error::Result, job::Context, plugin::Grants};
 
 /// Get newer versions of plugins from where they came from
 ///
@@ -9,7 +9,7 @@ use crate::{error::Result, job::Context, plugin::Grants};
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Arguments {
     /// An installed plugin
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present = "all", add = completions::plugins())]
     name: Option<String>,
 
     /// All of them

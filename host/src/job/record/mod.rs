@@ -20,6 +20,8 @@ use crate::{
     error::{Context, Error, Result},
 };
 
+const FILE: &str = "jobs.sqlite";
+
 /// One job, as far as this machine knows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
@@ -111,9 +113,20 @@ impl Record {
     pub fn open(environment: &Environment) -> Result<Self> {
         let folder = environment.data.clone();
         Environment::private_folder(&folder)?;
-        let path = folder.join("jobs.sqlite");
+        let path = folder.join(FILE);
         let connection = opening::open(&path)?;
         Ok(Self { connection, folder, path })
+    }
+
+    /// All jobs, the newest first, for who can do without them: nothing is begun, brought up to date or waited for.
+    ///
+    /// # Errors
+    /// There is no record that can be read at once.
+    pub fn glance(environment: &Environment) -> Result<Vec<Entry>> {
+        let folder = environment.data.clone();
+        let path = folder.join(FILE);
+        let connection = opening::glance(&path)?;
+        Self { connection, folder, path }.all()
     }
 
     /// The folder that a job's driver sees as `/job`.
@@ -377,7 +390,8 @@ mod tests {
             docker: crate::environment::DockerEnvironment::default(),
             packages: crate::environment::PackageEnvironment::default(),
             certificates: None,
-            color: false,
+            out: crate::environment::Look::PLAIN,
+            err: crate::environment::Look::PLAIN,
             interactive: false,
         }
     }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::error::{Error, Kind, Result};
 
@@ -16,6 +16,8 @@ const VERSION: i64 = 3;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait before a record that could not be opened is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
+
+const OPENING: &str = "cannot open the record of jobs";
 
 const TABLES_1: &str = "
     CREATE TABLE jobs (
@@ -44,7 +46,7 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
             // Two that begin the same record at once would wait for each other: SQLite then fails one of them at once.
             Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => sleep(PAUSE),
             opened => {
-                break opened.map_err(|error| explain(path, "cannot open the record of jobs", error))?;
+                break opened.map_err(|error| explain(path, OPENING, error))?;
             }
         }
     };
@@ -53,6 +55,20 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
             .hint("use that version, or set XDG_DATA_HOME to another folder"));
     }
     Ok(connection)
+}
+
+/// Opens a file that is there as it is, at once.
+pub(super) fn glance(path: &Path) -> Result<Connection> {
+    let open = || {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.busy_timeout(PAUSE)?;
+        let version = version(&connection)?;
+        Ok((connection, version))
+    };
+    match open().map_err(|error| explain(path, OPENING, error))? {
+        (connection, VERSION) => Ok(connection),
+        _ => Err(Error::new(Kind::Unsupported, format!("{} is of another alekseylearn", path.display()))),
+    }
 }
 
 fn prepare(path: &Path) -> rusqlite::Result<(Connection, i64)> {

@@ -38,9 +38,12 @@ impl types::Host for State {
             Kind::Quota => types::Error::Quota(problem),
             Kind::Unavailable => types::Error::Unavailable(problem),
             Kind::Unsupported => types::Error::Unsupported(problem),
-            Kind::Failed | Kind::Plugin | Kind::JobFailed | Kind::JobStopped | Kind::Interrupted => {
-                types::Error::Failed(problem)
-            }
+            Kind::Failed
+            | Kind::Plugin
+            | Kind::JobFailed
+            | Kind::JobStopped
+            | Kind::Interrupted
+            | Kind::Unheard => types::Error::Failed(problem),
         })
     }
 }

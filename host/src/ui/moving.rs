@@ -1,0 +1,90 @@
+//! The line that moves, where somebody watches: a spinner, a bar while bytes flow, or a training's own bar.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// One at a time; it goes without a trace.
+pub(super) struct Moving {
+    bar: ProgressBar,
+    shape: Shape,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Shape {
+    Spinner,
+    Bytes { what: String, of_total: bool },
+    Line,
+}
+
+const TICK: Duration = Duration::from_millis(120);
+
+impl Moving {
+    /// Something goes on, nobody knows how long.
+    pub(super) fn spinner(message: &str, ascii: bool) -> Self {
+        let moving = Self::new(Shape::Spinner, "{spinner} {wide_msg} {elapsed}", ascii);
+        moving.bar.set_message(message.to_owned());
+        moving.bar.enable_steady_tick(TICK);
+        moving
+    }
+
+    /// Bytes flow: with their rate, and the time that is left where the total is known.
+    pub(super) fn bytes(what: &str, total: Option<u64>, ascii: bool) -> Self {
+        let template = match total {
+            Some(_) => "{spinner} {wide_msg} {bar:12} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
+            None => "{spinner} {wide_msg} {bytes} {bytes_per_sec}",
+        };
+        let shape = Shape::Bytes { what: what.to_owned(), of_total: total.is_some() };
+        let moving = Self::new(shape, template, ascii);
+        moving.bar.set_message(what.to_owned());
+        moving.bar.enable_steady_tick(TICK);
+        moving
+    }
+
+    /// A line that its writer draws again and again.
+    pub(super) fn line(ascii: bool) -> Self {
+        Self::new(Shape::Line, "{wide_msg}", ascii)
+    }
+
+    fn new(shape: Shape, template: &str, ascii: bool) -> Self {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(match ascii {
+                true => style.progress_chars("=> ").tick_chars("|/-\\ "),
+                false => style.progress_chars("━╸ "),
+            });
+        }
+        Self { bar, shape }
+    }
+
+    /// It shows such bytes already.
+    pub(super) fn is_bytes(&self, wanted: &str, total: Option<u64>) -> bool {
+        matches!(&self.shape, Shape::Bytes { what, of_total } if what == wanted && *of_total == total.is_some())
+    }
+
+    pub(super) fn is_line(&self) -> bool {
+        self.shape == Shape::Line
+    }
+
+    pub(super) fn set_position(&self, done: u64, total: Option<u64>) {
+        if let Some(total) = total {
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(done);
+    }
+
+    pub(super) fn set_text(&self, text: String) {
+        self.bar.set_message(text);
+    }
+
+    /// Lets something be printed above it.
+    pub(super) fn aside(&self, print: impl FnOnce()) {
+        self.bar.suspend(print);
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

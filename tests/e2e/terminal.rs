@@ -1,0 +1,55 @@
+//! What a person sees on a terminal, narrow and wide, and what a pipe gets.
+
+use alekseylearn_tests::Sandbox;
+
+const WIDTHS: [u16; 2] = [80, 200];
+
+fn sandbox() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("TERM", "xterm").set("LANG", "C.UTF-8");
+    sandbox
+}
+
+#[test]
+fn a_table_keeps_to_the_terminals_width() {
+    let sandbox = sandbox();
+    for columns in WIDTHS {
+        let mut terminal = sandbox.on_terminal(columns, &["driver", "show", "sagemaker"]);
+        assert_eq!(terminal.end(), Some(0));
+        let raw = terminal.raw();
+        let widest = raw.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(widest <= columns.into(), "{widest} of {columns}:\n{raw}");
+        assert!(raw.contains("--config.output_path"), "{raw}");
+    }
+    // A pipe has no width.
+    let piped = sandbox.run(&["driver", "show", "sagemaker"]).success().stdout;
+    assert!(piped.lines().any(|line| line.len() > 80), "{piped}");
+}
+
+#[test]
+fn colours_are_by_convention() {
+    let colored = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut sandbox = sandbox();
+        for (name, value) in variables {
+            sandbox.set(name, value);
+        }
+        let arguments = [&["status", "nothing"], arguments].concat();
+        let mut terminal = sandbox.on_terminal(80, &arguments);
+        assert_eq!(terminal.end(), Some(4));
+        let piped = sandbox.run(&arguments).failure(4).stderr;
+        (terminal.raw().contains("\x1b["), piped.contains("\x1b["))
+    };
+    for (variables, arguments, expected) in [
+        (&[][..], &[][..], (true, false)),
+        (&[("NO_COLOR", "1")], &[], (false, false)),
+        (&[("CLICOLOR", "0")], &[], (false, false)),
+        (&[("CLICOLOR_FORCE", "1")], &[], (true, true)),
+        (&[("FORCE_COLOR", "1")], &[], (true, true)),
+        (&[("FORCE_COLOR", "1"), ("NO_COLOR", "1")], &[], (false, false)),
+        (&[("TERM", "dumb")], &[], (false, false)),
+        (&[], &["--color", "never"], (false, false)),
+        (&[("NO_COLOR", "1")], &["--color", "always"], (true, true)),
+    ] {
+        assert_eq!(colored(variables, arguments), expected, "{variables:?} {arguments:?}");
+    }
+}
