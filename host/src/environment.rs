@@ -34,6 +34,8 @@ pub struct Environment {
     pub docker: DockerEnvironment,
     /// How the user's pip and uv are set up.
     pub packages: PackageEnvironment,
+    /// The AWS profile that the user names by `AWS_PROFILE`.
+    pub aws_profile: Option<String>,
     /// A bundle of certificates that this network needs, by `SSL_CERT_FILE`, `PIP_CERT` or `REQUESTS_CA_BUNDLE`.
     pub certificates: Option<PathBuf>,
     /// Standard output.
@@ -162,6 +164,7 @@ impl Environment {
             current: env::current_dir().context(|| "the current folder is gone".into())?,
             docker: DockerEnvironment::read(folders.home_dir()),
             packages: PackageEnvironment::read(&folders),
+            aws_profile: text("AWS_PROFILE"),
             certificates: ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"]
                 .iter()
                 .filter_map(env::var_os)

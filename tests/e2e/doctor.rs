@@ -56,6 +56,11 @@ fn each_problem_has_a_fix() {
     // Nor is it where the search for one ends at a service that only machines of AWS have.
     sandbox.unset("AWS_EC2_METADATA_DISABLED").set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9");
     assert_eq!(check(&sandbox.run(&["doctor", "--json"]).failure(1), "aws")["state"], "ok");
+    // A profile that the user names must be there.
+    sandbox.set("AWS_PROFILE", "nowhere");
+    let aws = check(&sandbox.run(&["doctor", "--json"]).failure(1), "aws");
+    assert_eq!(aws["state"], "problem");
+    assert!(aws["what"].as_str().unwrap().contains("nowhere"), "{aws}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::completions;
 use crate::{
     error::{Context as _, Error, Kind, Result},
     job::{self, Context, Record},
@@ -17,6 +18,7 @@ use crate::{
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// A job's name, or a tag such as models/train for its newest job
+    #[arg(add = completions::jobs_and_tags())]
     job: String,
 
     /// File to write; JOB.html in this folder unless told

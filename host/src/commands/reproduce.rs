@@ -6,7 +6,10 @@ use crate::{
     job::{self, Context, Record},
 };
 
-use super::fit::{After, see_through};
+use super::{
+    completions,
+    fit::{After, see_through},
+};
 
 /// Submit a job of before once more: the same image, by its digest
 ///
@@ -16,6 +19,7 @@ use super::fit::{After, see_through};
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// A job's name, or a tag such as models/train for its newest job
+    #[arg(add = completions::jobs_and_tags())]
     job: String,
 
     /// Set an option of the train driver to something else; also written --config.KEY=VALUE or --config.KEY VALUE

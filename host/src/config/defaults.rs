@@ -100,7 +100,8 @@ impl Defaults {
     /// Of one file's text.
     #[cfg(any(test, fuzzing))]
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self> {
-        Content::parse(path, text).map(|content| Self(vec![File { path: path.to_owned(), content }]))
+        let file = |content| File { path: path.to_owned(), content, text: text.to_owned() };
+        Content::parse(path, text).map(|content| Self(vec![file(content)]))
     }
 
     /// Where the defaults come from.

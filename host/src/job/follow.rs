@@ -20,6 +20,8 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Errors that pass are waited out this long.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// The user is told of those that do not pass at once.
+const SILENCE: Duration = Duration::from_secs(10);
 /// As many of a failed job's last lines as its error shows.
 const LAST_LINES: usize = 20;
 
@@ -73,6 +75,7 @@ struct Following<'a> {
     metrics: Metrics,
     started: Instant,
     troubled: Option<Instant>,
+    warned: bool,
     wait: Duration,
 }
 
@@ -88,6 +91,7 @@ impl<'a> Following<'a> {
             metrics: Metrics::new(known.job.options.metrics()),
             started: Instant::now(),
             troubled: None,
+            warned: false,
             wait: SHORTEST_WAIT,
         }
     }
@@ -97,6 +101,7 @@ impl<'a> Following<'a> {
         match self.look().await {
             Ok(status) => {
                 self.troubled = None;
+                self.warned = false;
                 Ok(status)
             }
             Err(error) if error.kind() == Kind::Unavailable => {
@@ -104,7 +109,16 @@ impl<'a> Following<'a> {
                 if since.elapsed() > PATIENCE {
                     return Err(error);
                 }
-                self.context.ui.detail(&format!("asking again: {}", error.chain()));
+                if since.elapsed() > SILENCE && !self.warned {
+                    self.warned = true;
+                    self.context.ui.warning(&format!(
+                        "{}; asking again for {} minutes, and the job goes on meanwhile",
+                        error.chain(),
+                        PATIENCE.as_secs() / 60
+                    ));
+                } else {
+                    self.context.ui.detail(&format!("asking again: {}", error.chain()));
+                }
                 self.wait = LONGEST_WAIT;
                 Ok(None)
             }

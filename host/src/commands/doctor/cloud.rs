@@ -11,10 +11,17 @@ use crate::{
 /// Credentials that end sooner than this may end before a job is submitted.
 const SOON: Duration = Duration::from_secs(15 * 60);
 
-/// The AWS account. None at all is no problem.
+/// The AWS account. None at all is no problem, but for a profile that the user named.
 pub(super) async fn look(context: &Context) -> Vec<Check> {
     let aws = &context.services.aws;
-    let none = || vec![Check::ok("aws", "no credentials; only SageMaker needs them")];
+    let none = || match &context.environment.aws_profile {
+        Some(profile) => vec![Check::problem(
+            "aws",
+            format!("the profile {profile}, which AWS_PROFILE names, gives no credentials"),
+            "`aws configure list-profiles` tells which there are; name one of them, or unset AWS_PROFILE",
+        )],
+        None => vec![Check::ok("aws", "no credentials; only SageMaker needs them")],
+    };
     let credentials = match tokio::time::timeout(PATIENCE, aws.credentials()).await {
         Ok(Ok(Some(credentials))) => credentials,
         // Where there are none, the search ends at a machine that seldom answers.

@@ -389,6 +389,7 @@ mod tests {
             current: folder.to_owned(),
             docker: crate::environment::DockerEnvironment::default(),
             packages: crate::environment::PackageEnvironment::default(),
+            aws_profile: None,
             certificates: None,
             out: crate::environment::Look::PLAIN,
             err: crate::environment::Look::PLAIN,
