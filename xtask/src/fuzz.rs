@@ -20,9 +20,12 @@ const LIMITS: [&str; 2] = ["-timeout=60", "-rss_limit_mb=2048"];
 
 /// The chore: all targets, or one of them; `--seconds N` for each; or a file, once.
 pub fn run_chore(arguments: &[&str]) -> Result<()> {
-    let (names, seconds) = match arguments {
-        [names @ .., "--seconds", seconds] => (names, seconds.parse().context("--seconds takes a number")?),
-        names => (names, SECONDS),
+    let (names, course) = match arguments {
+        [names @ .., "--seconds", seconds] => {
+            let seconds = seconds.parse().context("--seconds takes a number")?;
+            (names, Course { seconds, seed: None })
+        }
+        names => (names, Course { seconds: SECONDS, seed: Some(1) }),
     };
     let _lock = lock("fuzz")?;
     let fuzzer = Fuzzer::build()?;
@@ -31,11 +34,19 @@ pub fn run_chore(arguments: &[&str]) -> Result<()> {
         ensure!(all.iter().any(|known| known == name), "no such target: {name}; there is {}", all.join(", "));
     }
     match names {
-        [] => fuzzer.fuzz(all, seconds),
-        [name] => fuzzer.fuzz(vec![(*name).to_owned()], seconds),
+        [] => fuzzer.fuzz(all, course),
+        [name] => fuzzer.fuzz(vec![(*name).to_owned()], course),
         [name, file] => run(fuzzer.command(name).args(LIMITS).arg(file)),
         _ => bail!("too many arguments: [TARGET [FILE]] [--seconds N]"),
     }
+}
+
+/// How long each target is tried, and where chance begins: the same for every commit, so that CI fails by a change and
+/// not by luck; another each time for whoever looks for more.
+#[derive(Clone, Copy)]
+struct Course {
+    seconds: u32,
+    seed: Option<u32>,
 }
 
 struct Fuzzer {
@@ -73,13 +84,13 @@ impl Fuzzer {
     }
 
     /// As many at once as there are processors.
-    fn fuzz(&self, names: Vec<String>, seconds: u32) -> Result<()> {
+    fn fuzz(&self, names: Vec<String>, course: Course) -> Result<()> {
         let queue = Mutex::new(VecDeque::from(names));
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let work = || {
             let mut failed = Vec::new();
             while let Some(name) = next() {
-                match self.fuzz_one(&name, seconds) {
+                match self.fuzz_one(&name, course) {
                     Ok(runs) => say(format_args!("{name}: {runs} inputs, all is well")),
                     Err(error) => failed.push(format!("{name}: {error:#}")),
                 }
@@ -96,13 +107,14 @@ impl Fuzzer {
     }
 
     /// Gives the number of inputs that were tried.
-    fn fuzz_one(&self, name: &str, seconds: u32) -> Result<String> {
+    fn fuzz_one(&self, name: &str, course: Course) -> Result<String> {
         let corpus = self.corpora.join(name);
         fs::create_dir_all(&corpus)?;
         let log = self.found.join(format!("{name}.log"));
         let mut command = self.command(name);
         command.env("ALEKSEYLEARN_FUZZ_SEEDS", &corpus).args(LIMITS).arg(&corpus);
-        command.arg(format!("-max_total_time={seconds}"));
+        command.arg(format!("-max_total_time={}", course.seconds));
+        command.args(course.seed.map(|seed| format!("-seed={seed}")));
         command.arg(format!("-artifact_prefix={}/{name}-", self.found.display()));
         let outcome = run_into(&mut command, File::create(&log)?);
         let said = String::from_utf8_lossy(&fs::read(&log)?).into_owned();

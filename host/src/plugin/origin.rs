@@ -4,7 +4,10 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use url::{Host, Url};
 
-/// As long as a host's name may be in DNS, with some room for the rest.
+/// As long as a host's name and each of its parts may be in DNS (RFC 1035, section 2.3.4).
+const LONGEST_NAME: usize = 253;
+const LONGEST_LABEL: usize = 63;
+/// With some room for the rest.
 const LONGEST: usize = 300;
 
 /// Scheme, host and port: `https://api.example.com`, or `http://127.0.0.1:8080` on this very machine.
@@ -66,6 +69,10 @@ impl FromStr for Origin {
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if !name.split('.').all(|label| !label.is_empty() && label.chars().all(plain)) {
                 return Err(wrong("it names one host, by letters, digits and dashes"));
+            }
+            // Letters beyond ASCII become more of them.
+            if name.len() > LONGEST_NAME || name.split('.').any(|label| label.len() > LONGEST_LABEL) {
+                return Err(wrong("DNS has no name as long as that"));
             }
             url.set_host(Some(&name)).map_err(|error| wrong(&error.to_string()))?;
         }
@@ -155,6 +162,18 @@ mod tests {
         ] {
             assert!(text.parse::<Origin>().is_err(), "{text}");
         }
+        let label = |length: usize| "a".repeat(length);
+        assert!(format!("https://{}.example", label(63)).parse::<Origin>().is_ok());
+        assert!(format!("https://{}.example", label(64)).parse::<Origin>().is_err());
+        let name = |length: usize| format!("https://{0}.{0}.{0}.{1}", label(63), label(length));
+        assert!(name(61).parse::<Origin>().is_ok());
+        assert!(name(62).parse::<Origin>().is_err());
+        // Each of its letters beyond ASCII makes it longer.
+        assert!(
+            format!("https://{}.example", "\u{fc}".repeat(50))
+                .parse::<Origin>()
+                .is_ok_and(|origin| { origin.to_string().parse() == Ok(origin) })
+        );
     }
 
     #[test]

@@ -154,7 +154,11 @@ impl Rules {
             // As with git, a line that is wrong matches nothing.
             let _ = rules.add_line(Some(path.clone()), line);
         }
-        let rules = rules.build().context(|| format!("{} is wrong", path.display()))?;
+        let rules = rules.build().map_err(|error| {
+            Error::invalid(format!("{} is wrong", path.display()))
+                .hint("mend what is said of it, or move it away")
+                .source(error)
+        })?;
         Ok(Some(Arc::new(Gitignores { rules, outer })))
     }
 
@@ -218,7 +222,9 @@ impl DockerRules {
                 taken_back.push(literal_start(pattern));
             }
             rules.add_line(Some(path.clone()), &format!("{sign}/{pattern}")).map_err(|error| {
-                Error::invalid(format!("{} is wrong at `{line}`", path.display())).source(error)
+                Error::invalid(format!("{} is wrong at `{line}`", path.display()))
+                    .hint("mend that line, or take it out")
+                    .source(error)
             })?;
         }
         let rules = rules.build().context(|| format!("{} is wrong", path.display()))?;
