@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::rules::{Chain, Reason, Rules};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 
 /// As many examples of what a rule keeps at home as are shown.
 const EXAMPLES: usize = 3;
@@ -148,9 +148,10 @@ impl Listing {
     }
 }
 
-fn unreadable(path: &Path, error: std::io::Error) -> Error {
+pub(super) fn unreadable(path: &Path, error: std::io::Error) -> Error {
     let hint = match error.kind() {
         ErrorKind::PermissionDenied => "allow yourself to read it, or name it in .dockerignore",
+        ErrorKind::IsADirectory => "it is a folder: name a file",
         _ => "see whether its disk is well",
     };
     Error::invalid(format!("cannot read {}", path.display())).hint(hint).source(error)
@@ -159,7 +160,7 @@ fn unreadable(path: &Path, error: std::io::Error) -> Error {
 /// None for what is not a file: a socket, a device.
 fn regular(folder: &Path, path: &Path) -> Result<Option<File>> {
     use std::os::unix::fs::PermissionsExt;
-    let data = path.metadata().context(|| format!("cannot read {}", path.display()))?;
+    let data = path.metadata().map_err(|error| unreadable(path, error))?;
     if !data.is_file() {
         return Ok(None);
     }

@@ -5,7 +5,8 @@ use std::{fs::File, io::BufReader, path::Path};
 use serde::Deserialize;
 use serde_json::error::Category;
 
-use crate::error::{Context, Error, Result};
+use super::files;
+use crate::error::{Error, Result};
 
 /// It is written anew after every cell: beyond this size that would take longer than most cells.
 const MOST_BYTES: u64 = 100 << 20;
@@ -54,9 +55,9 @@ enum Source {
 impl Notebook {
     /// Reads and judges a notebook.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let cannot_read = || format!("cannot read {}", path.display());
-        let file = File::open(path).context(cannot_read)?;
-        let size = file.metadata().context(cannot_read)?.len();
+        let cannot_read = |error| files::unreadable(path, error);
+        let file = File::open(path).map_err(cannot_read)?;
+        let size = file.metadata().map_err(cannot_read)?.len();
         let wrong = |problem: &str| Error::invalid(format!("{} {problem}", path.display()));
         let save_again = "open it in Jupyter and save it again";
         if size == 0 {
@@ -72,7 +73,7 @@ impl Notebook {
         let notebook: Self =
             serde_json::from_reader(BufReader::with_capacity(1 << 20, file)).map_err(|error| {
                 let problem = match error.classify() {
-                    Category::Io => return Error::failed(cannot_read()).source(error),
+                    Category::Io => return cannot_read(error.into()),
                     Category::Eof => "is not a notebook: it ends in the middle",
                     Category::Syntax => "is not a notebook: it is not JSON",
                     Category::Data => "is not a notebook",

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::files;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 
 /// Beside the artifact; counts as soon as it holds a Dockerfile.
 pub const RECIPE_FOLDER: &str = "alekseylearn";
@@ -44,10 +44,10 @@ impl Recipe {
         let mut contents = BTreeMap::new();
         let mut room = MOST_BYTES;
         for file in files::harmless(&folder)? {
-            let cannot_read = || format!("cannot read {}", file.source.display());
+            let cannot_read = |error| files::unreadable(&file.source, error);
             let mut content = Vec::new();
-            let source = fs::File::open(&file.source).context(cannot_read)?;
-            source.take(room + 1).read_to_end(&mut content).context(cannot_read)?;
+            let source = fs::File::open(&file.source).map_err(cannot_read)?;
+            source.take(room + 1).read_to_end(&mut content).map_err(cannot_read)?;
             room = room.checked_sub(content.len() as u64).ok_or_else(|| {
                 Error::invalid(format!("{} holds more than 16 MiB", folder.display()))
                     .hint("it is for the Dockerfile and what goes with it: put data beside the artifact")

@@ -227,7 +227,11 @@ impl DockerRules {
                     .source(error)
             })?;
         }
-        let rules = rules.build().context(|| format!("{} is wrong", path.display()))?;
+        let rules = rules.build().map_err(|error| {
+            Error::invalid(format!("{} is wrong", path.display()))
+                .hint("mend what is said of it, or move it away")
+                .source(error)
+        })?;
         Ok(Some(Self { rules, taken_back }))
     }
 

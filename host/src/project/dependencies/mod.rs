@@ -18,7 +18,7 @@ use super::{
     indexes::{Login, take_out},
 };
 use crate::environment::Environment;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Looked for in this order. The first that there is counts, and that declares anything: a `pyproject.toml` may be there
 /// for its tools alone.
@@ -219,7 +219,7 @@ impl Gathered<'_> {
                 .hint(format!("paths in it start at {}", self.anchor.display()))
         };
         let source = path.canonicalize().map_err(|error| missing().source(error))?;
-        let data = source.metadata().context(|| format!("cannot read {}", path.display()))?;
+        let data = source.metadata().map_err(|error| files::unreadable(path, error))?;
         if self.leads_out(path) || !data.is_file() {
             return Err(self.not_here(&inside));
         }
@@ -275,12 +275,12 @@ pub(super) fn holds_addresses(path: &str) -> bool {
 
 /// A dependency file's text.
 fn text(path: &Path) -> Result<String> {
-    let cannot_read = || format!("cannot read {}", path.display());
-    if fs::metadata(path).context(cannot_read)?.len() > LARGEST {
+    let cannot_read = |error| files::unreadable(path, error);
+    if fs::metadata(path).map_err(cannot_read)?.len() > LARGEST {
         return Err(Error::invalid(format!("{} is too large to be a dependency file", path.display()))
             .hint("name another one with --env-file"));
     }
-    let bytes = fs::read(path).context(cannot_read)?;
+    let bytes = fs::read(path).map_err(cannot_read)?;
     String::from_utf8(bytes).map_err(|error| {
         Error::invalid(format!("{} is not UTF-8", path.display())).hint("save it as UTF-8").source(error)
     })
