@@ -198,11 +198,17 @@ fn said(lines: Option<&str>) -> Option<&str> {
 /// The host that let the installer not in, and its answer, as uv, pip and Poetry write it.
 fn refused(lines: Option<&str>) -> Option<(&str, &str)> {
     let answers = ["401 Unauthorized", "403 Forbidden", "401 Client Error", "403 Client Error"];
-    lines?.lines().rev().find_map(|line| {
-        let status = answers.iter().find(|answer| line.contains(**answer))?;
-        let host = line.split("://").nth(1)?.split(['/', '`', ')', ' ']).next()?;
-        Some((host, *status))
-    })
+    let lines = lines?;
+    let (at, status) = answers.iter().filter_map(|answer| Some((lines.rfind(answer)?, *answer))).max()?;
+    // On the same line; or before it, where what was one line arrived as several.
+    let (before, after) = lines.split_at(at);
+    let same_line = before.rfind('\n').map_or(0, |end| end + 1);
+    let rest_of_line = after.lines().next().unwrap_or_default();
+    let (_, host) = before[same_line..]
+        .split_once("://")
+        .or_else(|| rest_of_line.split_once("://"))
+        .or_else(|| before.rsplit_once("://"))?;
+    Some((host.split(['/', '`', ')', ' ', '\n']).next()?, status))
 }
 
 fn is_first_use_of_python(step: &str) -> bool {
@@ -231,6 +237,23 @@ fn no_base() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_that_refuses_is_named_however_its_line_arrives() {
+        for text in [
+            "error: x\n hint: An index URL (http://a.example:1/simple/) could not be queried (401 Unauthorized)",
+            "see https://other.example\nAn index URL (\nhttp://a.example:1/simple/\n) could not be queried (401 Unauthorized)",
+            "HTTP status client error (401 Unauthorized) for url (http://a.example:1/simple/x/)\nhttp://b.example/",
+        ] {
+            assert_eq!(refused(Some(text)), Some(("a.example:1", "401 Unauthorized")), "{text}");
+        }
+        assert_eq!(
+            refused(Some("401 Client Error: Unauthorized for url: http://a.example/simple/")),
+            Some(("a.example", "401 Client Error"))
+        );
+        assert_eq!(refused(Some("no address, 401 Unauthorized")), None);
+        assert_eq!(refused(None), None);
+    }
 
     fn failed(lines: &[&str], error: &str) -> Error {
         let mut said = Narration::default();
