@@ -20,6 +20,8 @@ const CODE: &str = "/opt/alekseylearn/code";
 const ABOVE: &str = "/opt/alekseylearn/project";
 /// What installers must know of this machine's network.
 const MACHINE: &str = "/opt/alekseylearn/machine";
+/// Where a build mounts the caches of the tools: what they hold is in no layer.
+const CACHES: &str = "/var/cache/alekseylearn";
 /// What a lock says, as requirements.
 const LOCKED: &str = "/opt/locked-requirements.txt";
 
@@ -222,16 +224,24 @@ impl Recipe {
     fn installing(&self, tool: &str) -> String {
         let mounts = self.cache.as_ref().map_or_else(String::new, |platform| {
             format!(
-                "--mount=type=cache,id=alekseylearn-{tool}-{platform},target=/root/.cache/{tool} \
-                 --mount=type=secret,id=netrc,target=/root/.netrc "
+                "--mount=type=cache,id=alekseylearn-{tool}-{platform},target={CACHES}/{tool} \
+                 --mount=type=secret,id=netrc "
             )
         });
-        format!("{mounts}. {MACHINE}/environment && ")
+        // Said to the tools, for whoever the base image's user is, and wherever that one's home.
+        let places = match self.cache {
+            Some(_) => format!("export NETRC=/run/secrets/netrc PIP_CACHE_DIR={CACHES}/pip && "),
+            None => String::new(),
+        };
+        format!("{mounts}. {MACHINE}/environment && {places}")
     }
 
-    fn uv_cache(&self) -> &'static str {
-        // The cache lies in another file system than the image.
-        if self.cache.is_some() { " --cache-dir /root/.cache/uv --link-mode copy" } else { " --no-cache" }
+    fn uv_cache(&self) -> String {
+        match self.cache {
+            // The cache lies in another file system than the image.
+            Some(_) => format!(" --cache-dir {CACHES}/uv --link-mode copy"),
+            None => " --no-cache".to_owned(),
+        }
     }
 }
 
