@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use super::measure::{Contender, Figures, side_by_side};
 use super::place::Place;
 use super::report::{Section, mebibytes};
+use crate::process::{text, tidy};
 
 const ROUNDS: usize = 5;
 const MOST_MEMORY: u64 = 80 << 20;
@@ -15,6 +16,7 @@ const TALKATIVE: &str = "import sys\nfor number in range(100_000):\n    \
 pub fn trivial(place: &Place) -> Result<Section> {
     let image = image_of(place, "trivial/train.py")?;
     let folder = place.home.join("local-mode").to_string_lossy().into_owned();
+    let others = of_compose(place)?;
     let figures = side_by_side(
         ROUNDS,
         &place.home,
@@ -30,7 +32,7 @@ pub fn trivial(place: &Place) -> Result<Section> {
             }),
         ],
     );
-    tidy_after_compose(place)?;
+    tidy_after_compose(place, &others)?;
     let figures = figures?;
     let [ours, docker, sdk] = &figures;
     let (over, faster) = (ours.over(docker), sdk.times_of(ours));
@@ -83,15 +85,24 @@ fn image_of(place: &Place, script: &str) -> Result<String> {
     Ok(place.newest_job()?["image"].as_str().context("the job has an image")?.to_owned())
 }
 
-/// The SDK leaves its containers and a network.
-fn tidy_after_compose(place: &Place) -> Result<()> {
-    let network = "sagemaker-local";
-    let find = ["ps", "--all", "--quiet", "--filter", &format!("network={network}")];
-    let left = crate::process::text(&mut place.docker(&find))?;
+/// What the SDK calls the network of its containers.
+const COMPOSE: &str = "sagemaker-local";
+
+/// The containers on it, of whomever they are.
+fn of_compose(place: &Place) -> Result<Vec<String>> {
+    let network = format!("network={COMPOSE}");
+    let found = text(&mut place.docker(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &network]))?;
+    Ok(found.lines().map(str::to_owned).collect())
+}
+
+/// The SDK leaves its containers and a network; what others have on it stays.
+fn tidy_after_compose(place: &Place, others: &[String]) -> Result<()> {
+    let left = of_compose(place)?;
+    let left: Vec<&str> = left.iter().filter(|id| !others.contains(id)).map(String::as_str).collect();
     if !left.is_empty() {
-        place.must(place.docker(&[&["rm", "--force"][..], &left.lines().collect::<Vec<_>>()].concat()))?;
+        place.must(place.docker(&[&["rm", "--force"], &*left].concat()))?;
     }
-    // It is there only where the SDK got that far.
-    crate::process::tidy(&mut place.docker(&["network", "rm", network]));
+    // It is there only where the SDK got that far, and Docker keeps one that is in use.
+    tidy(&mut place.docker(&["network", "rm", COMPOSE]));
     Ok(())
 }
