@@ -20,12 +20,16 @@ use futures_util::{Stream, StreamExt, TryStreamExt, future::BoxFuture, stream::B
 use reqwest::{
     Body, Certificate, Client, ClientBuilder, Url,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+    header::{HeaderMap, HeaderValue},
     redirect::Policy,
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{CONNECT_WITHIN, CredentialSource, credential::Credentials, innermost};
+use super::{
+    CONNECT_WITHIN, CredentialSource,
+    credential::{Credential, Credentials},
+    innermost,
+};
 use crate::error::{Context, Error, Kind, Result};
 
 /// Until an answer begins, once all was sent; and between two pieces of it.
@@ -120,20 +124,28 @@ impl Sender {
         Ok(self.credentials.of(source).await?.user)
     }
 
-    /// Sends a request as it is, with the header of its credential.
+    /// The project that a source's credential is for, where it tells.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn project(&self, source: &CredentialSource) -> Result<Option<String>> {
+        Ok(self.credentials.of(source).await?.project)
+    }
+
+    /// Sends a request as it is, with the headers of its credential.
     ///
     /// # Errors
     /// No answer came. One that says no is an answer.
     pub(super) async fn send_once(
         &self,
         request: Outgoing,
-        authorization: Option<HeaderValue>,
+        credential: Option<&Credential>,
     ) -> Result<http::Response<Content>, Failure> {
         let place = request.url.origin().ascii_serialization();
         let client = self.client(&request).map_err(Failure::Unreachable)?;
         let mut headers = request.headers;
-        if let Some(authorization) = authorization {
-            headers.insert(AUTHORIZATION, authorization);
+        for (name, value) in credential.into_iter().flat_map(Credential::headers) {
+            headers.insert(name, value.clone());
         }
         let method = request.method.parse::<reqwest::Method>();
         let method =

@@ -25,22 +25,20 @@ impl Sender {
         let mut left = LONGEST_WAIT;
         let mut renewed = false;
         let source = request.route.credential.clone();
-        let mut authorization = match &source {
-            Some(source) => {
-                Some(self.credentials.of(source).await.map_err(Failure::Credential)?.authorization)
-            }
+        let mut credential = match &source {
+            Some(source) => Some(self.credentials.of(source).await.map_err(Failure::Credential)?),
             None => None,
         };
         loop {
             let again = request.again();
-            let answer = self.send_once(request, authorization.clone()).await?;
+            let answer = self.send_once(request, credential.as_ref()).await?;
             let Some(next) = again else { return Ok(answer) };
-            match (answer.status().as_u16(), &source, &authorization) {
+            match (answer.status().as_u16(), &source, &credential) {
                 (401, Some(source), Some(refused)) if !renewed => {
-                    let Some(other) = self.credentials.another(source, refused).await else {
+                    let Some(other) = self.credentials.another(source, &refused.authorization).await else {
                         return Ok(answer);
                     };
-                    authorization = Some(other.authorization);
+                    credential = Some(other);
                     renewed = true;
                 }
                 (429, ..) => match retry_after(answer.headers(), Timestamp::now()) {

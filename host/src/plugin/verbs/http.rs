@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::{
-    capability::http::{Failure, LONGEST_SILENCE, Outgoing, Route, Sending},
+    capability::http::{CredentialSource, Failure, LONGEST_SILENCE, Outgoing, Route, Sending},
     error::{Error, Kind, Result},
     plugin::{
         authority::Authority, bindings::alekseylearn::driver::credentials, origin::Origin,
@@ -177,13 +177,25 @@ async fn sending(method: &Method, headers: &HeaderMap, body: WasiBody) -> Result
 
 impl credentials::Host for State {
     async fn user(&mut self, origin: String) -> Result<Option<String>, Error> {
-        let origin: Origin = origin.parse().map_err(Error::invalid)?;
-        self.allow(Verb::Credential(&origin))?;
-        let granted = self.authority.granted.requests(&origin);
-        match granted.and_then(|granted| granted.credential.as_ref()) {
-            Some(source) => self.services.http.user(source).await,
+        match self.credential_for(&origin)? {
+            Some(source) => self.services.http.user(&source).await,
             None => Ok(None),
         }
+    }
+
+    async fn project(&mut self, origin: String) -> Result<Option<String>, Error> {
+        match self.credential_for(&origin)? {
+            Some(source) => self.services.http.project(&source).await,
+            None => Ok(None),
+        }
+    }
+}
+
+impl State {
+    fn credential_for(&self, origin: &str) -> Result<Option<CredentialSource>> {
+        let origin: Origin = origin.parse().map_err(Error::invalid)?;
+        self.allow(Verb::Credential(&origin))?;
+        Ok(self.authority.granted.requests(&origin).and_then(|granted| granted.credential.clone()))
     }
 }
 
@@ -195,6 +207,10 @@ fn told(failure: Failure) -> Refusal {
     use wasmtime_wasi_http::Error as Code;
     match failure {
         Failure::Refused(_) => Refusal(Code::DestinationIpProhibited, None),
+        // Who gives tokens may be as busy as anybody.
+        Failure::Credential(error) if error.kind() == Kind::Unavailable => {
+            Refusal(Code::ConnectionRefused, Some(error))
+        }
         Failure::Credential(error) => denied(error),
         Failure::Unknown(error) => Refusal(Code::DnsError { rcode: None, info_code: None }, Some(error)),
         Failure::Unreachable(error) => Refusal(Code::ConnectionRefused, Some(error)),

@@ -30,9 +30,8 @@ pub(super) async fn find(exchange: &Exchange, refused: Option<&HeaderValue>) -> 
     if let Some((user, key)) = api_key().await? {
         let pair = BASE64_STANDARD.encode(format!("{user}:{key}"));
         return Ok(Credential {
-            authorization: header(&format!("Basic {pair}"))?,
             user: Some(user),
-            until: None,
+            ..Credential::new(header(&format!("Basic {pair}"))?, None)
         });
     }
     if let Some(login) = Login::read().await? {
@@ -144,7 +143,7 @@ impl Login {
 }
 
 fn bearer(token: &str, user: Option<String>, until: Option<Timestamp>) -> Result<Credential> {
-    Ok(Credential { authorization: header(&format!("Bearer {token}"))?, user, until })
+    Ok(Credential { user, ..Credential::new(header(&format!("Bearer {token}"))?, until) })
 }
 
 fn troubled(status: u16) -> Error {

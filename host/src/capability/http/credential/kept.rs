@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 use reqwest::{
-    Client,
+    Client, RequestBuilder, Response,
     header::{CONTENT_TYPE, HeaderValue},
 };
 use serde_json::Value;
@@ -21,6 +21,9 @@ const ENDS_EARLY: Duration = Duration::from_secs(5 * 60);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 /// No answer of a service that gives tokens is longer.
 const LONGEST_ANSWER: usize = 1 << 20;
+/// What metadata servers want to read, and say.
+const FLAVOR: &str = "metadata-flavor";
+const GOOGLE: &str = "Google";
 
 /// The credentials of a process.
 pub(in crate::capability::http) struct Credentials {
@@ -36,7 +39,7 @@ pub(super) struct Exchange {
 
 impl Credentials {
     pub(in crate::capability::http) fn new(certificates: Option<PathBuf>) -> Self {
-        Self { exchange: Exchange { certificates, client: OnceCell::new() }, kept: Mutex::default() }
+        Self { exchange: Exchange::new(certificates), kept: Mutex::default() }
     }
 
     /// The credential of a source.
@@ -75,35 +78,93 @@ impl Credentials {
     }
 }
 
+/// What a server on this machine's own network answers.
+pub(super) struct Nearby {
+    pub(super) status: u16,
+    pub(super) text: String,
+    /// It says that it is Google's, as others at the same address do not.
+    pub(super) is_googles: bool,
+}
+
 impl Exchange {
+    pub(super) fn new(certificates: Option<PathBuf>) -> Self {
+        Self { certificates, client: OnceCell::new() }
+    }
+
     /// The status and the JSON of an answer; null where it holds none.
     ///
     /// # Errors
     /// There is no answer. Nothing of what was sent is in the message.
     pub(super) async fn post(&self, url: &str, body: &Value, bearer: Option<&str>) -> Result<(u16, Value)> {
-        let place = url.split('/').take(3).collect::<Vec<_>>().join("/");
-        let failed = |error: reqwest::Error| {
-            Error::new(Kind::Unavailable, format!("{place} cannot be asked for a credential"))
-                .hint("see whether the network is there, and try again")
-                .source(innermost(&error))
-        };
-        let build = async || builder(self.certificates.as_deref());
-        let client = self
-            .client
-            .get_or_try_init(async || build().await?.timeout(ANSWERS_WITHIN).build().map_err(failed))
-            .await?;
-        let mut request = client.post(url).header(CONTENT_TYPE, "application/json").body(body.to_string());
+        let mut request =
+            self.client(url).await?.post(url).header(CONTENT_TYPE, "application/json").body(body.to_string());
         if let Some(token) = bearer {
             request = request.bearer_auth(token);
         }
-        let mut answer = request.send().await.map_err(failed)?;
-        let mut content = Vec::new();
-        while let Some(part) = answer.chunk().await.map_err(failed)? {
-            content.extend_from_slice(&part);
-            if content.len() > LONGEST_ANSWER {
-                return Err(Error::failed(format!("{place} answers with more than any credential holds")));
-            }
-        }
+        Self::json(url, request).await
+    }
+
+    /// The same for a form.
+    ///
+    /// # Errors
+    /// There is no answer. Nothing of what was sent is in the message.
+    pub(super) async fn post_form(&self, url: &str, form: &[(&str, String)]) -> Result<(u16, Value)> {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let kind = "application/x-www-form-urlencoded";
+        let request = self.client(url).await?.post(url).header(CONTENT_TYPE, kind).body(body);
+        Self::json(url, request).await
+    }
+
+    /// Asks a metadata server, which no proxy leads to.
+    ///
+    /// # Errors
+    /// There is no answer in that time.
+    pub(super) async fn get_nearby(&self, url: &str, within: Duration) -> Result<Nearby> {
+        let client =
+            builder(None)?.no_proxy().timeout(within).build().map_err(|error| failed(url, &error))?;
+        let request = client.get(url).header(FLAVOR, GOOGLE);
+        let mut answer = request.send().await.map_err(|error| failed(url, &error))?;
+        Ok(Nearby {
+            status: answer.status().as_u16(),
+            is_googles: answer.headers().get(FLAVOR).is_some_and(|flavor| flavor == GOOGLE),
+            text: String::from_utf8_lossy(&content(url, &mut answer).await?).into_owned(),
+        })
+    }
+
+    async fn client(&self, url: &str) -> Result<&Client> {
+        let build = async || builder(self.certificates.as_deref());
+        self.client
+            .get_or_try_init(async || {
+                build().await?.timeout(ANSWERS_WITHIN).build().map_err(|error| failed(url, &error))
+            })
+            .await
+    }
+
+    async fn json(url: &str, request: RequestBuilder) -> Result<(u16, Value)> {
+        let mut answer = request.send().await.map_err(|error| failed(url, &error))?;
+        let content = content(url, &mut answer).await?;
         Ok((answer.status().as_u16(), serde_json::from_slice(&content).unwrap_or_default()))
     }
+}
+
+async fn content(url: &str, answer: &mut Response) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    while let Some(part) = answer.chunk().await.map_err(|error| failed(url, &error))? {
+        content.extend_from_slice(&part);
+        if content.len() > LONGEST_ANSWER {
+            return Err(Error::failed(format!("{} answers with more than any credential holds", place(url))));
+        }
+    }
+    Ok(content)
+}
+
+fn failed(url: &str, error: &reqwest::Error) -> Error {
+    Error::new(Kind::Unavailable, format!("{} cannot be asked for a credential", place(url)))
+        .hint("see whether the network is there, and try again")
+        .source(innermost(error))
+}
+
+/// Without its path.
+fn place(url: &str) -> String {
+    url.split('/').take(3).collect::<Vec<_>>().join("/")
 }

@@ -1,12 +1,13 @@
 //! Credentials by the name of their source. A secret is read when a request needs it, and goes nowhere else.
 
+mod google;
 mod kaggle;
 mod kept;
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
 use jiff::Timestamp;
-use reqwest::header::HeaderValue;
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 pub(super) use kept::Credentials;
 use kept::Exchange;
@@ -16,6 +17,7 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
+const BILLED: &str = "x-goog-user-project";
 /// No token is longer.
 const LONGEST_SECRET: u64 = 64 << 10;
 
@@ -28,6 +30,8 @@ pub enum CredentialSource {
     File(String),
     /// `kaggle`, as Kaggle's own client finds it.
     Kaggle,
+    /// `google`, the application default credentials.
+    Google,
 }
 
 /// What a source gives.
@@ -37,8 +41,24 @@ pub(super) struct Credential {
     pub(super) authorization: HeaderValue,
     /// Whose it is, where that is known.
     pub(super) user: Option<String>,
+    /// The project that it is for, where it tells.
+    pub(super) project: Option<String>,
+    /// The project that pays for requests, where the credential names one: a header of its own.
+    billed: Option<HeaderValue>,
     /// When it ends, where it does.
     until: Option<Timestamp>,
+}
+
+impl Credential {
+    fn new(authorization: HeaderValue, until: Option<Timestamp>) -> Self {
+        Self { authorization, user: None, project: None, billed: None, until }
+    }
+
+    /// What a request carries.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
+        let billed = self.billed.as_ref().map(|project| (HeaderName::from_static(BILLED), project));
+        [(AUTHORIZATION, &self.authorization)].into_iter().chain(billed)
+    }
 }
 
 impl CredentialSource {
@@ -48,12 +68,13 @@ impl CredentialSource {
             Self::Variable(name) => format!("the token of {name}"),
             Self::File(path) => format!("the token in {path}"),
             Self::Kaggle => "your Kaggle credential".to_owned(),
+            Self::Google => "your Google credential".to_owned(),
         }
     }
 
     /// It comes from a service, which is not asked for each request.
     fn is_asked_for(&self) -> bool {
-        matches!(self, Self::Kaggle)
+        matches!(self, Self::Kaggle | Self::Google)
     }
 
     /// The credential, and where a service refused one, another if there is another.
@@ -69,6 +90,7 @@ impl CredentialSource {
                 (read(path).await?, format!("write the token to {path}, and let nobody else read it"))
             }
             Self::Kaggle => return kaggle::find(exchange, refused).await,
+            Self::Google => return google::find(exchange).await,
         };
         let secret = secret.filter(|secret| !secret.trim().is_empty()).ok_or_else(|| {
             Error::new(Kind::Denied, format!("the credential {self} is not there")).hint(hint)
@@ -77,7 +99,7 @@ impl CredentialSource {
         let secret = secret.trim();
         let text = if secret.contains(' ') { secret.to_owned() } else { format!("Bearer {secret}") };
         let authorization = header(&text).map_err(|error| error.source(format!("it comes from {self}")))?;
-        Ok(Credential { authorization, user: None, until: None })
+        Ok(Credential::new(authorization, None))
     }
 }
 
@@ -120,10 +142,13 @@ impl FromStr for CredentialSource {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` is no source of a credential, such as env:NAME, file:/PATH or kaggle");
-        if text == "kaggle" {
-            return Ok(Self::Kaggle);
+        let wrong = || {
+            format!("`{text}` is no source of a credential, such as env:NAME, file:/PATH, kaggle or google")
+        };
+        match text {
+            "kaggle" => return Ok(Self::Kaggle),
+            "google" => return Ok(Self::Google),
+            _ => {}
         }
         let (kind, place) = text.split_once(':').ok_or_else(wrong)?;
         match kind {
@@ -150,6 +175,7 @@ impl fmt::Display for CredentialSource {
             Self::Variable(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{path}"),
             Self::Kaggle => f.write_str("kaggle"),
+            Self::Google => f.write_str("google"),
         }
     }
 }
@@ -160,9 +186,14 @@ mod tests {
 
     #[test]
     fn sources_have_names() {
-        for text in
-            ["env:EXAMPLE_TOKEN", "env:_x1", "file:/run/secrets/token", "file:~/.config/token", "kaggle"]
-        {
+        for text in [
+            "env:EXAMPLE_TOKEN",
+            "env:_x1",
+            "file:/run/secrets/token",
+            "file:~/.config/token",
+            "kaggle",
+            "google",
+        ] {
             assert_eq!(text.parse::<CredentialSource>().unwrap().to_string(), text);
         }
         for text in [
@@ -178,6 +209,7 @@ mod tests {
             "other:x",
             "kaggle:x",
             "Kaggle",
+            "google:x",
         ] {
             assert!(text.parse::<CredentialSource>().is_err(), "{text}");
         }

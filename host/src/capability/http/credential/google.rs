@@ -1,0 +1,460 @@
+//! Google's application default credentials, as its own libraries find them: the file that the environment names, what
+//! `gcloud auth application-default login` left, and the metadata server of a machine in Google's cloud.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{RSA_PKCS1_SHA256, RsaKeyPair},
+};
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
+use jiff::{Span, Timestamp};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::{Credential, header, kept::Exchange, read};
+use crate::{
+    capability::http::is_safe,
+    environment::Environment,
+    error::{Error, Kind, Result},
+};
+
+const TOKEN_ADDRESS: &str = "https://oauth2.googleapis.com/token";
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// An hour, the longest that is allowed.
+const ASSERTION_SECONDS: i64 = 3600;
+/// Google's own name of it, and the address that needs no name.
+const METADATA_HOST: &str = "metadata.google.internal";
+const METADATA_ADDRESS: &str = "169.254.169.254";
+/// Elsewhere nobody answers at that address, as likely as not.
+const METADATA_ANSWERS_WITHIN: Duration = Duration::from_secs(3);
+const HINT: &str = "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the file of a \
+                    service account's key";
+
+pub(super) async fn find(exchange: &Exchange) -> Result<Credential> {
+    Places::of_the_environment().find(exchange).await
+}
+
+/// Where to look.
+#[derive(Default)]
+struct Places {
+    /// `GOOGLE_APPLICATION_CREDENTIALS`.
+    named: Option<PathBuf>,
+    /// Where gcloud leaves what is its user's.
+    well_known: PathBuf,
+    /// `GCE_METADATA_HOST`.
+    metadata: Option<String>,
+    /// `NO_GCE_CHECK=true`.
+    never_metadata: bool,
+    /// `GOOGLE_CLOUD_QUOTA_PROJECT`.
+    billed: Option<String>,
+    /// `GOOGLE_CLOUD_PROJECT`.
+    project: Option<String>,
+}
+
+impl Places {
+    fn of_the_environment() -> Self {
+        let variable = Environment::variable;
+        let gcloud = variable("CLOUDSDK_CONFIG").map_or_else(
+            || PathBuf::from(variable("HOME").unwrap_or_default()).join(".config/gcloud"),
+            PathBuf::from,
+        );
+        Self {
+            named: variable("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
+            well_known: gcloud.join("application_default_credentials.json"),
+            metadata: variable("GCE_METADATA_HOST"),
+            never_metadata: variable("NO_GCE_CHECK").is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            billed: variable("GOOGLE_CLOUD_QUOTA_PROJECT"),
+            project: variable("GOOGLE_CLOUD_PROJECT"),
+        }
+    }
+
+    async fn find(&self, exchange: &Exchange) -> Result<Credential> {
+        if let Some(path) = &self.named {
+            let content = read(&path.to_string_lossy()).await?;
+            let content = content.ok_or_else(|| {
+                let message = format!(
+                    "there is no file {}, which GOOGLE_APPLICATION_CREDENTIALS names",
+                    path.display()
+                );
+                Error::new(Kind::Denied, message).hint(HINT)
+            })?;
+            return self.of_file(exchange, path, &content).await;
+        }
+        if let Some(content) = read(&self.well_known.to_string_lossy()).await? {
+            return self.of_file(exchange, &self.well_known, &content).await;
+        }
+        if !self.never_metadata
+            && let Some(credential) = self.of_this_machine(exchange).await?
+        {
+            return Ok(credential);
+        }
+        Err(Error::new(Kind::Denied, "there is no credential for Google").hint(HINT))
+    }
+
+    async fn of_file(&self, exchange: &Exchange, path: &Path, content: &str) -> Result<Credential> {
+        let place = path.display();
+        let wrong =
+            |why: &str| Error::new(Kind::Denied, format!("the credential in {place} {why}")).hint(HINT);
+        // The parser's own message may hold a part of it.
+        let file: Value = serde_json::from_str(content).map_err(|_| wrong("is no JSON"))?;
+        let member = |name: &str| file[name].as_str().filter(|value| !value.is_empty());
+        let needed = |name: &str| member(name).ok_or_else(|| wrong(&format!("has no `{name}`")));
+        let address = member("token_uri").unwrap_or(TOKEN_ADDRESS);
+        // The secret goes there.
+        if !address.parse::<Url>().is_ok_and(|address| is_safe(&address)) {
+            return Err(wrong("names a `token_uri` that is no https:// address"));
+        }
+        let (form, user) = match member("type").unwrap_or_default() {
+            "authorized_user" => {
+                let form = vec![
+                    ("grant_type", "refresh_token".to_owned()),
+                    ("client_id", needed("client_id")?.to_owned()),
+                    ("client_secret", needed("client_secret")?.to_owned()),
+                    ("refresh_token", needed("refresh_token")?.to_owned()),
+                ];
+                (form, member("account"))
+            }
+            "service_account" => {
+                let (email, key) = (needed("client_email")?, needed("private_key")?);
+                let assertion = assertion(email, member("private_key_id"), key, Timestamp::now())
+                    .ok_or_else(|| wrong("has a `private_key` that is no RSA key in PKCS #8"))?;
+                let form = vec![
+                    ("assertion", assertion),
+                    ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned()),
+                ];
+                (form, Some(email))
+            }
+            other => return Err(wrong(&format!("is of the type `{other}`, which is not supported"))),
+        };
+        let (status, answer) = exchange.post_form(address, &form).await?;
+        let (token, until) = match status {
+            200 => token(&answer)?,
+            400..=404 => {
+                let said: String = [&answer["error"], &answer["error_description"]]
+                    .iter()
+                    .filter_map(|text| text.as_str())
+                    .collect::<Vec<_>>()
+                    .join(": ");
+                let said = said.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+                return Err(Error::new(
+                    Kind::Denied,
+                    format!("Google does not take the credential in {place} ({said})"),
+                )
+                .hint(HINT));
+            }
+            status => return Err(troubled(status)),
+        };
+        let of_user = member("quota_project_id");
+        self.credential(&token, until, user, of_user, member("project_id").or(of_user))
+    }
+
+    /// None where this is no machine of Google's.
+    async fn of_this_machine(&self, exchange: &Exchange) -> Result<Option<Credential>> {
+        let ask = async |host: &str, path: &str| {
+            exchange.get_nearby(&format!("http://{host}/{path}"), METADATA_ANSWERS_WITHIN).await
+        };
+        let host = match &self.metadata {
+            Some(host) => host,
+            None => match ask(METADATA_ADDRESS, "").await {
+                Ok(answer) if answer.is_googles => METADATA_HOST,
+                _ => return Ok(None),
+            },
+        };
+        let path = format!(
+            "computeMetadata/v1/instance/service-accounts/default/token?scopes={}",
+            SCOPE.replace(':', "%3A").replace('/', "%2F")
+        );
+        let answer = ask(host, &path).await?;
+        let (token, until) = match answer.status {
+            200 if answer.is_googles => token(&serde_json::from_str(&answer.text).unwrap_or_default())?,
+            404 => {
+                return Err(Error::new(Kind::Denied, "this machine has no service account")
+                    .hint("give it one, with the scope cloud-platform"));
+            }
+            status => return Err(troubled(status)),
+        };
+        let project = match &self.project {
+            Some(_) => None,
+            None => ask(host, "computeMetadata/v1/project/project-id").await.ok(),
+        };
+        let project = project.filter(|answer| answer.status == 200).map(|answer| answer.text);
+        self.credential(&token, until, None, None, project.as_deref().map(str::trim)).map(Some)
+    }
+
+    fn credential(
+        &self,
+        token: &str,
+        until: Timestamp,
+        user: Option<&str>,
+        billed: Option<&str>,
+        project: Option<&str>,
+    ) -> Result<Credential> {
+        let billed = self.billed.as_deref().or(billed);
+        Ok(Credential {
+            user: user.map(str::to_owned),
+            project: self.project.as_deref().or(project).map(str::to_owned),
+            billed: billed.map(header).transpose()?,
+            ..Credential::new(header(&format!("Bearer {token}"))?, Some(until))
+        })
+    }
+}
+
+/// The token of an answer, and its end.
+fn token(answer: &Value) -> Result<(String, Timestamp)> {
+    let token = answer["access_token"].as_str().filter(|token| !token.is_empty());
+    let token = token.ok_or_else(|| Error::new(Kind::Unavailable, "Google gave no token in its answer"))?;
+    let seconds = answer["expires_in"].as_i64().unwrap_or(0).clamp(0, 1 << 30);
+    Ok((token.to_owned(), Timestamp::now() + Span::new().seconds(seconds)))
+}
+
+/// What a service account shows instead of a password: a JWT (RFC 7523), signed by RS256. None where the key is none.
+fn assertion(email: &str, key_id: Option<&str>, key: &str, now: Timestamp) -> Option<String> {
+    let pem: String = key.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect();
+    let key = RsaKeyPair::from_pkcs8(&BASE64_STANDARD.decode(pem).ok()?).ok()?;
+    let mut head = json!({ "typ": "JWT", "alg": "RS256" });
+    if let Some(id) = key_id {
+        head["kid"] = id.into();
+    }
+    let claims = json!({
+        "iat": now.as_second(),
+        "exp": now.as_second() + ASSERTION_SECONDS,
+        "iss": email,
+        "aud": TOKEN_ADDRESS,
+        "scope": SCOPE,
+    });
+    let encode = |part: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(part);
+    let signed = format!("{}.{}", encode(head.to_string().as_bytes()), encode(claims.to_string().as_bytes()));
+    let mut signature = vec![0; key.public_modulus_len()];
+    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature).ok()?;
+    Some(format!("{signed}.{}", encode(&signature)))
+}
+
+fn troubled(status: u16) -> Error {
+    Error::new(Kind::Unavailable, format!("Google gives no token now: it answers {status}"))
+        .hint("try again later")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_lc_rs::{
+        encoding::{AsDer, Pkcs8V1Der},
+        rsa::KeySize,
+        signature::{KeyPair, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey},
+    };
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A service of tokens that answers each request with the same, and keeps what it was asked.
+    struct Stub {
+        address: String,
+        asked: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Stub {
+        async fn of(answer: &str) -> Self {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap().to_string();
+            let asked = Arc::new(Mutex::new(Vec::new()));
+            let (answer, kept) = (answer.to_owned(), asked.clone());
+            tokio::spawn(async move {
+                loop {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    let mut request = Vec::new();
+                    let mut part = [0; 4096];
+                    loop {
+                        let text = String::from_utf8_lossy(&request).to_lowercase();
+                        let length = text.split("content-length: ").nth(1);
+                        let length = length.and_then(|rest| rest.lines().next()?.parse().ok()).unwrap_or(0);
+                        if text.find("\r\n\r\n").is_some_and(|end| request.len() >= end + 4 + length) {
+                            break;
+                        }
+                        let read = stream.read(&mut part).await.unwrap();
+                        request.extend_from_slice(&part[..read]);
+                    }
+                    kept.lock().unwrap().push(String::from_utf8(request).unwrap());
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+            Self { address, asked }
+        }
+
+        async fn giving(body: &Value) -> Self {
+            let body = body.to_string();
+            let length = body.len();
+            Self::of(&format!(
+                "HTTP/1.1 200 OK\r\nMetadata-Flavor: Google\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            ))
+            .await
+        }
+
+        fn url(&self) -> String {
+            format!("http://{}/token", self.address)
+        }
+
+        fn form(&self) -> Vec<(String, String)> {
+            let asked = self.asked.lock().unwrap();
+            let (_, body) = asked.last().unwrap().split_once("\r\n\r\n").unwrap();
+            url::form_urlencoded::parse(body.as_bytes()).into_owned().collect()
+        }
+    }
+
+    fn places(folder: &Path, file: &Value) -> Places {
+        let path = folder.join("credential.json");
+        std::fs::write(&path, file.to_string()).unwrap();
+        Places { named: Some(path), never_metadata: true, ..Places::default() }
+    }
+
+    fn good() -> Value {
+        json!({ "access_token": "ya29.SECRET", "expires_in": 3599, "token_type": "Bearer" })
+    }
+
+    fn user(stub: &Stub) -> Value {
+        json!({
+            "type": "authorized_user", "client_id": "client", "client_secret": "SECRET-c",
+            "refresh_token": "1//SECRET-r", "quota_project_id": "billed-project", "token_uri": stub.url(),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_users_login_is_exchanged_for_a_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let stub = Stub::giving(&good()).await;
+        let places = places(folder.path(), &user(&stub));
+        let credential = places.find(&Exchange::new(None)).await.unwrap();
+        assert_eq!(credential.authorization.to_str().unwrap(), "Bearer ya29.SECRET");
+        assert!(credential.authorization.is_sensitive());
+        assert_eq!(credential.billed.unwrap().to_str().unwrap(), "billed-project");
+        assert_eq!(credential.project.as_deref(), Some("billed-project"));
+        let left = credential.until.unwrap().as_second() - Timestamp::now().as_second();
+        assert!((3590..=3599).contains(&left), "{left}");
+        let form: Vec<(String, String)> = stub.form();
+        let expected = [
+            ("grant_type", "refresh_token"),
+            ("client_id", "client"),
+            ("client_secret", "SECRET-c"),
+            ("refresh_token", "1//SECRET-r"),
+        ];
+        assert_eq!(form, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        // The environment knows better who pays.
+        let places = Places { billed: Some("other".into()), project: Some("mine".into()), ..places };
+        let credential = places.find(&Exchange::new(None)).await.unwrap();
+        assert_eq!(credential.billed.unwrap().to_str().unwrap(), "other");
+        assert_eq!(credential.project.as_deref(), Some("mine"));
+    }
+
+    fn key() -> (RsaKeyPair, String) {
+        let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&key).unwrap();
+        let text = BASE64_STANDARD.encode(der.as_ref());
+        let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"));
+        (key, pem)
+    }
+
+    #[tokio::test]
+    async fn a_service_account_signs_with_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let stub = Stub::giving(&good()).await;
+        let (key, pem) = key();
+        let file = json!({
+            "type": "service_account", "project_id": "the-project", "private_key_id": "kid1", "private_key": pem,
+            "client_email": "trainer@the-project.iam.gserviceaccount.com", "token_uri": stub.url(),
+        });
+        let credential = places(folder.path(), &file).find(&Exchange::new(None)).await.unwrap();
+        assert_eq!(credential.user.as_deref(), Some("trainer@the-project.iam.gserviceaccount.com"));
+        assert_eq!((credential.project.as_deref(), credential.billed), (Some("the-project"), None));
+        let form = stub.form();
+        assert_eq!(form[1].1, "urn:ietf:params:oauth:grant-type:jwt-bearer");
+        let (signed, signature) = form[0].1.rsplit_once('.').unwrap();
+        let decode = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).unwrap();
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.public_key())
+            .verify(signed.as_bytes(), &decode(signature))
+            .expect("the signature is the key's");
+        let (head, claims) = signed.split_once('.').unwrap();
+        let head: Value = serde_json::from_slice(&decode(head)).unwrap();
+        assert_eq!(head, json!({ "typ": "JWT", "alg": "RS256", "kid": "kid1" }));
+        let claims: Value = serde_json::from_slice(&decode(claims)).unwrap();
+        let seconds = |name: &str| claims[name].as_i64().unwrap();
+        assert_eq!(seconds("exp") - seconds("iat"), 3600);
+        assert_eq!(claims["iss"], file["client_email"]);
+        assert_eq!((&claims["aud"], &claims["scope"]), (&json!(TOKEN_ADDRESS), &json!(SCOPE)));
+    }
+
+    #[tokio::test]
+    async fn a_machine_of_googles_has_a_server_for_it() {
+        let stub = Stub::giving(&good()).await;
+        let places = Places { metadata: Some(stub.address.clone()), ..Places::default() };
+        let credential = places.find(&Exchange::new(None)).await.unwrap();
+        assert_eq!(credential.authorization.to_str().unwrap(), "Bearer ya29.SECRET");
+        let asked = stub.asked.lock().unwrap()[0].to_lowercase();
+        assert!(
+            asked.starts_with(
+                "get /computemetadata/v1/instance/service-accounts/default/token?scopes=https%3a"
+            ),
+            "{asked}"
+        );
+        assert!(asked.contains("metadata-flavor: google"), "{asked}");
+        // Somebody else's server at that address is none.
+        let other = Stub::of("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}").await;
+        let places = Places { metadata: Some(other.address.clone()), ..Places::default() };
+        assert!(places.find(&Exchange::new(None)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn each_refusal_says_what_to_do_and_tells_no_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused =
+            json!({ "error": "invalid_grant", "error_description": "Token has been expired or revoked." });
+        let text = refused.to_string();
+        let stub = Stub::of(&format!(
+            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}",
+            text.len()
+        ))
+        .await;
+        let with = |name: &str, value: Value| {
+            let mut file = user(&stub);
+            file[name] = value;
+            file
+        };
+        let (_, pem) = key();
+        let account = |key: &str| json!({ "type": "service_account", "client_email": "a@b", "private_key": key, "token_uri": stub.url() });
+        for (file, says) in [
+            (user(&stub), "invalid_grant: Token has been expired or revoked."),
+            (account(&pem), "invalid_grant"),
+            (account("SECRET"), "no RSA key"),
+            (with("refresh_token", Value::Null), "has no `refresh_token`"),
+            (with("token_uri", "http://example.com/token".into()), "no https:// address"),
+            (with("type", "external_account".into()), "`external_account`, which is not supported"),
+            (json!("SECRET"), "of the type ``"),
+        ] {
+            let error =
+                places(folder.path(), &file).find(&Exchange::new(None)).await.map(|_| ()).unwrap_err();
+            assert_eq!(error.kind(), Kind::Denied);
+            assert!(error.message().contains(says), "{error:?}");
+            assert!(error.hint_text().is_some() && !format!("{error:?}").contains("SECRET"), "{error:?}");
+        }
+        let nowhere =
+            Places { well_known: folder.path().join("none.json"), never_metadata: true, ..Places::default() };
+        let none = nowhere.find(&Exchange::new(None)).await.map(|_| ()).unwrap_err();
+        assert_eq!(none.message(), "there is no credential for Google");
+        let gone = Places { named: Some(folder.path().join("gone.json")), ..nowhere };
+        let error = gone.find(&Exchange::new(None)).await.map(|_| ()).unwrap_err();
+        assert!(error.message().contains("GOOGLE_APPLICATION_CREDENTIALS names"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn what_gcloud_left_is_found_where_nothing_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let stub = Stub::giving(&good()).await;
+        let Places { named, .. } = places(folder.path(), &user(&stub));
+        let places = Places { well_known: named.unwrap(), ..Places::default() };
+        assert!(places.find(&Exchange::new(None)).await.is_ok());
+    }
+}
