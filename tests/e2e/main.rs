@@ -20,6 +20,7 @@ mod kills;
 mod lives;
 mod local;
 mod mistakes;
+mod outputs;
 mod plugin_kills;
 mod plugin_sources;
 mod plugins;

@@ -39,13 +39,17 @@ pub(super) struct Arguments {
     )]
     train_driver: String,
 
-    /// Leave the archive as it is
+    /// Leave archives as they are
     #[arg(long, alias = "no_extract")]
     no_extract: bool,
 
     /// Bring what the training left in /opt/ml/output/data too, into DIR/output-data
     #[arg(long, alias = "output_data")]
     output_data: bool,
+
+    /// Bring what is kept of /opt/ml/checkpoints too, into DIR/checkpoints
+    #[arg(long)]
+    checkpoints: bool,
 
     /// Replace files that are in the way
     #[arg(long)]
@@ -61,7 +65,10 @@ Examples:
     alekseylearn fetch ./out models/train s3://bucket/path
 
   An executed notebook, also where a cell failed:
-    alekseylearn fetch ./out models/explore --output-data";
+    alekseylearn fetch ./out models/explore --output-data
+
+  What an interrupted training had saved:
+    alekseylearn fetch ./out models/train --checkpoints";
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let record = Record::open(&context.environment)?;
@@ -82,6 +89,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         folder: &folder,
         no_extract: arguments.no_extract,
         output_data: arguments.output_data,
+        checkpoints: arguments.checkpoints,
         overwrite: arguments.overwrite,
     };
     let fetched = super::interruptible(job::fetch(context, &known, &fetch), "nothing was written").await?;

@@ -162,7 +162,13 @@ async fn completed(context: &Context, record: &Record, known: &Known<'_>, after:
         context.ui.result(&text, json!({ "job": name, "state": state, "metrics": metrics }));
         return Ok(());
     };
-    let fetch = Fetch { folder, no_extract: false, output_data: false, overwrite: after.overwrite };
+    let fetch = Fetch {
+        folder,
+        no_extract: false,
+        output_data: false,
+        checkpoints: false,
+        overwrite: after.overwrite,
+    };
     let hint = format!("the job {name} completed; bring its model with `alekseylearn fetch DIR {name}`");
     let fetched = super::interruptible(job::fetch(context, known, &fetch), &hint).await?;
     context.ui.result(

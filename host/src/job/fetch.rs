@@ -6,7 +6,7 @@ use super::{Context, Known, record::FETCHED};
 use crate::{
     capability::{
         Listener, Progress,
-        transfer::{self, Arriving, Brought, Staging, Unpack},
+        transfer::{self, Arriving, Brought, Folder, Staging, Unpack},
     },
     error::{Error, Kind, Result},
     plugin::{Artifact, ArtifactKind, Place},
@@ -22,6 +22,8 @@ pub struct Fetch<'a> {
     pub no_extract: bool,
     /// What the training wrote to `/opt/ml/output/data` too.
     pub output_data: bool,
+    /// What the training wrote to `/opt/ml/checkpoints` too.
+    pub checkpoints: bool,
     /// Replace what is in the way.
     pub overwrite: bool,
 }
@@ -40,35 +42,45 @@ pub struct Fetched {
 /// There is no model, it is damaged or hostile, or something is in the way.
 pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> Result<Fetched> {
     let artifacts = known.driver.artifacts(&known.job).await?;
+    let name = &known.job.name;
+    let wanted = [
+        (ArtifactKind::Model, "model.tar.gz", "", true),
+        (ArtifactKind::OutputData, "output.tar.gz", "output-data", fetch.output_data),
+        (ArtifactKind::Checkpoints, "checkpoints.tar.gz", "checkpoints", fetch.checkpoints),
+    ];
     let of = |kind| artifacts.iter().find(|artifact| artifact.kind == kind);
-    let model = of(ArtifactKind::Model);
-    let output = of(ArtifactKind::OutputData).filter(|_| fetch.output_data);
-    if model.is_none() && output.is_none() {
-        return Err(nothing(known, !fetch.output_data && of(ArtifactKind::OutputData).is_some()));
+    let results: Vec<Wanted<'_>> = wanted
+        .into_iter()
+        .filter(|(_, _, _, is_wanted)| *is_wanted)
+        .filter_map(|(kind, archive, folder, _)| Some(Wanted { artifact: of(kind)?, archive, folder }))
+        .collect();
+    if results.is_empty() {
+        return Err(nothing(known, fetch, &artifacts));
     }
-    if model.is_none() {
+    if of(ArtifactKind::Model).is_none() {
         context.ui.warning("there is no model: the training wrote nothing to /opt/ml/model");
     }
-    let all_of_it = fetch.output_data || of(ArtifactKind::OutputData).is_none();
-    let name = &known.job.name;
-    let wanted = [(model, "model.tar.gz", ""), (output, "output.tar.gz", "output-data")];
-    let what = format!("{} {}", fetch.no_extract, fetch.output_data);
+    if fetch.checkpoints && of(ArtifactKind::Checkpoints).is_none() {
+        context.ui.warning(
+            "there are no checkpoints: the training wrote none, or the job was given no place for them",
+        );
+    }
+    let all_of_it = results.len() == artifacts.len();
+    let what = format!("{} {} {}", fetch.no_extract, fetch.output_data, fetch.checkpoints);
     let mut staging = Staging::open(fetch.folder, name)?;
     let brought = match staging.left(&what)? {
         Some(brought) => brought,
         None => {
             let mut all = Brought::default();
-            for (artifact, archive, subfolder) in wanted {
-                let Some(artifact) = artifact else { continue };
-                let brought = bring(context, known, fetch, &staging, artifact, archive, subfolder).await;
+            for result in &results {
+                let brought = bring(context, known, fetch, &staging, result).await;
                 let brought = brought.inspect_err(|error| {
                     if error.kind() == Kind::Unavailable {
                         staging.keep();
                     }
                 })?;
                 all.size += brought.size;
-                let folder = Path::new(if fetch.no_extract { "" } else { subfolder });
-                all.files.extend(brought.files.iter().map(|file| folder.join(file)));
+                all.files.extend(brought.files);
             }
             all
         }
@@ -88,49 +100,45 @@ pub fn has_unfetched(folder: &Path) -> bool {
     !folder.with_extension(FETCHED).exists() && entries.any(|entry| results(&entry.path()))
 }
 
-/// One archive into the staging's tree, unpacked if it is to be.
+/// A result that is to be brought.
+struct Wanted<'a> {
+    artifact: &'a Artifact,
+    /// The archive's name in the user's folder, where it stays one.
+    archive: &'static str,
+    /// The subfolder that its files go to otherwise; empty for the folder itself.
+    folder: &'static str,
+}
+
+/// One result into the staging's tree, unpacked if it is to be. Tells the files by their paths in the user's folder.
 async fn bring(
     context: &Context,
     known: &Known<'_>,
     fetch: &Fetch<'_>,
     staging: &Staging,
-    artifact: &Artifact,
-    archive: &str,
-    subfolder: &str,
+    wanted: &Wanted<'_>,
 ) -> Result<Brought> {
+    let Wanted { artifact, archive, folder } = *wanted;
     let show: Listener<'_> = &|progress| {
         if let Progress::Bytes { what, done, total } = progress {
             context.ui.say(&Event::Progress { what, done, total });
         }
     };
-    let first = if fetch.no_extract { archive } else { subfolder };
+    // Objects that are no archive are files in any case.
+    let packed = fetch.no_extract && !matches!(artifact.place, Place::S3Folder(_));
     if !fetch.overwrite {
-        staging.refuse(Path::new(first))?;
+        staging.refuse(Path::new(if packed { archive } else { folder }))?;
     }
-    if fetch.no_extract {
+    if packed {
         let target = staging.tree().join(archive);
-        match &artifact.place {
-            Place::JobFile(file) => transfer::copy(&known.job.folder.join(file), &target)?,
-            Place::S3(place) => {
-                context.ui.stage(&format!("Fetching {place}"));
-                let aws = &context.services.aws;
-                transfer::download(&aws.object(place).await, &staging.archive(), show, |_| Ok(())).await?;
-                staging.take_archive(&target)?;
-            }
-            Place::Web(address) => {
-                let file = known.driver.web_file(&known.job, address);
-                context.ui.stage(&format!("Fetching {file}"));
-                transfer::download(&file, &staging.archive(), show, |_| Ok(())).await?;
-                staging.take_archive(&target)?;
-            }
-        }
+        bring_packed(context, known, staging, artifact, &target, show).await?;
         let size = target.metadata().map(|data| data.len()).unwrap_or(0);
         return Ok(Brought { files: vec![archive.into()], size });
     }
-    let beside = (!fetch.overwrite && subfolder.is_empty()).then(|| fetch.folder.to_owned());
-    let unpack = Unpack { name: archive.to_owned(), tree: staging.tree().join(subfolder), beside };
+    let beside = (!fetch.overwrite && folder.is_empty()).then(|| fetch.folder.to_owned());
+    let tree = staging.tree().join(folder);
+    let unpack = Unpack { name: archive.to_owned(), tree: tree.clone(), beside: beside.clone() };
     let read = move |archive: Arriving| unpack.run(archive.size(), archive);
-    let brought = match &artifact.place {
+    let mut brought = match &artifact.place {
         Place::JobFile(file) => {
             context.ui.stage(&format!("Unpacking {archive}"));
             transfer::local(&known.job.folder.join(file), show, read).await?
@@ -140,6 +148,12 @@ async fn bring(
             let object = context.services.aws.object(place).await;
             transfer::download(&object, &staging.archive(), show, read).await?
         }
+        Place::S3Folder(place) => {
+            context.ui.stage(&format!("Fetching all below {place}"));
+            let objects = context.services.aws.objects_below(place).await?;
+            let to = Folder { name: place.to_string(), coming: staging.coming(), tree, beside };
+            transfer::download_all(objects, &to, show).await?
+        }
         Place::Web(address) => {
             let file = known.driver.web_file(&known.job, address);
             context.ui.stage(&format!("Fetching {file}"));
@@ -147,16 +161,47 @@ async fn bring(
         }
     };
     staging.drop_archive();
+    brought.files = brought.files.iter().map(|file| Path::new(folder).join(file)).collect();
     Ok(brought)
 }
 
-fn nothing(known: &Known<'_>, output: bool) -> Error {
-    let name = &known.job.name;
-    let error = Error::new(Kind::NotFound, format!("the job {name} has left no model"));
-    match output {
-        true => error.hint(format!("it left other data: `alekseylearn fetch DIR {name} --output-data`")),
-        false => error.hint(format!(
-            "`alekseylearn status {name}` tells whether it has ended; a script leaves a model by writing to /opt/ml/model"
-        )),
+/// An archive as it is.
+async fn bring_packed(
+    context: &Context,
+    known: &Known<'_>,
+    staging: &Staging,
+    artifact: &Artifact,
+    target: &Path,
+    show: Listener<'_>,
+) -> Result<()> {
+    match &artifact.place {
+        Place::JobFile(file) => return transfer::copy(&known.job.folder.join(file), target),
+        Place::S3(place) | Place::S3Folder(place) => {
+            context.ui.stage(&format!("Fetching {place}"));
+            let object = context.services.aws.object(place).await;
+            transfer::download(&object, &staging.archive(), show, |_| Ok(())).await?;
+        }
+        Place::Web(address) => {
+            let file = known.driver.web_file(&known.job, address);
+            context.ui.stage(&format!("Fetching {file}"));
+            transfer::download(&file, &staging.archive(), show, |_| Ok(())).await?;
+        }
     }
+    staging.take_archive(target)
+}
+
+fn nothing(known: &Known<'_>, fetch: &Fetch<'_>, artifacts: &[Artifact]) -> Error {
+    let name = &known.job.name;
+    let left = |kind| artifacts.iter().any(|artifact| artifact.kind == kind);
+    let error = Error::new(Kind::NotFound, format!("the job {name} has left no model"));
+    let other = match () {
+        () if !fetch.output_data && left(ArtifactKind::OutputData) => "--output-data",
+        () if !fetch.checkpoints && left(ArtifactKind::Checkpoints) => "--checkpoints",
+        () => {
+            return error.hint(format!(
+                "`alekseylearn status {name}` tells whether it has ended; a script leaves a model by writing to /opt/ml/model"
+            ));
+        }
+    };
+    error.hint(format!("it left other data: `alekseylearn fetch DIR {name} {other}`"))
 }

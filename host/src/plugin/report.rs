@@ -133,15 +133,19 @@ pub enum ArtifactKind {
     Model,
     /// What the training wrote to `/opt/ml/output/data`.
     OutputData,
+    /// What the training wrote to `/opt/ml/checkpoints`.
+    Checkpoints,
 }
 
-/// Where a `.tar.gz` lies.
+/// Where a result lies: a `.tar.gz`, unless it is a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// In the job's folder; relative to it.
     JobFile(String),
     /// In S3.
     S3(S3Location),
+    /// All that lies below a place in S3.
+    S3Folder(S3Location),
     /// On the web.
     Web(Url),
 }

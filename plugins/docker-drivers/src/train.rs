@@ -21,6 +21,7 @@ const REASON_LENGTH: usize = 1024;
 
 const MODEL: &str = "model.tar.gz";
 const OUTPUT: &str = "output.tar.gz";
+const CHECKPOINTS: &str = "checkpoints.tar.gz";
 /// The exit code of what SIGTERM ended.
 const STOPPED: i32 = 143;
 
@@ -148,11 +149,17 @@ impl<M: Machine> train::Guest for Docker<M> {
 
     fn artifacts(_job: &Job) -> Result<Vec<Artifact>, Error> {
         let kinds = [(ArtifactKind::Model, MODEL), (ArtifactKind::OutputData, OUTPUT)];
-        Ok(kinds
+        let mut artifacts: Vec<Artifact> = kinds
             .into_iter()
             .filter(|(_, file)| in_job(file).is_file())
             .map(|(kind, file)| Artifact::job_file(kind, file))
-            .collect())
+            .collect();
+        if in_job(CHECKPOINTS).is_file() {
+            let kept = Artifact::job_file(ArtifactKind::OutputData, CHECKPOINTS);
+            kept.as_checkpoints();
+            artifacts.push(kept);
+        }
+        Ok(artifacts)
     }
 
     fn find(_location: String, _prefix: String) -> Result<Vec<String>, Error> {
@@ -175,6 +182,7 @@ fn collect(job: &Job, nodes: &[Node]) -> Result<Outcome, Error> {
         nodes.iter().filter(|node| node.state.is_some()).map(|node| node.name.clone()).collect();
     docker::collect(job, &there, "/opt/ml/model", MODEL)?;
     docker::collect(job, &there, "/opt/ml/output/data", OUTPUT)?;
+    docker::collect(job, &there, "/opt/ml/checkpoints", CHECKPOINTS)?;
     for node in &there {
         docker::save_logs(job, node)?;
     }

@@ -106,15 +106,18 @@ impl train::Guest for Sagemaker {
     fn artifacts(job: &Job) -> Result<Vec<Artifact>, Error> {
         let described = sagemaker::describe(job)?;
         let Some(output) = described.output_path() else { return Ok(Vec::new()) };
-        let mut artifacts = Vec::new();
-        for (kind, file) in
-            [(ArtifactKind::Model, "model.tar.gz"), (ArtifactKind::OutputData, "output.tar.gz")]
+        let output = output.trim_end_matches('/');
+        let mut artifacts = results(&format!("{output}/{}/output", job.name()))?;
+        // Below the job's results, or where the user said.
+        let own = |kept: &str| {
+            job.options().text("checkpoints").is_some() || kept.starts_with(&format!("{output}/"))
+        };
+        if let Some(kept) = described.checkpoint_path().filter(|kept| own(kept))
+            && s3::holds_objects(&kept)?
         {
-            // The service names the model also where none was written: only S3 knows.
-            let uri = format!("{}/{}/output/{file}", output.trim_end_matches('/'), job.name());
-            if s3::object_size(&uri)?.is_some() {
-                artifacts.push(Artifact::s3_object(kind, &uri));
-            }
+            let checkpoints = Artifact::s3_folder(ArtifactKind::OutputData, &kept);
+            checkpoints.as_checkpoints();
+            artifacts.push(checkpoints);
         }
         Ok(artifacts)
     }
@@ -123,12 +126,35 @@ impl train::Guest for Sagemaker {
         let jobs = s3::folders(&location)?.into_iter().filter(|name| name.starts_with(&prefix));
         let mut with_model = Vec::new();
         for job in jobs {
-            if s3::object_size(&format!("{location}/{job}/output/model.tar.gz"))?.is_some() {
+            let base = format!("{location}/{job}/output");
+            if s3::object_size(&format!("{base}/model.tar.gz"))?.is_some()
+                || s3::folders(&base)?.iter().any(|folder| folder == "model")
+            {
                 with_model.push(job);
             }
         }
         Ok(with_model)
     }
+}
+
+/// What a job left below its place in S3: archives, or folders where its output was not to be compressed. The service
+/// names the model also where none was written: only S3 knows.
+fn results(base: &str) -> Result<Vec<Artifact>, Error> {
+    let model = format!("{base}/model.tar.gz");
+    let (model, folders) = match s3::object_size(&model)? {
+        Some(_) => (Some(Artifact::s3_object(ArtifactKind::Model, &model)), Vec::new()),
+        None => (None, s3::folders(base)?),
+    };
+    let folder = |kind, names: &[&str]| {
+        let found = names.iter().find(|name| folders.iter().any(|folder| folder == *name));
+        found.map(|name| Artifact::s3_folder(kind, &format!("{base}/{name}")))
+    };
+    let output = format!("{base}/output.tar.gz");
+    let output = match s3::object_size(&output)? {
+        Some(_) => Some(Artifact::s3_object(ArtifactKind::OutputData, &output)),
+        None => folder(ArtifactKind::OutputData, &["output", "data"]),
+    };
+    Ok([model.or_else(|| folder(ArtifactKind::Model, &["model"])), output].into_iter().flatten().collect())
 }
 
 /// The places in S3 that a run names, each with its option.

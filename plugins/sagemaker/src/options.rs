@@ -105,6 +105,16 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
         text("security_groups", "Security groups of that VPC, with commas between them"),
         boolean("network_isolation", "No network for the container"),
         boolean("encrypt_traffic", "Encrypt what instances send each other; slower"),
+        default(
+            one_of(
+                text(
+                    "output_compression",
+                    "NONE where results are to be objects of their own and not archives: sooner done for large models",
+                ),
+                &["GZIP", "NONE"],
+            ),
+            "GZIP",
+        ),
         text("output_kms_key", "KMS key that encrypts the results"),
         text("volume_kms_key", "KMS key that encrypts the instances' disks"),
         OptionSpec::entries(

@@ -11,11 +11,12 @@ const LONGEST_HYPERPARAMETER: usize = 256;
 const NOT_TO_BE_SET: [&str; 4] = ["TrainingJobName", "RoleArn", "OutputDataConfig.S3OutputPath", "Tags"];
 
 /// Members that an option of its own sets.
-const SET_BY: [(&str, &str); 17] = [
+const SET_BY: [(&str, &str); 18] = [
     ("TrainingJobName", "the training artifact's name"),
     ("RoleArn", "--config.role_name"),
     ("OutputDataConfig.S3OutputPath", "--config.output_path"),
     ("OutputDataConfig.KmsKeyId", "--config.output_kms_key"),
+    ("OutputDataConfig.CompressionType", "--config.output_compression"),
     ("ResourceConfig.InstanceType", "--config.train_instance_type"),
     ("ResourceConfig.InstanceCount", "--config.train_instance_count"),
     ("ResourceConfig.VolumeSizeInGB", "--config.volume_size"),
@@ -41,7 +42,12 @@ pub(crate) fn of(training: &Training, role_arn: &str) -> Result<Value, Error> {
         "TrainingJobName": job,
         "RoleArn": role_arn,
         "AlgorithmSpecification": { "TrainingInputMode": options.text("input_mode") },
-        "OutputDataConfig": { "S3OutputPath": output, "KmsKeyId": options.text("output_kms_key") },
+        "OutputDataConfig": {
+            "S3OutputPath": output,
+            "KmsKeyId": options.text("output_kms_key"),
+            // The service's own default is not said.
+            "CompressionType": options.text("output_compression").filter(|kind| kind != "GZIP"),
+        },
         "ResourceConfig": {
             "InstanceType": options.text("train_instance_type"),
             "InstanceCount": options.integer("train_instance_count"),

@@ -30,7 +30,9 @@ impl Source for S3Object {
         let ask = client.head_object().bucket(&at.bucket).key(&at.key);
         match ask.checksum_mode(ChecksumMode::Enabled).send().await {
             Ok(answer) => {
-                let whole = answer.checksum_type.is_none_or(|kind| kind == ChecksumType::FullObject);
+                // An object that was put in parts may have a checksum of theirs; its ETag tells their number.
+                let in_one = answer.e_tag.as_ref().is_none_or(|etag| !etag.contains('-'));
+                let whole = answer.checksum_type.map_or(in_one, |kind| kind == ChecksumType::FullObject);
                 let checksum = [
                     (CrcAlgorithm::Crc64Nvme, answer.checksum_crc64_nvme),
                     (CrcAlgorithm::Crc32Iscsi, answer.checksum_crc32_c),
@@ -88,10 +90,40 @@ fn checksum(algorithm: CrcAlgorithm, text: Option<&str>) -> Option<(CrcAlgorithm
     Some((algorithm, number?))
 }
 
+/// What the keys of all that lies below a place begin with.
+fn folder(at: &S3Location) -> String {
+    if at.key.is_empty() { String::new() } else { format!("{}/", at.key) }
+}
+
 impl Aws {
     /// The object at a place, whether there is one or not.
     pub async fn object(&self, at: &S3Location) -> S3Object {
         S3Object { client: self.s3().await, at: at.clone() }
+    }
+
+    /// All objects below a place: what their keys say after it, and their sizes. Those that only stand for a folder
+    /// are left out.
+    ///
+    /// # Errors
+    /// There is no such bucket, or the user may not list it.
+    pub async fn objects_below(&self, at: &S3Location) -> Result<Vec<(String, u64, S3Object)>> {
+        let client = self.s3().await;
+        let prefix = folder(at);
+        let mut pages = client.list_objects_v2().bucket(&at.bucket).prefix(&prefix).into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| explain(format!("cannot list {at}"), error))?;
+            for object in page.contents.unwrap_or_default() {
+                let key = object.key.unwrap_or_default();
+                let Some(name) = key.strip_prefix(&prefix).filter(|name| !name.is_empty()) else { continue };
+                if !name.ends_with('/') {
+                    let size = object.size.and_then(|size| size.try_into().ok()).unwrap_or(0);
+                    let place = S3Location { bucket: at.bucket.clone(), key: key.clone() };
+                    found.push((name.to_owned(), size, S3Object { client: client.clone(), at: place }));
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Whether there is an object whose key begins with the place's, as a prefix means it to SageMaker.
@@ -109,7 +141,7 @@ impl Aws {
     /// # Errors
     /// There is no such bucket, or the user may not list it.
     pub async fn folders(&self, at: &S3Location) -> Result<Vec<String>> {
-        let prefix = if at.key.is_empty() { String::new() } else { format!("{}/", at.key) };
+        let prefix = folder(at);
         let mut pages = self
             .s3()
             .await

@@ -55,6 +55,8 @@ pub struct TrainingJob {
     pub failure_reason: Option<String>,
     /// `S3OutputPath`
     pub output_path: Option<String>,
+    /// Where its checkpoints are kept.
+    pub checkpoint_path: Option<String>,
     /// How many instances it asked for.
     pub instance_count: u32,
     /// Only after its end.
@@ -116,6 +118,7 @@ impl Aws {
                 .unwrap_or_default(),
             failure_reason: job.failure_reason,
             output_path: job.output_data_config.and_then(|output| output.s3_output_path),
+            checkpoint_path: job.checkpoint_config.and_then(|checkpoints| checkpoints.s3_uri),
             instance_count: job
                 .resource_config
                 .and_then(|resources| resources.instance_count)

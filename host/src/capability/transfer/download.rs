@@ -19,7 +19,7 @@ use super::{
     arriving::{Arriving, Reading},
     parts::Parts,
     room,
-    source::{Bytestream, Source},
+    source::{Bytestream, Object, Source},
 };
 use crate::{
     capability::{Listener, Progress},
@@ -32,7 +32,7 @@ const AT_ONCE: usize = 8;
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// How often the progress is told.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 
 /// Brings the object to the file `archive`, and lets `read` have its bytes in their order meanwhile. A connection that
 /// breaks is taken up again where it broke; what a killed run left of the same object is gone on with.
@@ -90,16 +90,23 @@ pub async fn download<T: Send + 'static, S: Source>(
         }
     }
     tell(object.size);
+    verify(from, &object, &parts)?;
+    match early {
+        Some(outcome) => Ok(outcome),
+        None => reading.outcome().await,
+    }
+}
+
+/// # Errors
+/// All parts came, and they are not the object.
+pub(super) fn verify<S: Source>(from: &S, object: &Object, parts: &Parts) -> Result<()> {
     if let Some((_, promised)) = object.checksum
         && parts.checksum() != promised
     {
         return Err(Error::failed(format!("{from} came damaged: its checksum is another one"))
             .hint("nothing was written: fetch it again"));
     }
-    match early {
-        Some(outcome) => Ok(outcome),
-        None => reading.outcome().await,
-    }
+    Ok(())
 }
 
 /// Lets `read` have a file of this machine, and tells how far it is.
@@ -129,18 +136,18 @@ pub async fn local<T: Send + 'static>(
 
 /// What brings a part.
 #[derive(Clone)]
-struct Part<S> {
-    from: S,
-    etag: Option<String>,
-    folder: Arc<Path>,
-    file: Arc<File>,
-    algorithm: CrcAlgorithm,
-    done: Arc<AtomicU64>,
+pub(super) struct Part<S> {
+    pub(super) from: S,
+    pub(super) etag: Option<String>,
+    pub(super) folder: Arc<Path>,
+    pub(super) file: Arc<File>,
+    pub(super) algorithm: CrcAlgorithm,
+    pub(super) done: Arc<AtomicU64>,
 }
 
 impl<S: Source> Part<S> {
     /// Its checksum.
-    async fn bring(&self, range: std::ops::Range<u64>) -> Result<u64> {
+    pub(super) async fn bring(&self, range: std::ops::Range<u64>) -> Result<u64> {
         let mut sum = Digest::new(self.algorithm);
         let mut at = range.start;
         let mut attempts = 0;

@@ -3,6 +3,7 @@
 
 mod arriving;
 mod download;
+mod folder;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod parts;
@@ -13,6 +14,7 @@ mod unpack;
 
 pub use arriving::Arriving;
 pub use download::{download, local};
+pub use folder::{Folder, download_all};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
 pub use room::copy;

@@ -26,6 +26,7 @@ pub struct Brought {
 
 /// A folder `.alekseylearn-NAME` in the user's folder, with
 /// - `archive`, and beside it `archive.parts`: what came so far, for a next run to go on from;
+/// - `coming`: the same for objects that are no archive;
 /// - `tree`: what is to be moved to the user's folder;
 /// - `ready`: written when the tree is whole. From then on it is only moved, by whoever comes next.
 ///
@@ -81,6 +82,11 @@ impl Staging {
         self.path.join("archive")
     }
 
+    /// Where objects come to that are no archive.
+    pub fn coming(&self) -> PathBuf {
+        self.path.join("coming")
+    }
+
     /// The archive is not needed any more.
     pub fn drop_archive(&self) {
         // What cannot be removed now is removed with all the rest.
@@ -126,10 +132,12 @@ impl Staging {
         Ok(None)
     }
 
-    /// Leaves to the next run what came of the archive, if anything did.
+    /// Leaves to the next run what came, if anything did.
     pub fn keep(&mut self) {
-        let notes = fs::read_to_string(self.notes()).unwrap_or_default();
-        self.keep = notes.lines().nth(1).is_some();
+        let objects = fs::read_dir(self.coming()).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut notes = objects.filter(|path| path.extension().is_some()).chain([self.notes()]);
+        self.keep =
+            notes.any(|notes| fs::read_to_string(notes).is_ok_and(|text| text.lines().nth(1).is_some()));
     }
 
     /// Moves the tree to the user's folder, all or nothing: what is cut off is finished by the next run. Files that

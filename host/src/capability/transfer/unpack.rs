@@ -20,7 +20,7 @@ use super::{
 use crate::error::{Error, Result};
 
 /// Model artifacts hold far fewer, folders included.
-const MOST_ENTRIES: usize = 1_000_000;
+pub(super) const MOST_ENTRIES: usize = 1_000_000;
 /// Names, which are kept in memory, and padding: between two files, and after the last one.
 const MOST_BETWEEN: u64 = 16 << 20;
 /// A bomb expands beyond both of these; honest archives, sparse ones too, stay below one.
@@ -106,7 +106,7 @@ impl Unpack {
                 return Err(Problem::Hostile(format!("it holds more than {MOST_ENTRIES} files and folders")));
             }
             left.set(entry.size().saturating_add(MOST_BETWEEN));
-            let path = safe_path(&entry)?;
+            let path = safe_path(&entry.path()?).map_err(Problem::Hostile)?;
             if path.as_os_str().is_empty() {
                 continue;
             }
@@ -178,21 +178,20 @@ impl<R: Read> Read for Metered<'_, R> {
 }
 
 /// Relative, without `..`, and not of our own names.
-fn safe_path<R: Read>(entry: &Entry<'_, R>) -> Result<PathBuf, Problem> {
-    let path = entry.path()?;
+pub(super) fn safe_path(path: &Path) -> Result<PathBuf, String> {
     let mut safe = PathBuf::new();
     for part in path.components() {
         match part {
             Component::Normal(name) if safe.as_os_str().is_empty() && is_ours(name) => {
-                return Err(Problem::Hostile(format!("{} is a name of our own", path.display())));
+                return Err(format!("{} is a name of our own", path.display()));
             }
             Component::Normal(name) => safe.push(name),
             Component::CurDir => {}
             Component::RootDir | Component::Prefix(_) => {
-                return Err(Problem::Hostile(format!("{} is an absolute path", path.display())));
+                return Err(format!("{} is an absolute path", path.display()));
             }
             Component::ParentDir => {
-                return Err(Problem::Hostile(format!("{} leads out of the folder", path.display())));
+                return Err(format!("{} leads out of the folder", path.display()));
             }
         }
     }

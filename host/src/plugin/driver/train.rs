@@ -145,7 +145,9 @@ impl TrainDriver<'_> {
         let artifacts: Vec<Artifact> = call.take_all(artifacts)?;
         for artifact in &artifacts {
             match &artifact.place {
-                Place::S3(place) => call.store.data().allow(Verb::Location(place))?,
+                Place::S3(place) | Place::S3Folder(place) => {
+                    call.store.data().allow(Verb::Location(place))?;
+                }
                 Place::JobFile(file) => call.store.data().allow(Verb::JobFile(file))?,
                 // Each of its addresses is decided when it is asked for.
                 Place::Web(_) => {}

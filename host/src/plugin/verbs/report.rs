@@ -142,6 +142,17 @@ impl report::HostArtifact for State {
         self.artifact(kind, Place::S3(place))
     }
 
+    async fn s3_folder(&mut self, kind: report::ArtifactKind, uri: String) -> Result<Resource<Artifact>> {
+        self.hold(uri.len())?;
+        let place = uri.parse().map_err(|problem: String| Error::new(Kind::Plugin, problem))?;
+        self.artifact(kind, Place::S3Folder(place))
+    }
+
+    async fn as_checkpoints(&mut self, this: Resource<Artifact>) -> Result<()> {
+        self.get_mut(&this)?.kind = ArtifactKind::Checkpoints;
+        Ok(())
+    }
+
     async fn web_object(
         &mut self,
         kind: report::ArtifactKind,

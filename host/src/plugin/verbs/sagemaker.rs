@@ -90,6 +90,10 @@ impl sagemaker::HostTrainingJob for State {
         Ok(self.get(&this)?.output_path.clone())
     }
 
+    async fn checkpoint_path(&mut self, this: Resource<TrainingJob>) -> wasmtime::Result<Option<String>> {
+        Ok(self.get(&this)?.checkpoint_path.clone())
+    }
+
     async fn instance_count(&mut self, this: Resource<TrainingJob>) -> wasmtime::Result<u32> {
         Ok(self.get(&this)?.instance_count)
     }

@@ -1,0 +1,280 @@
+//! Many objects of a service into a folder: several at a time, each in parts. Their names were chosen by code on another
+//! machine: nothing in them is trusted.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use sha2::{Digest, Sha256};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use super::{
+    download::{Part, TICK, verify},
+    parts::Parts,
+    room,
+    source::Source,
+    staging::{Brought, in_the_way},
+    unpack::{MOST_ENTRIES, safe_path},
+};
+use crate::{
+    capability::{Listener, Progress},
+    error::{Context, Error, Kind, Result},
+};
+
+/// Objects, and parts of all of them, that come at the same time. Small ones are mostly waiting.
+const AT_ONCE: usize = 16;
+
+/// Where objects are brought to.
+pub struct Folder {
+    /// How messages name all of them.
+    pub name: String,
+    /// Where each comes to, under a name of ours: what a killed run left there is gone on with.
+    pub coming: PathBuf,
+    /// Where all are moved to in the end, under their own names.
+    pub tree: PathBuf,
+    /// What is there already is in the way; none where it may be replaced.
+    pub beside: Option<PathBuf>,
+}
+
+/// Brings all objects, which come with their names and sizes. The memory it takes does not grow with their sizes.
+///
+/// # Errors
+/// A name leads out of the folder, an object is gone, changed or came damaged, the disk is full, or the service cannot be
+/// reached.
+pub async fn download_all<S: Source>(
+    objects: Vec<(String, u64, S)>,
+    to: &Folder,
+    listener: Listener<'_>,
+) -> Result<Brought> {
+    let hostile = |what: String| {
+        Error::failed(format!("{} is not to be trusted: {what}", to.name)).hint("nothing was written")
+    };
+    if objects.len() > MOST_ENTRIES {
+        return Err(hostile(format!("it holds more than {MOST_ENTRIES} files")));
+    }
+    let mut names = BTreeSet::new();
+    for (name, ..) in &objects {
+        let path = safe_path(Path::new(name)).map_err(hostile)?;
+        if let Some(folder) = &to.beside {
+            in_the_way(folder, &path)?;
+        }
+        if !names.insert(path) {
+            return Err(hostile(format!("it holds {name} twice")));
+        }
+    }
+    // A file's name cannot be a folder's too; one below the other come one after the other.
+    let clash = names.iter().zip(names.iter().skip(1)).find(|(one, next)| next.starts_with(one));
+    if let Some((one, _)) = clash {
+        return Err(hostile(format!("{} is a file in it, and a folder", one.display())));
+    }
+
+    fs::create_dir_all(&to.coming).map_err(|error| room::cannot_write(&to.coming, error))?;
+    let total = objects.iter().map(|(_, size, _)| size).sum();
+    let done = Arc::new(AtomicU64::new(0));
+    let way = Way {
+        folder: to.coming.as_path().into(),
+        done: done.clone(),
+        at_once: Arc::new(Semaphore::new(AT_ONCE)),
+    };
+    let mut waiting = objects.iter();
+    let mut coming = JoinSet::new();
+    let mut ticks = tokio::time::interval(TICK);
+    let tell = |done| listener(Progress::Bytes { what: "downloading", done, total: Some(total) });
+    room::make_sure_of(total.saturating_sub(size_of(&to.coming)), &to.coming)?;
+    loop {
+        while coming.len() < AT_ONCE
+            && let Some((name, _, from)) = waiting.next()
+        {
+            let (way, from, at) = (way.clone(), from.clone(), place(&to.coming, name));
+            coming.spawn(async move { way.bring(&from, &at).await });
+        }
+        if coming.is_empty() {
+            break;
+        }
+        tokio::select! {
+            Some(came) = coming.join_next() => came.context(|| format!("cannot bring {}", to.name))??,
+            _ = ticks.tick() => tell(done.load(Ordering::Relaxed)),
+        }
+    }
+    tell(total);
+    let mut brought = Brought::default();
+    for (name, ..) in &objects {
+        let path = safe_path(Path::new(name)).map_err(hostile)?;
+        brought.size += settle(&place(&to.coming, name), &to.tree.join(&path))
+            .map_err(|error| room::cannot_write(&to.tree, error))?;
+        brought.files.push(path);
+    }
+    brought.files.sort();
+    Ok(brought)
+}
+
+/// Where an object of that name comes to.
+fn place(coming: &Path, name: &str) -> PathBuf {
+    coming.join(hex::encode(Sha256::digest(name)))
+}
+
+/// What is there already of all that comes.
+fn size_of(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|data| data.len()).sum()
+}
+
+/// Its size.
+fn settle(from: &Path, to: &Path) -> io::Result<u64> {
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::rename(from, to)?;
+    fs::remove_file(from.with_added_extension("parts"))?;
+    Ok(to.metadata()?.len())
+}
+
+/// What all objects share on their way.
+#[derive(Clone)]
+struct Way {
+    folder: Arc<Path>,
+    done: Arc<AtomicU64>,
+    at_once: Arc<Semaphore>,
+}
+
+impl Way {
+    async fn bring<S: Source>(&self, from: &S, at: &Path) -> Result<()> {
+        let object = from.describe().await?.ok_or_else(|| {
+            Error::new(Kind::Conflict, format!("{from} went away while the others were coming"))
+                .hint("nothing was written: fetch it again")
+        })?;
+        let cannot_write = |error| room::cannot_write(&self.folder, error);
+        let (mut parts, file) = Parts::open(at, &object).map_err(cannot_write)?;
+        self.done.fetch_add(parts.bytes(), Ordering::Relaxed);
+        let part = Part {
+            from: from.clone(),
+            etag: object.etag.clone(),
+            folder: self.folder.clone(),
+            file: Arc::new(file),
+            algorithm: parts.algorithm(),
+            done: self.done.clone(),
+        };
+        let missing: Vec<_> =
+            parts.missing().into_iter().map(|number| (number, parts.range(number))).collect();
+        let mut coming = stream::iter(missing)
+            .map(|(number, range)| {
+                let (part, at_once) = (part.clone(), self.at_once.clone());
+                async move {
+                    let _permit = at_once.acquire().await.context(|| "the download ended".to_owned())?;
+                    Ok::<_, Error>((number, part.bring(range).await?))
+                }
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some((number, sum)) = coming.try_next().await? {
+            parts.arrived(number, sum).map_err(cannot_write)?;
+        }
+        verify(from, &object, &parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, fmt, ops::Range, sync::Mutex};
+
+    use super::*;
+    use crate::capability::transfer::{Bytestream, Object};
+
+    type Names = Arc<Mutex<Vec<String>>>;
+
+    /// Objects in memory, and which of them were read.
+    #[derive(Clone)]
+    struct Kept {
+        name: String,
+        all: Arc<BTreeMap<String, Vec<u8>>>,
+        read: Names,
+    }
+
+    impl fmt::Display for Kept {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.name)
+        }
+    }
+
+    impl Source for Kept {
+        async fn describe(&self) -> Result<Option<Object>> {
+            let size = self.all[&self.name].len() as u64;
+            // One of them is not what its service says.
+            let checksum = (self.name == "damaged").then_some((crc_fast::CrcAlgorithm::Crc32IsoHdlc, 1));
+            Ok(Some(Object { size, etag: Some("e".into()), checksum, in_parts: true }))
+        }
+
+        async fn read(&self, range: Range<u64>, _: Option<String>) -> Result<Bytestream> {
+            if self.name == "refused" {
+                return Err(Error::new(Kind::Unavailable, "not now"));
+            }
+            self.read.lock().unwrap().push(self.name.clone());
+            let range = range.start as usize..range.end as usize;
+            let bytes = self.all[&self.name][range].to_vec();
+            Ok(stream::once(async move { Ok(bytes.into()) }).boxed())
+        }
+    }
+
+    fn objects(names: &[&str]) -> (Vec<(String, u64, Kept)>, Names) {
+        let content = |name: &&str| ((*name).to_owned(), name.repeat(3).into_bytes());
+        let all: Arc<BTreeMap<_, _>> = Arc::new(names.iter().map(content).collect());
+        let read = Names::default();
+        let object = |name: &&str| {
+            let kept = Kept { name: (*name).to_owned(), all: all.clone(), read: read.clone() };
+            ((*name).to_owned(), kept.all[*name].len() as u64, kept)
+        };
+        (names.iter().map(object).collect(), read)
+    }
+
+    fn folder(root: &Path) -> Folder {
+        let tree = root.join("tree");
+        fs::create_dir_all(&tree).unwrap();
+        Folder { name: "it".into(), coming: root.join("coming"), tree, beside: None }
+    }
+
+    #[tokio::test]
+    async fn what_came_before_is_not_asked_for_again() {
+        let root = tempfile::tempdir().unwrap();
+        let to = folder(root.path());
+        let (all, _) = objects(&["a", "deep/er/b", "refused"]);
+        assert_eq!(download_all(all, &to, &|_| {}).await.unwrap_err().kind(), Kind::Unavailable);
+        assert_eq!(fs::read_dir(&to.tree).unwrap().count(), 0);
+        let (all, read) = objects(&["a", "deep/er/b", "c"]);
+        let brought = download_all(all, &to, &|_| {}).await.unwrap();
+        assert_eq!(brought.files, ["a", "c", "deep/er/b"].map(PathBuf::from));
+        assert_eq!(brought.size, 3 + 3 + 27);
+        assert_eq!(fs::read_to_string(to.tree.join("c")).unwrap(), "ccc");
+        let read = read.lock().unwrap().clone();
+        assert!(read.contains(&"c".to_owned()) && read.len() <= 3, "{read:?}");
+    }
+
+    #[tokio::test]
+    async fn hostile_names_and_damaged_objects_leave_nothing() {
+        for names in [
+            &["ok", "../evil"][..],
+            &["/evil"],
+            &["a/../../evil"],
+            &["a", "a/b"],
+            &["a//b", "a/b"],
+            &["a", "./a"],
+            &[".alekseylearn-job/x"],
+            &["ok", "damaged"],
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let to = folder(root.path());
+            let error = download_all(objects(names).0, &to, &|_| {}).await.unwrap_err();
+            let said = error.message();
+            assert!(
+                said.contains("is not to be trusted") || said.contains("came damaged"),
+                "{names:?}: {error}"
+            );
+            assert_eq!(fs::read_dir(&to.tree).unwrap().count(), 0, "{names:?}");
+        }
+    }
+}
