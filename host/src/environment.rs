@@ -186,6 +186,18 @@ impl Environment {
         env::args_os().collect()
     }
 
+    /// This very program, also where another file has taken its place since it was started.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn program() -> Result<PathBuf> {
+        let running = Path::new("/proc/self/exe");
+        if running.exists() {
+            return Ok(running.to_owned());
+        }
+        env::current_exe().context(|| "cannot find the program's own file".into())
+    }
+
     /// A variable that the user named as the place of a credential, read when that is needed.
     pub fn variable(name: &str) -> Option<String> {
         text(name)

@@ -1,6 +1,7 @@
 //! alekseylearn trains a person's script or notebook on cloud compute with one command.
 //!
-//! Directions: `commands` → `job` → `plugin` → `capability`; every room may use `error`, `config` and `environment`.
+//! Directions: `commands` → `job` → `plugin` → `capability`; every room may use `error`, `config`, `environment` and
+//! `interrupt`.
 
 mod capability;
 mod commands;
@@ -9,6 +10,7 @@ mod environment;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod interrupt;
 mod job;
 mod plugin;
 mod project;
@@ -26,6 +28,12 @@ pub fn run() -> ExitCode {
     if Environment::is_completing() {
         commands::complete(Environment::arguments());
         return ExitCode::SUCCESS;
+    }
+    if Environment::arguments().get(1).is_some_and(|word| word == plugin::COMPILE) {
+        return match plugin::compile_component() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&Ui::new(Style::PLAIN), &error),
+        };
     }
     let arguments = match Arguments::read(Environment::arguments()) {
         Ok(arguments) => arguments,

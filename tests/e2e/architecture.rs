@@ -28,7 +28,8 @@ const RULES: &[Rule] = &[
         words: &["bollard", "aws_sdk", "aws_config", "reqwest", "oci_client", "docker_credential"],
         rooms: &["capability/"],
     },
-    Rule { words: &["process::exit", "ExitCode"], rooms: &["lib.rs", "main.rs"] },
+    Rule { words: &["process::exit", "ExitCode"], rooms: &["lib.rs", "main.rs", "interrupt.rs"] },
+    Rule { words: &["ctrl_c"], rooms: &["interrupt.rs"] },
     Rule { words: &["rusqlite"], rooms: &["job/record/"] },
     // Directions: commands → job → plugin → capability.
     Rule { words: &["plugin::", "ui::"], rooms: &["plugin/", "job/", "commands/", "lib.rs", "fuzz.rs"] },

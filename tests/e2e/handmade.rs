@@ -303,7 +303,7 @@ fn what_a_terminal_would_obey_is_shown_instead() {
 }
 
 /// A component of nothing but this, that says to be a train driver.
-fn hollow(content: &str) -> Vec<u8> {
+pub(crate) fn hollow(content: &str) -> Vec<u8> {
     let exports = r#"(instance $empty) (export "alekseylearn:driver/train@0.1.0" (instance $empty))"#;
     wat::parse_str(format!("(component {content} {exports})")).unwrap()
 }
@@ -372,15 +372,17 @@ fn nested_components(depth: usize) -> Vec<u8> {
     [hollow(""), section(&inner)].concat()
 }
 
-/// A component section: its kind, its length in LEB128, and itself.
 fn section(component: &[u8]) -> Vec<u8> {
-    let mut section = vec![4];
-    let mut length = component.len();
-    while length >= 0x80 {
-        section.push((length % 0x80) as u8 | 0x80);
-        length /= 0x80;
+    [vec![4], leb128(component.len()), component.to_vec()].concat()
+}
+
+/// As WebAssembly writes numbers.
+pub(crate) fn leb128(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push((number % 0x80) as u8 | 0x80);
+        number /= 0x80;
     }
-    section.push(length as u8);
-    section.extend(component);
-    section
+    bytes.push(number as u8);
+    bytes
 }

@@ -6,6 +6,7 @@ mod clean;
 mod command_line;
 mod completions;
 mod contract;
+mod costly;
 mod defaults;
 mod distributed;
 mod doctor;

@@ -1,6 +1,8 @@
 //! What a person sees on a terminal, narrow and wide, and what a pipe gets.
 
-use alekseylearn_tests::Sandbox;
+use std::fs;
+
+use alekseylearn_tests::{Handmade, Sandbox};
 
 const WIDTHS: [u16; 2] = [80, 200];
 
@@ -52,4 +54,24 @@ fn colours_are_by_convention() {
     ] {
         assert_eq!(colored(variables, arguments), expected, "{variables:?} {arguments:?}");
     }
+}
+
+#[test]
+fn ctrl_c_is_an_answer_to_a_question() {
+    let sandbox = sandbox();
+    let driver = Handmade::default()
+        .head(r#"(import "alekseylearn:driver/s3@$V" "folders" (func (param i32 i32 i32)))"#);
+    fs::write(sandbox.path("asks.wasm"), driver.component()).unwrap();
+    let install = ["plugin", "install", "asks.wasm"];
+    let mut terminal = sandbox.on_terminal(80, &install);
+    terminal.wait_for("[y/N]");
+    terminal.type_in("\x03");
+    assert_eq!(terminal.end(), Some(130));
+    assert!(
+        sandbox.run(&["plugin", "list", "--json"]).success().data()["plugins"].as_array().unwrap().is_empty()
+    );
+    let mut terminal = sandbox.on_terminal(80, &install);
+    terminal.wait_for("[y/N]");
+    terminal.type_in("y\n");
+    assert_eq!(terminal.end(), Some(0));
 }

@@ -27,6 +27,7 @@ use crate::{
     config::spell_out,
     environment::{Environment, Look},
     error::{Error, Kind, Result},
+    interrupt::interrupted,
     job::Context,
     plugin::{Plugins, Services},
     ui::{Style, Ui, Volume},
@@ -186,8 +187,9 @@ pub fn misspelled(error: &clap::Error) -> Error {
 /// Work that Ctrl-C may end at any point; `hint` says what that leaves.
 async fn interruptible<T>(work: impl Future<Output = Result<T>>, hint: &str) -> Result<T> {
     tokio::select! {
+        biased;
+        () = interrupted() => Err(Error::new(Kind::Interrupted, "interrupted").hint(hint)),
         done = work => done,
-        _ = tokio::signal::ctrl_c() => Err(Error::new(Kind::Interrupted, "interrupted").hint(hint)),
     }
 }
 

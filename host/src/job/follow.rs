@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, Kind, Result},
+    interrupt::interrupted,
     plugin::{JobStatus, LogPage, State},
     project::package_of,
     ui::Event,
@@ -39,7 +40,7 @@ pub enum Ending {
 /// # Errors
 /// The service cannot be asked any more. The job goes on.
 pub async fn follow(context: &Context, record: &Record, known: &Known<'_>) -> Result<Ending> {
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut interrupted = std::pin::pin!(interrupted());
     let mut following = Following::new(context, record, known);
     loop {
         let step = async {
@@ -51,7 +52,7 @@ pub async fn follow(context: &Context, record: &Record, known: &Known<'_>) -> Re
         };
         tokio::select! {
             biased;
-            _ = &mut interrupted => {
+            () = &mut interrupted => {
                 following.keep_metrics()?;
                 return Ok(Ending::Detached);
             }

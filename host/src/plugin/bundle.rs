@@ -2,13 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io::{self, Read, Write},
     path::Path,
 };
 
 use super::{
     candidate::Candidate,
+    file,
     manifest::is_name,
     source::MOST_BYTES,
     store::{Installed, digest_of},
@@ -23,13 +23,8 @@ const MOST_PLUGINS: usize = 1_000;
 /// # Errors
 /// The file cannot be written.
 pub(super) fn write(path: &Path, plugins: &[(Installed, Vec<u8>)]) -> Result<()> {
-    let failed = || format!("cannot write {}", path.display());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut partial = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-    pack(&mut partial, plugins).context(failed)?;
-    partial.as_file().sync_all().context(failed)?;
-    partial.persist(path).context(failed)?;
-    Ok(())
+    file::write(path, 0o600, |file| pack(file, plugins))
+        .context(|| format!("cannot write {}", path.display()))
 }
 
 pub(super) fn pack(to: impl Write, plugins: &[(Installed, Vec<u8>)]) -> io::Result<()> {
@@ -47,7 +42,7 @@ pub(super) fn pack(to: impl Write, plugins: &[(Installed, Vec<u8>)]) -> io::Resu
 /// # Errors
 /// It is no such file, or is damaged.
 pub(super) fn read(path: &Path) -> Result<Vec<(Candidate, Installed)>> {
-    let file = File::open(path).map_err(|error| {
+    let file = file::open(path).map_err(|error| {
         Error::new(Kind::NotFound, format!("cannot read {}", path.display()))
             .hint("give a file that `alekseylearn plugin export` made")
             .source(error)

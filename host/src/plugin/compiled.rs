@@ -56,7 +56,7 @@ impl Compiled {
     ///
     /// # Errors
     /// The folder is somebody else's, or the disk is full.
-    pub(super) fn keep(&self, engine: &Engine, digest: &str, component: &Component) -> Result<()> {
+    pub(super) fn keep(&self, engine: &Engine, digest: &str, code: &[u8]) -> Result<()> {
         let name = name(engine, digest);
         let path = self.folder.join(&name);
         let failed = || format!("cannot write {}", path.display());
@@ -69,10 +69,9 @@ impl Compiled {
             tempfile::Builder::new().suffix(".part").tempfile_in(&self.folder).context(failed)?;
         // Held for as long as somebody writes to it.
         partial.as_file().lock().context(failed)?;
-        let code = component.serialize().context(failed)?;
         let mut checksum = Digest::new(CHECKSUM);
-        checksum.update(&code);
-        partial.write_all(&code).context(failed)?;
+        checksum.update(code);
+        partial.write_all(code).context(failed)?;
         partial.write_all(&finish(checksum, &name)).context(failed)?;
         // Not synced: what a power cut leaves of it the checksum tells.
         partial.persist(&path).context(failed)?;
@@ -166,12 +165,15 @@ mod tests {
         content: Vec<u8>,
     }
 
+    fn code(engine: &Engine) -> Vec<u8> {
+        engine.precompile_component(EMPTY).unwrap()
+    }
+
     fn kept() -> Kept {
         let root = tempfile::tempdir().unwrap();
         let compiled = Compiled::new(root.path());
         let engine = Engine::default();
-        let component = Component::new(&engine, EMPTY).unwrap();
-        compiled.keep(&engine, DIGEST, &component).unwrap();
+        compiled.keep(&engine, DIGEST, &code(&engine)).unwrap();
         let path = compiled.folder.join(name(&engine, DIGEST));
         let content = fs::read(&path).unwrap();
         Kept { _root: root, compiled, engine, path, content }
@@ -242,14 +244,13 @@ mod tests {
             assert!(!kept.is_taken(), "{mode:o}");
         }
         // Made again, it is mended.
-        let component = Component::new(&kept.engine, EMPTY).unwrap();
-        kept.compiled.keep(&kept.engine, DIGEST, &component).unwrap();
+        kept.compiled.keep(&kept.engine, DIGEST, &code(&kept.engine)).unwrap();
         assert!(kept.is_taken());
         let root = rustix::process::geteuid().is_root();
         if root {
             std::os::unix::fs::chown(&kept.path, Some(12345), None).unwrap();
             assert!(!kept.is_taken(), "somebody else's file");
-            kept.compiled.keep(&kept.engine, DIGEST, &component).unwrap();
+            kept.compiled.keep(&kept.engine, DIGEST, &code(&kept.engine)).unwrap();
             assert!(kept.is_taken());
             std::os::unix::fs::chown(&kept.compiled.folder, Some(12345), None).unwrap();
             assert!(!kept.is_taken(), "somebody else's folder");

@@ -1,5 +1,7 @@
 //! What one call of a driver may take, in memory of its own and of the host.
 
+use std::time::Duration;
+
 use wasmtime::ResourceLimiter;
 
 use crate::error::{Error, Kind, Result};
@@ -14,6 +16,14 @@ const MOST_PARTS: usize = 100;
 const MOST_HELD: usize = 64 << 20;
 /// As many things as a driver may hold at once.
 pub(super) const MOST_HANDLES: usize = 10_000;
+/// To compile a component, once: a Python driver takes a third of a gigabyte, and some seconds.
+pub(super) const MOST_COMPILING_MEMORY: u64 = 2 << 30;
+/// Of computing, on all cores together.
+pub(super) const MOST_COMPILING_SECONDS: u64 = 120;
+/// Also where the machine has other things to do.
+pub(super) const LONGEST_COMPILING: Duration = Duration::from_mins(10);
+/// Compiled code: twice a component.
+pub(super) const MOST_COMPILED: usize = 512 << 20;
 
 /// What a call has taken so far. Nothing of it comes back before the call ends.
 #[derive(Debug, Default)]

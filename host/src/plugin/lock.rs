@@ -1,15 +1,16 @@
 //! `alekseylearn.lock`: the plugins that a team agreed on, to be committed: source, version, digest and grants.
 
-use std::path::Path;
+use std::{io::Write, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{grant::Grants, source::Source, store::Installed};
+use super::{file, grant::Grants, source::Source, store::Installed};
 use crate::error::{Context, Error, Kind, Result};
 
 /// The file's name, in the current folder.
 pub const LOCK_FILE: &str = "alekseylearn.lock";
 const FORM: u32 = 1;
+const MOST_BYTES: usize = 16 << 20;
 
 /// The content of a lock file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,15 +50,10 @@ impl From<Installed> for Locked {
 /// # Errors
 /// It cannot be written.
 pub fn write(folder: &Path, plugins: Vec<Installed>) -> Result<()> {
-    let failed = || format!("cannot write {}", folder.join(LOCK_FILE).display());
+    let path = folder.join(LOCK_FILE);
+    let failed = || format!("cannot write {}", path.display());
     let text = render(plugins.into_iter().map(Locked::from).collect()).context(failed)?;
-    let mut partial = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-    std::io::Write::write_all(&mut partial, text.as_bytes()).context(failed)?;
-    partial.as_file().sync_all().context(failed)?;
-    std::fs::set_permissions(partial.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .context(failed)?;
-    partial.persist(folder.join(LOCK_FILE)).context(failed)?;
-    Ok(())
+    file::write(&path, 0o644, |file| file.write_all(text.as_bytes())).context(failed)
 }
 
 pub(super) fn render(plugins: Vec<Locked>) -> Result<String, toml::ser::Error> {
@@ -71,12 +67,12 @@ pub(super) fn render(plugins: Vec<Locked>) -> Result<String, toml::ser::Error> {
 /// There is none, or it is damaged or of a newer alekseylearn.
 pub fn read(folder: &Path) -> Result<Vec<Locked>> {
     let path = folder.join(LOCK_FILE);
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+    let text = file::read(&path, MOST_BYTES).map_err(|error| {
         Error::new(Kind::NotFound, format!("there is no {LOCK_FILE} here"))
             .hint("`alekseylearn plugin lock` writes one of the installed plugins")
             .source(error)
     })?;
-    parse(&path, &text)
+    parse(&path, &String::from_utf8_lossy(&text))
 }
 
 pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Locked>> {

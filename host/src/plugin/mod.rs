@@ -9,7 +9,9 @@ mod bindings;
 mod bundle;
 mod candidate;
 mod compiled;
+mod compiler;
 mod driver;
+mod file;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod grant;
@@ -35,6 +37,7 @@ mod verbs;
 
 pub use bindings::alekseylearn::driver::types::LogPage;
 pub use candidate::Candidate;
+pub use compiler::{COMPILE, serve as compile_component};
 pub use driver::{BuildDriver, TrainDriver};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;

@@ -184,12 +184,12 @@ impl Plugins {
     ///
     /// # Errors
     /// One is not admitted, or cannot be compiled, or the disk is full. What was installed before stays.
-    pub fn install(&self, candidates: &[(Candidate, Grants)]) -> Result<Vec<Installed>> {
+    pub async fn install(&self, candidates: &[(Candidate, Grants)]) -> Result<Vec<Installed>> {
         let mut components = Vec::new();
         for (candidate, granted) in candidates {
             self.admit(candidate)?;
             let digest = candidate.digest();
-            self.runtime.load(&candidate.name, &digest, || Ok(candidate.wasm.as_slice().into()))?;
+            self.runtime.load(&candidate.name, &digest, self.runtime.ready(&digest), &candidate.wasm).await?;
             let installed = Installed {
                 name: candidate.name.clone(),
                 version: candidate.manifest.version.as_ref().map(ToString::to_string),
@@ -260,7 +260,8 @@ impl Plugins {
     pub async fn lend(&self, candidate: &Candidate, granted: Grants) -> Result<()> {
         self.admit(candidate)?;
         let digest = candidate.digest();
-        let loaded = self.runtime.load(&candidate.name, &digest, || Ok(candidate.wasm.as_slice().into()))?;
+        let loaded =
+            self.runtime.load(&candidate.name, &digest, self.runtime.ready(&digest), &candidate.wasm).await?;
         let name = candidate.name.clone();
         let plugin = Plugin { name: name.clone(), granted, origin: Origin::Lent(digest), loaded };
         self.loaded.lock().await.insert(name, Arc::new(plugin));
@@ -306,18 +307,20 @@ impl Plugins {
         }
         let installed = self.store.with(name, |installed| {
             self.admit_installed(installed)?;
-            let wasm = || Ok(self.store.wasm(installed)?.into());
-            Ok((installed.clone(), self.runtime.load(name, &installed.digest, wasm)?))
+            let ready = self.runtime.ready(&installed.digest);
+            let wasm = if ready.is_none() { self.store.wasm(installed)? } else { Vec::new() };
+            Ok((installed.clone(), ready, wasm))
         });
         let plugin = match installed? {
-            Some((installed, loaded)) => {
+            Some((installed, ready, wasm)) => {
+                let loaded = self.runtime.load(name, &installed.digest, ready, &wasm).await?;
                 let origin = Origin::Installed(installed.digest);
                 Plugin { name: name.to_owned(), granted: installed.granted, origin, loaded }
             }
             None => {
                 let shipped = shipped(name)
                     .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no plugin `{name}`")))?;
-                let ready = self.runtime.load(name, shipped.digest, || Ok(shipped.wasm.into()))?;
+                let ready = self.runtime.load_shipped(name, shipped.digest, shipped.wasm)?;
                 // What a shipped plugin imports it was granted: it came with the program.
                 let granted = ready.wants.iter().copied().map(Grant::Capability).collect();
                 Plugin { name: name.to_owned(), granted, origin: Origin::Shipped, loaded: ready }

@@ -1,6 +1,6 @@
 //! The engine that runs components, and the compiled form of them.
 
-use std::{borrow::Cow, collections::BTreeSet, path::Path, sync::Once};
+use std::{collections::BTreeSet, path::Path, sync::Once};
 
 use wasmtime::{
     Config, Engine, Store, UpdateDeadline,
@@ -11,6 +11,7 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use super::{
     bindings::{Capabilities, build_plugin::BuildPluginPre, train_plugin::TrainPluginPre},
     compiled::Compiled,
+    compiler,
     grant::Capability,
     limits::MOST_HANDLES,
     manifest::{DriverKind, Manifest, interface},
@@ -41,10 +42,8 @@ pub(super) struct Loaded {
 
 impl Runtime {
     pub(super) fn new(cache: &Path) -> Result<Self> {
-        let mut config = Config::new();
-        config.epoch_interruption(true);
         let broken = || "the WebAssembly engine cannot start".to_owned();
-        let engine = Engine::new(&config).context(broken)?;
+        let engine = engine()?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).context(broken)?;
         linker.allow_shadowing(true);
@@ -55,24 +54,58 @@ impl Runtime {
         Ok(Self { engine, linker, compiled: Compiled::new(cache), ticking: Once::new() })
     }
 
-    /// Makes a component ready: from its compiled form where there is one, else from itself.
-    pub(super) fn load<'a>(
+    /// The compiled form of a component, where there is one.
+    pub(super) fn ready(&self, digest: &str) -> Option<Component> {
+        self.compiled.load(&self.engine, digest)
+    }
+
+    /// Makes a stranger's component ready to be called. `ready` is its compiled form, where there is one.
+    pub(super) async fn load(
         &self,
         name: &str,
         digest: &str,
-        wasm: impl FnOnce() -> Result<Cow<'a, [u8]>>,
+        ready: Option<Component>,
+        wasm: &[u8],
     ) -> Result<Loaded> {
-        let component = match self.compiled.load(&self.engine, digest) {
+        let component = match ready {
             Some(component) => component,
-            None => self.compile(name, digest, &wasm()?)?,
+            None => {
+                // Says what is wrong with a file in better words than the compiler, and before it.
+                Manifest::read(name, wasm)?;
+                self.keep(digest, &compiler::compile(name, wasm).await?)?
+            }
         };
+        self.link(name, &component)
+    }
+
+    /// Makes a component ready that came with the program: nothing of it is to be feared.
+    pub(super) fn load_shipped(&self, name: &str, digest: &str, wasm: &[u8]) -> Result<Loaded> {
+        let component = match self.ready(digest) {
+            Some(component) => component,
+            None => {
+                let code = self.engine.precompile_component(wasm);
+                self.keep(digest, &code.context(|| format!("cannot compile the plugin {name}"))?)?
+            }
+        };
+        self.link(name, &component)
+    }
+
+    fn keep(&self, digest: &str, code: &[u8]) -> Result<Component> {
+        // Without the compiled form all works, only slower: a full disk is no reason to stop.
+        let _ = self.compiled.keep(&self.engine, digest, code);
+        // SAFETY: it was made a moment ago by this very program.
+        unsafe { Component::deserialize(&self.engine, code) }
+            .context(|| "cannot load what was compiled".into())
+    }
+
+    fn link(&self, name: &str, component: &Component) -> Result<Loaded> {
         let kind = component.component_type();
         let exports = kind.exports(&self.engine).filter_map(|(export, _)| interface(export));
         let kinds: BTreeSet<DriverKind> =
             exports.filter_map(|name| DriverKind::ALL.into_iter().find(|kind| kind.name() == name)).collect();
         let imports = kind.imports(&self.engine).filter_map(|(import, _)| interface(import));
         let wants = imports.filter_map(Capability::of_interface).collect();
-        let pre = self.linker.instantiate_pre(&component).map_err(|error| {
+        let pre = self.linker.instantiate_pre(component).map_err(|error| {
             Error::new(Kind::Plugin, format!("the plugin {name} asks for what this program does not have"))
                 .hint("it may be built for another version of alekseylearn")
                 .source(error)
@@ -125,17 +158,11 @@ impl Runtime {
         });
         store
     }
+}
 
-    fn compile(&self, name: &str, digest: &str, wasm: &[u8]) -> Result<Component> {
-        // Says what is wrong with a file in better words than the compiler, and before it.
-        Manifest::read(name, wasm)?;
-        let component = Component::new(&self.engine, wasm).map_err(|error| {
-            Error::new(Kind::Plugin, format!("{name} is no WebAssembly component that can be run"))
-                .hint("get the plugin again; its author finds how to build one in the SDK's documentation")
-                .source(error)
-        })?;
-        // Without the compiled form all works, only slower: a full disk is no reason to stop.
-        let _ = self.compiled.keep(&self.engine, digest, &component);
-        Ok(component)
-    }
+/// By which all components are compiled and run.
+pub(super) fn engine() -> Result<Engine> {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    Engine::new(&config).context(|| "the WebAssembly engine cannot start".into())
 }

@@ -3,13 +3,17 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{CONTRACT, compatible};
+use super::{
+    file,
+    manifest::{CONTRACT, compatible},
+};
 use crate::{
     capability::{http, oci},
     error::{Context, Error, Kind, Result},
@@ -124,7 +128,7 @@ impl Source {
     pub(super) async fn obtain(&self, pinned: Option<&str>) -> Result<Obtained> {
         match self {
             Self::File(path) => {
-                let (wasm, signature) = (read(path)?, signature_of_file(path)?);
+                let (wasm, signature) = (read(path, MOST_BYTES)?, signature_of_file(path)?);
                 Ok(Obtained { wasm, promised: None, name: stem(path), signature })
             }
             Self::Address(address) => {
@@ -226,7 +230,7 @@ impl Index {
 }
 
 async fn get(place: &str, limit: usize) -> Result<Vec<u8>> {
-    if place.contains("://") { http::get(place, limit).await } else { read(Path::new(place)) }
+    if place.contains("://") { http::get(place, limit).await } else { read(Path::new(place), limit) }
 }
 
 /// None where nobody signed it.
@@ -243,7 +247,7 @@ fn signature_of_file(path: &Path) -> Result<Option<String>> {
     let mut path = path.as_os_str().to_owned();
     path.push(SIGNATURE);
     let path = Path::new(&path);
-    if path.exists() { read(path).map(|text| Some(as_text(text))) } else { Ok(None) }
+    if path.exists() { read(path, MOST_SIGNATURE_BYTES).map(|text| Some(as_text(text))) } else { Ok(None) }
 }
 
 /// Whatever else it holds, it is no signature.
@@ -251,11 +255,18 @@ fn as_text(content: Vec<u8>) -> String {
     String::from_utf8_lossy(&content).into_owned()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| {
-        Error::new(Kind::NotFound, format!("cannot read {}", path.display()))
-            .hint("see that the path is right")
-            .source(error)
+fn read(path: &Path, most: usize) -> Result<Vec<u8>> {
+    file::read(path, most).map_err(|error| {
+        let (kind, hint) = match error.kind() {
+            ErrorKind::InvalidInput => {
+                (Kind::Invalid, "pipes and devices are not read: save it to a file first")
+            }
+            ErrorKind::FileTooLarge => {
+                (Kind::Invalid, "see that it is the right one: no plugin is that large")
+            }
+            _ => (Kind::NotFound, "see that the path is right"),
+        };
+        Error::new(kind, format!("cannot read {}", path.display())).hint(hint).source(error)
     })
 }
 

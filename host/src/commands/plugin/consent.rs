@@ -57,10 +57,10 @@ pub(super) fn consent(
 }
 
 /// Installs all of them, or none.
-pub(super) fn install(context: &Context, candidates: &[(Candidate, Grants)]) -> Result<Vec<Installed>> {
+pub(super) async fn install(context: &Context, candidates: &[(Candidate, Grants)]) -> Result<Vec<Installed>> {
     let names: Vec<&str> = candidates.iter().map(|(candidate, _)| candidate.name.as_str()).collect();
     context.ui.stage(&format!("Compiling {}", names.join(", ")));
-    context.plugins.install(candidates)
+    commands::interruptible(context.plugins.install(candidates), "nothing was installed").await
 }
 
 fn not_granted(candidate: &Candidate, asked: &Grants) -> Error {

@@ -82,7 +82,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     }
     let spelled_out = arguments.grant.iter().cloned().collect();
     let granted = consent(context, &candidate, spelled_out, arguments.yes)?;
-    for installed in install(context, &[(candidate, granted)])? {
+    for installed in install(context, &[(candidate, granted)]).await? {
         let text = format!("Installed {}. Its drivers: alekseylearn driver list", named(&installed));
         context.ui.result(&text, told(context, &installed));
     }
@@ -110,7 +110,7 @@ async fn install_locked(context: &Context, yes: bool) -> Result<()> {
         let granted = consent(context, &candidate, spelled_out, yes)?;
         consented.push((candidate, granted));
     }
-    let installed = install(context, &consented)?;
+    let installed = install(context, &consented).await?;
     let names: Vec<String> = installed.iter().map(named).collect();
     let data = json!({ "plugins": installed.iter().map(|plugin| told(context, plugin)).collect::<Vec<_>>() });
     context.ui.result(&format!("Installed {}.", names.join(", ")), data);

@@ -64,7 +64,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
         Arguments::Verify => verify(context),
         Arguments::Lock => lock(context),
         Arguments::Export { file } => export(context, &file),
-        Arguments::Import(arguments) => import::run(context, &arguments),
+        Arguments::Import(arguments) => import::run(context, &arguments).await,
         Arguments::Run(arguments) => run::run(context, arguments).await,
         Arguments::Uninstall { name } => uninstall(context, &name),
     }

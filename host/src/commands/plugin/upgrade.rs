@@ -37,7 +37,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             continue;
         }
         let granted = consent(context, &candidate, Grants::default(), arguments.yes)?;
-        for after in install(context, &[(candidate, granted)])? {
+        for after in install(context, &[(candidate, granted)]).await? {
             lines.push(format!("{} became {}.", named(&before), named(&after)));
             data.push(told(context, &after));
         }

@@ -1,0 +1,155 @@
+//! Components that cost much before anything of them runs: to be read, or to be compiled. That ends at its limits, with
+//! Ctrl-C, and with the program.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use alekseylearn_tests::{Handmade, Run, Running, Sandbox};
+use serde_json::json;
+
+use crate::handmade::{hollow, leb128};
+
+/// A component of some hundred kilobytes, whose compiler has to follow so many variables through so many loops.
+fn tangled(functions: usize, variables: usize, loops: usize) -> Vec<u8> {
+    let mut body = [leb128(1), leb128(variables), vec![0x7f]].concat();
+    body.extend([0x03, 0x40].repeat(loops));
+    for variable in 0..variables {
+        // Each gets the value of the one before.
+        let set = leb128((variable + 1) % variables);
+        body.extend([vec![0x20], leb128(variable), vec![0x21], set].concat());
+    }
+    body.extend([0x20, 0, 0x0d, 0, 0x0b].repeat(loops));
+    body.push(0x0b);
+    let function = [leb128(body.len()), body].concat();
+    let section = |kind: u8, content: Vec<u8>| [vec![kind], leb128(content.len()), content].concat();
+    let module = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, vec![1, 0x60, 0, 0]),
+        section(3, [leb128(functions), vec![0; functions]].concat()),
+        section(10, [leb128(functions), function.repeat(functions)].concat()),
+    ];
+    [hollow(""), section(1, module.concat())].concat()
+}
+
+/// Takes gigabytes at once.
+fn huge() -> Vec<u8> {
+    tangled(1, 50_000, 4_000)
+}
+
+/// Takes minutes.
+fn slow() -> Vec<u8> {
+    tangled(100, 20_000, 1_000)
+}
+
+const INSTALL: [&str; 4] = ["plugin", "install", "costly.wasm", "--yes"];
+
+/// A user of another plugin, which nothing of this harms.
+fn user(costly: &[u8]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("good.wasm"), Handmade::default().component()).unwrap();
+    sandbox.run(&["plugin", "install", "good.wasm", "--yes"]).success();
+    fs::write(sandbox.path("costly.wasm"), costly).unwrap();
+    sandbox
+}
+
+#[track_caller]
+fn refused(sandbox: &Sandbox, run: Run, says: &str) {
+    run.failure(9).one_error().says(says);
+    unharmed(sandbox);
+}
+
+#[track_caller]
+fn unharmed(sandbox: &Sandbox) {
+    let plugins = sandbox.run(&["plugin", "verify", "--json"]).success().data();
+    assert_eq!(plugins["verified"].as_array().unwrap().len(), 1);
+    assert_eq!(sandbox.run(&["jobs", "--json"]).success().data()["jobs"], json!([]));
+    sandbox.run(&["driver", "show", "good"]).success();
+}
+
+#[test]
+fn a_compilation_ends_at_its_memory() {
+    let sandbox = user(&huge());
+    refused(&sandbox, sandbox.run(&INSTALL), "costly needs more than 2048 MiB of memory to be compiled");
+    let run = sandbox.run(&["plugin", "run", "costly.wasm", "--", "jobs"]);
+    refused(&sandbox, run, "costly needs more than 2048 MiB of memory to be compiled");
+}
+
+/// The limit is two minutes; the system's own, where it is less, is as good.
+#[test]
+fn a_compilation_ends_at_its_time() {
+    let sandbox = user(&slow());
+    let command = format!("ulimit -S -t 3; exec alekseylearn {}", INSTALL.join(" "));
+    let run = sandbox.run_other(Path::new("/bin/sh"), &["-c", &command]);
+    refused(&sandbox, run, "costly needs more than 3 seconds of computing to be compiled");
+}
+
+fn compiling(sandbox: &Sandbox) -> Running {
+    let mut running = sandbox.start(&[&INSTALL[..], &["--json"]].concat());
+    running.wait_for("Compiling costly");
+    while compilers(sandbox).is_empty() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    running
+}
+
+/// The processes that compile for this user.
+fn compilers(sandbox: &Sandbox) -> Vec<PathBuf> {
+    let here = sandbox.path("").canonicalize().unwrap();
+    let is_here = |process: &PathBuf| fs::read_link(process.join("cwd")).is_ok_and(|folder| folder == here);
+    let compiles = |process: &PathBuf| {
+        fs::read(process.join("cmdline")).is_ok_and(|line| line.ends_with(b"compile-component\0"))
+    };
+    let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    processes.filter(|process| compiles(process) && is_here(process)).collect()
+}
+
+#[track_caller]
+fn none_is_left(sandbox: &Sandbox) {
+    let start = Instant::now();
+    while !compilers(sandbox).is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(30), "it goes on compiling");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    unharmed(sandbox);
+}
+
+#[test]
+fn ctrl_c_ends_a_compilation() {
+    let sandbox = user(&slow());
+    let running = compiling(&sandbox);
+    running.signal("INT");
+    let error = running.end().failure(130).events().pop().unwrap();
+    assert_eq!((&error["message"], &error["hint"]), (&json!("interrupted"), &json!("nothing was installed")));
+    none_is_left(&sandbox);
+}
+
+#[test]
+fn a_compilation_ends_with_the_program() {
+    let sandbox = user(&slow());
+    let running = compiling(&sandbox);
+    running.signal("KILL");
+    assert_eq!(running.end().code, None);
+    none_is_left(&sandbox);
+}
+
+#[test]
+fn what_never_ends_or_is_too_large_is_not_read() {
+    let sandbox = Sandbox::new();
+    assert!(Command::new("mkfifo").arg(sandbox.path("pipe.wasm")).status().unwrap().success());
+    for file in ["/dev/zero", "pipe.wasm"] {
+        for command in [&["install"][..], &["show"], &["install", "a", "--index"]] {
+            let run = sandbox.run(&[&["plugin"], command, &[file]].concat());
+            run.failure(2).one_error().says("cannot read ").says("it is no file");
+        }
+        sandbox.run(&["plugin", "import", file]).failure(4).one_error().says("it is no file");
+    }
+    fs::File::create(sandbox.path("large.wasm")).unwrap().set_len((128 << 20) + 1).unwrap();
+    let run = sandbox.run(&["plugin", "install", "large.wasm", "--yes"]);
+    run.failure(2).one_error().says("large.wasm: it has more than 128 MiB");
+    std::os::unix::fs::symlink("/dev/zero", sandbox.path("alekseylearn.lock")).unwrap();
+    sandbox.run(&["plugin", "install", "--locked"]).failure(4).one_error().says("it is no file");
+}
