@@ -7,6 +7,7 @@ use alekseylearn_tests::{Sandbox, workspace};
 const COMMANDS: &[&[&str]] = &[
     &[],
     &["fit"],
+    &["check"],
     &["fetch"],
     &["jobs"],
     &["status"],

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bad_days;
+mod checks;
 mod clean;
 mod command_line;
 mod completions;

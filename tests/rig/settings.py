@@ -23,6 +23,8 @@ class Settings:
 
     stop_grace_seconds: float = 120.0
     """How long a stopped job may take after SIGTERM before SIGKILL; the service gives 120 s."""
+    may_pass_role: float = 1.0
+    """What SimulatePrincipalPolicy says of iam:PassRole: 0 is no."""
 
     def update(self, changes: dict[str, Any]) -> None:
         """Take the changes, or raise ValueError and take none of them."""

@@ -67,6 +67,11 @@ impl Sandbox {
         fs::write(path, content).expect("a file can be written");
     }
 
+    /// A place in the home folder.
+    pub fn home(&self, relative: &str) -> PathBuf {
+        self.root.path().join("home").join(relative)
+    }
+
     /// The program's data folder.
     pub fn data(&self) -> PathBuf {
         self.root.path().join("home/.local/share/alekseylearn")

@@ -1,5 +1,6 @@
 //! One file per command: its arguments, whose comments are the help, and what it does.
 
+mod check;
 mod clean;
 mod completions;
 mod copy;
@@ -85,6 +86,7 @@ impl Color {
 #[derive(Debug, Subcommand)]
 enum Command {
     Fit(fit::Arguments),
+    Check(check::Arguments),
     Fetch(fetch::Arguments),
     Jobs(jobs::Arguments),
     Status(status::Arguments),
@@ -148,6 +150,7 @@ impl Command {
     async fn run(self, context: &Context) -> Result<()> {
         match self {
             Self::Fit(arguments) => fit::run(context, arguments).await,
+            Self::Check(arguments) => check::run(context, arguments).await,
             Self::Fetch(arguments) => fetch::run(context, &arguments).await,
             Self::Jobs(arguments) => jobs::run(context, &arguments).await,
             Self::Status(arguments) => status::run(context, &arguments).await,

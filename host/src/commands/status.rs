@@ -32,7 +32,8 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         lines.push(format!("  {:24} {}", phase.name, duration(time)));
     }
     if let Some(seconds) = status.billable_seconds {
-        lines.push(format!("  billed:  {}", duration(Duration::from_secs(seconds))));
+        let cost = status.cost.map(|cost| format!(", {cost:.2} USD")).unwrap_or_default();
+        lines.push(format!("  billed:  {}{cost}", duration(Duration::from_secs(seconds))));
     }
     if let Some(reason) = &status.reason {
         lines.push(format!("  reason:  {}", reason.replace('\n', "\n           ")));
@@ -53,6 +54,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             "exit_code": status.exit_code,
             "phases": status.phases,
             "billable_seconds": status.billable_seconds,
+            "cost_usd": status.cost,
             "nodes": status.nodes,
             "metrics": details.metrics,
         }),

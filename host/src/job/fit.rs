@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
-    Context, Details, Record, name,
+    Context, Details, Record, check, name,
     submit::{Ready, Submission, submit},
 };
 use crate::{
@@ -15,8 +15,8 @@ use crate::{
         docker::{BuildContext, Image},
     },
     config::{Assignment, Chosen, Defaults, Values, validate},
-    error::{Context as _, Error, Result},
-    plugin::{BuildDriver, Destination, Finding, TrainDriver, Training},
+    error::{Context as _, Result},
+    plugin::{BuildDriver, Destination, TrainDriver, Training},
     project::{Indexes, Project, Reason},
     ui::{Event, bytes},
 };
@@ -43,8 +43,8 @@ pub struct Fit {
     pub dry_run: bool,
 }
 
-/// All that is known before anything is built, and that the train driver finds nothing wrong with.
-pub(super) struct Prepared<'a> {
+/// All that is known before anything is built.
+pub(super) struct Opened<'a> {
     pub(super) builder: BuildDriver<'a>,
     pub(super) trainer: TrainDriver<'a>,
     pub(super) training: Task,
@@ -52,7 +52,7 @@ pub(super) struct Prepared<'a> {
     pub(super) train_options: Arc<Values>,
 }
 
-pub(super) async fn prepare<'a>(context: &'a Context, fit: &Fit) -> Result<Prepared<'a>> {
+pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'a>> {
     let project = Project::open(&fit.artifact, fit.env_file.as_deref())?;
     tell(context, &project);
     let defaults = Defaults::read(&context.environment)?;
@@ -79,10 +79,7 @@ pub(super) async fn prepare<'a>(context: &'a Context, fit: &Fit) -> Result<Prepa
     )?;
     let train_options = Arc::new(train_options);
     let training = Task::new(context, project)?.asked_by(fit);
-
-    context.ui.stage(&format!("Checking {} for {}", training.project.artifact, trainer.name()));
-    check(context, &trainer, &training, &train_options).await?;
-    Ok(Prepared { builder, trainer, training, build_options: Arc::new(build_options), train_options })
+    Ok(Opened { builder, trainer, training, build_options: Arc::new(build_options), train_options })
 }
 
 /// What of the folder is sent, and what stays at home and why.
@@ -126,7 +123,8 @@ fn tell(context: &Context, project: &Project) {
 /// # Errors
 /// Any step fails. Before the submission nothing is left but an image; after it the record knows the job.
 pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result<Submission<'a>> {
-    let Prepared { builder, trainer, training, build_options, train_options } = prepare(context, fit).await?;
+    let Opened { builder, trainer, training, build_options, train_options } = open(context, fit).await?;
+    check::refuse(context, &check::find(context, &trainer, &training, &train_options).await?)?;
     let (destination, repository) = trainer.prepare(training.with(&train_options, None)).await?;
     let image = match destination {
         Destination::None => {
@@ -234,27 +232,6 @@ fn certificates(context: &Context, indexes: &Indexes) -> Result<Option<String>> 
     let text = std::fs::read_to_string(path);
     text.map(Some)
         .context(|| format!("cannot read the certificates {}, which the environment names", path.display()))
-}
-
-pub(super) async fn check(
-    context: &Context,
-    trainer: &TrainDriver<'_>,
-    training: &Task,
-    options: &Arc<Values>,
-) -> Result<()> {
-    let mut problems = Vec::new();
-    for finding in trainer.check(training.with(options, None)).await? {
-        match finding {
-            Finding::Note(note) => context.ui.detail(&note),
-            Finding::Warning { message, fix } => context.ui.warning(&format!("{message}; {fix}")),
-            Finding::Problem { message, fix } => problems.push((message, fix)),
-        }
-    }
-    let mut problems = problems.into_iter();
-    let Some((message, fix)) = problems.next() else { return Ok(()) };
-    let error = Error::invalid(message).hint(fix);
-    let others: Vec<String> = problems.map(|(message, fix)| format!("{message}\n  {fix}")).collect();
-    Err(if others.is_empty() { error } else { error.details(others.join("\n")) })
 }
 
 /// The image's name in the repository, by its digest.

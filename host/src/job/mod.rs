@@ -1,5 +1,6 @@
 //! Jobs: their record, and the flows that make, follow and fetch them. Knows drivers only by the contract's verbs.
 
+mod check;
 mod fetch;
 mod fit;
 mod follow;
@@ -15,6 +16,7 @@ mod submit;
 use std::sync::Arc;
 
 pub use crate::capability::{docker::Step, transfer::Brought};
+pub use check::{Checked, check};
 pub use fetch::{Fetch, fetch, has_unfetched};
 pub use fit::{Fit, fit};
 pub use follow::{Ending, end_of, follow, look, print_logs};

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
-    Context, Fit,
-    fit::{DEFAULT_DRIVER, Prepared, Task, prepare, pushed},
+    Context, Fit, check,
+    fit::{DEFAULT_DRIVER, Opened, Task, open, pushed},
     write_recipe,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     },
     config::{Chosen, Defaults, validate},
     error::{Error, Kind, Result},
-    plugin::Destination,
+    plugin::{Destination, Finding},
     project::{Project, RECIPE_FOLDER, RUNNER, Recipe},
 };
 
@@ -30,6 +30,8 @@ pub struct Plan {
     pub build_driver: String,
     /// The train driver's name.
     pub train_driver: String,
+    /// What was found that speaks for the run, and against it.
+    pub findings: Vec<Finding>,
     /// What the train driver would ask its service for.
     pub request: serde_json::Value,
     /// The image; none where the train driver needs none.
@@ -45,6 +47,8 @@ pub struct ImagePlan {
     pub reference: String,
     /// What the engine has of it.
     pub engine: InEngine,
+    /// Its size in bytes, as far as that can be told from the engine's images: without what is installed anew.
+    pub estimate: Option<u64>,
     /// Where it goes.
     pub push: Push,
 }
@@ -83,7 +87,15 @@ pub enum Push {
 /// # Errors
 /// What would make the run fail.
 pub async fn plan(context: &Context, fit: &Fit) -> Result<Plan> {
-    let Prepared { builder, trainer, training, build_options, train_options } = prepare(context, fit).await?;
+    let opened = open(context, fit).await?;
+    let findings = check::find(context, &opened.trainer, &opened.training, &opened.train_options).await?;
+    check::refuse(context, &findings)?;
+    plan_of(context, opened, findings).await
+}
+
+/// The plan of a run that was looked at.
+pub(super) async fn plan_of(context: &Context, opened: Opened<'_>, findings: Vec<Finding>) -> Result<Plan> {
+    let Opened { builder, trainer, training, build_options, train_options } = opened;
     let request = trainer.preview(training.with(&train_options, None)).await?;
     let request = serde_json::from_str(&request).map_err(|error| {
         Error::new(Kind::Plugin, format!("the driver {} previews no JSON", trainer.name()))
@@ -102,6 +114,7 @@ pub async fn plan(context: &Context, fit: &Fit) -> Result<Plan> {
         tag: training.project.tag.clone(),
         build_driver: builder.name().to_owned(),
         train_driver: trainer.name().to_owned(),
+        findings,
         request,
         image,
     })
@@ -117,9 +130,9 @@ async fn image(
     let reference = build.reference(&hashed.whole);
     let asked = tokio::time::timeout(PATIENCE, in_engine(context, &build, &hashed, &reference)).await;
     let late = || Err(Error::new(Kind::Unavailable, "the Docker engine does not answer in time"));
-    let (engine, image) = match asked.unwrap_or_else(|_| late()) {
+    let (engine, image, estimate) = match asked.unwrap_or_else(|_| late()) {
         Ok(known) => known,
-        Err(error) if error.kind() == Kind::Unavailable => (InEngine::Unknown(error.chain()), None),
+        Err(error) if error.kind() == Kind::Unavailable => (InEngine::Unknown(error.chain()), None, None),
         Err(error) => return Err(error),
     };
     let push = match (repository, image) {
@@ -130,7 +143,7 @@ async fn image(
         }
         (Some(repository), _) => Push::Needed(repository.address),
     };
-    Ok(ImagePlan { context: build, reference, engine, push })
+    Ok(ImagePlan { context: build, reference, engine, estimate, push })
 }
 
 async fn in_engine(
@@ -138,10 +151,11 @@ async fn in_engine(
     build: &BuildContext,
     hashed: &Hashed,
     reference: &str,
-) -> Result<(InEngine, Option<Image>)> {
+) -> Result<(InEngine, Option<Image>, Option<u64>)> {
     let engine = context.services.docker().await?;
     if let Some(image) = engine.image(reference).await? {
-        return Ok((InEngine::Ready, Some(image)));
+        let size = engine.size_of(reference).await?;
+        return Ok((InEngine::Ready, Some(image), size));
     }
     let steps = build.steps(hashed);
     // The one that has most in common with the build; of several such the newest, which come last.
@@ -156,8 +170,13 @@ async fn in_engine(
         (step, same)
     });
     let steps = steps.collect();
+    let estimate = match (&before, build.base()) {
+        (Some(before), _) => Some(before.size),
+        (None, Some(base)) => engine.size_of(&base).await?.map(|size| size + build.size()),
+        (None, None) => None,
+    };
     let before = before.and_then(|image| Some((image.names.into_iter().next()?, image.created)));
-    Ok((InEngine::Steps { before, steps }, None))
+    Ok((InEngine::Steps { before, steps }, None, estimate))
 }
 
 /// Writes the Dockerfile and the runner that the build driver would use into the training folder, and tells which

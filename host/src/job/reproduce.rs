@@ -3,8 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
-    Context, Details, Entry, Record,
-    fit::{Task, check},
+    Context, Details, Entry, Record, check,
+    fit::Task,
     submit::{Ready, Submission, submit},
 };
 use crate::{
@@ -40,8 +40,7 @@ pub async fn reproduce<'a>(
     let options = Arc::new(Values::new(trainer.name(), &trainer.options().await?, &options)?);
     let project = Project::of_image(Path::new(&entry.artifact), &entry.tag);
     let training = Task::new(context, project)?;
-    context.ui.stage(&format!("Checking {} for {}", entry.name, trainer.name()));
-    check(context, &trainer, &training, &options).await?;
+    check::refuse(context, &check::find(context, &trainer, &training, &options).await?)?;
     let details = Details {
         driver_digest: Some(trainer.digest()),
         reproduces: Some(entry.name.clone()),

@@ -16,7 +16,7 @@ pub enum Destination {
 }
 
 /// One thing found by a check.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
     /// The run would fail.
     Problem {
@@ -34,6 +34,20 @@ pub enum Finding {
     },
     /// Worth knowing.
     Note(String),
+    /// What the run costs.
+    Cost {
+        /// At most, in dollars; none where it is not known.
+        most: Option<f64>,
+        /// What that was reckoned from, or why it is not known.
+        basis: String,
+    },
+}
+
+impl Finding {
+    /// The run would fail.
+    pub fn is_problem(&self) -> bool {
+        matches!(self, Self::Problem { .. })
+    }
 }
 
 /// The life of a job, the same for every service.
@@ -73,7 +87,7 @@ impl State {
 }
 
 /// A job's state now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct JobStatus {
     /// The state.
     pub state: State,
@@ -87,6 +101,8 @@ pub struct JobStatus {
     pub phases: Vec<Phase>,
     /// What the service charges for.
     pub billable_seconds: Option<u64>,
+    /// What that comes to, in dollars.
+    pub cost: Option<f64>,
     /// On how many machines it runs.
     pub nodes: u32,
 }
@@ -112,6 +128,7 @@ impl JobStatus {
             exit_code: None,
             phases: Vec::new(),
             billable_seconds: None,
+            cost: None,
             nodes: 1,
         }
     }

@@ -3,8 +3,11 @@
 mod logs;
 mod model;
 mod options;
+mod price;
 mod request;
 mod status;
+
+use std::time::SystemTime;
 
 use alekseylearn_sdk::{
     Artifact, ArtifactKind, Destination, Error, Finding, Job, JobStatus, LogPage, OptionSpec, Training,
@@ -28,6 +31,7 @@ impl train::Guest for Sagemaker {
         let account = aws_identity::account()?;
         let region = aws_identity::region()?;
         let mut findings = vec![Finding::note(&format!("account {account}, region {region}"))];
+        findings.extend(expiry(&options)?);
         for (option, place) in places(&options) {
             let bucket_region = s3::bucket_region(&place)?;
             if bucket_region != region {
@@ -54,7 +58,19 @@ impl train::Guest for Sagemaker {
             Some(_) => {}
             None => findings.push(Finding::note("this user may not look at the role: it is taken as it is")),
         }
-        findings.extend(request::findings(&request::of(training, &role.arn())?, &options));
+        findings.push(match role.may_be_passed_to(SERVICE)? {
+            Some(true) => Finding::note(&format!("this user may pass {role_name} to SageMaker")),
+            Some(false) => Finding::problem(
+                &format!("this user may not pass the role {role_name} to SageMaker"),
+                &format!("ask the account's administrator for iam:PassRole on {}", role.arn()),
+            ),
+            None => {
+                Finding::note("whether this user may pass the role on (iam:PassRole) could not be checked")
+            }
+        });
+        let request = request::of(training, &role.arn())?;
+        findings.extend(request::findings(&request, &options));
+        findings.push(price::ceiling(&request, &options, &region));
         Ok(findings)
     }
 
@@ -92,7 +108,7 @@ impl train::Guest for Sagemaker {
     }
 
     fn status(job: &Job) -> Result<JobStatus, Error> {
-        Ok(status::of(&sagemaker::describe(job)?))
+        Ok(status::of(&sagemaker::describe(job)?, &job.options()))
     }
 
     fn logs(job: &Job, cursor: Option<String>) -> Result<LogPage, Error> {
@@ -135,6 +151,26 @@ impl train::Guest for Sagemaker {
         }
         Ok(with_model)
     }
+}
+
+/// Credentials that end before the job was submitted, or before it ends.
+fn expiry(options: &Values) -> Result<Option<Finding>, Error> {
+    const SOON: u64 = 15 * 60;
+    let Some(expiry) = aws_identity::expiry()? else { return Ok(None) };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let left = (expiry / 1000).saturating_sub(now);
+    let runtime = options.integer("max_runtime").and_then(|seconds| u64::try_from(seconds).ok());
+    Ok(Some(match () {
+        () if left < SOON => Finding::warning(
+            &format!("the credentials end in {} minutes: the job may not be submitted by then", left / 60),
+            "renew them first (`aws sso login`)",
+        ),
+        () if runtime.is_some_and(|runtime| left < runtime) => Finding::note(&format!(
+            "the credentials end in {} minutes: a job that takes longer goes on, and is followed with new ones",
+            left / 60
+        )),
+        () => return Ok(None),
+    }))
 }
 
 /// What a job left below its place in S3: archives, or folders where its output was not to be compressed. The service

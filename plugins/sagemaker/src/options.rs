@@ -118,6 +118,10 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
         text("output_kms_key", "KMS key that encrypts the results"),
         text("volume_kms_key", "KMS key that encrypts the instances' disks"),
         OptionSpec::entries(
+            "prices",
+            "What kinds of instances cost you, in USD an hour, as --config.prices.ml.m5.xlarge=0.23: newer than the known ones",
+        ),
+        OptionSpec::entries(
             "request",
             "Anything else of CreateTrainingJob, as --config.request.MEMBER.MEMBER=JSON; null leaves a member out",
         ),

@@ -1,8 +1,10 @@
 //! SageMaker's statuses as the contract's states.
 
-use alekseylearn_sdk::{JobStatus, State, sagemaker::TrainingJob};
+use alekseylearn_sdk::{JobStatus, State, Values, sagemaker::TrainingJob};
 
-pub(crate) fn of(job: &TrainingJob) -> JobStatus {
+use crate::price;
+
+pub(crate) fn of(job: &TrainingJob, options: &Values) -> JobStatus {
     let (primary, secondary) = (job.status(), job.secondary_status());
     let state = state(&primary, &secondary);
     let status = JobStatus::new(state);
@@ -23,6 +25,12 @@ pub(crate) fn of(job: &TrainingJob) -> JobStatus {
     }
     if let Some(seconds) = job.billable_seconds() {
         status.billable_seconds(seconds);
+        // `arn:aws:sagemaker:REGION:…`
+        let arn = job.arn();
+        let region = arn.split(':').nth(3).unwrap_or_default();
+        if let Some(dollars) = price::charged(options, region, job.instance_count(), seconds) {
+            status.cost(dollars);
+        }
     }
     status
 }

@@ -41,7 +41,7 @@ fn shorten(message: &str) -> String {
     }
 }
 
-fn kind_of(code: &str) -> (Kind, Option<&'static str>) {
+pub(super) fn kind_of(code: &str) -> (Kind, Option<&'static str>) {
     match code {
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => {
             (Kind::Denied, Some("the credentials have expired: log in again (`aws sso login`)"))

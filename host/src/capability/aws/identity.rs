@@ -1,10 +1,11 @@
 //! Who the user is, and which roles there are.
 
+use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
 use serde_json::Value;
 
 use super::{
     Aws,
-    failure::{code, explain},
+    failure::{code, explain, kind_of},
 };
 use crate::error::{Error, Kind, Result};
 
@@ -17,21 +18,90 @@ pub struct Role {
     pub trusted_services: Option<Vec<String>>,
 }
 
+/// Whose credentials these are.
+#[derive(Debug)]
+pub(super) struct Caller {
+    account: String,
+    arn: String,
+}
+
+impl Caller {
+    /// Whose policies decide, as IAM names it: a session's role stands for it. None for the account itself, which may do
+    /// anything, and for what has no policies of its own.
+    fn principal(&self) -> Option<String> {
+        if self.arn.contains(":user/") {
+            return Some(self.arn.clone());
+        }
+        let (partition, rest) = self.arn.strip_prefix("arn:")?.split_once(":sts:")?;
+        let role = rest.split_once(":assumed-role/")?.1.split('/').next()?;
+        Some(format!("arn:{partition}:iam::{}:role/{role}", self.account))
+    }
+}
+
+/// Asked again, the service would say the same.
+fn is_final(code: &str) -> bool {
+    !matches!(kind_of(code).0, Kind::Unavailable)
+        && !matches!(
+            code,
+            "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "InvalidClientTokenId"
+        )
+}
+
 impl Aws {
     /// The account's twelve digits.
     ///
     /// # Errors
     /// There are no credentials, or they are not valid.
     pub async fn account(&self) -> Result<String> {
-        let asked = self.account.get_or_try_init(|| async {
+        self.caller().await.map(|caller| caller.account.clone())
+    }
+
+    async fn caller(&self) -> Result<&Caller> {
+        let asked = self.caller.get_or_try_init(|| async {
             let answer = aws_sdk_sts::Client::new(self.config().await)
                 .get_caller_identity()
                 .send()
                 .await
                 .map_err(|error| explain("cannot tell which AWS account this is", error))?;
-            answer.account.ok_or_else(|| Error::failed("AWS did not tell which account this is"))
+            let (account, arn) = answer
+                .account
+                .zip(answer.arn)
+                .ok_or_else(|| Error::failed("AWS did not tell which account this is"))?;
+            Ok(Caller { account, arn })
         });
-        asked.await.cloned()
+        asked.await
+    }
+
+    /// Whether the user may pass a role to a service; none where the account does not let the user ask, or knows no such
+    /// question.
+    ///
+    /// # Errors
+    /// AWS cannot be asked at all.
+    pub async fn may_pass(&self, role: &str, service: &str) -> Result<Option<bool>> {
+        let Some(caller) = self.caller().await?.principal() else { return Ok(None) };
+        let iam = aws_sdk_iam::Client::new(self.config().await);
+        let context = ContextEntry::builder()
+            .context_key_name("iam:PassedToService")
+            .context_key_values(service)
+            .context_key_type(ContextKeyTypeEnum::String)
+            .build();
+        let asked = iam
+            .simulate_principal_policy()
+            .policy_source_arn(caller)
+            .action_names("iam:PassRole")
+            .resource_arns(role)
+            .context_entries(context)
+            .send()
+            .await;
+        match asked {
+            Ok(answer) => {
+                let first = answer.evaluation_results.unwrap_or_default().into_iter().next();
+                Ok(first.map(|result| result.eval_decision == PolicyEvaluationDecisionType::Allowed))
+            }
+            // Not to be told is no problem of the run.
+            Err(error) if error.raw_response().is_some() && is_final(code(&error)) => Ok(None),
+            Err(error) => Err(explain(format!("cannot ask whether the role {role} may be passed on"), error)),
+        }
     }
 
     /// A role by name or ARN. Where the user may not look roles up, the ARN is made from the name.
@@ -88,6 +158,15 @@ fn services(policy: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_stands_for_its_role() {
+        let principal = |arn: &str| Caller { account: "1".into(), arn: arn.into() }.principal();
+        assert_eq!(principal("arn:aws:iam::1:user/a").as_deref(), Some("arn:aws:iam::1:user/a"));
+        let session = principal("arn:aws-cn:sts::1:assumed-role/Dev/me@example.com");
+        assert_eq!(session.as_deref(), Some("arn:aws-cn:iam::1:role/Dev"));
+        assert_eq!(principal("arn:aws:iam::1:root"), None);
+    }
 
     #[test]
     fn trust_policies_come_in_two_shapes() {

@@ -25,7 +25,7 @@ const ATTEMPTS: u32 = 8;
 #[derive(Default)]
 pub struct Aws {
     config: OnceCell<SdkConfig>,
-    account: OnceCell<String>,
+    caller: OnceCell<identity::Caller>,
 }
 
 impl Aws {

@@ -11,7 +11,7 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
-use super::{Secrets, hashes::Hashes};
+use super::{Secrets, hashes::Hashes, steps::base};
 use crate::{
     error::{Context, Result},
     project::{Content, File, Project, RUNNER, Recipe},
@@ -83,6 +83,11 @@ impl BuildContext {
     /// Of the user's files, in bytes.
     pub fn size(&self) -> u64 {
         self.placed().map(|(_, file)| file.size).sum()
+    }
+
+    /// The image that it starts from, where the Dockerfile names it outright.
+    pub fn base(&self) -> Option<String> {
+        base(&self.dockerfile)
     }
 
     /// The files alone, as a `.tar.gz` for a service that builds no image.

@@ -128,6 +128,18 @@ impl Engine {
         !self.podman && !self.classic_builder
     }
 
+    /// How many bytes an image has; none where the engine has no such image.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn size_of(&self, reference: &str) -> Result<Option<u64>> {
+        match self.docker.inspect_image(reference).await {
+            Ok(found) => Ok(found.size.map(i64::unsigned_abs)),
+            Err(error) if failure::is_not_found(&error) => Ok(None),
+            Err(error) => Err(explain(&format!("cannot inspect the image {reference}"), error)),
+        }
+    }
+
     /// An image by name or id.
     ///
     /// # Errors

@@ -142,6 +142,14 @@ fn of(parts: &[&str]) -> String {
 }
 
 /// Comments left out, and continued lines made one.
+/// The image that the last stage starts from, where it is named outright.
+pub(super) fn base(dockerfile: &str) -> Option<String> {
+    let last =
+        instructions(dockerfile).into_iter().rfind(|line| line.to_ascii_uppercase().starts_with("FROM "))?;
+    let base = last.split_whitespace().skip(1).find(|word| !word.starts_with("--"))?.to_owned();
+    (!base.contains('$') && base != "scratch").then_some(base)
+}
+
 fn instructions(dockerfile: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut open = String::new();
@@ -177,6 +185,13 @@ mod tests {
         COPY code/ /code/\n";
 
     /// The numbers of the steps that differ from those of the plain build.
+    #[test]
+    fn the_base_is_that_of_the_last_stage() {
+        assert_eq!(base("FROM a AS b\nRUN x\nfrom --platform=linux/amd64 c:1\n").as_deref(), Some("c:1"));
+        assert_eq!(base("ARG A\nFROM $A\n"), None);
+        assert_eq!(base("FROM scratch\n"), None);
+    }
+
     fn changed(dockerfile: &str, files: &[(&str, &str)], runner: &str) -> Vec<usize> {
         let folder = tempfile::tempdir().unwrap();
         let context = |dockerfile: &str, files: &[(&str, &str)], runner: &str| {

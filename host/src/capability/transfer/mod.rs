@@ -17,7 +17,7 @@ pub use download::{download, local};
 pub use folder::{Folder, download_all};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
-pub use room::copy;
+pub use room::{copy, room};
 pub use source::{Bytestream, Object, Source};
 pub use staging::{Brought, Staging};
 pub use unpack::Unpack;

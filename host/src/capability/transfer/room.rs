@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use crate::error::{Error, Result};
 
 /// In bytes; none where the file system does not tell.
-pub(super) fn room(folder: &Path) -> Option<u64> {
+pub fn room(folder: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(folder).ok()?;
     disk.f_bavail.checked_mul(disk.f_frsize)
 }

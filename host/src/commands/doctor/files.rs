@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::Check;
 use crate::{
+    capability::transfer,
     config::Defaults,
     environment::Environment,
     error::{Context as _, Result},
@@ -70,8 +71,7 @@ async fn plugins(context: &Context) -> Result<String> {
 /// None where the disk does not tell.
 pub(super) fn room(name: &'static str, folder: &Path) -> Option<Check> {
     let there = folder.ancestors().find(|folder| folder.exists())?;
-    let disk = rustix::fs::statvfs(there).ok()?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let free = transfer::room(there)?;
     let what = format!("{} free for {}", bytes(free), folder.display());
     let fix = "free some: `alekseylearn clean` lists what alekseylearn keeps";
     Some(match free {

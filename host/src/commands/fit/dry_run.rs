@@ -5,9 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::super::check;
 use crate::{
     error::Result,
     job::{self, Context, Fit, ImagePlan, InEngine, Plan, Push},
+    plugin::Finding,
     ui::{bytes, duration},
 };
 
@@ -48,6 +50,9 @@ fn told(plan: &Plan, verbose: bool) -> String {
             parts.push(layers(image, verbose));
         }
     }
+    // What is wrong, and what may be, was said already.
+    let cost = plan.findings.iter().find(|finding| matches!(finding, Finding::Cost { .. }));
+    parts.extend(cost.map(check::line));
     let mut request = plan.request.clone();
     if !verbose {
         shorten(&mut request);
@@ -146,6 +151,8 @@ fn data(plan: &Plan) -> Value {
         "tag": plan.tag,
         "build_driver": plan.build_driver,
         "train_driver": plan.train_driver,
+        "findings": check::findings(&plan.findings),
+        "cost": check::cost(&plan.findings),
         "request": plan.request,
         "image": plan.image.as_ref().map(image_data),
     })
@@ -179,6 +186,7 @@ fn image_data(image: &ImagePlan) -> Value {
         "dockerfile_path": image.context.recipe.as_ref().map(|recipe| recipe.dockerfile_path()),
         "files": files.iter().map(|(path, size)| json!({ "path": path, "bytes": size })).collect::<Vec<_>>(),
         "bytes": size(&files),
+        "estimated_bytes": image.estimate,
         "in_engine": state,
         "reason": why,
         "before": before,

@@ -1,5 +1,7 @@
 //! `aws-identity`, `ecr`, `s3` and `cloudwatch-logs`.
 
+use std::time::SystemTime;
+
 use wasmtime::component::Resource;
 
 use crate::{
@@ -25,6 +27,13 @@ impl aws_identity::Host for State {
         self.services.aws.region().await
     }
 
+    async fn expiry(&mut self) -> Result<Option<u64>> {
+        self.allow(Verb::Identity)?;
+        let expiry = self.services.aws.credentials().await?.and_then(|credentials| credentials.expiry);
+        let since = expiry.and_then(|expiry| expiry.duration_since(SystemTime::UNIX_EPOCH).ok());
+        Ok(since.and_then(|since| since.as_millis().try_into().ok()))
+    }
+
     async fn role(&mut self, name: String) -> Result<Resource<Role>> {
         self.allow(Verb::Role(&name))?;
         let role = self.services.aws.role(&name).await?;
@@ -39,6 +48,12 @@ impl aws_identity::HostIamRole for State {
 
     async fn trusted_services(&mut self, this: Resource<Role>) -> wasmtime::Result<Option<Vec<String>>> {
         Ok(self.get(&this)?.trusted_services.clone())
+    }
+
+    async fn may_be_passed_to(&mut self, this: Resource<Role>, service: String) -> Result<Option<bool>> {
+        let arn = self.get(&this)?.arn.clone();
+        self.allow(Verb::Role(&arn))?;
+        self.services.aws.may_pass(&arn, &service).await
     }
 
     async fn drop(&mut self, this: Resource<Role>) -> wasmtime::Result<()> {

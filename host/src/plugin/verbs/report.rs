@@ -52,6 +52,12 @@ impl report::HostFinding for State {
         Ok(self.push(Finding::Note(message))?)
     }
 
+    async fn cost(&mut self, most: Option<f64>, basis: String) -> Result<Resource<Finding>> {
+        self.hold(basis.len())?;
+        let most = most.filter(|most| most.is_finite() && *most >= 0.0);
+        Ok(self.push(Finding::Cost { most, basis })?)
+    }
+
     async fn drop(&mut self, this: Resource<Finding>) -> Result<()> {
         self.table.delete(this)?;
         Ok(())
@@ -106,6 +112,11 @@ impl report::HostJobStatus for State {
 
     async fn billable_seconds(&mut self, this: Resource<JobStatus>, seconds: u64) -> Result<()> {
         self.get_mut(&this)?.billable_seconds = Some(seconds);
+        Ok(())
+    }
+
+    async fn cost(&mut self, this: Resource<JobStatus>, dollars: f64) -> Result<()> {
+        self.get_mut(&this)?.cost = Some(dollars).filter(|dollars| dollars.is_finite() && *dollars >= 0.0);
         Ok(())
     }
 

@@ -1,0 +1,118 @@
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::completions;
+use crate::{
+    config::Assignment,
+    error::{Error, Result},
+    job::{self, Checked, Context, Fit},
+    plugin::{DriverKind, Finding},
+};
+
+/// Look whether a run would work, and what it may cost
+///
+/// Asks the service and the account, looks at this machine, and shows the request and the highest cost. Nothing is built,
+/// sent or spent. It exits with 0 unless something is a problem; a warning is none. `fit` looks at the same.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The training artifact: a script (.py) or a notebook (.ipynb)
+    #[arg(add = completions::artifacts())]
+    pub(super) path: PathBuf,
+
+    /// Driver that would build the image; `local` where neither this nor alekseylearn.toml names one
+    #[arg(long, alias = "build_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Build]))]
+    pub(super) build_driver: Option<String>,
+
+    /// Driver that would train it; `local` where neither this nor alekseylearn.toml names one
+    #[arg(long, alias = "train_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Train]))]
+    pub(super) train_driver: Option<String>,
+
+    /// Set a driver's option; also written --config.KEY=VALUE or --config.KEY VALUE
+    #[arg(short = 'c', long = "config", value_name = "KEY=VALUE")]
+    pub(super) options: Vec<Assignment>,
+
+    /// Dependency file to install from: requirements.txt, uv.lock, poetry.lock, pyproject.toml, environment.yml …
+    #[arg(long, aliases = ["env_file", "envfile"], value_name = "FILE")]
+    env_file: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Before money is spent on SageMaker:
+    alekseylearn check models/train.py --train-driver sagemaker \\
+        --config.output_path=s3://bucket/path --config.role_name=role";
+
+pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
+    let fit = Fit {
+        artifact: arguments.path,
+        env_file: arguments.env_file,
+        build_driver: arguments.build_driver,
+        train_driver: arguments.train_driver,
+        options: arguments.options,
+        build_anew: false,
+        dry_run: true,
+    };
+    let checked = super::interruptible(job::check(context, &fit), "nothing was changed").await?;
+    context.ui.result(&told(&checked), data(&checked));
+    match checked.findings.iter().filter(|finding| finding.is_problem()).count() {
+        0 => Ok(()),
+        1 => Err(Error::invalid("the run would fail").hint("the problem is told above, with what mends it")),
+        many => Err(Error::invalid(format!("the run would fail, for {many} reasons"))
+            .hint("they are told above, with what mends them")),
+    }
+}
+
+fn told(checked: &Checked) -> String {
+    let mut lines: Vec<String> = checked.findings.iter().map(line).collect();
+    if let Some(plan) = &checked.plan {
+        let request = serde_json::to_string_pretty(&plan.request).unwrap_or_default();
+        lines.push(format!("\n{} would be asked for\n{request}", checked.train_driver));
+    }
+    lines.join("\n")
+}
+
+/// One finding, for a person.
+pub(super) fn line(finding: &Finding) -> String {
+    match finding {
+        Finding::Problem { message, fix } => format!("problem  {message} — {fix}"),
+        Finding::Warning { message, fix } => format!("warning  {message} — {fix}"),
+        Finding::Note(note) => format!("ok       {note}"),
+        Finding::Cost { most: Some(most), basis } => format!("cost     at most {most:.2} USD: {basis}"),
+        Finding::Cost { most: None, basis } => format!("cost     unknown: {basis}"),
+    }
+}
+
+fn data(checked: &Checked) -> Value {
+    json!({
+        "train_driver": checked.train_driver,
+        "findings": findings(&checked.findings),
+        "cost": cost(&checked.findings),
+        "request": checked.plan.as_ref().map(|plan| &plan.request),
+    })
+}
+
+/// All findings but the cost, for programs.
+pub(super) fn findings(findings: &[Finding]) -> Value {
+    let finding = |finding: &Finding| match finding {
+        Finding::Problem { message, fix } => {
+            Some(json!({ "kind": "problem", "message": message, "fix": fix }))
+        }
+        Finding::Warning { message, fix } => {
+            Some(json!({ "kind": "warning", "message": message, "fix": fix }))
+        }
+        Finding::Note(note) => Some(json!({ "kind": "note", "message": note, "fix": null })),
+        Finding::Cost { .. } => None,
+    };
+    findings.iter().filter_map(finding).collect()
+}
+
+/// What it costs, for programs; null where the service charges nothing.
+pub(super) fn cost(findings: &[Finding]) -> Value {
+    let cost = |finding: &Finding| match finding {
+        Finding::Cost { most, basis } => Some(json!({ "most_usd": most, "basis": basis })),
+        _ => None,
+    };
+    findings.iter().find_map(cost).unwrap_or_default()
+}

@@ -1,0 +1,149 @@
+//! What is found out before anything is built or spent: by the train driver of its service, and by the host of this
+//! machine.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::{
+    Context, Fit, InEngine, Plan,
+    fit::{Task, open},
+    plan::{ImagePlan, plan_of},
+};
+use crate::{
+    capability::transfer::room,
+    config::Values,
+    error::{Error, Kind, Result},
+    plugin::{Finding, TrainDriver},
+    ui::bytes,
+};
+
+/// What a build needs beside the image itself: its context, and layers that are about to be made.
+const SPARE: u64 = 1 << 30;
+
+/// Everything that was found.
+#[derive(Debug)]
+pub struct Checked {
+    /// The train driver's name.
+    pub train_driver: String,
+    /// What speaks for the run, and against it.
+    pub findings: Vec<Finding>,
+    /// What would be done; none where something keeps even that from being told.
+    pub plan: Option<Plan>,
+}
+
+/// Looks at everything that a run needs, whatever the outcome. Builds and spends nothing.
+///
+/// # Errors
+/// The folder or an option is wrong, so that nothing can be looked at.
+pub async fn check(context: &Context, fit: &Fit) -> Result<Checked> {
+    let opened = open(context, fit).await?;
+    let train_driver = opened.trainer.name().to_owned();
+    let found = find(context, &opened.trainer, &opened.training, &opened.train_options).await;
+    let mut findings = match found {
+        Ok(findings) => findings,
+        Err(error) if error.kind() == Kind::Plugin => return Err(error),
+        // Without credentials nothing more can be asked.
+        Err(error) => vec![problem(&error)],
+    };
+    let plan = match plan_of(context, opened, Vec::new()).await {
+        Ok(plan) => Some(plan),
+        Err(_) if findings.iter().any(Finding::is_problem) => None,
+        Err(error) => {
+            findings.push(problem(&error));
+            None
+        }
+    };
+    if let Some(image) = plan.as_ref().and_then(|plan| plan.image.as_ref()) {
+        findings.extend(of_machine(context, image).await);
+    }
+    Ok(Checked { train_driver, findings, plan })
+}
+
+fn problem(error: &Error) -> Finding {
+    let fix = error.hint_text().unwrap_or("`-v` may tell more");
+    Finding::Problem { message: error.chain().replace('\n', " "), fix: fix.to_owned() }
+}
+
+/// What the train driver finds.
+pub(super) async fn find(
+    context: &Context,
+    trainer: &TrainDriver<'_>,
+    training: &Task,
+    options: &Arc<Values>,
+) -> Result<Vec<Finding>> {
+    context.ui.stage(&format!("Checking {} for {}", training.project.artifact, trainer.name()));
+    trainer.check(training.with(options, None)).await
+}
+
+/// Tells what was found.
+///
+/// # Errors
+/// There is a problem among it.
+pub(super) fn refuse(context: &Context, findings: &[Finding]) -> Result<()> {
+    let mut problems = Vec::new();
+    for finding in findings {
+        match finding {
+            Finding::Note(note) => context.ui.detail(note),
+            Finding::Warning { message, fix } => context.ui.warning(&format!("{message}; {fix}")),
+            Finding::Problem { message, fix } => problems.push((message, fix)),
+            Finding::Cost { most: Some(most), basis } => {
+                context.ui.detail(&format!("It costs at most {most:.2} USD: {basis}"));
+            }
+            Finding::Cost { most: None, basis } => {
+                context.ui.detail(&format!("What it costs is not known: {basis}"))
+            }
+        }
+    }
+    let mut problems = problems.into_iter();
+    let Some((message, fix)) = problems.next() else { return Ok(()) };
+    let error = Error::invalid(message.as_str()).hint(fix.as_str());
+    let others: Vec<String> = problems.map(|(message, fix)| format!("{message}\n  {fix}")).collect();
+    Err(if others.is_empty() { error } else { error.details(others.join("\n")) })
+}
+
+/// What the build needs of this machine.
+async fn of_machine(context: &Context, image: &ImagePlan) -> Vec<Finding> {
+    if let InEngine::Unknown(why) = &image.engine {
+        let fix = "see `alekseylearn doctor`: the image is built by Docker".to_owned();
+        return vec![Finding::Problem { message: why.replace('\n', " "), fix }];
+    }
+    let mut findings = vec![Finding::Note(match image.estimate {
+        Some(size) => format!("the image will have about {}, and more where more is installed", bytes(size)),
+        None => "how large the image will be is not known: its base image is not here yet".to_owned(),
+    })];
+    let about = match context.services.docker().await {
+        Ok(engine) => engine.about().await,
+        Err(error) => Err(error),
+    };
+    let about = match about {
+        Ok(about) => about,
+        Err(error) => return vec![problem(&error)],
+    };
+    let wanted = &image.context.platform;
+    if about.platform != *wanted {
+        findings.push(Finding::Warning {
+            message: format!("this engine is {}, and the image is for {wanted}: it is built by emulation", about.platform),
+            fix: "expect a slow build, and set up QEMU (`docker run --privileged tonistiigi/binfmt --install all`)".into(),
+        });
+    }
+    findings.extend(about.folder.and_then(|folder| disk(folder, image)));
+    findings
+}
+
+fn disk(folder: PathBuf, image: &ImagePlan) -> Option<Finding> {
+    if matches!(image.engine, InEngine::Ready) {
+        return None;
+    }
+    let (room, needed) = (room(&folder)?, image.estimate.unwrap_or(0) + SPARE);
+    let shown = folder.display();
+    Some(match room < needed {
+        true => Finding::Warning {
+            message: format!(
+                "the disk of {shown} has {} left, and the build may need {}",
+                bytes(room),
+                bytes(needed)
+            ),
+            fix: "free some of it (`alekseylearn clean --images`, `docker system prune`)".into(),
+        },
+        false => Finding::Note(format!("the disk of {shown} has {} left", bytes(room))),
+    })
+}
