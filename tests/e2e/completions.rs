@@ -1,8 +1,8 @@
 //! Real shells, and what they offer at TAB.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use alekseylearn_tests::{Sandbox, skipped};
+use alekseylearn_tests::{Sandbox, Terminal, base_image_or_skip, skipped};
 
 /// zsh and fish; without them, the end of the test.
 macro_rules! shells_or_skip {
@@ -70,4 +70,86 @@ fn fish_tells_what_each_candidate_means() {
     assert!(ask("alekseylearn stat").starts_with("status\tAsk the service how a job is"));
     assert!(ask("alekseylearn fit models/").contains("models/train.py"));
     assert!(!ask("alekseylearn fit models/").contains("notes.txt"));
+}
+
+/// What a person types before each TAB, and what the line is after it. `JOB` is the one job in the record.
+const TYPED: &[&[(&str, &str)]] = &[
+    &[("alekseylearn repro", "alekseylearn reproduce")],
+    &[
+        ("alekseylearn stat", "alekseylearn status"),
+        // A tag and a job begin so.
+        ("mod", "alekseylearn status models"),
+        ("/", "alekseylearn status models/train"),
+    ],
+    &[("alekseylearn logs -f models-tr", "alekseylearn logs -f JOB")],
+    &[("alekseylearn fetch out models-", "alekseylearn fetch out JOB")],
+    &[
+        ("alekseylearn fit models/tr", "alekseylearn fit models/train.py"),
+        ("--train-driver sage", "alekseylearn fit models/train.py --train-driver sagemaker"),
+        ("--config.spo", "alekseylearn fit models/train.py --train-driver sagemaker --config.spot"),
+        ("tr", "alekseylearn fit models/train.py --train-driver sagemaker --config.spot true"),
+    ],
+    &[("alekseylearn fit --train-driver=local-g", "alekseylearn fit --train-driver=local-gpu")],
+    &[(
+        "alekseylearn fit --train-driver sagemaker --config.spot=t",
+        "alekseylearn fit --train-driver sagemaker --config.spot=true",
+    )],
+];
+
+/// Types at a shell that shows `ready>` once it reads.
+fn completes_what_is_typed(sandbox: &Sandbox, shell: &mut Terminal) {
+    let job = sandbox.newest_job()["name"].as_str().unwrap().to_owned();
+    let line_is = |screen: &str, line: &str| {
+        screen.trim_end().lines().last().unwrap_or_default().trim_end() == format!("ready> {line}").trim_end()
+    };
+    shell.wait_until(|screen| line_is(screen, ""));
+    for steps in TYPED {
+        for (typed, line) in *steps {
+            let line = line.replace("JOB", &job);
+            shell.type_in(&format!("{typed}\t"));
+            shell.wait_until(|screen| line_is(screen, &line));
+        }
+        // The line is thrown away.
+        shell.type_in("\x15");
+        shell.wait_until(|screen| line_is(screen, ""));
+    }
+    shell.type_in("exit\r");
+    assert_eq!(shell.end(), Some(0));
+}
+
+/// A user with one job, of the tag `models/train`.
+fn trained(base: &str) -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("TERM", "xterm").set("LANG", "C.UTF-8");
+    sandbox.write("models/train.py", "print('trained')\n");
+    sandbox.run(&["fit", "models/train.py", &format!("--config.base_image={base}")]).success();
+    sandbox
+}
+
+#[test]
+fn bash_completes_what_is_typed() {
+    let sandbox = trained(&base_image_or_skip!());
+    let start = sandbox.write("start", "source <(alekseylearn completions bash)\nPS1='ready> '\n");
+    let arguments = ["--noprofile", "--rcfile", start.to_str().unwrap(), "-i"];
+    let mut shell = sandbox.other_on_terminal(200, Path::new("bash"), &arguments);
+    completes_what_is_typed(&sandbox, &mut shell);
+}
+
+#[test]
+fn zsh_completes_what_is_typed() {
+    let (shells, base) = (shells_or_skip!(), base_image_or_skip!());
+    let mut sandbox = trained(&base);
+    // It is unpacked and not installed, and knows no other place for its own parts than the system's.
+    let start = format!(
+        "module_path=({0}/usr/lib/*/zsh/*(N))
+        fpath=({0}/usr/share/zsh/functions/Completion{{,/*}}(N/))
+        autoload -Uz compinit && compinit -u -D
+        source <(alekseylearn completions zsh)
+        PS1='ready> '\n",
+        shells.display()
+    );
+    sandbox.write_home(".zshrc", &start);
+    sandbox.set("LD_LIBRARY_PATH", shells.join("usr/lib/x86_64-linux-gnu").to_str().unwrap());
+    let mut shell = sandbox.other_on_terminal(200, &shells.join("bin/zsh"), &["-d", "-i"]);
+    completes_what_is_typed(&sandbox, &mut shell);
 }

@@ -38,3 +38,4 @@ mod sagemaker_faults;
 mod sagemaker_options;
 mod signatures;
 mod terminal;
+mod watching;

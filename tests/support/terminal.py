@@ -1,7 +1,7 @@
 """Runs a program on a terminal of its own: terminal.py COLUMNS ROWS PROGRAM [ARGUMENT]...
 
 What the program shows goes to standard output; what is typed comes from standard input. A line `\\0COLUMNS ROWS` among
-that changes the terminal's size.
+that changes the terminal's size. Whoever waits for a program that is silent for two minutes waits in vain: it is ended.
 """
 
 import fcntl
@@ -9,10 +9,12 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import sys
 import termios
 
+SILENCE = 120  # seconds
 RESIZE = re.compile(rb"\0(\d+) (\d+)\n")
 
 
@@ -28,7 +30,10 @@ def main() -> int:
         os.execvp(command[0], command)
     watched = [terminal, 0]
     while True:
-        ready, _, _ = select.select(watched, [], [])
+        ready, _, _ = select.select(watched, [], [], SILENCE)
+        if not ready:
+            os.kill(child, signal.SIGKILL)
+            return 1
         if 0 in ready:
             typed = os.read(0, 1 << 16)
             if not typed:

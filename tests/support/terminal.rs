@@ -19,6 +19,8 @@ pub struct Terminal {
     shown: ChildStdout,
     parser: Parser,
     raw: Vec<u8>,
+    /// As much of it as has come to the screen.
+    seen: usize,
 }
 
 impl Terminal {
@@ -42,7 +44,7 @@ impl Terminal {
             columns.try_into().expect("there are columns"),
             SCROLLBACK,
         );
-        Self { child, typed, shown, parser, raw: Vec::new() }
+        Self { child, typed, shown, parser, raw: Vec::new(), seen: 0 }
     }
 
     /// Types.
@@ -69,7 +71,8 @@ impl Terminal {
         self.wait_until(|screen| screen.contains(text))
     }
 
-    /// Waits until the screen is as it is wanted, and gives what it holds then.
+    /// Waits until the screen is as it is wanted, and gives what it holds then. Each of its states is looked at, also
+    /// those that were over before this test came to read.
     #[track_caller]
     pub fn wait_until(&mut self, wanted: impl Fn(&str) -> bool) -> String {
         loop {
@@ -103,13 +106,19 @@ impl Terminal {
         self.child.wait().expect("it can be waited for").code()
     }
 
-    /// Takes what was written; false at the end.
+    /// Shows what was written up to the next thing that moves the cursor; false at the end.
     fn read(&mut self) -> bool {
-        let mut buffer = [0; 1 << 16];
-        let length = self.shown.read(&mut buffer).expect("what is shown can be read");
-        self.parser.process(&buffer[..length]);
-        self.raw.extend_from_slice(&buffer[..length]);
-        length > 0
+        if self.seen == self.raw.len() {
+            let mut buffer = [0; 1 << 16];
+            let length = self.shown.read(&mut buffer).expect("what is shown can be read");
+            self.raw.extend_from_slice(&buffer[..length]);
+        }
+        let Some((_, rest)) = self.raw[self.seen..].split_first() else { return false };
+        let moves = |byte: &u8| matches!(byte, b'\r' | b'\n' | b'\x1b');
+        let length = 1 + rest.iter().position(moves).unwrap_or(rest.len());
+        self.parser.process(&self.raw[self.seen..self.seen + length]);
+        self.seen += length;
+        true
     }
 }
 
