@@ -75,3 +75,23 @@ fn ctrl_c_is_an_answer_to_a_question() {
     terminal.type_in("y\n");
     assert_eq!(terminal.end(), Some(0));
 }
+
+#[test]
+fn sentences_are_cut_between_words_and_commands_are_whole() {
+    let sandbox = sandbox();
+    let mut terminal = sandbox.on_terminal(60, &["status", "nothing", "--color", "never"]);
+    assert_eq!(terminal.end(), Some(4));
+    let lines: Vec<String> = terminal.raw().lines().map(str::to_owned).collect();
+    assert_eq!(
+        lines,
+        [
+            "error: this machine knows no job and no tag `nothing`",
+            "hint: `alekseylearn jobs` lists them; for one of another",
+            "  machine, say where its results are:",
+            "  `alekseylearn fetch DIR TAG s3://bucket/path`",
+        ]
+    );
+    let mut terminal = sandbox.on_terminal(60, &["driver", "show", "sagemaker"]);
+    assert_eq!(terminal.end(), Some(0));
+    assert!(terminal.raw().contains("\r\n    Where the results go, as s3://bucket/path\r\n"));
+}

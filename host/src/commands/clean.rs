@@ -82,6 +82,20 @@ struct Kept {
     removed: bool,
 }
 
+impl Kept {
+    /// For people: a digest's beginning tells as much as all of it.
+    fn short_name(&self) -> String {
+        match self.kind {
+            Kind::Cache => {
+                let file = self.name.rsplit('/').next().unwrap_or(&self.name);
+                format!("driver {}", file.get(..12).unwrap_or(file))
+            }
+            _ if self.name.starts_with("sha256:") => self.name.get(..19).unwrap_or(&self.name).to_owned(),
+            _ => self.name.clone(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
@@ -278,7 +292,7 @@ fn listed(context: &Context, kept: &[Kept]) -> String {
         .map(|kept| {
             let note = kept.note.clone().unwrap_or_default();
             let size = bytes(kept.bytes);
-            [kept.kind.name().to_owned(), amount::told(kept.age_seconds), size, kept.name.clone(), note]
+            [kept.kind.name().to_owned(), amount::told(kept.age_seconds), size, kept.short_name(), note]
         })
         .collect();
     context.ui.table(["KIND", "AGE", "SIZE", "NAME", "NOTE"], &rows)

@@ -80,7 +80,7 @@ pub(super) async fn run(context: &Context, _arguments: &Arguments) -> Result<()>
     let (engine, cloud, files) =
         tokio::join!(engine::look(context), cloud::look(context), files::look(context));
     let checks: Vec<Check> = [engine, files, cloud].into_iter().flatten().collect();
-    let lines: Vec<String> = checks.iter().map(Check::line).collect();
+    let lines: Vec<String> = checks.iter().map(|check| context.ui.folded(&check.line(), 9)).collect();
     context.ui.result(&lines.join("\n"), json!({ "checks": checks }));
     match checks.iter().filter(|check| check.state == State::Problem).count() {
         0 => Ok(()),

@@ -9,8 +9,14 @@ use std::{
 use super::{
     Event, Metric, Style, Voice, Volume, duration, metrics,
     moving::Moving,
-    text::{ascii, harmless, log_line, paragraph},
+    text::{ascii, block, harmless, log_line, paragraph},
+    width,
 };
+
+/// Where details stand: below the names of stages.
+const DETAIL: usize = 8;
+/// What stands before each line of somebody else's words.
+const QUOTED: u16 = 4;
 
 pub(super) struct Human {
     style: Style,
@@ -142,14 +148,24 @@ impl Human {
         }
     }
 
+    /// A text behind a word that says what it is.
+    fn remark(&self, color: &str, what: &str, text: &str) {
+        let text = block(text, width(&stderr()), what.len() + 1, 2);
+        self.note(&format!("{} {text}", self.paint(color, what)));
+    }
+
     fn error(&mut self, message: &str, hint: Option<&str>, details: Option<&str>) {
         self.settle();
-        self.note(&format!("{} {}", self.paint("1;31", "error:"), paragraph(message)));
+        self.remark("1;31", "error:", message);
         for line in details.into_iter().flat_map(str::lines) {
-            self.note(&format!("  {} {}", self.paint("2", "|"), harmless(line)));
+            let bar = self.paint("2", "|");
+            let width = width(&stderr()).map(|width| width.saturating_sub(QUOTED));
+            for line in block(line, width, 0, 0).split('\n') {
+                self.note(&format!("  {bar} {line}"));
+            }
         }
         if let Some(hint) = hint {
-            self.note(&format!("{} {}", self.paint("1;36", "hint:"), paragraph(hint)));
+            self.remark("1;36", "hint:", hint);
         }
     }
 }
@@ -160,12 +176,11 @@ impl Voice for Human {
         match *event {
             Event::Stage { name } => self.stage(name),
             Event::Detail { text } if volume >= Volume::Verbose => {
-                self.note(&self.paint("2", &format!("        {}", paragraph(text))))
+                let text = block(text, width(&stderr()), DETAIL, DETAIL);
+                self.note(&self.paint("2", &format!("{:DETAIL$}{text}", "")));
             }
             Event::Detail { .. } => {}
-            Event::Warning { text } => {
-                self.note(&format!("{} {}", self.paint("1;33", "warning:"), paragraph(text)));
-            }
+            Event::Warning { text } => self.remark("1;33", "warning:", text),
             Event::Progress { what, done, total } => self.progress(what, done, total),
             Event::Submitted { job, driver } => self.stage(&format!("Submitted {job} to {driver}")),
             Event::Status { state, detail, .. } => {

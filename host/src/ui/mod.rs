@@ -10,6 +10,7 @@ mod text;
 use std::{
     borrow::Borrow,
     io::{self, ErrorKind, IsTerminal, Write},
+    os::fd::AsFd,
     sync::{Mutex, PoisonError},
 };
 
@@ -189,8 +190,12 @@ impl Ui {
 
     /// Rows under a head, as wide as the terminal at most; as wide as they are where there is none.
     pub fn table<const N: usize>(&self, head: [&str; N], rows: &[[String; N]]) -> String {
-        let width = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0);
-        text::table(head, rows, width)
+        text::table(head, rows, width(&io::stdout()))
+    }
+
+    /// A line of a result, cut between words where the terminal ends; what follows is indented by `hang`.
+    pub fn folded(&self, line: &str, hang: usize) -> String {
+        text::folded(line, width(&io::stdout()), 0, hang)
     }
 
     /// Asks a question of a person: yes or no. Where nobody watches, or another program listens, the answer is no.
@@ -218,4 +223,9 @@ impl Ui {
             details: error.details_text(),
         });
     }
+}
+
+/// Of the terminal, if it is one.
+fn width(stream: &impl AsFd) -> Option<u16> {
+    terminal_size::terminal_size_of(stream).map(|(width, _)| width.0)
 }

@@ -1,6 +1,6 @@
 //! Quantities, tables and what others wrote, as people read them.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, iter, time::Duration};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets::NOTHING};
 
@@ -36,7 +36,21 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
 
 /// Its further lines are indented, so that none of them passes for a line of the program's own.
 pub fn paragraph(text: &str) -> String {
-    harmless(text.trim_end()).replace('\n', "\n  ")
+    block(text, None, 0, 2)
+}
+
+/// The same, no wider than the terminal, if there is one; `lead` columns of the first line are taken already.
+pub fn block(text: &str, width: Option<u16>, lead: usize, hang: usize) -> String {
+    let text = harmless(text.trim_end());
+    let mut shown = String::with_capacity(text.len() + 16);
+    for (number, line) in text.split('\n').enumerate() {
+        if number > 0 {
+            shown.push('\n');
+            shown.extend(iter::repeat_n(' ', hang));
+        }
+        shown.push_str(&folded(line, width, if number == 0 { lead } else { hang }, hang));
+    }
+    shown
 }
 
 /// A line of a training's log: its colours stay where they are welcome, up to its end, and whatever else a terminal would
@@ -95,23 +109,89 @@ pub fn ascii(text: &str, wanted: bool) -> Cow<'_, str> {
     shown.into()
 }
 
+/// One line as several that are no longer than `width`, where there is one: cut between words, and indented by `hang` but
+/// for the first, of which `lead` columns are taken already. Neither a `command` nor a word is cut: what is longer than
+/// the width is left to the terminal, so that it can be copied.
+pub fn folded(line: &str, width: Option<u16>, lead: usize, hang: usize) -> String {
+    let Some(width) = width.map(usize::from) else { return line.to_owned() };
+    let mut shown = String::with_capacity(line.len() + 16);
+    let mut column = lead;
+    for (number, word) in words(line).enumerate() {
+        let length = word.chars().count();
+        if number > 0 && column + 1 + length > width && hang + length <= width {
+            shown.truncate(shown.trim_end().len());
+            shown.push('\n');
+            shown.extend(iter::repeat_n(' ', hang));
+            column = hang;
+        } else if number > 0 {
+            shown.push(' ');
+            column += 1;
+        }
+        shown.push_str(word);
+        column += length;
+    }
+    shown
+}
+
+/// What spaces divide, but not within backquotes.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    line.split(move |c| {
+        quoted ^= c == '`';
+        c == ' ' && !quoted
+    })
+}
+
+/// What a column of sentences must have, or it stands below its row.
+const READABLE: u16 = 36;
+/// By how much it is indented there.
+const BELOW: usize = 4;
+
 /// Columns as wide as their widest cell, where `width` allows. A cell is one line, and the first one of a row, its name,
-/// is never cut.
+/// is never cut. Where too little is left for the last column, it stands below the others.
 pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]], width: Option<u16>) -> String {
+    let all = columns(head, rows, None);
+    let widths = all.column_max_content_widths();
+    let (Some(width), Some((last, others))) = (width, widths.split_last()) else { return all.trim_fmt() };
+    let before: u16 = others.iter().map(|width| width.saturating_add(GAP)).sum();
+    if before.saturating_add(*last) <= width {
+        return all.trim_fmt();
+    }
+    if before.saturating_add(READABLE) <= width || *last < READABLE || before > width {
+        return columns(head, rows, Some(width)).trim_fmt();
+    }
+    let cells: Vec<_> = rows.iter().map(|row| &row[..N - 1]).collect();
+    let upper = columns(&head[..N - 1], &cells, None).trim_fmt();
+    let mut lines = upper.lines();
+    let mut shown: Vec<String> = lines.next().map(str::to_owned).into_iter().collect();
+    for (line, row) in lines.zip(rows) {
+        shown.push(line.to_owned());
+        let text = harmless(&row[N - 1]).replace(['\n', '\t'], " ");
+        if !text.is_empty() {
+            shown.push(format!("{:BELOW$}{}", "", folded(&text, Some(width), BELOW, BELOW)));
+        }
+    }
+    shown.join("\n")
+}
+
+const GAP: u16 = 2;
+
+fn columns<'a>(head: impl AsRef<[&'a str]>, rows: &[impl AsRef<[String]>], width: Option<u16>) -> Table {
     let one_line = |cell: &String| harmless(cell).replace(['\n', '\t'], " ");
+    let head = head.as_ref();
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header(head);
-    table.add_rows(rows.iter().map(|row| row.each_ref().map(one_line)));
+    table.load_style(NOTHING).set_header(head.to_vec());
+    table.add_rows(rows.iter().map(|row| row.as_ref().iter().map(one_line)));
     if let Some(width) = width {
         table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
     }
     for (number, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, if number + 1 < N { 2 } else { 0 }));
+        column.set_padding((0, if number + 1 < head.len() { GAP } else { 0 }));
         if number == 0 {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
-    table.trim_fmt()
+    table
 }
 
 #[cfg(test)]
@@ -162,11 +242,35 @@ mod tests {
     #[test]
     fn a_table_is_no_wider_than_the_terminal() {
         let rows = [["a-long-name".into(), "some words that go on for longer than there is room".into()]];
-        let shown = table(["NAME", "MEANING"], &rows, Some(30));
+        let shown = table(["NAME", "MEANING"], &rows, Some(52));
         assert_eq!(
             shown,
-            "NAME         MEANING\na-long-name  some words that\n             go on for longer\n             than there is\n             room"
+            "NAME         MEANING\na-long-name  some words that go on for longer than\n             there is room"
         );
+    }
+
+    #[test]
+    fn sentences_stand_below_a_row_that_leaves_them_no_room() {
+        let row = |meaning: &str| ["--config.a-long-name".into(), "text".into(), meaning.into()];
+        let rows = [row("some words that go on for longer than there is room"), row("")];
+        let shown = table(["OPTION", "TYPE", "MEANING"], &rows, Some(50));
+        let name = "--config.a-long-name  text";
+        let words = "    some words that go on for longer than there is\n    room";
+        assert_eq!(shown, format!("OPTION                TYPE\n{name}\n{words}\n{name}"));
+    }
+
+    #[test]
+    fn a_line_is_cut_between_words_and_not_in_a_command() {
+        let line = "give it: `a command of words` or a-very-long-word";
+        assert_eq!(folded(line, None, 0, 2), line);
+        assert_eq!(
+            folded(line, Some(24), 7, 2),
+            "give it:\n  `a command of words`\n  or a-very-long-word",
+            "seven columns are taken"
+        );
+        assert_eq!(folded(line, Some(17), 0, 0), "give it: `a command of words`\nor\na-very-long-word");
+        assert_eq!(folded("  a  b", Some(80), 0, 0), "  a  b");
+        assert_eq!(folded("", Some(80), 0, 0), "");
     }
 
     #[test]

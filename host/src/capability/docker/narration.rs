@@ -22,8 +22,10 @@ pub(super) struct Narration {
     failed: Option<String>,
     /// Bytes of the base image's layers that came, and that there are.
     pulled: BTreeMap<String, (u64, u64)>,
-    /// The classic builder speaks in pieces of text.
+    /// The classic builder speaks in pieces of text,
     open: String,
+    /// and BuildKit, for each step, in what its tools write at once: a line can come in several.
+    unfinished: HashMap<String, Vec<u8>>,
     /// Never shown, whatever a tool prints.
     hidden: Vec<String>,
 }
@@ -67,8 +69,21 @@ impl Narration {
             self.take_layer(&part.id, part.current, part.total, listener);
         }
         for log in status.logs {
-            for line in String::from_utf8_lossy(&log.msg).lines() {
+            let text = self.unfinished.entry(log.vertex.clone()).or_default();
+            text.extend(log.msg);
+            let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let whole: Vec<u8> = text.drain(..end).collect();
+            for line in String::from_utf8_lossy(&whole).lines() {
                 self.keep(&log.vertex, line, listener);
+            }
+        }
+    }
+
+    /// What no line feed ended.
+    fn finish(&mut self) {
+        for (step, text) in std::mem::take(&mut self.unfinished) {
+            for line in String::from_utf8_lossy(&text).lines() {
+                self.keep(&step, line, &|_| {});
             }
         }
     }
@@ -109,7 +124,8 @@ impl Narration {
         kept.drain(..surplus);
     }
 
-    pub(super) fn failed(&self, error: bollard::errors::Error) -> Error {
+    pub(super) fn failed(&mut self, error: bollard::errors::Error) -> Error {
+        self.finish();
         let step = self.failed.as_ref().and_then(|step| self.names.get(step));
         let lines = self.failed.as_ref().and_then(|step| self.lines.get(step)).map(|lines| {
             lines.join(
@@ -313,6 +329,31 @@ mod tests {
         said.take(BuildInfo { aux, ..BuildInfo::default() }, &listener);
         let of = |done, total| (done, Some(total));
         assert_eq!(*heard.lock().unwrap(), [of(10, 100), of(10, 200), of(100, 200), of(125, 250)]);
+    }
+
+    #[test]
+    fn a_line_that_comes_in_pieces_is_one() {
+        use bollard::moby::buildkit::v1::{StatusResponse, Vertex, VertexLog};
+        let digest = "sha256:a".to_owned();
+        let log =
+            |msg: &[u8]| VertexLog { vertex: digest.clone(), msg: msg.to_vec(), ..VertexLog::default() };
+        let step = Vertex {
+            digest: digest.clone(),
+            name: "[4/9] RUN /opt/uv/bin/uv pip install".into(),
+            started: Some(Default::default()),
+            ..Vertex::default()
+        };
+        let failed = Vertex { error: "exit code: 1".into(), ..step.clone() };
+        let whole = "error: no\n  cause: sé\n";
+        let pieces = whole.as_bytes().chunks(3).map(log).chain([log(b"last")]).collect();
+        let mut said = Narration::hiding(vec!["secret".into()]);
+        for (vertexes, logs) in [(vec![step], pieces), (vec![failed], vec![log(b" sec"), log(b"ret")])] {
+            let aux =
+                Some(BuildInfoAux::BuildKit(StatusResponse { vertexes, logs, ..StatusResponse::default() }));
+            said.take(BuildInfo { aux, ..BuildInfo::default() }, &|_| {});
+        }
+        let error = said.failed(bollard::errors::Error::DockerStreamError { error: "exit code: 1".into() });
+        assert_eq!(error.details_text(), Some("error: no\n  cause: sé\nlast ****"));
     }
 
     #[test]

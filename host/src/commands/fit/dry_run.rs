@@ -22,7 +22,7 @@ const LONGEST_TEXT: usize = 500;
 pub(super) async fn run(context: &Context, fit: &Fit) -> Result<()> {
     let nothing = "nothing was built or asked for";
     let plan = super::super::interruptible(job::plan(context, fit), nothing).await?;
-    context.ui.result(&told(&plan, context.ui.is_verbose()), data(&plan));
+    context.ui.result(&told(context, &plan), data(&plan));
     Ok(())
 }
 
@@ -39,12 +39,15 @@ fn shorten(value: &mut Value) {
     }
 }
 
-fn told(plan: &Plan, verbose: bool) -> String {
+fn told(context: &Context, plan: &Plan) -> String {
+    let verbose = context.ui.is_verbose();
     let mut parts = Vec::new();
     match &plan.image {
         None => parts.push(format!("{} needs no image.", plan.train_driver)),
         Some(image) => {
-            parts.push(format!("{}\n{}", fate(plan, image), destination(image)));
+            parts.push(
+                [fate(plan, image), destination(image)].map(|line| context.ui.folded(&line, 2)).join("\n"),
+            );
             parts.push(dockerfile(plan, image));
             parts.push(files(image, verbose));
             parts.push(layers(image, verbose));

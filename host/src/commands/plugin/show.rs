@@ -54,6 +54,9 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     for grant in manifest.wants.without(&granted.cloned().unwrap_or_default()).iter() {
         lines.push(format!("  wanted:    {grant}: {}", grant.at_worst()));
     }
+    // What is too long goes on below what it begins with.
+    let lines: Vec<String> =
+        lines.iter().map(|line| context.ui.folded(line, "  wanted:    ".len())).collect();
     context.ui.result(
         &lines.join("\n"),
         json!({
