@@ -62,6 +62,41 @@ fn each_ends_in_one_clear_error_within_its_limits() {
     }
 }
 
+/// What is asked of the guest `writes`, and what its error says.
+const WAYS: &[(&str, &str)] = &[
+    ("one file", "it wrote more than 128 MiB to /job"),
+    ("the same place", "it wrote more than 128 MiB to /job"),
+    ("a size", "it wrote more than 128 MiB to /job"),
+    ("renaming", "it wrote more than 128 MiB to /job"),
+    ("many files", "it made more than 10000 files in /job"),
+    ("many folders", "it made more than 10000 files in /job"),
+    ("folders in folders", "it made more than 10000 files in /job"),
+    ("links", "it made more than 10000 files in /job"),
+];
+
+#[test]
+fn what_is_written_without_an_end_ends_and_leaves_nothing() {
+    let guest = guests_or_skip!().join("writes.wasm");
+    let sandbox = Sandbox::new();
+    sandbox.write("train.py", "");
+    sandbox.run(&["plugin", "install", guest.to_str().unwrap(), "--name", "writes", "--yes"]).success();
+    for (way, says) in WAYS {
+        let service = format!("--config.service={way}");
+        let run = sandbox.run(&["fit", "train.py", "--train-driver", "writes", &service]);
+        run.failure(9).one_error().says(&format!("error: the driver writes broke: {says}"));
+        let job = sandbox.newest_job();
+        let folder = sandbox.data().join("jobs").join(job["name"].as_str().unwrap());
+        let left: Vec<_> = fs::read_dir(&folder).into_iter().flatten().collect();
+        assert!(left.is_empty(), "{way}: {left:?}");
+        sandbox.run(&["driver", "show", "local"]).success();
+        sandbox.run(&["plugin", "verify"]).success();
+    }
+    // What a driver may.
+    sandbox
+        .run(&["fit", "train.py", "--train-driver", "writes", "--config.service=no", "--detach"])
+        .success();
+}
+
 #[test]
 fn none_is_forgotten() {
     let folder = guests_or_skip!();
@@ -73,7 +108,7 @@ fn none_is_forgotten() {
     assert_eq!(released, fs::read_dir(workspace().join("tests/contract")).unwrap().count());
     // The example of a driver in Python, which behaves: tests/e2e/python.rs.
     assert_eq!(found.extract_if(.., |name| name == "local-python").count(), 1);
-    let tested: Vec<&str> = GUESTS.iter().map(|(name, ..)| *name).collect();
+    let tested: Vec<&str> = GUESTS.iter().map(|(name, ..)| *name).chain(["writes"]).collect();
     assert_eq!(found, tested);
 }
 

@@ -16,6 +16,10 @@ const MOST_PARTS: usize = 100;
 const MOST_HELD: usize = 64 << 20;
 /// As many things as a driver may hold at once.
 pub(super) const MOST_HANDLES: usize = 10_000;
+/// Bytes that the driver of a plugin writes to `/job` while this program runs: what it keeps there is little.
+pub(super) const MOST_WRITTEN: u64 = 128 << 20;
+/// Files and folders that it makes there, less those that it removes.
+pub(super) const MOST_FILES: i64 = 10_000;
 /// To compile a component, once: a Python driver takes a third of a gigabyte, and some seconds.
 pub(super) const MOST_COMPILING_MEMORY: u64 = 2 << 30;
 /// Of computing, on all cores together.

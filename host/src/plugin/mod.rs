@@ -15,6 +15,7 @@ mod file;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod grant;
+mod job_folder;
 mod known;
 mod last_words;
 mod limits;

@@ -15,6 +15,7 @@ use super::{
     candidate::Candidate,
     driver::{BuildDriver, Driver, TrainDriver},
     grant::{Grant, Grants},
+    job_folder::Written,
     manifest::DriverKind,
     runtime::{Loaded, Runtime},
     services::Services,
@@ -44,6 +45,7 @@ pub(super) struct Plugin {
     pub(super) granted: Grants,
     pub(super) origin: Origin,
     pub(super) loaded: Loaded,
+    pub(super) written: Arc<Written>,
 }
 
 impl Plugin {
@@ -263,7 +265,13 @@ impl Plugins {
         let loaded =
             self.runtime.load(&candidate.name, &digest, self.runtime.ready(&digest), &candidate.wasm).await?;
         let name = candidate.name.clone();
-        let plugin = Plugin { name: name.clone(), granted, origin: Origin::Lent(digest), loaded };
+        let plugin = Plugin {
+            name: name.clone(),
+            granted,
+            origin: Origin::Lent(digest),
+            loaded,
+            written: Arc::default(),
+        };
         self.loaded.lock().await.insert(name, Arc::new(plugin));
         Ok(())
     }
@@ -315,7 +323,13 @@ impl Plugins {
             Some((installed, ready, wasm)) => {
                 let loaded = self.runtime.load(name, &installed.digest, ready, &wasm).await?;
                 let origin = Origin::Installed(installed.digest);
-                Plugin { name: name.to_owned(), granted: installed.granted, origin, loaded }
+                Plugin {
+                    name: name.to_owned(),
+                    granted: installed.granted,
+                    origin,
+                    loaded,
+                    written: Arc::default(),
+                }
             }
             None => {
                 let shipped = shipped(name)
@@ -323,7 +337,13 @@ impl Plugins {
                 let ready = self.runtime.load_shipped(name, shipped.digest, shipped.wasm)?;
                 // What a shipped plugin imports it was granted: it came with the program.
                 let granted = ready.wants.iter().copied().map(Grant::Capability).collect();
-                Plugin { name: name.to_owned(), granted, origin: Origin::Shipped, loaded: ready }
+                Plugin {
+                    name: name.to_owned(),
+                    granted,
+                    origin: Origin::Shipped,
+                    loaded: ready,
+                    written: Arc::default(),
+                }
             }
         };
         let plugin = Arc::new(plugin);

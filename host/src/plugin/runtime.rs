@@ -6,13 +6,14 @@ use wasmtime::{
     Config, Engine, Store, UpdateDeadline,
     component::{Component, HasSelf, Linker},
 };
-use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+use wasmtime_wasi::p2::bindings::{clocks::monotonic_clock, filesystem::types};
 
 use super::{
     bindings::{Capabilities, build_plugin::BuildPluginPre, train_plugin::TrainPluginPre},
     compiled::Compiled,
     compiler,
     grant::Capability,
+    job_folder::JobFolder,
     limits::MOST_HANDLES,
     manifest::{DriverKind, Manifest, interface},
     sleep::TICK,
@@ -48,6 +49,7 @@ impl Runtime {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).context(broken)?;
         linker.allow_shadowing(true);
         monotonic_clock::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state).context(broken)?;
+        types::add_to_linker::<_, JobFolder>(&mut linker, State::job_folder).context(broken)?;
         linker.allow_shadowing(false);
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).context(broken)?;
         Capabilities::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state).context(broken)?;

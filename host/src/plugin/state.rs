@@ -11,6 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::{
     authority::Authority,
+    job_folder::Writes,
     last_words::LastWords,
     limits::{Limits, MOST_HANDLES},
     services::Services,
@@ -26,7 +27,7 @@ use crate::{
 
 /// One call's view of the host.
 pub struct State {
-    wasi: WasiCtx,
+    pub(super) wasi: WasiCtx,
     http: WasiHttpCtx,
     /// Sends its requests.
     pub(super) requester: Requester,
@@ -37,6 +38,8 @@ pub struct State {
     pub(super) ui: Arc<Ui>,
     /// What the driver sees as `/job`.
     pub(super) job: Option<PathBuf>,
+    /// What it wrote there.
+    pub(super) writes: Writes,
     /// What the driver wrote to its standard output and error.
     pub(super) words: LastWords,
     /// Its own, host calls not counted.
@@ -63,6 +66,7 @@ impl State {
         services: Arc<Services>,
         ui: Arc<Ui>,
         job: Option<&Path>,
+        writes: Writes,
     ) -> Result<Self> {
         let words = LastWords::default();
         let mut wasi = WasiCtx::builder();
@@ -86,6 +90,7 @@ impl State {
             services,
             ui,
             job: job.map(Path::to_owned),
+            writes,
             words,
             time: RunningTime::default(),
             repositories: Vec::new(),

@@ -6,7 +6,7 @@ pub use alekseylearn_sdk::{Error, Finding, Training};
 /// A train driver whose `check` is the given function.
 #[macro_export]
 macro_rules! check {
-    ($check:path $(, prepare = $prepare:path)? $(, origins = $origins:tt)?) => {
+    ($check:path $(, prepare = $prepare:path)? $(, submit = $submit:path)? $(, origins = $origins:tt)?) => {
         struct Driver;
 
         alekseylearn_sdk::plugin!(train = Driver $(, origins = $origins)?);
@@ -39,7 +39,9 @@ macro_rules! check {
                 Err(alekseylearn_sdk::Error::unsupported("this is the end of it").hint("there is no more"))
             }
 
-            fn submit(_: &alekseylearn_sdk::Training) -> Result<String, alekseylearn_sdk::Error> {
+            #[allow(unreachable_code, unused_variables)]
+            fn submit(training: &alekseylearn_sdk::Training) -> Result<String, alekseylearn_sdk::Error> {
+                $( return $submit(training); )?
                 Err(alekseylearn_sdk::Error::unsupported("nothing is submitted"))
             }
 

@@ -16,6 +16,7 @@ use super::{
         alekseylearn::driver::types, build_plugin::exports::alekseylearn::driver::build::Guest as BuildGuest,
         train_plugin::exports::alekseylearn::driver::train::Guest as TrainGuest,
     },
+    job_folder::Writes,
     plugins::{Origin, Plugin, Plugins},
     run::{SharedTraining, Training},
     state::State,
@@ -53,8 +54,9 @@ impl Driver<'_> {
 
     /// `job` is the folder that the driver sees as `/job`.
     fn call(&self, scope: Scope, job: Option<&Path>) -> Result<Call<'_>> {
-        let state =
-            State::new(self.authority(scope), self.plugins.services.clone(), self.plugins.ui.clone(), job)?;
+        let (services, ui) = (self.plugins.services.clone(), self.plugins.ui.clone());
+        let writes = Writes::new(self.plugin.written.clone());
+        let state = State::new(self.authority(scope), services, ui, job, writes)?;
         Ok(Call { plugin: &self.plugin, store: self.plugins.runtime.store(state) })
     }
 
@@ -110,7 +112,11 @@ impl Call<'_> {
     }
 
     fn broken(&self, reason: &str) -> Error {
-        let words = self.store.data().last_words();
+        let state = self.store.data();
+        if let Some(job) = &state.job {
+            state.writes.undo(job);
+        }
+        let words = state.last_words();
         let broken = Error::new(Kind::Plugin, format!("the driver {} broke: {reason}", self.plugin.name))
             .hint("this is a fault of the plugin: tell its author what is said here");
         if words.is_empty() { broken } else { broken.details(words) }
