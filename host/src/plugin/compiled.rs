@@ -24,8 +24,8 @@ use crate::{
 /// Finds every change of a few bits or bytes, as fast as memory is read.
 const CHECKSUM: CrcAlgorithm = CrcAlgorithm::Crc64Nvme;
 const CHECKSUM_BYTES: u64 = 8;
-/// Small enough to stay in a core's own cache.
-const CHUNK: usize = 256 << 10;
+/// Small enough to stay in a core's own cache, and to be no mapping of its own.
+const CHUNK: usize = 64 << 10;
 /// What no program has used for so long, such as an older one's, goes.
 const LONGEST_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
