@@ -10,6 +10,7 @@ const COMMANDS: &[&[&str]] = &[
     &["check"],
     &["fetch"],
     &["jobs"],
+    &["jobs", "diff"],
     &["status"],
     &["logs"],
     &["stop"],

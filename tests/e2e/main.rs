@@ -30,6 +30,7 @@ mod podman;
 mod projects;
 mod python;
 mod recipe;
+mod records;
 mod registries;
 mod reports;
 mod requests;

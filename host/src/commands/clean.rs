@@ -1,4 +1,4 @@
-mod amount;
+pub(super) mod amount;
 
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 

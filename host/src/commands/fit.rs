@@ -1,6 +1,9 @@
 mod dry_run;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::json;
 
@@ -10,6 +13,7 @@ use crate::{
     error::Result,
     job::{self, Context, Ending, Fetch, Fit, Known, Record, Submission},
     plugin::{DriverKind, State},
+    ui::duration,
 };
 
 /// Train a script or notebook
@@ -155,11 +159,26 @@ async fn completed(context: &Context, record: &Record, known: &Known<'_>, after:
         true => String::new(),
         false => format!("\n{}", context.ui.metrics_table(&metrics)),
     };
+    let outcome = &details.outcome;
+    let billed = outcome.billable_seconds.map_or_else(String::new, |seconds| {
+        let cost = outcome
+            .cost_usd
+            .map_or_else(|| "; what that costs is not known".to_owned(), |cost| format!(", {cost:.2} USD"));
+        format!("\nBilled: {}{cost}", duration(Duration::from_secs(seconds)))
+    });
+    let measured = format!("{measured}{billed}");
+    let mut data = json!({
+        "job": name,
+        "state": state,
+        "metrics": metrics,
+        "billable_seconds": outcome.billable_seconds,
+        "cost_usd": outcome.cost_usd,
+    });
     let Some(folder) = after.fetch else {
         let text = format!(
             "The job {name} completed.{measured}\nBring its model home:\n  alekseylearn fetch ./out {name}"
         );
-        context.ui.result(&text, json!({ "job": name, "state": state, "metrics": metrics }));
+        context.ui.result(&text, data);
         return Ok(());
     };
     let fetch = Fetch {
@@ -171,9 +190,11 @@ async fn completed(context: &Context, record: &Record, known: &Known<'_>, after:
     };
     let hint = format!("the job {name} completed; bring its model with `alekseylearn fetch DIR {name}`");
     let fetched = super::interruptible(job::fetch(context, known, &fetch), &hint).await?;
-    context.ui.result(
-        &format!("The job {name} completed.{measured}\n{}", super::fetch::told(folder, &fetched.brought)),
-        json!({ "job": name, "state": state, "folder": folder, "files": fetched.brought.files, "bytes": fetched.brought.size, "metrics": metrics }),
-    );
+    data["folder"] = json!(folder);
+    data["files"] = json!(fetched.brought.files);
+    data["bytes"] = json!(fetched.brought.size);
+    let text =
+        format!("The job {name} completed.{measured}\n{}", super::fetch::told(folder, &fetched.brought));
+    context.ui.result(&text, data);
     Ok(())
 }

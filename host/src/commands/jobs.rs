@@ -1,11 +1,15 @@
+mod diff;
+
 use std::time::Duration;
 
-use serde_json::json;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
-use super::completions;
+use super::{clean::amount, completions};
 use crate::{
     error::{Error, Result},
     job::{self, Context, Entry, Record},
+    plugin::DriverKind,
     ui::duration,
 };
 
@@ -14,29 +18,93 @@ use crate::{
 /// Asks the services for the states of those that have not ended; where one does not answer in time, the state is
 /// the one last seen.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// As many as this
-    #[arg(short = 'n', long, default_value_t = 20)]
-    most: usize,
+    #[arg(short = 'n', long = "limit", alias = "most", default_value_t = 20)]
+    limit: usize,
+
+    /// Only those of this tag, such as models/train
+    #[arg(long = "tag", value_name = "TAG", conflicts_with = "tag", add = completions::tags())]
+    tag_option: Option<String>,
+
+    /// Only those in this state: submitting, queued, running, stopping, completed, failed or stopped; several with commas
+    /// between them
+    #[arg(long, alias = "state", value_name = "STATE", value_delimiter = ',')]
+    status: Vec<State>,
+
+    /// Only those of this train driver
+    #[arg(long, value_name = "NAME", add = completions::drivers(&[DriverKind::Train]))]
+    driver: Option<String>,
+
+    /// Only those submitted since then: an age such as 12h or 7d, a day such as 2026-01-31, or a time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Timestamp>,
+
+    /// The newest first unless told; those of which a value is not known come last
+    #[arg(long, value_name = "BY", default_value = "created")]
+    sort: Sort,
 
     /// Only those of this tag, such as models/train
     #[arg(add = completions::tags())]
     tag: Option<String>,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Diff(diff::Arguments),
+}
+
+/// A state as the record has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum State {
+    Submitting,
+    Queued,
+    Running,
+    Stopping,
+    Completed,
+    Failed,
+    Stopped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Sort {
+    /// The newest first
+    Created,
+    /// The longest first
+    Time,
+    /// The dearest first
+    Cost,
+    /// By their names
+    Name,
+    /// By their states
+    State,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  What failed this week:
+    alekseylearn jobs --status failed --since 7d
+
+  What is different between two jobs:
+    alekseylearn jobs diff models-train-20260101-120000-ab12 models/train";
+
 /// A list that does not come at once is no use.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    if let Some(Command::Diff(arguments)) = &arguments.command {
+        return diff::run(context, arguments);
+    }
     let record = Record::open(&context.environment)?;
-    let list = || -> Result<Vec<Entry>> {
-        let mut jobs = record.all()?;
-        jobs.retain(|job| arguments.tag.as_ref().is_none_or(|tag| job.tag == *tag));
-        jobs.truncate(arguments.most);
-        Ok(jobs)
-    };
     let refresh = async {
-        for entry in list()?.iter().filter(|entry| entry.finished.is_none()) {
+        // Whether one is in the state that is asked for is known only then.
+        let mut waiting = record.all()?;
+        waiting.retain(|entry| entry.finished.is_none() && arguments.wants_whatever_its_state(entry));
+        for entry in waiting.iter().take(arguments.limit.max(20)) {
             let asked = async { job::look(&record, &context.known(&record, &entry.name).await?).await };
             if let Err(error) = asked.await {
                 context.ui.detail(&format!("{}: {}", entry.name, error.chain()));
@@ -47,25 +115,75 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     if tokio::time::timeout(PATIENCE, refresh).await.is_err() {
         context.ui.detail("a service did not answer in time");
     }
-    let jobs = list()?;
-    let rows: Vec<[String; 5]> = jobs
-        .iter()
-        .map(|job| {
-            let seconds = job.seconds().and_then(|seconds| seconds.try_into().ok()).unwrap_or(0);
-            let started = job.created.get(..16).unwrap_or(&job.created).replace('T', " ");
-            [
-                job.name.clone(),
-                job.driver.clone(),
-                job.state.clone(),
-                started,
-                duration(Duration::from_secs(seconds)),
-            ]
-        })
-        .collect();
+    let mut jobs = record.all()?;
+    jobs.retain(|entry| arguments.wants(entry));
+    arguments.sort.sort(&mut jobs);
+    jobs.truncate(arguments.limit);
+    let rows: Vec<[String; 5]> = jobs.iter().map(row).collect();
     let text = match rows.is_empty() {
-        true => "no jobs yet: `alekseylearn fit PATH` submits one".to_owned(),
+        true if arguments.is_plain() => "no jobs yet: `alekseylearn fit PATH` submits one".to_owned(),
+        true => "no such jobs: `alekseylearn jobs` lists all".to_owned(),
         false => context.ui.table(["JOB", "DRIVER", "STATE", "SUBMITTED (UTC)", "TIME"], &rows),
     };
+    let jobs: Vec<Value> = jobs.iter().map(data).collect();
     context.ui.result(&text, json!({ "jobs": jobs }));
     Ok(())
+}
+
+impl Arguments {
+    fn is_plain(&self) -> bool {
+        let tag = self.tag.as_ref().or(self.tag_option.as_ref());
+        tag.is_none() && self.status.is_empty() && self.driver.is_none() && self.since.is_none()
+    }
+
+    fn wants(&self, entry: &Entry) -> bool {
+        let in_state = |state: &State| format!("{state:?}").eq_ignore_ascii_case(&entry.state);
+        self.wants_whatever_its_state(entry) && (self.status.is_empty() || self.status.iter().any(in_state))
+    }
+
+    fn wants_whatever_its_state(&self, entry: &Entry) -> bool {
+        let tag = self.tag.as_ref().or(self.tag_option.as_ref());
+        let created = || entry.created.parse::<Timestamp>().ok();
+        tag.is_none_or(|tag| entry.tag == *tag)
+            && self.driver.as_ref().is_none_or(|driver| entry.driver == *driver)
+            && self.since.is_none_or(|since| created().is_some_and(|created| created >= since))
+    }
+}
+
+impl Sort {
+    /// The jobs come the newest first, and so do those that are equal.
+    fn sort(self, jobs: &mut [Entry]) {
+        match self {
+            Self::Created => {}
+            Self::Time => jobs.sort_by_key(|job| std::cmp::Reverse(job.seconds())),
+            Self::Cost => {
+                let cost = |job: &Entry| job.details.outcome.cost_usd.unwrap_or(-1.0);
+                jobs.sort_by(|a, b| cost(b).total_cmp(&cost(a)));
+            }
+            Self::Name => jobs.sort_by(|a, b| a.name.cmp(&b.name)),
+            Self::State => jobs.sort_by(|a, b| a.state.cmp(&b.state)),
+        }
+    }
+}
+
+fn row(job: &Entry) -> [String; 5] {
+    let seconds = job.seconds().and_then(|seconds| seconds.try_into().ok()).unwrap_or(0);
+    let started = job.created.get(..16).unwrap_or(&job.created).replace('T', " ");
+    let time = duration(Duration::from_secs(seconds));
+    [job.name.clone(), job.driver.clone(), job.state.clone(), started, time]
+}
+
+fn data(job: &Entry) -> Value {
+    let mut data = json!(job);
+    data["billable_seconds"] = json!(job.details.outcome.billable_seconds);
+    data["cost_usd"] = json!(job.details.outcome.cost_usd);
+    data
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(age) = amount::age(text) {
+        return Timestamp::now().checked_sub(age).map_err(|error| error.to_string());
+    }
+    let whole = text.parse::<Timestamp>().or_else(|_| format!("{text}T00:00:00Z").parse());
+    whole.map_err(|_| format!("`{text}` is no time such as 12h, 7d or 2026-01-31"))
 }

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use crate::{
     config::Assignment,
-    error::{Error, Kind, Result},
+    error::Result,
     job::{self, Context, Record},
 };
 
@@ -49,14 +49,7 @@ Examples:
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let record = Record::open(&context.environment)?;
-    let found = match record.get(&arguments.job)? {
-        Some(entry) => Some(entry),
-        None => record.newest(&arguments.job)?,
-    };
-    let entry = found.ok_or_else(|| {
-        Error::new(Kind::NotFound, format!("this machine knows no job and no tag `{}`", arguments.job))
-            .hint("`alekseylearn jobs` lists them")
-    })?;
+    let entry = record.find(&arguments.job)?;
     let reproduced = job::reproduce(context, &record, &entry, &arguments.options);
     let submission = super::interruptible(reproduced, "run the same command again to go on").await?;
     let after =

@@ -29,7 +29,9 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
     for phase in &status.phases {
         let time = Duration::from_millis(phase.end.unwrap_or(now).saturating_sub(phase.start));
-        lines.push(format!("  {:24} {}", phase.name, duration(time)));
+        let start = i64::try_from(phase.start).ok().and_then(|start| Timestamp::from_millisecond(start).ok());
+        let start = start.map(|start| start.strftime("%H:%M:%S").to_string()).unwrap_or_default();
+        lines.push(format!("  {:24} {start}  {}", phase.name, duration(time)));
     }
     if let Some(seconds) = status.billable_seconds {
         let cost = status.cost.map(|cost| format!(", {cost:.2} USD")).unwrap_or_default();
@@ -56,6 +58,8 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             "billable_seconds": status.billable_seconds,
             "cost_usd": status.cost,
             "nodes": status.nodes,
+            "code": details.code,
+            "installed": details.installed,
             "metrics": details.metrics,
         }),
     );

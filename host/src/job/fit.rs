@@ -5,7 +5,9 @@ use std::{path::PathBuf, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
-    Context, Details, Record, check, name,
+    Context, Details, Record, check,
+    installed::installed,
+    name,
     submit::{Ready, Submission, submit},
 };
 use crate::{
@@ -126,38 +128,40 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
     let Opened { builder, trainer, training, build_options, train_options } = open(context, fit).await?;
     check::refuse(context, &check::find(context, &trainer, &training, &train_options).await?)?;
     let (destination, repository) = trainer.prepare(training.with(&train_options, None)).await?;
-    let image = match destination {
+    let code = training.hash(context)?;
+    let (image, installed) = match destination {
         Destination::None => {
             context.ui.stage(&format!("{} needs no image: nothing is built", trainer.name()));
-            None
+            (None, None)
         }
         Destination::Engine | Destination::Repository(_) => {
-            Some(image(context, &builder, training.with(&build_options, None), repository).await?)
+            let (image, installed) =
+                image(context, &builder, training.with(&build_options, None), repository).await?;
+            (Some(image), installed)
         }
     };
 
     // An image's name tells all that is in it.
-    let content = match &image {
-        Some(image) => image.clone(),
-        None => training.hash(context)?,
-    };
+    let content = image.clone().unwrap_or_else(|| format!("{} {code}", training.project.artifact));
     let details = Details {
         driver_digest: Some(trainer.digest()),
         build_driver: Some(builder.name().to_owned()),
         build_options: build_options.given().to_vec(),
+        code: Some(code),
+        installed,
         ..Details::default()
     };
     submit(context, record, Ready { trainer, training, options: train_options, image, content, details })
         .await
 }
 
-/// The image's name where it is to run: built, and pushed where it goes to a repository.
+/// The image's name where it is to run, built, and pushed where it goes to a repository; and what is installed in it.
 async fn image(
     context: &Context,
     builder: &BuildDriver<'_>,
     training: Training,
     repository: Option<Repository>,
-) -> Result<String> {
+) -> Result<(String, Option<Vec<String>>)> {
     let by = match &training.project.recipe {
         Some(recipe) => format!(" by {}", recipe.dockerfile_path().display()),
         None => String::new(),
@@ -167,10 +171,12 @@ async fn image(
     if image.reused {
         context.ui.stage(&format!("Nothing changed: the image {} is used again", image.reference));
     }
-    match repository {
-        Some(repository) => push(context, &image, &repository).await,
-        None => Ok(image.reference),
-    }
+    let installed = installed(context, &image).await;
+    let name = match repository {
+        Some(repository) => push(context, &image, &repository).await?,
+        None => image.reference,
+    };
+    Ok((name, installed))
 }
 
 /// What stays the same through all steps of one fit.
@@ -205,11 +211,11 @@ impl Task {
         Self { build_anew: fit.build_anew, dry_run: fit.dry_run, ..self }
     }
 
-    /// Of the artifact's name and all files that are sent.
+    /// Of all files that are sent.
     fn hash(&self, context: &Context) -> Result<String> {
         let known = context.services.known_hashes(&self.project.folder);
         let folder = BuildContext { known, ..BuildContext::of(&self.project) };
-        Ok(format!("{} {}", self.project.artifact, folder.hash()?))
+        folder.hash()
     }
 
     pub(super) fn with(&self, options: &Arc<Values>, image: Option<String>) -> Training {

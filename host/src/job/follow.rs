@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::{
-    Context, Entry, Known, Record,
+    Context, Entry, Known, Outcome, Record,
     metrics::{self, Metrics},
 };
 use crate::{
@@ -66,6 +66,20 @@ pub async fn follow(context: &Context, record: &Record, known: &Known<'_>) -> Re
     }
 }
 
+/// Waits for a job's end, and says nothing but its states.
+///
+/// # Errors
+/// The service cannot be asked any more. The job goes on.
+pub async fn wait_for_end(context: &Context, record: &Record, known: &Known<'_>) -> Result<JobStatus> {
+    let mut following = Following { silent: true, ..Following::new(context, record, known) };
+    loop {
+        if let Some(status) = following.step().await? {
+            return Ok(status);
+        }
+        tokio::time::sleep(following.wait).await;
+    }
+}
+
 struct Following<'a> {
     context: &'a Context,
     record: &'a Record,
@@ -73,6 +87,8 @@ struct Following<'a> {
     cursor: Option<String>,
     said: Option<(State, Option<String>)>,
     nodes: u32,
+    /// The log is left alone.
+    silent: bool,
     metrics: Metrics,
     started: Instant,
     troubled: Option<Instant>,
@@ -89,6 +105,7 @@ impl<'a> Following<'a> {
             cursor: None,
             said: None,
             nodes: 1,
+            silent: false,
             metrics: Metrics::new(known.job.options.metrics()),
             started: Instant::now(),
             troubled: None,
@@ -132,7 +149,7 @@ impl<'a> Following<'a> {
         self.nodes = status.nodes;
         self.say(&status);
         // Asked for after the state: what the job wrote before it ended is there now.
-        let shown = self.show_logs().await?;
+        let shown = !self.silent && self.show_logs().await?;
         self.wait = if shown { SHORTEST_WAIT } else { (self.wait * 3 / 2).min(LONGEST_WAIT) };
         Ok(status.state.is_final().then_some(status))
     }
@@ -225,6 +242,7 @@ pub async fn look(record: &Record, known: &Known<'_>) -> Result<JobStatus> {
         status => status?,
     };
     let ended = status.state.is_final();
+    record.went(name, &Outcome::from(&status))?;
     record.seen(name, status.state.name(), status.reason.as_deref(), ended)?;
     // A run of `fit` that lives tells it by itself, when all of its work is done.
     if ended && record.claim(name)?.is_some() {
@@ -266,11 +284,7 @@ pub async fn end_of(known: &Known<'_>, status: &JobStatus) -> Result<()> {
         State::Failed => {
             let first = reason.lines().next().unwrap_or(reason);
             let error = Error::new(Kind::JobFailed, format!("the job {name} failed: {first}"));
-            let rest: Vec<&str> = reason.lines().skip(1).collect();
-            let mut details = rest.join("\n");
-            if rest.is_empty() {
-                details = last_lines(known).await;
-            }
+            let details = told(reason, status.exit_code, &last_lines(known).await);
             if details.is_empty() { error } else { error.details(details) }
         }
         _ => return Ok(()),
@@ -285,13 +299,46 @@ pub async fn end_of(known: &Known<'_>, status: &JobStatus) -> Result<()> {
     )))
 }
 
+/// What the reason says beyond its first line, which is the traceback; what the exit code means, where the reason does
+/// not say; and the log's last lines, where they are not that traceback again.
+fn told(reason: &str, exit_code: Option<i32>, log: &[String]) -> String {
+    let mut parts: Vec<String> = reason.lines().skip(1).map(str::to_owned).collect();
+    if let Some((code, meaning)) = exit_code.and_then(|code| Some((code, meaning(code)?)))
+        && !reason.contains(meaning)
+    {
+        parts.push(format!("exit code {code}: {meaning}"));
+    }
+    let is_new = |line: &&String| !line.trim().is_empty() && !reason.contains(line.trim());
+    if log.iter().any(|line| is_new(&line)) {
+        parts.push("the end of its log:".to_owned());
+        parts.extend(log.iter().map(|line| format!("  {line}")));
+    }
+    parts.join("\n")
+}
+
+/// What an exit code tells that is no script's own: 128 and a signal's number.
+const fn meaning(code: i32) -> Option<&'static str> {
+    Some(match code {
+        126 => "a command could not be executed",
+        127 => "a command was not found",
+        132 => "SIGILL: native code uses an instruction that this processor does not have",
+        134 => "SIGABRT: native code gave up",
+        135 => "SIGBUS: often too little shared memory in /dev/shm",
+        136 => "SIGFPE: an arithmetic error in native code",
+        137 => "killed by SIGKILL, usually because memory ran out",
+        139 => "SIGSEGV: a segmentation fault in native code",
+        143 => "ended by SIGTERM",
+        _ => return None,
+    })
+}
+
 /// The module that Python did not find, by its top name.
 fn missing_module(reason: &str) -> Option<&str> {
     let (_, rest) = reason.split_once("No module named '")?;
     rest.split(['\'', '.']).next().filter(|name| !name.is_empty())
 }
 
-async fn last_lines(known: &Known<'_>) -> String {
+async fn last_lines(known: &Known<'_>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut cursor = None;
     loop {
@@ -305,7 +352,7 @@ async fn last_lines(known: &Known<'_>) -> String {
         }
         cursor = Some(page.cursor);
     }
-    lines.join("\n")
+    lines
 }
 
 impl Entry {
@@ -317,5 +364,23 @@ impl Entry {
             None => Timestamp::now(),
         };
         Some(end.as_second() - created.as_second())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_from_its_reason_to_the_end_of_its_log() {
+        let log = ["epoch 1".to_owned(), "ValueError: no".to_owned()];
+        let reason = "AlgorithmError: ValueError: no\n  File \"train.py\", line 3\n, exit code: 1";
+        assert_eq!(
+            told(reason, Some(1), &log),
+            "  File \"train.py\", line 3\n, exit code: 1\nthe end of its log:\n  epoch 1\n  ValueError: no"
+        );
+        let killed = told("AlgorithmError: , exit code: 137", Some(137), &[]);
+        assert_eq!(killed, "exit code 137: killed by SIGKILL, usually because memory ran out");
+        assert_eq!(told("it broke: ValueError: no", Some(1), &log[1..]), "", "nothing twice");
     }
 }

@@ -1,9 +1,11 @@
 //! Jobs: their record, and the flows that make, follow and fetch them. Knows drivers only by the contract's verbs.
 
 mod check;
+mod diff;
 mod fetch;
 mod fit;
 mod follow;
+mod installed;
 mod metrics;
 pub mod name;
 mod plan;
@@ -17,13 +19,14 @@ use std::sync::Arc;
 
 pub use crate::capability::{docker::Step, transfer::Brought};
 pub use check::{Checked, check};
+pub use diff::diff;
 pub use fetch::{Fetch, fetch, has_unfetched};
 pub use fit::{Fit, fit};
-pub use follow::{Ending, end_of, follow, look, print_logs};
+pub use follow::{Ending, end_of, follow, look, print_logs, wait_for_end};
 pub use metrics::told as told_metrics;
 pub use plan::{ImagePlan, InEngine, Plan, Push, init, plan};
 pub use recipe::write as write_recipe;
-pub use record::{Claim, Details, Entry, Record, SUBMITTING};
+pub use record::{Claim, Details, Entry, Outcome, Record, SUBMITTING};
 pub use report::{Report, report};
 pub use reproduce::reproduce;
 pub use submit::Submission;
@@ -64,16 +67,7 @@ impl Context {
     /// # Errors
     /// This machine knows no such job.
     pub async fn known(&self, record: &Record, name_or_tag: &str) -> Result<Known<'_>> {
-        let entry = match record.get(name_or_tag)? {
-            Some(entry) => Some(entry),
-            None => record.newest(name_or_tag)?,
-        };
-        let entry = entry.ok_or_else(|| {
-            Error::new(Kind::NotFound, format!("this machine knows no job and no tag `{name_or_tag}`")).hint(
-                "`alekseylearn jobs` lists them; for one of another machine, say where its results are: \
-                 `alekseylearn fetch DIR TAG s3://bucket/path`",
-            )
-        })?;
+        let entry = record.find(name_or_tag)?;
         let driver = self.plugins.train_driver(&entry.driver).await?;
         let options = Values::new(driver.name(), &driver.options().await?, &entry.assignments())?;
         let job = Job {

@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Context, Entry, Known, Record, follow, look,
+    Context, Entry, Known, Outcome, Record, follow, look,
     metrics::{Metrics, Series},
 };
-use crate::{
-    error::{Error, Kind, Result},
-    plugin::JobStatus,
-};
+use crate::error::{Error, Kind, Result};
 
 /// As much of the end of a log as a page holds: a browser must be able to show it.
 const LONGEST_LOG: usize = 8 << 20;
@@ -18,8 +15,8 @@ const LONGEST_LOG: usize = 8 << 20;
 pub struct Report {
     /// Its record.
     pub entry: Entry,
-    /// Its state now; what the record says of it where the service does not answer.
-    pub status: Option<JobStatus>,
+    /// What its service says of it; what that said last, where it does not answer.
+    pub outcome: Outcome,
     /// What the log says of the training.
     pub metrics: BTreeMap<String, Series>,
     /// The log's end, or all of it: time, node and text of each line.
@@ -78,5 +75,6 @@ pub async fn report(context: &Context, record: &Record, known: &Known<'_>) -> Re
     };
     record.measured(&entry.name, &metrics)?;
     let entry = record.get(&entry.name)?.unwrap_or(entry);
-    Ok(Report { entry, status, metrics, log: log.into(), left_out })
+    let outcome = status.as_ref().map_or_else(|| entry.details.outcome.clone(), Outcome::from);
+    Ok(Report { entry, outcome, metrics, log: log.into(), left_out })
 }

@@ -47,7 +47,7 @@ pub use known::{installed, known_drivers};
 pub use lock::{LOCK_FILE, read as read_lock, write as write_lock};
 pub use manifest::DriverKind;
 pub use plugins::{Listed, Origin, Plugins};
-pub use report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, Place, State};
+pub use report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, Phase, Place, State};
 pub use run::{Job, Training};
 pub use services::Services;
 pub use source::Source;

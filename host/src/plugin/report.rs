@@ -108,7 +108,7 @@ pub struct JobStatus {
 }
 
 /// One phase of a job, in milliseconds since the Unix epoch.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Phase {
     /// The service's name for it.
     pub name: String,
@@ -152,6 +152,17 @@ pub enum ArtifactKind {
     OutputData,
     /// What the training wrote to `/opt/ml/checkpoints`.
     Checkpoints,
+}
+
+impl ArtifactKind {
+    /// As the user reads it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::OutputData => "output data",
+            Self::Checkpoints => "checkpoints",
+        }
+    }
 }
 
 /// Where a result lies: a `.tar.gz`, unless it is a folder.

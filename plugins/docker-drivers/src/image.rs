@@ -24,6 +24,8 @@ const MACHINE: &str = "/opt/alekseylearn/machine";
 const CACHES: &str = "/var/cache/alekseylearn";
 /// What a lock says, as requirements.
 const LOCKED: &str = "/opt/locked-requirements.txt";
+/// What was installed, by version: the host reads it.
+const INSTALLED: &str = "/opt/alekseylearn/venv/installed.txt";
 
 impl<M: Machine> build::Guest for Docker<M> {
     fn options() -> Vec<OptionSpec> {
@@ -188,7 +190,8 @@ impl Recipe {
             files.iter().map(|file| format!("--requirement {}", quoted(file))).collect();
         lines.push(format!(
             "RUN {}VIRTUAL_ENV=/opt/alekseylearn/venv /opt/uv/bin/uv pip install{} --no-progress \
-             --compile-bytecode{editable} {}",
+             --compile-bytecode{editable} {} && /opt/uv/bin/uv pip freeze --quiet \
+             --python /opt/alekseylearn/venv/bin/python > {INSTALLED}",
             self.installing("uv"),
             self.uv_cache(),
             arguments.join(" ")

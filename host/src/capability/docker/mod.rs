@@ -15,6 +15,7 @@ mod logs;
 mod narration;
 mod network;
 mod partial;
+mod peek;
 mod push;
 mod session;
 mod ssh;

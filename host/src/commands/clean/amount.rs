@@ -7,7 +7,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// `30d`, `12h`, `45m`, `2w`.
-pub(super) fn age(text: &str) -> Result<Duration, String> {
+pub(in crate::commands) fn age(text: &str) -> Result<Duration, String> {
     let units = [("m", MINUTE), ("h", HOUR), ("d", DAY), ("w", 7 * DAY)];
     number(text, &units)
         .map(Duration::from_secs)

@@ -46,9 +46,15 @@ pub(super) fn of(report: &Report) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
     );
-    for part in
-        [outcome(report), course(report), metrics(report), plots(report), parameters(report), log(report)]
-    {
+    for part in [
+        outcome(report),
+        course(report),
+        metrics(report),
+        plots(report),
+        parameters(report),
+        installed(report),
+        log(report),
+    ] {
         page.push_str(&part);
     }
     page.push_str("</body>\n</html>\n");
@@ -66,11 +72,11 @@ fn outcome(report: &Report) -> String {
     ];
     facts.extend(entry.finished.as_ref().map(|finished| ("seen ended", moment(finished))));
     facts.extend(took.map(|took| ("took", duration(took))));
-    if let Some(status) = &report.status {
-        let billed = status.billable_seconds.map(|seconds| duration(Duration::from_secs(seconds)));
-        facts.extend(billed.map(|billed| ("billed", billed)));
-        facts.extend(status.exit_code.map(|code| ("exit code", code.to_string())));
-    }
+    let outcome = &report.outcome;
+    let billed = outcome.billable_seconds.map(|seconds| duration(Duration::from_secs(seconds)));
+    facts.extend(billed.map(|billed| ("billed", billed)));
+    facts.extend(outcome.cost_usd.map(|cost| ("cost", format!("{cost:.2} USD"))));
+    facts.extend(outcome.exit_code.map(|code| ("exit code", code.to_string())));
     let image = entry.image.as_ref().map(|image| ("image", format!("<code>{}</code>", escaped(image))));
     facts.extend(image);
     let details = &entry.details;
@@ -93,7 +99,7 @@ fn moment(time: &str) -> String {
 }
 
 fn nodes(report: &Report) -> String {
-    match report.status.as_ref().map_or(1, |status| status.nodes) {
+    match report.outcome.nodes {
         0 | 1 => String::new(),
         count => format!(" on {count} nodes"),
     }
@@ -101,7 +107,7 @@ fn nodes(report: &Report) -> String {
 
 /// What the service says it went through, each phase as a bar at its time.
 fn course(report: &Report) -> String {
-    let phases = report.status.as_ref().map(|status| status.phases.as_slice()).unwrap_or_default();
+    let phases = &report.outcome.phases;
     let Some(begin) = phases.iter().map(|phase| phase.start).min() else { return String::new() };
     let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
     let end_of = |end: Option<u64>| end.unwrap_or(now);
@@ -176,6 +182,14 @@ fn parameters(report: &Report) -> String {
     }
 }
 
+/// What is installed in the image.
+fn installed(report: &Report) -> String {
+    let Some(installed) = report.entry.details.installed.as_ref().filter(|lines| !lines.is_empty()) else {
+        return String::new();
+    };
+    format!("<h2>Installed</h2>\n<pre>{}</pre>\n", escaped(&installed.join("\n")))
+}
+
 fn log(report: &Report) -> String {
     let mut part = "<h2>Log</h2>\n".to_owned();
     if report.left_out > 0 {
@@ -184,7 +198,7 @@ fn log(report: &Report) -> String {
     if report.log.is_empty() {
         return part + "<p class=\"sub\">It wrote nothing.</p>\n";
     }
-    let many = report.status.as_ref().is_some_and(|status| status.nodes > 1);
+    let many = report.outcome.nodes > 1;
     part.push_str("<pre>");
     for (_, node, text) in &report.log {
         if many {

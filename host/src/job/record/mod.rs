@@ -17,7 +17,8 @@ use super::metrics::Series;
 use crate::{
     config::{Assignment, Origin},
     environment::Environment,
-    error::{Context, Error, Result},
+    error::{Context, Error, Kind, Result},
+    plugin::{JobStatus, Phase},
 };
 
 const FILE: &str = "jobs.sqlite";
@@ -70,14 +71,48 @@ pub struct Details {
     pub build_options: Vec<(String, String)>,
     /// The job that it is to be the same as.
     pub reproduces: Option<String>,
+    /// The hash of all files that were sent.
+    pub code: Option<String>,
+    /// What was installed in its image, by version; none where that is not known.
+    pub installed: Option<Vec<String>>,
     /// What its log said of the training, as far as this machine has read it.
     pub metrics: BTreeMap<String, Series>,
+    /// What its service said of its course, when it was last asked.
+    pub outcome: Outcome,
+}
+
+/// What a service says of a job beside its state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Outcome {
+    /// What it went through.
+    pub phases: Vec<Phase>,
+    /// Of the training script.
+    pub exit_code: Option<i32>,
+    /// What the service charges for.
+    pub billable_seconds: Option<u64>,
+    /// What that comes to, in dollars.
+    pub cost_usd: Option<f64>,
+    /// On how many machines it ran.
+    pub nodes: u32,
+}
+
+impl From<&JobStatus> for Outcome {
+    fn from(status: &JobStatus) -> Self {
+        Self {
+            phases: status.phases.clone(),
+            exit_code: status.exit_code,
+            billable_seconds: status.billable_seconds,
+            cost_usd: status.cost,
+            nodes: status.nodes,
+        }
+    }
 }
 
 impl Details {
     /// What is known of a job before it runs.
     pub fn without_outcome(&self) -> Self {
-        Self { metrics: BTreeMap::new(), ..self.clone() }
+        Self { metrics: BTreeMap::new(), outcome: Outcome::default(), ..self.clone() }
     }
 }
 
@@ -225,6 +260,22 @@ impl Record {
         Ok(())
     }
 
+    /// What the service said of a job's course. Nothing is written where it is what it was.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn went(&self, name: &str, outcome: &Outcome) -> Result<()> {
+        let outcome = serde_json::to_string(outcome).unwrap_or_default();
+        self.connection
+            .execute(
+                "UPDATE jobs SET details = json_set(details, '$.outcome', json(:outcome))
+                 WHERE name = :name AND json_extract(details, '$.outcome') IS NOT json(:outcome)",
+                named_params! { ":name": name, ":outcome": outcome },
+            )
+            .map_err(|error| self.failed("cannot record the job's course", error))?;
+        Ok(())
+    }
+
     /// What the log said of the training so far.
     ///
     /// # Errors
@@ -311,6 +362,23 @@ impl Record {
     /// The record cannot be read.
     pub fn newest(&self, tag: &str) -> Result<Option<Entry>> {
         self.one("WHERE tag = :text ORDER BY created DESC, rowid DESC LIMIT 1", tag)
+    }
+
+    /// A job by its name, or the newest of a tag.
+    ///
+    /// # Errors
+    /// There is none, or the record cannot be read.
+    pub fn find(&self, name_or_tag: &str) -> Result<Entry> {
+        let found = match self.get(name_or_tag)? {
+            Some(entry) => Some(entry),
+            None => self.newest(name_or_tag)?,
+        };
+        found.ok_or_else(|| {
+            Error::new(Kind::NotFound, format!("this machine knows no job and no tag `{name_or_tag}`")).hint(
+                "`alekseylearn jobs` lists them; for one of another machine, say where its results are: \
+                 `alekseylearn fetch DIR TAG s3://bucket/path`",
+            )
+        })
     }
 
     /// The jobs of equal runs that the user was not told of, the newest first.

@@ -1,0 +1,45 @@
+use serde_json::{Value, json};
+
+use super::completions;
+use crate::{
+    error::Result,
+    job::{self, Context, Record},
+};
+
+/// Show what is different between two jobs
+///
+/// Options, code, image, what is installed in it, drivers, metrics, times and cost, as far as this machine knows them.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// A job's name, or a tag such as models/train for its newest job
+    #[arg(add = completions::jobs_and_tags())]
+    a: String,
+
+    /// Another
+    #[arg(add = completions::jobs_and_tags())]
+    b: String,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let record = Record::open(&context.environment)?;
+    let (a, b) = (record.find(&arguments.a)?, record.find(&arguments.b)?);
+    let differences = job::diff(&a, &b);
+    let rows: Vec<[String; 3]> = differences
+        .iter()
+        .map(|difference| [difference.what.clone(), shown(&difference.a), shown(&difference.b)])
+        .collect();
+    let text = match rows.is_empty() {
+        true => format!("{} and {} are the same in all that is known of them", a.name, b.name),
+        false => context.ui.table(["", &a.name, &b.name], &rows),
+    };
+    context.ui.result(&text, json!({ "a": a.name, "b": b.name, "differences": differences }));
+    Ok(())
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

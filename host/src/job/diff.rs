@@ -1,0 +1,108 @@
+//! What is different between two jobs: what was asked for, what it was made of, and what became of it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Entry;
+
+/// One thing in which two jobs differ.
+#[derive(Debug, Serialize)]
+pub struct Difference {
+    /// Such as `option hyperparameters.lr`, `installed numpy` or `metric loss`.
+    pub what: String,
+    /// Of the first job; null where it has no such thing.
+    pub a: Value,
+    /// Of the second.
+    pub b: Value,
+}
+
+/// All differences, what was asked for first.
+pub fn diff(a: &Entry, b: &Entry) -> Vec<Difference> {
+    let (of_a, of_b) = (facts(a), facts(b));
+    let known: Vec<&String> = of_a.iter().map(|(what, _)| what).collect();
+    let only_b = of_b.iter().filter(|(what, _)| !known.contains(&what));
+    let names = of_a.iter().chain(only_b).map(|(what, _)| what);
+    let value = |facts: &[(String, Value)], what: &str| {
+        facts.iter().find(|(name, _)| name == what).map_or(Value::Null, |(_, value)| value.clone())
+    };
+    let differences =
+        names.map(|what| Difference { what: what.clone(), a: value(&of_a, what), b: value(&of_b, what) });
+    differences.filter(|difference| difference.a != difference.b).collect()
+}
+
+/// All that is known of a job, in the order in which it is told.
+fn facts(entry: &Entry) -> Vec<(String, Value)> {
+    let details = &entry.details;
+    let mut facts: Vec<(String, Value)> = vec![
+        ("artifact".into(), json!(entry.artifact)),
+        ("driver".into(), json!(entry.driver)),
+        ("driver digest".into(), json!(details.driver_digest)),
+        ("build driver".into(), json!(details.build_driver)),
+    ];
+    // The last one wins, as on the command line.
+    let options: BTreeMap<&String, &String> = entry.options.iter().map(|(key, value)| (key, value)).collect();
+    facts.extend(options.into_iter().map(|(key, value)| (format!("option {key}"), json!(value))));
+    let options = details.build_options.iter();
+    facts.extend(options.map(|(key, value)| (format!("build option {key}"), json!(value))));
+    facts.push(("code".into(), json!(details.code)));
+    facts.push(("image".into(), json!(entry.image)));
+    for line in details.installed.iter().flatten() {
+        let (name, version) = line.split_once("==").or_else(|| line.split_once(" @ ")).unwrap_or((line, ""));
+        facts.push((format!("installed {name}"), json!(version)));
+    }
+    facts.push(("state".into(), json!(entry.state)));
+    let last = details.metrics.iter().map(|(name, series)| (format!("metric {name}"), json!(series.last)));
+    facts.extend(last);
+    let outcome = &details.outcome;
+    facts.push(("exit code".into(), json!(outcome.exit_code)));
+    facts.push(("seconds".into(), json!(entry.seconds().filter(|_| entry.finished.is_some()))));
+    facts.push(("billed seconds".into(), json!(outcome.billable_seconds)));
+    facts.push(("cost in USD".into(), json!(outcome.cost_usd)));
+    facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Details;
+
+    fn job(options: &[(&str, &str)], installed: &[&str]) -> Entry {
+        Entry {
+            name: "a".into(),
+            tag: "t".into(),
+            artifact: "/x/train.py".into(),
+            driver: "local".into(),
+            options: options.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+            fingerprint: String::new(),
+            image: None,
+            reference: None,
+            state: "completed".into(),
+            reason: None,
+            created: "2026-01-01T00:00:00Z".into(),
+            finished: None,
+            told: true,
+            details: Details {
+                installed: Some(installed.iter().map(|line| (*line).to_owned()).collect()),
+                ..Details::default()
+            },
+        }
+    }
+
+    #[test]
+    fn only_what_differs_is_told() {
+        let a = job(&[("lr", "1"), ("epochs", "3")], &["numpy==1.0", "old==2"]);
+        let b = job(&[("lr", "2"), ("epochs", "3"), ("seed", "7")], &["numpy==1.1", "new @ https://x"]);
+        let found: Vec<_> = diff(&a, &b).into_iter().map(|one| (one.what, one.a, one.b)).collect();
+        let expected = [
+            ("option lr", json!("1"), json!("2")),
+            ("installed numpy", json!("1.0"), json!("1.1")),
+            ("installed old", json!("2"), Value::Null),
+            ("option seed", Value::Null, json!("7")),
+            ("installed new", Value::Null, json!("https://x")),
+        ];
+        assert_eq!(found, expected.map(|(what, a, b)| (what.to_owned(), a, b)));
+        assert!(diff(&a, &a).is_empty());
+    }
+}

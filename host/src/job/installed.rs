@@ -1,0 +1,47 @@
+//! What was truly installed in an image: its build writes that down, and it is read once for each image.
+
+use std::fs;
+
+use super::Context;
+use crate::{capability::docker::Image, environment::Environment, error::Result};
+
+/// Written by the build drivers that install Python packages, as `pip freeze` does.
+const FILE: &str = "/opt/alekseylearn/venv/installed.txt";
+
+/// Names and versions, sorted; none where the image's build wrote nothing down.
+pub(super) async fn installed(context: &Context, image: &Image) -> Option<Vec<String>> {
+    match read(context, image).await {
+        Ok(text) => text.map(|text| lines(&text)),
+        Err(error) => {
+            context.ui.detail(&format!("what is installed is not known: {}", error.chain()));
+            None
+        }
+    }
+}
+
+async fn read(context: &Context, image: &Image) -> Result<Option<String>> {
+    let folder = context.environment.cache.join("installed");
+    let kept = folder.join(image.id.trim_start_matches("sha256:"));
+    if let Ok(text) = fs::read_to_string(&kept) {
+        return Ok(Some(text));
+    }
+    let engine = context.services.docker().await?;
+    let Some(bytes) = engine.peek(&image.id, FILE).await? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    // Without it, the image is looked into once more.
+    if Environment::private_folder(&folder).is_ok() {
+        let _ = fs::write(&kept, &text);
+    }
+    Ok(Some(text))
+}
+
+fn lines(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    lines.sort_unstable_by_key(|line| line.to_lowercase());
+    lines
+}
