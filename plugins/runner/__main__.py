@@ -3,9 +3,10 @@
 Started as `python /opt/alekseylearn/runner train`.
 """
 
+import os
 import sys
 from pathlib import Path
-from typing import List
+from typing import TYPE_CHECKING, List, Optional
 
 from arguments import script_arguments
 from cluster import meet
@@ -13,7 +14,10 @@ from environment import script_environment
 from failure import explain, write_failure
 from job import Job, SetupError, read_job
 from roots import Roots
-from supervise import Supervisor
+from supervise import Outcome, Supervisor
+
+if TYPE_CHECKING:
+    from results import Results
 
 USAGE_EXIT_CODE = 2
 SETUP_EXIT_CODE = 1
@@ -25,20 +29,59 @@ def main(arguments: List[str]) -> int:
         return USAGE_EXIT_CODE
     supervisor = Supervisor()
     roots = Roots.from_environment()
+    results = None  # type: Optional[Results]
     try:
+        results = _results(roots)
         roots.make_output_folders()
         job = read_job(roots)
+        leads = job.current_host == job.hosts[0]
+        if results is not None:
+            results.begin(leads)
         missing = meet(job, roots, supervisor.is_stopping)
     except (SetupError, OSError) as error:
         _complain(str(error))
         write_failure(roots.failure, "The training could not start: {}\n".format(error))
+        if results is not None:
+            _keep_failure(results)
         return SETUP_EXIT_CODE
     if missing:
         _complain("no address was found for {}: the training goes on without".format(", ".join(missing)))
     outcome = supervisor.run(_command(job), script_environment(job, roots), roots.code)
     if outcome.exit_code != 0:
         write_failure(roots.failure, explain(outcome))
+    if results is not None and not _keep(results, roots, leads, outcome):
+        return outcome.exit_code or SETUP_EXIT_CODE
     return outcome.exit_code
+
+
+def _results(roots: Roots) -> "Optional[Results]":
+    """Give what brings results to where the platform says; none where it keeps them by itself."""
+    if not os.environ.get("AIP_MODEL_DIR"):
+        return None
+    # What this needs of Python takes a while to load.
+    from results import Results
+
+    return Results(roots, os.environ)
+
+
+def _keep(results: "Results", roots: Roots, leads: bool, outcome: Outcome) -> bool:
+    """Bring the results to where the platform wants them; without them a training has failed."""
+    try:
+        results.keep(leads, with_model=outcome.exit_code == 0 or outcome.stop_signal is not None)
+        return True
+    except OSError as error:
+        message = "the results could not be brought to {}: {}".format(results, error)
+        _complain(message)
+        write_failure(roots.failure, message[0].upper() + message[1:] + "\n")
+        _keep_failure(results)
+        return False
+
+
+def _keep_failure(results: "Results") -> None:
+    try:
+        results.keep_failure()
+    except OSError:
+        pass  # what stands in the way has been said
 
 
 def _command(job: Job) -> List[str]:

@@ -1,6 +1,7 @@
 """What the platform says about this job, read from `/opt/ml/input/config`."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple
 
@@ -9,6 +10,11 @@ from roots import Roots
 # Hyperparameters meant for the platform or its tuner, never for the script.
 RESERVED_PREFIX = "sagemaker_"
 TUNING_METRIC = "_tuning_objective_metric"
+
+
+# Where a platform writes no files, the same is in variables: ours, and one of Vertex AI's.
+HYPERPARAMETERS_VARIABLE = "ALEKSEYLEARN_HYPERPARAMETERS"
+CLUSTER_VARIABLE = "CLUSTER_SPEC"
 
 
 class SetupError(Exception):
@@ -56,9 +62,13 @@ def read_job(roots: Roots) -> Job:
         )
     parameters = {
         key: _decode(value)
-        for key, value in _read_object(roots.input_config / "hyperparameters.json").items()
+        for key, value in dict(
+            _object(HYPERPARAMETERS_VARIABLE, os.environ.get(HYPERPARAMETERS_VARIABLE, "{}")),
+            **_read_object(roots.input_config / "hyperparameters.json")
+        ).items()
     }
     resources = {"current_host": "algo-1", "network_interface_name": "eth0"}
+    resources.update(_cluster(os.environ.get(CLUSTER_VARIABLE, "{}")))
     resources.update(_read_object(roots.input_config / "resourceconfig.json"))
     resources.setdefault("hosts", [resources["current_host"]])
     if resources["current_host"] not in resources["hosts"]:
@@ -84,13 +94,39 @@ def _decode(value: Any) -> Any:
         return value
 
 
+def _cluster(text: str) -> Dict[str, Any]:
+    """Give the hosts that Vertex AI tells of, where there are several.
+
+    Its first pool has the one that leads, and the first name.
+    """
+    description = _object(CLUSTER_VARIABLE, text)
+    try:
+        pools = {
+            name: [address.rpartition(":")[0] or address for address in addresses]
+            for name, addresses in description["cluster"].items()
+        }
+        current = pools[description["task"]["type"]][int(description["task"]["index"])]
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        return {}  # another program's variable
+    hosts = [host for name in sorted(pools) for host in pools[name]]
+    return {"current_host": current, "hosts": hosts} if len(hosts) > 1 else {}
+
+
 def _read_object(path: Path) -> Dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise SetupError("cannot read {}: {}".format(path, error)) from error
+    return _object(str(path), text)
+
+
+def _object(name: str, text: str) -> Dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise SetupError("cannot read {}: {}".format(name, error)) from error
     if not isinstance(content, dict):
-        raise SetupError("{} does not hold a JSON object".format(path))
+        raise SetupError("{} does not hold a JSON object".format(name))
     return content

@@ -64,6 +64,14 @@ class Roots(NamedTuple):
         return self.output / "intermediate"
 
     @property
+    def tensorboard(self) -> Path:
+        return self.output / "tensorboard"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.ml / "checkpoints"
+
+    @property
     def failure(self) -> Path:
         return self.output / "failure"
 

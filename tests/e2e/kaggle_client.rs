@@ -1,14 +1,9 @@
 //! Proof by others: for the same inputs, the requests are those of Kaggle's own client, recorded live by the same
 //! recorder; and each is what the types of Kaggle's SDK take.
 
-use std::{
-    fs,
-    io::Write,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, path::Path, process::Command};
 
-use alekseylearn_tests::{Sandbox, Services, services_or_skip, workspace};
+use alekseylearn_tests::{Sandbox, Services, says, services_or_skip};
 use serde_json::{Value, json};
 
 use crate::kaggle::{TOKEN, fit, user};
@@ -196,18 +191,7 @@ fn every_request_is_what_the_types_of_kaggles_sdk_take() {
     sandbox.run(&fit(&all)).success();
     sandbox.set("KAGGLE_API_TOKEN", TOKEN);
     sandbox.run(&["fetch", "out", "work/train"]).failure(4);
-    let python = std::env::var_os("ALEKSEYLEARN_PYTHON").expect("where there are services, there is Python");
-    let mut types = Command::new(python)
-        .args(["-m", "services.kaggle.types"])
-        .env("PYTHONPATH", workspace().join("tests"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("Python starts");
-    let requests = Value::Array(services.asked("")).to_string();
-    types.stdin.take().unwrap().write_all(requests.as_bytes()).unwrap();
-    let said = text(&types.wait_with_output().unwrap().stdout);
+    let said = says("services.kaggle.types", &Value::Array(services.asked("")).to_string());
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 1, "{said}");
     assert!(lines[0].parse::<usize>().unwrap() > 10, "{said}");

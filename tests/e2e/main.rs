@@ -12,6 +12,7 @@ mod defaults;
 mod distributed;
 mod doctor;
 mod engines;
+mod google;
 mod handmade;
 mod hostile;
 mod indexes;

@@ -10,6 +10,7 @@ from typing import Any
 from .control import Control
 from .exchange import Answer, Record, Request
 from .faults import Faults
+from .google import Google
 from .kaggle import Kaggle
 from .proxy import Authority, Proxy
 
@@ -39,12 +40,16 @@ class Hosts:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="services")
     parser.add_argument("--folder", type=Path, required=True, help="where certificates are kept")
-    folder = parser.parse_args().folder
-    authority = Authority(folder)
-    proxy = Proxy(authority, Hosts({"kaggle": Kaggle()}))
+    parser.add_argument("--registry-program", type=Path, help="Debian's docker-registry, for images")
+    arguments = parser.parse_args()
+    authority = Authority(arguments.folder)
+    google = Google(arguments.folder, arguments.registry_program)
+    proxy = Proxy(authority, Hosts({"kaggle": Kaggle(), "google": google}))
+    google.lead(proxy.url, authority.certificates)
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
     print(json.dumps({"proxy": proxy.url, "certificates": str(authority.certificates)}), flush=True)
     sys.stdin.read()
+    google.stop()
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ pub use rig::Rig;
 pub use run::{Run, Running};
 pub use sandbox::Sandbox;
 pub use service::{Asked, Service};
-pub use services::{Services, archive_text};
+pub use services::{Services, archive_text, python, says};
 pub use site::Site;
 pub use terminal::Terminal;
 pub use wheel::wheel;

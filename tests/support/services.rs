@@ -1,7 +1,7 @@
 //! Services of the web, scripted: see `tests/services/README.md`.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     process::{Child, Command, Stdio},
 };
 
@@ -19,17 +19,13 @@ pub struct Services {
 impl Services {
     /// Started anew; none where nobody says which Python has what they need.
     pub fn start() -> Option<Self> {
-        let python = std::env::var_os("ALEKSEYLEARN_PYTHON")?;
+        let mut python = python("services")?;
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let mut child = Command::new(python)
-            .args(["-m", "services", "--folder"])
-            .arg(folder.path())
-            .env("PYTHONPATH", workspace().join("tests"))
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Python starts");
+        python.arg("--folder").arg(folder.path());
+        if let Some(program) = std::env::var_os("ALEKSEYLEARN_REGISTRY_PROGRAM") {
+            python.arg("--registry-program").arg(program);
+        }
+        let mut child = python.spawn().expect("Python starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("its output is piped");
         BufReader::new(stdout).read_line(&mut line).expect("its output can be read");
@@ -94,10 +90,34 @@ impl Services {
 
 impl Drop for Services {
     fn drop(&mut self) {
-        // It may have ended by its own fault.
-        let _ = self.child.kill();
+        // They end what they have started, and then themselves.
+        drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
+}
+
+/// One of the tests' modules for Python, with its input and output piped; none where nobody says which Python has what
+/// they need.
+pub fn python(module: &str) -> Option<Command> {
+    let mut python = Command::new(std::env::var_os("ALEKSEYLEARN_PYTHON")?);
+    python
+        .args(["-m", module])
+        .env("PYTHONPATH", workspace().join("tests"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    Some(python)
+}
+
+/// What a module says to what it is told.
+pub fn says(module: &str, input: &str) -> String {
+    let mut python = python(module).expect("where there are services, there is Python");
+    let mut child = python.spawn().expect("Python starts");
+    let mut stdin = child.stdin.take().expect("its input is piped");
+    stdin.write_all(input.as_bytes()).expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    String::from_utf8(output.stdout).expect("it says text")
 }
 
 /// A `.tar.gz` of one file as the text that a scripted output takes: each byte a letter.

@@ -13,12 +13,11 @@ use super::{
 use crate::{
     capability::{
         Listener, Progress,
-        aws::Repository,
         docker::{BuildContext, Image},
     },
     config::{Assignment, Chosen, Defaults, Values, validate},
     error::{Context as _, Result},
-    plugin::{BuildDriver, Destination, TrainDriver, Training},
+    plugin::{BuildDriver, Destination, Repository, TrainDriver, Training},
     project::{Indexes, Project, Reason},
     ui::{Event, bytes},
 };
@@ -248,7 +247,7 @@ async fn push(context: &Context, image: &Image, repository: &Repository) -> Resu
         return Ok(format!("{}@{digest}", repository.address));
     }
     context.ui.stage(&format!("Pushing to {}", repository.address));
-    let login = context.services.aws.login().await?;
+    let login = repository.login(&context.services).await?;
     let show: Listener<'_> = &|progress| {
         if let Progress::Bytes { what, done, total } = progress {
             context.ui.say(&Event::Progress { what, done, total });
@@ -266,7 +265,7 @@ pub(super) async fn pushed<'a>(
     repository: &Repository,
 ) -> Result<Option<&'a str>> {
     let Some(digest) = image.digest_in(&repository.address) else { return Ok(None) };
-    let there = context.services.aws.digest(repository, tag_of(image)).await?;
+    let there = repository.digest(&context.services, tag_of(image)).await?;
     Ok((there.as_deref() == Some(digest)).then_some(digest))
 }
 

@@ -8,13 +8,10 @@ use super::{
     write_recipe,
 };
 use crate::{
-    capability::{
-        aws::Repository,
-        docker::{BuildContext, Hashed, Image, Step},
-    },
+    capability::docker::{BuildContext, Hashed, Image, Step},
     config::{Chosen, Defaults, validate},
     error::{Error, Kind, Result},
-    plugin::{Destination, Finding},
+    plugin::{Destination, Finding, Repository},
     project::{Project, RECIPE_FOLDER, RUNNER, Recipe},
 };
 

@@ -116,7 +116,13 @@ impl Authority {
             Verb::Identity => (Capability::AwsIdentity, true),
             Verb::Role(name) => (Capability::AwsIdentity, scope.roles.iter().any(|role| is_role(role, name))),
             Verb::Repository(name) => (Capability::Ecr, is(&scope.tag, name)),
-            Verb::Push { made_ready, .. } => return self.within(verb, made_ready),
+            Verb::Push { made_ready: true, .. } => return Ok(()),
+            Verb::Push { address, registry, .. } => {
+                let granted = registry.and_then(|registry| self.granted.requests(registry));
+                let has_login = granted.is_some_and(|granted| granted.credential.is_some());
+                let of_tag = scope.tag.as_ref().is_some_and(|tag| address.ends_with(&format!("/{tag}")));
+                return self.within(verb, has_login && of_tag);
+            }
             Verb::Location(place) => {
                 (Capability::S3, scope.locations.iter().any(|holder| holder.holds(place)))
             }
@@ -166,7 +172,7 @@ impl Authority {
     /// What was granted for an origin, whatever its credential.
     fn requests(&self, origin: &Origin) -> Result<&Requests> {
         self.granted.requests(origin).ok_or_else(|| {
-            let grant = Requests { origin: origin.clone(), credential: None, private: false };
+            let grant = Requests { origins: origin.into(), credential: None, private: false };
             Error::new(Kind::Denied, format!("the plugin {} was not granted {origin}", self.plugin))
                 .hint(self.command(&Grant::Requests(grant)))
         })
@@ -192,7 +198,7 @@ impl Authority {
     fn remedy(&self, verb: Verb<'_>) -> String {
         let regrant = |origin: &Origin, change: &dyn Fn(&mut Requests)| {
             let mut requests = self.granted.requests(origin).cloned().unwrap_or_else(|| Requests {
-                origin: origin.clone(),
+                origins: origin.into(),
                 credential: None,
                 private: false,
             });
@@ -203,9 +209,17 @@ impl Authority {
             Verb::Location(place) => format!("it may touch what you name: --config.output_path={place}"),
             Verb::Bucket(bucket) => format!("it may touch what you name: --config.output_path=s3://{bucket}"),
             Verb::Role(role) => format!("it may pass on what you name: --config.role_name={role}"),
-            Verb::Push { .. } => {
-                "a driver may send an image only to a repository that the host made ready for it".into()
+            Verb::Push { registry: Some(registry), .. }
+                if self.granted.requests(registry).is_none_or(|granted| granted.credential.is_none()) =>
+            {
+                format!(
+                    "{}, with the place of a login, such as file:/PATH, for SOURCE",
+                    regrant(registry, &|_| {}).replace(&registry.to_string(), &format!("{registry}=SOURCE"))
+                )
             }
+            Verb::Push { .. } => "a driver may send an image only to a repository that the host made ready for it, or \
+                                  to one of its tag's name in a registry that was granted"
+                .into(),
             Verb::JobFile(_) => "a driver has its job's folder, /job, and no other".into(),
             Verb::BuildFile(_) => {
                 "a driver adds files beside the host's, which are in code/, dependencies/ and machine/, and nowhere else"
@@ -333,7 +347,12 @@ mod tests {
             Verb::Role("trainer"),
             Verb::Role("arn:aws:iam::123456789012:role/service/trainer"),
             Verb::Repository("models/train"),
-            Verb::Push { address: "registry/models/train", made_ready: true },
+            Verb::Push { address: "registry/models/train", made_ready: true, registry: None },
+            Verb::Push {
+                address: "api.example.com/project/models/train",
+                made_ready: false,
+                registry: Some(&origin("https://api.example.com")),
+            },
             Verb::Location(&place("s3://bucket/pre/job/output/model.tar.gz")),
             Verb::Bucket("bucket"),
             Verb::TrainingJob("models-train-1"),
@@ -380,7 +399,26 @@ mod tests {
             (Verb::Resource("https://bucket.s3.amazonaws.com/pre"), "names"),
             (Verb::Resource("subnet-10"), "names"),
             (Verb::Resource("key"), "names"),
-            (Verb::Push { address: "evil.example/image", made_ready: false }, "that the host made ready"),
+            (
+                Verb::Push { address: "evil.example/image", made_ready: false, registry: None },
+                "that the host made ready",
+            ),
+            (
+                Verb::Push {
+                    address: "open.example/models/train",
+                    made_ready: false,
+                    registry: Some(&origin("https://open.example")),
+                },
+                "https://open.example=SOURCE`, with the place of a login, such as file:/PATH, for SOURCE",
+            ),
+            (
+                Verb::Push {
+                    address: "api.example.com/models/other",
+                    made_ready: false,
+                    registry: Some(&origin("https://api.example.com")),
+                },
+                "to one of its tag's name in a registry that was granted",
+            ),
         ] {
             let (message, hint) = denial(&authority, verb);
             assert!(message.starts_with("the plugin test may not "), "{message}");

@@ -9,9 +9,10 @@ use wasmparser::{Parser, Payload};
 
 use super::{
     bundle,
-    grant::Grant,
+    grant::{Grant, Requests},
     lock,
     manifest::{Manifest, compatible, is_name},
+    origin::Origins,
     shipped::SHIPPED,
     signature::{Claim, Trust},
     source::{Index, Source, beside},
@@ -199,8 +200,9 @@ fn bundles() -> Vec<Vec<u8>> {
     vec![plugins(0), plugins(2)]
 }
 
-const GRANTS: [&str; 6] = [
+const GRANTS: [&str; 7] = [
     "docker",
+    "https://*-api.example.com=google",
     "https://api.example.com=env:TOKEN",
     "private:https://[fd00::1]:8443=file:~/.config/token",
     "http://127.0.0.1:8080\n/a/b?c\nq=1",
@@ -216,11 +218,11 @@ fn grant(bytes: &[u8]) {
     let (text, path, query) = (line(), line(), line());
     if let Ok(grant) = text.parse::<Grant>() {
         assert_eq!(grant.to_string().parse().as_ref(), Ok(&grant), "{text:?}");
-        if let Grant::Requests(requests) = grant {
-            let page = requests.origin.page(path, Some(query));
-            assert_eq!(page.origin(), requests.origin.page("", None).origin(), "{path:?}");
+        if let Grant::Requests(Requests { origins: Origins::One(origin), .. }) = grant {
+            let page = origin.page(path, Some(query));
+            assert_eq!(page.origin(), origin.page("", None).origin(), "{path:?}");
             assert!(page.username().is_empty() && page.password().is_none());
-            let loopback = requests.origin.address().is_none_or(|address| address.is_loopback());
+            let loopback = origin.address().is_none_or(|address| address.is_loopback());
             assert!(page.scheme() == "https" || (page.scheme() == "http" && loopback), "{page}");
         }
     }

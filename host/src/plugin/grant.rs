@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::origin::Origin;
+use super::origin::{Origin, Origins};
 use crate::capability::http::CredentialSource;
 
 /// A part of the contract that touches the world.
@@ -64,11 +64,12 @@ impl Capability {
     }
 }
 
-/// Requests to one origin: `https://api.example.com`, and the credential that the host adds to each of them.
+/// Requests to an origin, `https://api.example.com`, or to all of a kind, `https://*-api.example.com`, and the credential
+/// that the host adds to each of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Requests {
     /// Where to.
-    pub origin: Origin,
+    pub origins: Origins,
     /// Added by the host, and never seen by the plugin.
     pub credential: Option<CredentialSource>,
     /// Also where the name leads into the user's own networks.
@@ -92,20 +93,20 @@ pub enum Grant {
 impl Grant {
     /// What a plugin could do with it at worst, for a person who decides.
     pub fn at_worst(&self) -> String {
-        let Requests { origin, credential, private } = match self {
+        let Requests { origins, credential, private } = match self {
             Self::Capability(capability) => return capability.at_worst().to_owned(),
             Self::Requests(requests) => requests,
         };
         let credential = credential
             .as_ref()
             .map(|credential| format!(", with {} added by alekseylearn", credential.described()));
-        let place = match (private, origin.is_this_machine()) {
+        let place = match (private, origins.is_this_machine()) {
             (true, _) => ", also where that is a machine in your own network",
             (false, true) => ", a program on this machine",
             (false, false) => "",
         };
         format!(
-            "send requests to {origin}{}{place}: the training folder's files could go there",
+            "send requests to {origins}{}{place}: the training folder's files could go there",
             credential.unwrap_or_default()
         )
     }
@@ -113,7 +114,7 @@ impl Grant {
     /// Both are of one capability, or of one origin.
     fn replaces(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Requests(one), Self::Requests(other)) => one.origin == other.origin,
+            (Self::Requests(one), Self::Requests(other)) => one.origins == other.origins,
             (one, other) => one == other,
         }
     }
@@ -141,7 +142,7 @@ impl FromStr for Grant {
             Some((origin, credential)) => (origin, Some(credential.parse()?)),
             None => (rest, None),
         };
-        Ok(Self::Requests(Requests { origin: origin.parse()?, credential, private }))
+        Ok(Self::Requests(Requests { origins: origin.parse()?, credential, private }))
     }
 }
 
@@ -157,7 +158,7 @@ impl fmt::Display for Grant {
 impl fmt::Display for Requests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let private = if self.private { PRIVATE } else { "" };
-        write!(f, "{private}{}", self.origin)?;
+        write!(f, "{private}{}", self.origins)?;
         self.credential.as_ref().map_or(Ok(()), |credential| write!(f, "={credential}"))
     }
 }
@@ -224,12 +225,13 @@ impl Grants {
         self.0.retain(keep);
     }
 
-    /// What was granted for an origin.
+    /// What was granted for an origin: what was said of that very one counts more than what was said of all of its kind.
     pub(super) fn requests(&self, to: &Origin) -> Option<&Requests> {
-        self.0.iter().find_map(|grant| match grant {
-            Grant::Requests(requests) if requests.origin == *to => Some(requests),
+        let all = self.0.iter().filter_map(|grant| match grant {
+            Grant::Requests(requests) if requests.origins.hold(to) => Some(requests),
             _ => None,
-        })
+        });
+        all.min_by_key(|requests| matches!(requests.origins, Origins::Like(_)))
     }
 
     /// As `--grant` takes them.
@@ -301,6 +303,7 @@ mod tests {
             "https://api.example.com=file:~/.config/a=b",
             "private:https://mlflow.example.com=file:/run/secret",
             "http://127.0.0.1:8080",
+            "https://*-api.example.com=google",
         ] {
             assert_eq!(text.parse::<Grant>().unwrap().to_string(), text);
         }
@@ -346,6 +349,13 @@ mod tests {
         for other in ["https://a.example", "https://a.example=env:A", "private:https://a.example=env:B"] {
             assert!(!grants(&[other]).without(&some).is_empty(), "{other}");
         }
+        some.extend(grants(&["https://*-x.a.example=google", "https://one-x.a.example=env:A"]));
+        let credential = |text: &str| some.requests(&origin(text)).unwrap().credential.clone().unwrap();
+        assert_eq!(credential("https://two-x.a.example").to_string(), "google");
+        assert_eq!(credential("https://one-x.a.example").to_string(), "env:A");
+        some.remove(&"https://*-x.a.example".parse().unwrap());
+        assert_eq!(some.requests(&origin("https://two-x.a.example")), None);
+        some.remove(&"https://one-x.a.example".parse().unwrap());
         some.remove(&"https://a.example".parse().unwrap());
         some.remove(&"docker".parse().unwrap());
         assert_eq!(some, grants(&["s3"]));

@@ -41,6 +41,76 @@ impl Origin {
     }
 }
 
+/// What may be granted: one origin, or `https://*-NAME`, all whose host's first part ends so. What stands there is one
+/// word, such as the name of a region, and never a part with a dot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origins {
+    /// This one.
+    One(Origin),
+    /// All that are like it, but for the word before the first dash.
+    Like(Origin),
+}
+
+/// The word that stands for any.
+const ANY: &str = "*-";
+const SOME: &str = "some-";
+
+impl Origins {
+    /// It is among them.
+    pub(super) fn hold(&self, origin: &Origin) -> bool {
+        match self {
+            Self::One(one) => one == origin,
+            Self::Like(like) => {
+                let (Some(end), Some(host)) =
+                    (like.0.domain().and_then(|host| host.strip_prefix("some")), origin.0.domain())
+                else {
+                    return false;
+                };
+                let word = host.strip_suffix(end);
+                (like.0.scheme(), like.0.port()) == (origin.0.scheme(), origin.0.port())
+                    && word.is_some_and(|word| !word.is_empty() && !word.contains('.'))
+            }
+        }
+    }
+
+    /// A program on this machine, named so.
+    pub(super) fn is_this_machine(&self) -> bool {
+        matches!(self, Self::One(origin) if origin.is_this_machine())
+    }
+}
+
+impl From<&Origin> for Origins {
+    fn from(origin: &Origin) -> Self {
+        Self::One(origin.clone())
+    }
+}
+
+impl FromStr for Origins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((before, after)) = text.split_once(ANY) else { return text.parse().map(Self::One) };
+        let wrong = || format!("`{text}` stands for no origins: write https://*-NAME.example.com");
+        if before != "https://" || after.contains('*') {
+            return Err(wrong());
+        }
+        let like: Origin = format!("{before}{SOME}{after}").parse()?;
+        // At least a name below one that somebody can own, and no name of one's own making in that place.
+        let parts: Vec<&str> = like.0.domain().unwrap_or_default().split('.').collect();
+        let is_good = parts.len() >= 3 && parts[0].len() > SOME.len();
+        is_good.then_some(Self::Like(like)).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(origin) => origin.fmt(f),
+            Self::Like(like) => f.write_str(&like.to_string().replacen(SOME, ANY, 1)),
+        }
+    }
+}
+
 impl FromStr for Origin {
     type Err = String;
 
@@ -174,6 +244,42 @@ mod tests {
                 .parse::<Origin>()
                 .is_ok_and(|origin| { origin.to_string().parse() == Ok(origin) })
         );
+    }
+
+    #[test]
+    fn a_word_may_stand_for_any_but_not_for_a_part_of_the_name() {
+        let like: Origins = "https://*-Docker.pkg.dev:443/".parse().unwrap();
+        assert_eq!(like.to_string(), "https://*-docker.pkg.dev");
+        assert_eq!(like.to_string().parse(), Ok(like.clone()));
+        let holds = |text: &str| like.hold(&text.parse().unwrap());
+        assert!(holds("https://us-central1-docker.pkg.dev") && holds("https://europe-docker.pkg.dev"));
+        for text in [
+            "https://docker.pkg.dev",
+            "https://-docker.pkg.dev",
+            "https://evil.com-docker.pkg.dev",
+            "https://evil.example-docker.pkg.dev",
+            "https://us-docker.pkg.dev.evil.example",
+            "https://us-docker.pkg.dev:8443",
+            "https://us-dockerxpkg.dev",
+            "https://10.0.0.1",
+        ] {
+            assert!(!holds(text), "{text}");
+        }
+        assert!("https://a.example".parse::<Origins>().unwrap().hold(&"https://a.example".parse().unwrap()));
+        for text in [
+            "https://*.example.com",
+            "https://*-example.com",
+            "https://*-com",
+            "https://*-.example.com",
+            "https://a*-x.example.com",
+            "https://*-*-x.example.com",
+            "https://a.*-x.example.com",
+            "http://*-x.localhost",
+            "https://*",
+            "*-x.example.com",
+        ] {
+            assert!(text.parse::<Origins>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub enum Verb<'a> {
         address: &'a str,
         /// The host made it ready in the same call.
         made_ready: bool,
+        /// The registry, where the address names one.
+        registry: Option<&'a Origin>,
     },
     /// Look at a place in S3, or have results written there.
     Location(&'a S3Location),

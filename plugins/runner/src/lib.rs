@@ -12,6 +12,8 @@ pub const FILES: &[(&str, &str)] = &[
     ("kernel.py", include_str!("../kernel.py")),
     ("notebook.py", include_str!("../notebook.py")),
     ("relay.py", include_str!("../relay.py")),
+    ("results.py", include_str!("../results.py")),
     ("roots.py", include_str!("../roots.py")),
+    ("storage.py", include_str!("../storage.py")),
     ("supervise.py", include_str!("../supervise.py")),
 ];

@@ -30,7 +30,10 @@ use super::{
     credential::{Credential, Credentials},
     innermost,
 };
-use crate::error::{Context, Error, Kind, Result};
+use crate::{
+    capability::docker::Login,
+    error::{Context, Error, Kind, Result},
+};
 
 /// Until an answer begins, once all was sent; and between two pieces of it.
 pub const LONGEST_SILENCE: Duration = Duration::from_secs(120);
@@ -130,6 +133,14 @@ impl Sender {
     /// There is none.
     pub async fn project(&self, source: &CredentialSource) -> Result<Option<String>> {
         Ok(self.credentials.of(source).await?.project)
+    }
+
+    /// How a source's credential logs in to a registry of images.
+    ///
+    /// # Errors
+    /// There is none, or it is no login.
+    pub async fn login(&self, source: &CredentialSource) -> Result<Login> {
+        self.credentials.of(source).await?.login(source)
     }
 
     /// Sends a request as it is, with the headers of its credential.

@@ -4,6 +4,8 @@
 use docker_credential::{CredentialRetrievalError as Problem, DockerCredential};
 use oci_client::secrets::RegistryAuth;
 
+use crate::capability::docker;
+
 /// Who asks a registry.
 pub(super) struct Login {
     pub(super) auth: RegistryAuth,
@@ -38,6 +40,10 @@ impl Login {
             Ok(Err(problem)) => Self::anonymous(problem.to_string()),
             Err(_) => Self::anonymous("they cannot be read"),
         }
+    }
+
+    pub(super) fn given(login: docker::Login) -> Self {
+        Self { auth: RegistryAuth::Basic(login.user, login.password), problem: None }
     }
 
     fn anonymous(problem: impl Into<String>) -> Self {

@@ -17,6 +17,7 @@ use oci_client::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::docker;
 use crate::error::{Error, Kind, Result};
 use credentials::Login;
 use failure::explain;
@@ -113,6 +114,16 @@ pub async fn pull(reference: &Reference, pinned: Option<&str>, limit: usize) -> 
     Ok(Package { component: registry.layer(&digest, limit).await?, annotations })
 }
 
+/// The digest of the image that a reference stands for.
+///
+/// # Errors
+/// The registry does not answer or refuses, or has no such thing.
+pub async fn digest(reference: &Reference, login: docker::Login) -> Result<String> {
+    let registry = Registry::open_as(reference, Login::given(login)).await?;
+    let answer = registry.client.fetch_manifest_digest(&reference.0, &registry.login.auth).await;
+    answer.map_err(|error| registry.explain(error))
+}
+
 /// A registry, and who asks it for one repository.
 struct Registry<'a> {
     reference: &'a Reference,
@@ -122,8 +133,11 @@ struct Registry<'a> {
 
 impl<'a> Registry<'a> {
     async fn open(reference: &'a Reference) -> Result<Self> {
+        Self::open_as(reference, Login::stored_for(reference.0.resolve_registry()).await).await
+    }
+
+    async fn open_as(reference: &'a Reference, login: Login) -> Result<Self> {
         let address = reference.0.resolve_registry();
-        let login = Login::stored_for(address).await;
         let protocol = if is_this_machine(address) { ClientProtocol::Http } else { ClientProtocol::Https };
         let config = ClientConfig {
             protocol,

@@ -5,7 +5,7 @@ use wasmtime::component::Resource;
 
 use super::{Call, Driver};
 use crate::{
-    capability::{aws::Repository, http::WebFile},
+    capability::http::WebFile,
     config::{OptionSpec, S3Location},
     error::{Error, Kind, Result},
     plugin::{
@@ -13,6 +13,7 @@ use crate::{
         bindings::alekseylearn::driver::types::LogPage,
         origin::Origin,
         report::{Artifact, Destination, Finding, JobStatus, Place},
+        repository::{Repository, registry_of},
         run::{Job, SharedJob, SharedTraining, Training},
         verb::Verb,
         verbs::route,
@@ -63,7 +64,7 @@ impl TrainDriver<'_> {
         call.train(async |driver, store| driver.call_preview(store, training).await).await
     }
 
-    /// Where the image must go, and, where that is a repository of ours, the repository.
+    /// Where the image must go, and, where that is a repository, how it gets there.
     ///
     /// # Errors
     /// The destination cannot be made ready, or is not this run's to push to.
@@ -94,8 +95,15 @@ impl TrainDriver<'_> {
         let exists = state.rehearsal.as_ref().is_none_or(|rehearsal| !rehearsal.repository_is_missing);
         let Destination::Repository(address) = &destination else { return Ok((destination, None, exists)) };
         let ready = state.repositories.iter().find(|repository| repository.address == *address).cloned();
-        state.allow(Verb::Push { address, made_ready: ready.is_some() })?;
-        Ok((destination, ready, exists))
+        let registry = registry_of(address);
+        state.allow(Verb::Push { address, made_ready: ready.is_some(), registry: registry.as_ref() })?;
+        let granted =
+            registry.and_then(|registry| state.authority.granted.requests(&registry)?.credential.clone());
+        let repository = match (ready, granted) {
+            (Some(ready), _) => Some(ready.into()),
+            (None, granted) => granted.map(|login| Repository::granted(address, login)),
+        };
+        Ok((destination, repository, exists))
     }
 
     /// Starts the job, with `folder` as the job's.

@@ -178,6 +178,10 @@ impl run::HostTraining for State {
         Ok(self.get(&this)?.image.clone())
     }
 
+    async fn is_rehearsal(&mut self, this: Resource<SharedTraining>) -> Result<bool> {
+        Ok(self.get(&this)?.dry_run)
+    }
+
     async fn drop(&mut self, this: Resource<SharedTraining>) -> Result<()> {
         self.table.delete(this)?;
         Ok(())

@@ -23,6 +23,8 @@ use crate::{
 };
 
 const TOKEN_ADDRESS: &str = "https://oauth2.googleapis.com/token";
+/// Who shows an access token as a password.
+pub(super) const REGISTRY_USER: &str = "oauth2accesstoken";
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// An hour, the longest that is allowed.
 const ASSERTION_SECONDS: i64 = 3600;

@@ -6,6 +6,7 @@ mod kept;
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
@@ -13,6 +14,7 @@ pub(super) use kept::Credentials;
 use kept::Exchange;
 
 use crate::{
+    capability::docker::Login,
     environment::Environment,
     error::{Error, Kind, Result},
 };
@@ -52,6 +54,30 @@ pub(super) struct Credential {
 impl Credential {
     fn new(authorization: HeaderValue, until: Option<Timestamp>) -> Self {
         Self { authorization, user: None, project: None, billed: None, until }
+    }
+
+    /// As user and password, which is what registries of images want.
+    ///
+    /// # Errors
+    /// It is no such thing.
+    pub(super) fn login(&self, source: &CredentialSource) -> Result<Login> {
+        let text = self.authorization.to_str().unwrap_or_default();
+        let login = match text.split_once(' ') {
+            Some(("Basic", pair)) => {
+                BASE64_STANDARD.decode(pair).ok().and_then(|pair| String::from_utf8(pair).ok()).and_then(
+                    |pair| pair.split_once(':').map(|(user, word)| (user.to_owned(), word.to_owned())),
+                )
+            }
+            Some(("Bearer", token)) if *source == CredentialSource::Google => {
+                Some((google::REGISTRY_USER.to_owned(), token.to_owned()))
+            }
+            _ => None,
+        };
+        let (user, password) = login.ok_or_else(|| {
+            Error::new(Kind::Denied, format!("the credential {source} is no login for a registry of images"))
+                .hint("it needs a user and a password: write `Basic ` there, and `user:password` in base64")
+        })?;
+        Ok(Login { user, password })
     }
 
     /// What a request carries.
@@ -212,6 +238,21 @@ mod tests {
             "google:x",
         ] {
             assert!(text.parse::<CredentialSource>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_registry_wants_a_user_and_a_password() {
+        let file = CredentialSource::File("/t".into());
+        let login = |text: &str, source: &CredentialSource| {
+            let login = Credential::new(header(text).unwrap(), None).login(source);
+            login.map(|login| format!("{} {}", login.user, login.password))
+        };
+        assert_eq!(login("Basic YWRhOnA6dw==", &file).unwrap(), "ada p:w");
+        assert_eq!(login("Bearer ya29.x", &CredentialSource::Google).unwrap(), "oauth2accesstoken ya29.x");
+        for text in ["Bearer SECRET", "Basic SECRET", "Basic YWRh", "SECRET"] {
+            let error = login(text, &file).unwrap_err();
+            assert!(error.kind() == Kind::Denied && !format!("{error:?}").contains("SECRET"), "{error:?}");
         }
     }
 

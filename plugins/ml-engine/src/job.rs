@@ -1,0 +1,217 @@
+//! The custom job that a training becomes: the request for it, and where the service has it.
+
+use alekseylearn_sdk::{Error, Training, Values, credentials, progress};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    api, options,
+    storage::{Location, encoded},
+};
+
+/// Hyperparameters as one JSON object: the runner reads them where the service hands over no file.
+const HYPERPARAMETERS: &str = "ALEKSEYLEARN_HYPERPARAMETERS";
+const JOB_LABEL: &str = "alekseylearn-job";
+const PAGE_JOBS: u64 = 100;
+/// An origin whose credential is that of all others.
+const ANY: &str = "https://storage.googleapis.com";
+
+/// By the option, else by the credential.
+pub(crate) fn project(options: &Values) -> Result<String, Error> {
+    if let Some(project) = options.text("project") {
+        return Ok(project);
+    }
+    credentials::project(ANY)?.ok_or_else(|| {
+        Error::invalid("the credential does not tell in which project to train")
+            .hint("name it with --config.project")
+    })
+}
+
+pub(crate) fn region(options: &Values) -> String {
+    options.text("region").unwrap_or_default()
+}
+
+/// Where all results of a job lie.
+pub(crate) fn output(options: &Values, job_name: &str) -> Result<Location, Error> {
+    let text = options.text("output_path").unwrap_or_default();
+    let place = Location::parse(&text).ok_or_else(|| {
+        Error::invalid(format!("--config.output_path: `{text}` is none")).hint("write it as gs://bucket/path")
+    })?;
+    Ok(place.join(job_name))
+}
+
+fn service(region: &str) -> String {
+    format!("https://{region}-aiplatform.googleapis.com/v1")
+}
+
+/// A job that the service has: `projects/P/locations/L/customJobs/N`.
+pub(crate) struct CustomJob {
+    name: String,
+    pub(crate) project: String,
+    pub(crate) region: String,
+    pub(crate) id: String,
+}
+
+impl CustomJob {
+    pub(crate) fn of_reference(name: &str) -> Result<Self, Error> {
+        let wrong = || Error::invalid(format!("`{name}` is no name of a custom job"));
+        let part = |text: &str| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '_');
+            !text.is_empty() && text.chars().all(plain)
+        };
+        match name.split('/').collect::<Vec<_>>()[..] {
+            ["projects", project, "locations", region, "customJobs", id]
+                if part(project) && options::is_region(region) && part(id) =>
+            {
+                let [project, region, id] = [project, region, id].map(str::to_owned);
+                Ok(Self { name: name.to_owned(), project, region, id })
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    pub(crate) fn reference(&self) -> String {
+        self.name.clone()
+    }
+
+    /// The page of it.
+    pub(crate) fn page(&self) -> String {
+        let Self { project, region, id, .. } = self;
+        format!(
+            "https://console.cloud.google.com/vertex-ai/locations/{region}/training/{id}?project={project}"
+        )
+    }
+
+    /// As the service has it now.
+    pub(crate) fn get(&self) -> Result<Value, Error> {
+        api::ask(&format!("{}/{}", service(&self.region), self.name))
+    }
+
+    /// Asks for its end. One that has ended is left alone.
+    pub(crate) fn cancel(&self) -> Result<(), Error> {
+        api::act(&format!("{}/{}:cancel", service(&self.region), self.name), &json!({})).map(drop)
+    }
+}
+
+/// The request, but for the image.
+pub(crate) fn request(training: &Training, image: &str) -> Result<Value, Error> {
+    let options = training.options();
+    let pool = |replicas: i64| {
+        json!({
+            "machineSpec": {
+                "machineType": options.text("machine_type"),
+                "acceleratorType": options.text("accelerator_type"),
+                "acceleratorCount": options.text("accelerator_type").map(|_| options.integer("accelerator_count").unwrap_or(1)),
+            },
+            // Numbers of 64 bits are texts.
+            "replicaCount": replicas.to_string(),
+            "diskSpec": { "bootDiskType": options.text("disk_type"), "bootDiskSizeGb": options.integer("disk_size") },
+            "containerSpec": { "imageUri": image, "args": ["train"], "env": variables(training, &options) },
+        })
+    };
+    // The first pool has the one machine that leads.
+    let replicas = options.integer("replica_count").unwrap_or(1);
+    let mut pools = vec![pool(1)];
+    if replicas > 1 {
+        pools.push(pool(replicas - 1));
+    }
+    let mut labels: Map<String, Value> =
+        options.entries("labels").into_iter().map(|(name, value)| (name, value.into())).collect();
+    labels.insert(JOB_LABEL.into(), training.job_name().to_lowercase().into());
+    let mut request = json!({
+        "displayName": training.job_name(),
+        "labels": labels,
+        "jobSpec": {
+            "workerPoolSpecs": pools,
+            "scheduling": {
+                "timeout": options.integer("timeout").map(|seconds| format!("{seconds}s")),
+                "strategy": (options.boolean("spot") == Some(true)).then_some("SPOT"),
+            },
+            "serviceAccount": options.text("service_account"),
+            "network": options.text("network"),
+            "baseOutputDirectory": { "outputUriPrefix": output(&options, &training.job_name())?.uri() },
+        },
+    });
+    without_nothing(&mut request);
+    Ok(request)
+}
+
+fn variables(training: &Training, options: &Values) -> Vec<Value> {
+    let hyperparameters: Map<String, Value> =
+        options.entries("hyperparameters").into_iter().map(|(name, value)| (name, value.into())).collect();
+    let mut variables = vec![("TRAINING_JOB_NAME".to_owned(), training.job_name())];
+    if !hyperparameters.is_empty() {
+        variables.push((HYPERPARAMETERS.to_owned(), Value::Object(hyperparameters).to_string()));
+    }
+    variables.extend(options.entries("environment"));
+    // The service would put other variables' values there.
+    let literal = |value: String| value.replace("$(", "$$(");
+    variables.into_iter().map(|(name, value)| json!({ "name": name, "value": literal(value) })).collect()
+}
+
+/// What is not said is left out.
+fn without_nothing(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.values_mut().for_each(without_nothing);
+            members.retain(|_, member| !member.is_null() && *member != json!({}));
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_nothing),
+        _ => {}
+    }
+}
+
+/// Has the service run it.
+pub(crate) fn create(options: &Values, request: &Value) -> Result<CustomJob, Error> {
+    let (project, region) = (project(options)?, region(options));
+    let answer =
+        api::act(&format!("{}/projects/{project}/locations/{region}/customJobs", service(&region)), request)?;
+    CustomJob::of_reference(answer["name"].as_str().unwrap_or_default())
+}
+
+/// The job of that name, of a submission to which no answer came.
+pub(crate) fn find(options: &Values, job_name: &str) -> Result<Option<CustomJob>, Error> {
+    let (project, region) = (project(options)?, region(options));
+    let filter = encoded(&format!("display_name=\"{job_name}\""));
+    let url = format!(
+        "{}/projects/{project}/locations/{region}/customJobs?filter={filter}&pageSize={PAGE_JOBS}",
+        service(&region)
+    );
+    let answer = api::ask(&url)?;
+    let mut jobs = answer["customJobs"].as_array().into_iter().flatten();
+    let found = jobs.find(|job| job["displayName"] == job_name);
+    found.map(|job| CustomJob::of_reference(job["name"].as_str().unwrap_or_default())).transpose()
+}
+
+/// Shows whether the service can be used at all.
+pub(crate) fn look(options: &Values) -> Result<(), Error> {
+    let (project, region) = (project(options)?, region(options));
+    api::ask(&format!("{}/projects/{project}/locations/{region}/customJobs?pageSize=1", service(&region)))
+        .map(drop)
+}
+
+/// Tells where to look at it.
+pub(crate) fn announce(job: &CustomJob) {
+    progress::stage(&format!("Vertex AI shows it at {}", job.page()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_all_that_is_needed() {
+        let name = "projects/123456789012/locations/europe-west4/customJobs/8800000000000000001";
+        let job = CustomJob::of_reference(name).unwrap();
+        assert_eq!((job.reference().as_str(), job.region.as_str()), (name, "europe-west4"));
+        assert!(job.page().ends_with("europe-west4/training/8800000000000000001?project=123456789012"));
+        for text in [
+            "",
+            "customJobs/1",
+            "projects/p/locations/evil.com/customJobs/1",
+            &format!("{name}/x"),
+            "projects/p/locations/us-central1/customJobs/../1",
+        ] {
+            assert!(CustomJob::of_reference(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The driver's options, and what is wrong with their values.
+
+use alekseylearn_sdk::{Finding, OptionSpec, Values};
+
+/// Four hours; the service's own is a week.
+const USUAL_TIMEOUT: &str = "14400";
+/// Those that Vertex AI has by the discovery document of its API.
+const ACCELERATORS: [&str; 18] = [
+    "NVIDIA_TESLA_K80",
+    "NVIDIA_TESLA_P100",
+    "NVIDIA_TESLA_V100",
+    "NVIDIA_TESLA_P4",
+    "NVIDIA_TESLA_T4",
+    "NVIDIA_TESLA_A100",
+    "NVIDIA_A100_80GB",
+    "NVIDIA_L4",
+    "NVIDIA_H100_80GB",
+    "NVIDIA_H100_MEGA_80GB",
+    "NVIDIA_H200_141GB",
+    "NVIDIA_B200",
+    "NVIDIA_GB200",
+    "NVIDIA_RTX_PRO_6000",
+    "TPU_V2",
+    "TPU_V3",
+    "TPU_V4_POD",
+    "TPU_V5_LITEPOD",
+];
+/// Labels and variables of our own are among them.
+const MOST_LABELS: usize = 63;
+const MOST_VARIABLES: usize = 98;
+
+pub(crate) fn specs() -> Vec<OptionSpec> {
+    let default = |spec: OptionSpec, value: &str| {
+        spec.default(value);
+        spec
+    };
+    let within = |spec: OptionSpec, least: i64, most: Option<i64>| {
+        spec.range(Some(least), most);
+        spec
+    };
+    let text = OptionSpec::text;
+    let integer = OptionSpec::integer;
+    let output_path = text(
+        "output_path",
+        "Where the results go, as gs://bucket/path; a bucket of the job's region is best",
+    );
+    output_path.require();
+    vec![
+        output_path,
+        text("project", "Project to train in; the credential's own unless told"),
+        default(text("region", "Region to train in"), "us-central1"),
+        default(text("machine_type", "Kind of machine"), "n1-standard-4"),
+        text("accelerator_type", "Accelerator, such as NVIDIA_TESLA_T4; none unless told"),
+        within(integer("accelerator_count", "Accelerators of a machine; one unless told"), 1, Some(16)),
+        default(within(integer("replica_count", "Number of machines"), 1, None), "1"),
+        text("disk_type", "Boot disk, such as pd-ssd or pd-standard; the service's choice unless told"),
+        within(integer("disk_size", "Boot disk of a machine in GB; 100 unless told"), 100, Some(64_000)),
+        default(
+            OptionSpec::boolean("spot", "Train on spare capacity, for less, which may be taken away"),
+            "false",
+        ),
+        default(
+            within(
+                integer(
+                    "timeout",
+                    "Seconds after which the job is stopped; 4 hours, the service's own is a week",
+                ),
+                60,
+                None,
+            ),
+            USUAL_TIMEOUT,
+        ),
+        text("service_account", "Service account that the job runs as; Vertex AI's own agent unless told"),
+        text("network", "VPC network to join, as projects/NUMBER/global/networks/NAME"),
+        text(
+            "repository",
+            "Artifact Registry repository for the image; REGION-docker.pkg.dev/PROJECT/alekseylearn unless told, made where missing",
+        ),
+        OptionSpec::entries("labels", "Labels of the job, for lists and bills"),
+        OptionSpec::entries("environment", "Variables that the script sees, at most 98"),
+        OptionSpec::entries("hyperparameters", "Arguments of the script, or variables of the notebook"),
+        OptionSpec::metrics(
+            "metrics",
+            "Regular expressions whose group is the value, by which metrics are found in the log",
+        ),
+    ]
+}
+
+/// What the service would refuse, or does otherwise than one may think.
+pub(crate) fn findings(options: &Values) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut problem = |key: &str, what: &str, fix: &str| {
+        findings.push(Finding::problem(&format!("--config.{key}: {what}"), fix));
+    };
+    let given = |key: &str| options.text(key);
+    for (key, is_good, fix) in [
+        ("region", is_region as fn(&str) -> bool, "write it as us-central1 or europe-west4"),
+        ("project", is_project, "write the project's ID, such as my-project-1234"),
+        ("machine_type", is_machine, "write it as n1-standard-4 or a2-highgpu-1g"),
+        ("service_account", is_account, "write it as NAME@PROJECT.iam.gserviceaccount.com"),
+        ("network", is_network, "write it as projects/NUMBER/global/networks/NAME"),
+        ("repository", is_repository, "write it as REGION-docker.pkg.dev/PROJECT/NAME"),
+        (
+            "output_path",
+            |text| crate::storage::Location::parse(text).is_some(),
+            "write it as gs://bucket/path",
+        ),
+    ] {
+        if let Some(value) = given(key).filter(|value| !is_good(value)) {
+            problem(key, &format!("`{value}` is none"), fix);
+        }
+    }
+    if options.integer("accelerator_count").is_some() && given("accelerator_type").is_none() {
+        problem(
+            "accelerator_count",
+            "there is no accelerator to count",
+            "add --config.accelerator_type=NVIDIA_TESLA_T4",
+        );
+    }
+    let labels = options.entries("labels");
+    for (name, value) in &labels {
+        if !is_label(name) || !name.starts_with(|c: char| c.is_ascii_lowercase()) || !is_label(value) {
+            let what = format!("`{value}` is no label's value, or its name none");
+            problem(
+                &format!("labels.{name}"),
+                &what,
+                "labels have at most 63 lower-case letters, digits, - and _",
+            );
+        }
+    }
+    let variables = options.entries("environment");
+    for (name, most, count) in
+        [("labels", MOST_LABELS, labels.len()), ("environment", MOST_VARIABLES, variables.len())]
+    {
+        if count > most {
+            problem(name, &format!("{count} are too many"), &format!("give at most {most}"));
+        }
+    }
+    for (name, _) in &variables {
+        if !is_variable(name) {
+            problem(
+                &format!("environment.{name}"),
+                "that is no name of a variable",
+                "name it by letters, digits and _",
+            );
+        }
+    }
+    if let Some(kind) = given("accelerator_type").filter(|kind| !ACCELERATORS.contains(&kind.as_str())) {
+        findings.push(Finding::warning(
+            &format!("the accelerator {kind} is not known here"),
+            "the service may know more by now, and decides",
+        ));
+    }
+    findings
+}
+
+fn all(text: &str, may: impl Fn(char) -> bool) -> bool {
+    !text.is_empty() && text.chars().all(may)
+}
+
+fn plain(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
+}
+
+pub(crate) fn is_region(text: &str) -> bool {
+    text.contains('-')
+        && all(text, plain)
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.ends_with(|c: char| c.is_ascii_digit())
+}
+
+/// Also with a domain before it, as older ones have, and as a number.
+fn is_project(text: &str) -> bool {
+    (4..=63).contains(&text.len()) && all(text, |c| plain(c) || c == '.' || c == ':')
+}
+
+fn is_machine(text: &str) -> bool {
+    text.contains('-') && all(text, plain)
+}
+
+fn is_account(text: &str) -> bool {
+    let may = |c: char| plain(c) || c == '.' || c == '_';
+    text.split_once('@')
+        .is_some_and(|(name, domain)| all(name, may) && domain.contains('.') && all(domain, may))
+}
+
+fn is_network(text: &str) -> bool {
+    matches!(text.split('/').collect::<Vec<_>>()[..], ["projects", project, "global", "networks", name] if all(project, |c| plain(c) || c == '.' || c == ':') && all(name, plain))
+}
+
+fn is_repository(text: &str) -> bool {
+    text.split('/').count() >= 2
+        && text.split('/').all(|part| all(part, |c| plain(c) || matches!(c, '.' | '_' | ':')))
+}
+
+fn is_label(text: &str) -> bool {
+    text.len() <= 63 && text.chars().all(|c| plain(c) || c == '_')
+}
+
+fn is_variable(text: &str) -> bool {
+    all(text, |c| c.is_ascii_alphanumeric() || c == '_') && !text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_the_services() {
+        assert!(is_region("us-central1") && is_region("northamerica-northeast1"));
+        assert!(
+            !is_region("us")
+                && !is_region("US-CENTRAL1")
+                && !is_region("us-central1/..")
+                && !is_region("evil.com-1")
+        );
+        assert!(is_project("my-project-1234") && is_project("example.com:p") && is_project("123456789012"));
+        assert!(!is_project("a/b") && !is_project("abc"));
+        assert!(is_account("a@p.iam.gserviceaccount.com") && !is_account("a") && !is_account("a@b"));
+        assert!(is_network("projects/1/global/networks/default") && !is_network("default"));
+        assert!(is_repository("us-central1-docker.pkg.dev/p/r") && is_repository("127.0.0.1:5000/a"));
+        assert!(!is_repository("a") && !is_repository("a//b") && !is_repository("https://a/b"));
+        assert!(is_label("a-b_1") && is_label("") && !is_label("A") && !is_label(&"a".repeat(64)));
+    }
+}

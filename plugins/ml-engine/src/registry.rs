@@ -1,0 +1,84 @@
+//! Artifact Registry: where the image goes.
+
+use alekseylearn_sdk::{Error, Training, progress};
+use serde_json::{Value, json};
+
+use crate::{api, job, storage::encoded};
+
+const REGISTRY: &str = "https://artifactregistry.googleapis.com/v1";
+const USUAL: &str = "alekseylearn";
+const OF_GOOGLE: &str = "-docker.pkg.dev";
+/// Seconds between two looks at an operation, and how many looks.
+const PAUSE: u32 = 1;
+const MOST_LOOKS: usize = 300;
+
+/// The repository for images: the user's own, or one that is made.
+pub(crate) fn repository(training: &Training) -> Result<String, Error> {
+    let options = training.options();
+    match options.text("repository") {
+        Some(given) => Ok(given.trim_end_matches('/').to_owned()),
+        None => Ok(format!("{}{OF_GOOGLE}/{}/{USUAL}", job::region(&options), job::project(&options)?)),
+    }
+}
+
+/// Where the image is to be pushed, without a tag.
+pub(crate) fn address(training: &Training) -> Result<String, Error> {
+    Ok(format!("{}/{}", repository(training)?, training.tag()))
+}
+
+/// Makes the repository where it is missing; those of other registries are left to their owners.
+pub(crate) fn ensure(training: &Training) -> Result<(), Error> {
+    let repository = repository(training)?;
+    let Some((location, rest)) = repository.split_once(&format!("{OF_GOOGLE}/")) else { return Ok(()) };
+    let parts: Vec<&str> = rest.split('/').collect();
+    let [project, name, ..] = parts[..] else {
+        return Err(Error::invalid(format!("--config.repository: `{repository}` names no repository"))
+            .hint("write it as REGION-docker.pkg.dev/PROJECT/NAME"));
+    };
+    let parent = format!("projects/{}/locations/{location}", project);
+    match api::ask(&format!("{REGISTRY}/{parent}/repositories/{}", encoded(name))) {
+        Ok(found) if found["format"] == "DOCKER" => return Ok(()),
+        Ok(found) => {
+            let format = found["format"].as_str().unwrap_or("another format");
+            return Err(Error::invalid(format!(
+                "the repository {repository} is for {format}, not for images"
+            ))
+            .hint("name another one with --config.repository"));
+        }
+        Err(Error::NotFound(_)) => {}
+        Err(error) => return Err(error),
+    }
+    if training.is_rehearsal() {
+        return Ok(());
+    }
+    progress::stage(&format!("Making the repository {repository}"));
+    let url = format!("{REGISTRY}/{parent}/repositories?repositoryId={}", encoded(name));
+    match api::act(&url, &json!({ "format": "DOCKER" })) {
+        Ok(operation) => finish(operation),
+        // Another run made it meanwhile.
+        Err(Error::Conflict(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn finish(mut operation: Value) -> Result<(), Error> {
+    for _ in 0..MOST_LOOKS {
+        if operation["done"] == true {
+            return match operation["error"]["message"].as_str() {
+                None => Ok(()),
+                Some(message) => {
+                    Err(Error::failed(format!("Artifact Registry made no repository: {message}"))
+                        .hint("make it by hand, and name it with --config.repository"))
+                }
+            };
+        }
+        progress::wait("Artifact Registry makes the repository", PAUSE);
+        let name = operation["name"].as_str().unwrap_or_default();
+        if !name.starts_with("projects/") || name.contains(['?', '#']) || name.contains("..") {
+            return Err(Error::failed("Artifact Registry told of an operation without a name"));
+        }
+        operation = api::ask(&format!("{REGISTRY}/{name}"))?;
+    }
+    Err(Error::unavailable("Artifact Registry does not come to an end with the repository")
+        .hint("run the same command again"))
+}

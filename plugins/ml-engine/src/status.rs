@@ -1,0 +1,115 @@
+//! Vertex AI's states as the contract's.
+
+use alekseylearn_sdk::{Error, JobStatus, State};
+
+use crate::{api, job::CustomJob, storage::Location, time};
+
+/// As much of a failure as one reads.
+const LONGEST_REASON: usize = 1024;
+
+pub(crate) fn of(job: &CustomJob, output: &Location) -> Result<JobStatus, Error> {
+    let answer = job.get()?;
+    let word = answer["state"].as_str().unwrap_or("JOB_STATE_PENDING");
+    let (state, known) = state(word);
+    let status = JobStatus::new(state);
+    let short = word.trim_start_matches("JOB_STATE_").to_lowercase().replace('_', " ");
+    match known {
+        Known::Not => status
+            .detail(&format!("Vertex AI says {word}, which this driver does not know: taken as running")),
+        Known::InOtherWords => status.detail(&short),
+        Known::Yes => {}
+    }
+    let pools = answer["jobSpec"]["workerPoolSpecs"].as_array().into_iter().flatten();
+    let nodes = pools.filter_map(|pool| pool["replicaCount"].as_str()?.parse::<u32>().ok()).sum::<u32>();
+    status.nodes(nodes.max(1));
+    let at = |member: &str| answer[member].as_str().and_then(time::milliseconds);
+    let (created, started, ended) = (at("createTime"), at("startTime"), at("endTime"));
+    if let Some(created) = created {
+        status.phase("Pending", created, started.or(ended));
+    }
+    if let Some(started) = started {
+        status.phase("Running", started, ended);
+    }
+    let message = answer["error"]["message"].as_str().filter(|message| !message.is_empty());
+    if state == State::Failed {
+        if let Some(code) = message.and_then(exit_code) {
+            status.exit_code(code);
+        }
+        // What the runner left says more than the service knows; not to have it is no second failure.
+        let own = api::content(&output.join("failure").download()).ok().flatten();
+        let own = own.map(|text| text.trim().chars().take(LONGEST_REASON).collect::<String>());
+        match (own.filter(|text| !text.is_empty()), message) {
+            (Some(reason), _) => status.reason(&reason),
+            (None, Some(message)) => status.reason(message),
+            (None, None) if word == "JOB_STATE_EXPIRED" => {
+                status.reason("it ran longer than --config.timeout allows");
+            }
+            (None, None) => {}
+        }
+    } else if let Some(message) = message {
+        status.reason(message);
+    }
+    Ok(status)
+}
+
+#[derive(Debug, PartialEq)]
+enum Known {
+    Yes,
+    /// The state does not say it all.
+    InOtherWords,
+    Not,
+}
+
+fn state(word: &str) -> (State, Known) {
+    match word {
+        "JOB_STATE_QUEUED" | "JOB_STATE_PENDING" => (State::Queued, Known::Yes),
+        "JOB_STATE_RUNNING" => (State::Running, Known::Yes),
+        "JOB_STATE_PAUSED" | "JOB_STATE_UPDATING" => (State::Running, Known::InOtherWords),
+        "JOB_STATE_CANCELLING" => (State::Stopping, Known::Yes),
+        "JOB_STATE_SUCCEEDED" => (State::Completed, Known::Yes),
+        "JOB_STATE_PARTIALLY_SUCCEEDED" => (State::Completed, Known::InOtherWords),
+        "JOB_STATE_FAILED" => (State::Failed, Known::Yes),
+        "JOB_STATE_EXPIRED" => (State::Failed, Known::InOtherWords),
+        "JOB_STATE_CANCELLED" => (State::Stopped, Known::Yes),
+        _ => (State::Running, Known::Not),
+    }
+}
+
+/// `The replica workerpool0-0 exited with a non-zero status of 1. …`
+fn exit_code(message: &str) -> Option<i32> {
+    let (_, rest) = message.split_once("non-zero status of ")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_states_are_known_and_others_still_run() {
+        for (word, expected) in [
+            ("QUEUED", State::Queued),
+            ("PENDING", State::Queued),
+            ("RUNNING", State::Running),
+            ("SUCCEEDED", State::Completed),
+            ("FAILED", State::Failed),
+            ("CANCELLING", State::Stopping),
+            ("CANCELLED", State::Stopped),
+            ("PAUSED", State::Running),
+            ("EXPIRED", State::Failed),
+            ("UPDATING", State::Running),
+            ("PARTIALLY_SUCCEEDED", State::Completed),
+        ] {
+            let (state, known) = state(&format!("JOB_STATE_{word}"));
+            assert!(state == expected && known != Known::Not, "{word}");
+        }
+        assert_eq!(state("JOB_STATE_DREAMING"), (State::Running, Known::Not));
+    }
+
+    #[test]
+    fn the_service_tells_the_exit_code_in_its_message() {
+        let message = "The replica workerpool0-0 exited with a non-zero status of 137. To find out more, see";
+        assert_eq!(exit_code(message), Some(137));
+        assert_eq!(exit_code("Internal error"), None);
+    }
+}

@@ -1,0 +1,131 @@
+"""Bringing results to Cloud Storage, on a service that keeps nothing of a container by itself.
+
+Vertex AI tells by AIP_* where they belong. The model goes there twice: file by
+file, as Vertex AI's Model Registry wants it, and as one archive beside, which
+keeps modes, links and empty folders for whoever fetches it.
+"""
+
+import gzip
+import os
+import tarfile
+import threading
+from pathlib import Path
+from typing import Dict, Iterator, Mapping, Tuple
+
+from roots import Roots
+from storage import Place, Storage
+
+CHECKPOINT_SECONDS = 60.0
+
+
+class Results:
+    """What of one training is kept, and where."""
+
+    def __init__(self, roots: Roots, environment: Mapping[str, str]) -> None:
+        self._roots = roots
+        self._storage = Storage()
+        self._model = Place.parse(environment["AIP_MODEL_DIR"])
+        # The folder in which the service has put the model's.
+        self._base = Place(self._model.bucket, self._model.path[: -len("model/")])
+        if not self._model.path.endswith("model/"):
+            self._base = self._model
+        checkpoints, board = (environment.get("AIP_" + name) for name in ("CHECKPOINT_DIR", "TENSORBOARD_LOG_DIR"))
+        self._checkpoints = Place.parse(checkpoints) if checkpoints else None
+        self._board = Place.parse(board) if board else None
+        self._sent = {}  # type: Dict[str, Tuple[float, int]]
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+
+    def begin(self, leads: bool) -> None:
+        """Bring back the checkpoints of a run that was cut off, and keep new ones from now on."""
+        if self._checkpoints is None:
+            return
+        folder = self._roots.checkpoints
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in self._storage.names(self._checkpoints):
+            if not _is_inside(name):
+                continue
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self._storage.read(self._checkpoints.object(name)))
+            self._sent[name] = _state(path)
+        if leads:
+            threading.Thread(target=self._keep_checkpoints, daemon=True).start()
+
+    def keep(self, leads: bool, with_model: bool) -> None:
+        """Bring what the training left; of several hosts, what the first of them left."""
+        self._over.set()
+        if not leads:
+            return
+        if with_model:
+            self._send_folder(self._roots.model, self._model)
+            self._send_archive(self._roots.model, "model.tar.gz")
+        self._send_archive(self._roots.output_data, "output.tar.gz")
+        if self._board is not None:
+            self._send_folder(self._roots.tensorboard, self._board)
+        self._send_checkpoints()
+        self.keep_failure()
+
+    def keep_failure(self) -> None:
+        """Bring the reason of a failure, which the service would not know otherwise."""
+        if self._roots.failure.is_file():
+            with self._roots.failure.open("rb") as source:
+                self._storage.write(self._base.object("failure"), source)
+
+    def __str__(self) -> str:
+        return str(self._base)
+
+    def _send_folder(self, folder: Path, place: Place) -> None:
+        for name, path in _files(folder):
+            with path.open("rb") as source:
+                self._storage.write(place.object(name), source)
+
+    def _send_archive(self, folder: Path, name: str) -> None:
+        entries = sorted(folder.iterdir()) if folder.is_dir() else []
+        if not entries:
+            return
+        upload = self._storage.writer(self._base.object(name))
+        # As it is made: the disk may have no room for it.
+        with gzip.GzipFile(fileobj=upload, mode="wb", compresslevel=1) as packed:  # type: ignore[call-overload]
+            with tarfile.open(fileobj=packed, mode="w|") as archive:
+                for entry in entries:
+                    archive.add(str(entry), arcname=entry.name)
+        upload.close()
+
+    def _keep_checkpoints(self) -> None:
+        while not self._over.wait(CHECKPOINT_SECONDS):
+            try:
+                self._send_checkpoints()
+            except OSError as error:
+                print("alekseylearn: a checkpoint is not kept yet: {}".format(error), flush=True)
+
+    def _send_checkpoints(self) -> None:
+        if self._checkpoints is None:
+            return
+        with self._lock:
+            for name, path in _files(self._roots.checkpoints):
+                state = _state(path)
+                if self._sent.get(name) == state:
+                    continue
+                with path.open("rb") as source:
+                    self._storage.write(self._checkpoints.object(name), source)
+                self._sent[name] = state
+
+
+def _files(folder: Path) -> Iterator[Tuple[str, Path]]:
+    """Give all files below a folder, and their names in it; links count as what they lead to."""
+    for parent, _, names in os.walk(str(folder)):
+        for name in sorted(names):
+            path = Path(parent) / name
+            if path.is_file():
+                yield path.relative_to(folder).as_posix(), path
+
+
+def _state(path: Path) -> Tuple[float, int]:
+    found = path.stat()
+    return found.st_mtime, found.st_size
+
+
+def _is_inside(name: str) -> bool:
+    """Say whether an object's name leads to a file in the folder, and nowhere else."""
+    return bool(name) and all(part not in ("", ".", "..") and "\0" not in part for part in name.split("/"))

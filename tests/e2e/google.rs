@@ -1,0 +1,112 @@
+//! Training on Vertex AI: a plugin that is installed from its file, against the scripted Google Cloud.
+
+use std::fs;
+
+use alekseylearn_tests::{Sandbox, Services, base_image_or_skip, installable, services_or_skip};
+use serde_json::{Value, json};
+
+/// As a user types them.
+pub(crate) const GRANTS: &str = "https://*-aiplatform.googleapis.com=google,https://*-docker.pkg.dev=google,\
+                                 https://artifactregistry.googleapis.com=google,https://logging.googleapis.com=google,\
+                                 https://storage.googleapis.com=google";
+const CREATE: &str = "/customJobs";
+
+/// A user of Google Cloud with the plugin and a script, who may push to the services' own registry too.
+pub(crate) fn user(services: &Services) -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    services.lead(&mut sandbox);
+    log_in(&mut sandbox);
+    sandbox.write("train.py", "print('trained')\n");
+    let file = installable("ml-engine").expect("where there are services, there are plugins");
+    let registry = services.state("google")["images"].as_str().expect("there is a registry").to_owned();
+    let grants = format!("{GRANTS},http://{registry}=google");
+    sandbox.run(&["plugin", "install", &file, "--yes", "--grant", &grants]).success();
+    sandbox
+}
+
+/// As `gcloud auth application-default login` leaves it.
+pub(crate) fn log_in(sandbox: &mut Sandbox) {
+    let login = json!({
+        "type": "authorized_user", "client_id": "client", "client_secret": "client-secret",
+        "refresh_token": "1//refresh-secret", "quota_project_id": "my-project",
+    });
+    sandbox.write_home(".config/gcloud/application_default_credentials.json", &login.to_string());
+    sandbox.set("NO_GCE_CHECK", "true");
+}
+
+/// What a fit takes, with an image of the base that is there.
+pub(crate) fn options(services: &Services, base: &str) -> Vec<String> {
+    let registry = services.state("google")["images"].as_str().expect("there is a registry").to_owned();
+    vec![
+        format!("--config.base_image={base}"),
+        format!("--config.repository={registry}/my-project/alekseylearn"),
+        "--config.output_path=gs://bucket/jobs".to_owned(),
+    ]
+}
+
+pub(crate) fn fit(sandbox: &Sandbox, options: &[String], more: &[&str]) -> alekseylearn_tests::Run {
+    let options = options.iter().map(String::as_str);
+    let arguments: Vec<&str> = ["fit", "train.py", "--train-driver", "ml-engine"]
+        .into_iter()
+        .chain(options)
+        .chain(more.iter().copied())
+        .collect();
+    sandbox.run(&arguments)
+}
+
+/// The request that made the last job.
+pub(crate) fn created(services: &Services) -> Value {
+    let mut asked = services.asked(CREATE);
+    asked.retain(|asked| asked["method"] == "POST" && !asked["path"].as_str().unwrap().ends_with(":cancel"));
+    asked.pop().expect("a job was made")["body"].clone()
+}
+
+#[test]
+fn a_script_is_trained_and_its_model_comes_home() {
+    let (services, base) = (services_or_skip!(), base_image_or_skip!());
+    services.script("google", &json!({ "run": true }));
+    let sandbox = user(&services);
+    sandbox.write(
+        "train.py",
+        "import os, pathlib\nprint('one')\nprint(os.environ['AIP_MODEL_DIR'])\n\
+         model = pathlib.Path(os.environ['SM_MODEL_DIR'])\n(model / 'weights.txt').write_text('42')\n\
+         (model / 'sub').mkdir()\n(model / 'sub/more').write_text('43')\n(model / 'link').symlink_to('weights.txt')\n\
+         (pathlib.Path(os.environ['SM_OUTPUT_DATA_DIR']) / 'seen').write_text(os.environ['COLOUR'])\n",
+    );
+    let options = options(&services, &base);
+    let run = fit(
+        &sandbox,
+        &options,
+        &["--config.environment.COLOUR=$(HOME) blue", "--fetch", "../home/out", "-v"],
+    )
+    .success();
+    let job = sandbox.newest_job()["name"].as_str().unwrap().to_owned();
+    let run = run
+        .says("project my-project, region us-central1")
+        .says("https://console.cloud.google.com/vertex-ai/");
+    assert!(run.stdout.contains(&format!("gs://bucket/jobs/{job}/model/")), "{}", run.stdout);
+    assert_eq!(fs::read_to_string(sandbox.path("../home/out/sub/more")).unwrap(), "43");
+    assert!(sandbox.path("../home/out/link").is_symlink());
+    let request = created(&services);
+    assert_eq!((&request["displayName"], &request["labels"]["alekseylearn-job"]), (&json!(job), &json!(job)));
+    // File by file for Vertex AI's Model Registry.
+    let objects = services.state("google")["objects"].clone();
+    for (name, text) in [("model/weights.txt", "42"), ("model/sub/more", "43"), ("model/link", "42")] {
+        assert_eq!(objects[format!("bucket/jobs/{job}/{name}")], text, "{objects}");
+    }
+    sandbox.run(&["fetch", "../home/all", &job, "--output-data"]).success();
+    assert_eq!(fs::read_to_string(sandbox.path("../home/all/output-data/seen")).unwrap(), "$(HOME) blue");
+    // Nothing changed: what is there is not sent again.
+    let again = fit(&sandbox, &options, &["--config.environment.COLOUR=red"]).success();
+    again.says("is there already");
+    let logins = services.state("google")["logins"].clone();
+    assert!(
+        logins.as_array().is_some_and(|users| !users.is_empty() && users.iter().all(|user| user == "ada")),
+        "{logins}"
+    );
+    for asked in services.asked("") {
+        let token = asked["headers"]["authorization"].as_str().unwrap_or_default();
+        let host = asked["host"].as_str().unwrap();
+        assert_eq!(token.starts_with("Bearer ya29.made-secret"), host != "oauth2.googleapis.com", "{asked}");
+    }
+}

@@ -1,0 +1,151 @@
+"""Vertex AI's custom jobs, and what they write to Cloud Logging."""
+
+import datetime
+import re
+import threading
+import urllib.parse
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..exchange import Request
+from . import container
+from .errors import Refusal
+
+_PATH = re.compile(r"/v1/projects/([^/]+)/locations/([^/]+)/customJobs(?:/([^/:]+))?(:cancel)?")
+_FILTER = re.compile(
+    r'resource\.type="ml_job" AND resource\.labels\.job_id="([^"]+)" AND timestamp>="([^"]+)"'
+)
+_FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+@dataclass
+class Job:
+    """One that was made."""
+
+    body: dict[str, Any]
+    name: str
+    states: list[str]
+    """One after the other; the last stays."""
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    error: dict[str, Any] | None = None
+    created: str = field(default_factory=now)
+    container: Any = None
+    cancelled: bool = False
+
+    def write(self, message: str, at: str | None = None) -> None:
+        self.entries.append(
+            {
+                "logName": "projects/my-project/logs/workerpool0-0",
+                "resource": {"type": "ml_job", "labels": {"task_name": "workerpool0-0"}},
+                "timestamp": at or now(),
+                "insertId": str(len(self.entries)),
+                "jsonPayload": {"message": message, "levelname": "INFO"},
+            }
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        state = self.states[0]
+        word = state if state.startswith("!") else f"JOB_STATE_{state}"
+        told = {**self.body, "name": self.name, "state": word.lstrip("!"), "createTime": self.created}
+        if state not in ("QUEUED", "PENDING"):
+            told["startTime"] = self.created
+        if state in _FINAL:
+            told["endTime"] = now()
+        return told | ({"error": self.error} if self.error else {})
+
+
+class Vertex:
+    scripted = ("states", "log", "error", "projects", "may_act", "run", "page_size", "empty_pages", "surroundings")
+
+    def __init__(self) -> None:
+        self.states = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
+        """Of a new job; `!WORD` stands for a word of its own."""
+        self.log = ["hello"]
+        self.error: dict[str, Any] | None = None
+        self.projects = {"my-project": "123456789012"}
+        self.may_act = ["trainer@my-project.iam.gserviceaccount.com"]
+        self.run = False
+        """Truly run jobs, in the engine of this machine."""
+        self.page_size = 1000
+        self.empty_pages = 0
+        """As many pages of a log are empty before those that are not."""
+        self.surroundings: dict[str, str] = {}
+        """What leads a container here."""
+        self.jobs: list[Job] = []
+        self._lock = threading.Lock()
+
+    def answer(self, request: Request) -> dict[str, Any]:
+        match = _PATH.fullmatch(request.path)
+        if match is None:
+            raise Refusal(404, f"no such path {request.path}")
+        project, region, number, cancel = match.groups()
+        if request.host != f"{region}-aiplatform.googleapis.com":
+            raise Refusal(400, f"{request.host} does not serve {region}")
+        number_of = self.projects.get(project, project)
+        if number_of not in self.projects.values():
+            raise Refusal(403, f"Permission 'aiplatform.customJobs.list' denied on resource project {project}.")
+        parent = f"projects/{number_of}/locations/{region}/customJobs"
+        with self._lock:
+            if number is None and request.method == "POST":
+                return self._create(parent, request.json)
+            if number is None:
+                return self._list(parent, dict(urllib.parse.parse_qsl(request.query)))
+            job = next((job for job in self.jobs if job.name == f"{parent}/{number}"), None)
+            if job is None:
+                raise Refusal(404, "The CustomJob does not exist.")
+            return self._cancel(job) if cancel else self._get(job)
+
+    def _create(self, parent: str, body: dict[str, Any]) -> dict[str, Any]:
+        if not body.get("displayName"):
+            raise Refusal(400, "displayName is required.")
+        account = body["jobSpec"].get("serviceAccount")
+        if account is not None and account not in self.may_act:
+            raise Refusal(400, f"You do not have permission to act as service_account: {account}. (or it may not exist).")
+        job = Job(body, f"{parent}/{8800 + len(self.jobs)}", list(self.states), error=self.error)
+        for line in self.log:
+            job.write(f"{line}\n")
+        self.jobs.append(job)
+        if self.run:
+            job.states, job.entries = ["PENDING"], []
+            threading.Thread(target=container.run, args=(job, self.surroundings), daemon=True).start()
+        return job.to_json()
+
+    def _list(self, parent: str, query: dict[str, str]) -> dict[str, Any]:
+        wanted = re.fullmatch(r'display_name="([^"]+)"', query.get("filter", ""))
+        if "filter" in query and wanted is None:
+            raise Refusal(400, f"the filter {query['filter']} is none")
+        jobs = [job for job in self.jobs if job.name.startswith(parent + "/")]
+        if wanted is not None:
+            jobs = [job for job in jobs if job.body["displayName"] == wanted[1]]
+        return {"customJobs": [job.to_json() for job in jobs[: int(query.get("pageSize", 100))]]} if jobs else {}
+
+    def _get(self, job: Job) -> dict[str, Any]:
+        told = job.to_json()
+        if len(job.states) > 1:
+            job.states.pop(0)
+        return told
+
+    def _cancel(self, job: Job) -> dict[str, Any]:
+        job.cancelled = True
+        if job.states[0] not in _FINAL:
+            job.states = ["CANCELLING"] if job.container else ["CANCELLING", "CANCELLED"]
+        if job.container:
+            threading.Thread(target=job.container.stop, kwargs={"timeout": 10}, daemon=True).start()
+        return {}
+
+    def entries(self, body: dict[str, Any]) -> dict[str, Any]:
+        read = _FILTER.fullmatch(body["filter"])
+        if read is None or body["orderBy"] != "timestamp asc" or body["resourceNames"][0].count("/") != 1:
+            raise Refusal(400, f"the filter {body['filter']} is none")
+        job = next((job for job in self.jobs if job.name.endswith(f"/{read[1]}")), None)
+        found = [entry for entry in (job.entries if job else []) if entry["timestamp"] >= read[2]]
+        empty, _, start = body.get("pageToken", "0/0").partition("/")
+        if int(empty) < self.empty_pages:
+            return {"nextPageToken": f"{int(empty) + 1}/0"}
+        end = int(start) + min(self.page_size, body["pageSize"])
+        page = {"entries": found[int(start) : end]} if found else {}
+        return page | ({"nextPageToken": f"{empty}/{end}"} if end < len(found) else {})
