@@ -135,6 +135,54 @@ fn an_engine_by_a_docker_context() {
     run.says("there is no Docker context none");
 }
 
+/// The engine shows who it is, and lets everybody in who comes to it.
+#[test]
+fn an_engine_by_a_docker_context_with_nothing_but_its_certificate() {
+    let Some(base) = base() else { return skipped("no base image: run `cargo xtask test`") };
+    let mut sandbox = Sandbox::new();
+    let folder = sandbox.path("certificates");
+    if !certificates(&folder) {
+        return skipped("there is no `openssl` to make certificates with");
+    }
+    let relay = Relay::start(&["--tls", folder.to_str().unwrap(), "--anyone"]);
+    let endpoint = format!("host={},ca={}", relay.address(), folder.join("ca.pem").display());
+    let made = Command::new("docker")
+        .args(["context", "create", "open", "--docker", &endpoint])
+        .env("DOCKER_CONFIG", sandbox.path("docker"))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let config = sandbox.path("docker");
+    sandbox.set("DOCKER_HOST", "").set("DOCKER_CONFIG", config.to_str().unwrap());
+    sandbox.set("DOCKER_CONTEXT", "open");
+    trains(&sandbox, &base, "by the Docker context open, by DOCKER_CONTEXT");
+}
+
+#[test]
+fn an_engine_that_goes_away_while_a_job_runs() {
+    let Some(base) = base() else { return skipped("no base image: run `cargo xtask test`") };
+    let mut sandbox = Sandbox::new();
+    let socket = sandbox.path("engine.sock");
+    let arguments = ["--unix", socket.to_str().unwrap()];
+    let relay = Relay::start(&arguments);
+    sandbox.set("DOCKER_HOST", relay.address()).set("TERM", "xterm");
+    let script = "import os, time\nprint('training', flush=True)\nwhile not os.path.exists('/tmp/go'):\n    time.sleep(0.1)\nprint('went on')\nopen('/opt/ml/model/m', 'w').write('x')\n";
+    sandbox.write("goes/train.py", script);
+    let mut fit = sandbox.on_terminal(120, &["fit", "goes/train.py", &base, "--fetch", "out"]);
+    fit.wait_for("training");
+    drop(relay);
+    fit.wait_for("asking again");
+    fs::remove_file(&socket).unwrap();
+    let _relay = Relay::start(&arguments);
+    let name = docker(&["ps", "--format", "{{.Names}}", "--filter", "name=alekseylearn-goes-train-"]);
+    docker(&["exec", name.trim(), "touch", "/tmp/go"]);
+    fit.wait_for("went on");
+    assert_eq!(fit.end(), Some(0), "{}", fit.screen());
+    let screen = fit.screen();
+    assert_eq!(screen.matches("went on").count(), 1, "each line once:\n{screen}");
+    assert_eq!(fs::read_to_string(sandbox.path("out/m")).unwrap(), "x");
+}
+
 #[test]
 fn an_engine_that_is_too_old() {
     let mut sandbox = Sandbox::new();

@@ -129,7 +129,7 @@ fn objects_whose_names_are_no_files_leave_nothing() {
     rig.put_object(&format!("{model}/weights/part-1"), b"y");
     let refused = sandbox.run(&["fetch", "out", &name]).failure(1).one_error();
     refused.says("is not to be trusted: weights is a file in it, and a folder");
-    assert_eq!(fs::read_dir(sandbox.path("out")).unwrap().count(), 0);
+    assert!(!sandbox.path("out").exists());
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::{fs, path::PathBuf};
 
 use alekseylearn_tests::{Sandbox, workspace};
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 const ALL: &str = "aws-identity,ecr,s3,sagemaker,cloudwatch-logs";
 
@@ -107,23 +108,55 @@ fn files_that_are_no_plugins_are_refused_by_name() {
     sandbox.run(&["plugin", "install", "empty"]).failure(2).one_error().says("holds 0 .wasm files");
 }
 
+/// The same component, but for the contract that it says to speak.
+fn of_contract(wasm: &[u8], version: &str) -> Vec<u8> {
+    let (from, to) = (b"@0.1.1".as_slice(), version.as_bytes());
+    let mut out = wasm.to_vec();
+    let mut at = 0;
+    while let Some(found) = out[at..].windows(from.len()).position(|window| window == from) {
+        out[at + found..at + found + from.len()].copy_from_slice(to);
+        at += found + from.len();
+    }
+    out
+}
+
+/// What a newer alekseylearn has left to an older one.
+#[test]
+fn an_installed_plugin_of_another_contract_is_named_with_what_to_do() {
+    let sandbox = Sandbox::new();
+    let file = component(&sandbox);
+    sandbox.run(&["plugin", "install", "driver.wasm", "--name", "mine", "--yes", "--grant", ALL]).success();
+    let newer = of_contract(&fs::read(&file).unwrap(), "@0.2.0");
+    let digest = hex::encode(Sha256::digest(&newer));
+    let plugins = sandbox.data().join("plugins");
+    fs::write(plugins.join(format!("{digest}.wasm")), newer).unwrap();
+    let list = fs::read_to_string(plugins.join("plugins.json")).unwrap();
+    let old = installed_digest(&list);
+    fs::write(plugins.join("plugins.json"), list.replace(&old, &format!("sha256:{digest}"))).unwrap();
+
+    let says = "was built for version 0.2.0 of the contract";
+    let run = sandbox.run(&["doctor", "--json"]).failure(1);
+    let checks = run.data()["checks"].clone();
+    let check = checks.as_array().unwrap().iter().find(|check| check["name"] == "plugins").unwrap();
+    assert_eq!(check["state"], "problem");
+    assert!(check["what"].as_str().unwrap().contains(says), "{check}");
+    assert!(check["fix"].as_str().unwrap().contains("upgrade alekseylearn"), "{check}");
+    sandbox.run(&["driver", "show", "mine"]).failure(9).one_error().says(says);
+    sandbox.run(&["driver", "show", "local"]).success();
+}
+
+fn installed_digest(list: &str) -> String {
+    let list: Value = serde_json::from_str(list).unwrap();
+    list["plugins"][0]["digest"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn a_component_of_another_contract_is_refused_before_it_is_compiled() {
     let sandbox = Sandbox::new();
     let file = component(&sandbox);
     let wasm = fs::read(&file).unwrap();
-    let text = |version: &str| -> Vec<u8> {
-        let (from, to) = (b"@0.1.1".as_slice(), version.as_bytes());
-        let mut out = wasm.clone();
-        let mut at = 0;
-        while let Some(found) = out[at..].windows(from.len()).position(|window| window == from) {
-            out[at + found..at + found + from.len()].copy_from_slice(to);
-            at += found + from.len();
-        }
-        out
-    };
     for (version, says) in [("@0.2.0", "upgrade alekseylearn"), ("@0.0.9", "upgrade the plugin")] {
-        fs::write(&file, text(version)).unwrap();
+        fs::write(&file, of_contract(&wasm, version)).unwrap();
         let run = sandbox
             .run(&["plugin", "install", "driver.wasm", "--yes", "--grant", ALL])
             .failure(9)

@@ -1,9 +1,13 @@
 //! SageMaker's bad days: each ends in one clear error with a hint, or is waited out; nothing is lost, and no job is
 //! submitted twice.
 
-use std::{fs, io::Write};
+use std::{
+    fs,
+    io::{Read, Write},
+    path::Path,
+};
 
-use alekseylearn_tests::{Rig, Run, Sandbox, base_image_or_skip, rig_or_skip};
+use alekseylearn_tests::{Rig, Run, Sandbox, Site, base_image_or_skip, rig_or_skip};
 use serde_json::json;
 
 use crate::sagemaker::{fit, run};
@@ -117,7 +121,13 @@ fn aws_that_cannot_be_reached() {
     let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
     let mut sandbox = trivial(&rig);
     sandbox.set("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
-    refused(&sandbox, run(&sandbox, &with(&rig, &base, "-v")).failure(7)).says("AWS cannot be reached");
+    let unreached = refused(&sandbox, run(&sandbox, &with(&rig, &base, "-v")).failure(7));
+    unreached.says("AWS cannot be reached: Connection refused");
+    // A proxy in between, with a page of its own.
+    let page = Site::of(&sandbox.path("page"));
+    sandbox.set("AWS_ENDPOINT_URL", &page.address(""));
+    let answered = refused(&sandbox, run(&sandbox, &with(&rig, &base, "-v")).failure(1));
+    answered.says("the answer was").says("see whether a proxy stands between");
 }
 
 #[test]
@@ -127,6 +137,16 @@ fn a_push_that_is_refused() {
     sandbox.write("train.py", "print('never pushed before')\n");
     rig.fault(&json!({ "match": { "service": "registry" }, "fault": "access-denied", "times": null }));
     refused(&sandbox, run(&sandbox, &with(&rig, &base, "-v")).failure(3)).says("cannot push");
+}
+
+#[test]
+fn a_push_to_a_repository_that_is_gone() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = trivial(&rig);
+    sandbox.write("train.py", "print('pushed to nowhere')\n");
+    rig.fault(&json!({ "match": { "service": "registry" }, "fault": "name-unknown", "times": null }));
+    let run = run(&sandbox, &with(&rig, &base, "-v"));
+    refused(&sandbox, run.failure(4)).says("cannot push").says("the repository is missing");
 }
 
 #[test]
@@ -207,7 +227,7 @@ fn a_connection_that_breaks_in_the_middle_of_the_model_is_taken_up_again() {
         &json!({ "match": { "operation": "GetObject" }, "fault": "cut", "after_bytes": 0, "times": null }),
     );
     sandbox.run(&["fetch", "other", &tag]).failure(7).one_error();
-    assert_eq!(fs::read_dir(sandbox.path("other")).unwrap().count(), 0, "nothing half-done is seen");
+    assert!(!sandbox.path("other").exists(), "nothing half-done is seen");
 }
 
 #[test]
@@ -220,15 +240,79 @@ fn a_model_that_is_hostile_or_gone() {
     let object = format!("{}/jobs/{name}/output/model.tar.gz", rig.name("bucket"));
     rig.put_object(&object, &traversal());
     sandbox.run(&["fetch", "out", tag]).failure(1).one_error().says("is not to be trusted");
-    assert_eq!(fs::read_dir(sandbox.path("out")).unwrap().count(), 0);
-    assert!(!sandbox.path("evil").exists());
+    assert!(!sandbox.path("out").exists() && !sandbox.path("evil").exists());
+    rig.put_object(&object, &bomb());
+    let bombed = sandbox.run(&["fetch", "deep/out", tag]).failure(1).one_error();
+    bombed.says("is not to be trusted").says("a small archive to fill a disk");
+    assert!(!sandbox.path("deep").exists());
     rig.put_object(&object, b"this is no archive");
-    sandbox.run(&["fetch", "out", tag]).failure(1).one_error().says("is damaged");
+    fs::create_dir(sandbox.path("mine")).unwrap();
+    sandbox.run(&["fetch", "mine", tag]).failure(1).one_error().says("is damaged");
+    assert_eq!(fs::read_dir(sandbox.path("mine")).unwrap().count(), 0, "what was there stays");
     sandbox.write("none.py", "print('no model')\n");
     run(&sandbox, &fit(&rig, &base, &["none.py", "--fetch", "none"]))
         .failure(4)
         .one_error()
         .says("has left no model");
+}
+
+#[test]
+fn a_model_of_a_hundred_thousand_files() {
+    const FILES: usize = 100_000;
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = trivial(&rig);
+    run(&sandbox, &fit(&rig, &base, &["train.py"])).success();
+    let job = sandbox.newest_job();
+    let (name, tag) = (job["name"].as_str().unwrap(), job["tag"].as_str().unwrap());
+    let program = sandbox.program();
+    let memory = |folder: &str| {
+        let arguments = ["-c", MEMORY, program.to_str().unwrap(), "fetch", folder, tag, "--quiet"];
+        let run = sandbox.run_other(Path::new("python3"), &arguments).success();
+        run.stdout.lines().last().unwrap().parse::<u64>().unwrap()
+    };
+    let few = memory("few");
+    rig.put_object(&format!("{}/jobs/{name}/output/model.tar.gz", rig.name("bucket")), &many(FILES));
+    let most = memory("many");
+    for (folder, files) in [("0", 1000), ("99", 1000)] {
+        assert_eq!(fs::read_dir(sandbox.path("many").join(folder)).unwrap().count(), files);
+    }
+    assert_eq!(fs::read_to_string(sandbox.path("many/99/999")).unwrap(), "99999");
+    // Their names, twice; not their content.
+    assert!(most < few + 64 * 1024, "{few} KiB for one file, {most} KiB for {FILES}");
+}
+
+/// Runs a program and tells how much memory it took at most, in KiB.
+const MEMORY: &str = "
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=sys.stderr).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+";
+
+/// Of nothing but empty bytes, and more than a disk would like.
+fn bomb() -> Vec<u8> {
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut header = tar::Header::new_gnu();
+    header.set_size(9 << 30);
+    header.set_mode(0o644);
+    header.set_path("weights").unwrap();
+    header.set_cksum();
+    let beginning = std::io::repeat(0).take(1 << 20);
+    tar.append(&header, beginning).unwrap();
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
+fn many(files: usize) -> Vec<u8> {
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    for number in 0..files {
+        let content = number.to_string();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, format!("{}/{}", number / 1000, number % 1000), content.as_bytes())
+            .unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap()
 }
 
 fn traversal() -> Vec<u8> {

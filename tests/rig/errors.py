@@ -41,6 +41,7 @@ _ERRORS: dict[str, dict[str, tuple[int, str, str]]] = {
         "error-503": (503, "UNAVAILABLE", "service unavailable"),
         "expired-token": (403, "DENIED", "Your authorization token has expired. Reauthenticate and try again."),
         "access-denied": (403, "DENIED", ""),
+        "name-unknown": (404, "NAME_UNKNOWN", "The repository does not exist in the registry"),
     },
 }
 KINDS = frozenset(_ERRORS["json"])

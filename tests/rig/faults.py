@@ -16,7 +16,7 @@ from . import errors
 from .calls import Call
 from .web import Environ, json_response, read_body
 
-KINDS = errors.KINDS | {"cut", "slow", "empty-page"}
+KINDS = errors.KINDS | {"cut", "slow", "empty-page", "name-unknown"}
 _MATCH_FIELDS = {"service", "operation", "method", "path"}
 _NUMBERS = {"times", "after_bytes", "delay_ms", "bytes_per_second"}
 
@@ -40,6 +40,8 @@ class Fault:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
         if kind not in KINDS:
             raise ValueError(f"unknown fault {kind!r}; known: {', '.join(sorted(KINDS))}")
+        if kind == "name-unknown" and match.get("service") != "registry":
+            raise ValueError("only the registry answers name-unknown")
         re.compile(match.get("path", ""))
         return cls(match, kind, **{name: value[name] for name in _NUMBERS & value.keys()})
 

@@ -1,6 +1,6 @@
 """A way to an engine's socket: by TLS, by standard input and output, or with a fault on it.
 
-    relay.py ENGINE [--stdio | --unix SOCKET | --tls FOLDER] [--cut TEXT] [--answer TEXT FILE] [--record FILE]
+    relay.py ENGINE [--stdio | --unix SOCKET | --tls FOLDER [--anyone]] [--cut TEXT] [--answer TEXT FILE] [--record FILE]
 
 Says its address once it listens. A connection whose request holds TEXT is cut, and the relay with it, once the engine
 has begun to answer; or it is answered with the bytes of FILE.
@@ -20,6 +20,7 @@ def arguments():
     parser.add_argument("--stdio", action="store_true")
     parser.add_argument("--unix")
     parser.add_argument("--tls")
+    parser.add_argument("--anyone", action="store_true", help="no client need show a certificate")
     parser.add_argument("--cut")
     parser.add_argument("--answer", nargs=2)
     parser.add_argument("--record")
@@ -96,7 +97,7 @@ def main():
     context = None
     if options.tls:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=f"{options.tls}/ca.pem")
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_NONE if options.anyone else ssl.CERT_REQUIRED
         context.load_cert_chain(f"{options.tls}/server.pem", f"{options.tls}/server-key.pem")
     print(address, flush=True)
     while True:

@@ -8,10 +8,9 @@ const CREDENTIALS: &str = "log in (`aws sso login`, or `aws configure`), or set 
                            AWS_SECRET_ACCESS_KEY; `aws sts get-caller-identity` shows who you are";
 
 /// `operation` is a sentence: what could not be done.
-pub(super) fn explain<E, R>(operation: impl Into<String>, error: SdkError<E, R>) -> Error
+pub(super) fn explain<E>(operation: impl Into<String>, error: SdkError<E>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
     let operation = operation.into();
     let text = causes(&error);
@@ -93,13 +92,13 @@ pub(super) fn kind_of(code: &str) -> (Kind, Option<&'static str>) {
     }
 }
 
-fn without_answer<E, R>(operation: String, text: &str, error: &SdkError<E, R>) -> Error
+fn without_answer<E>(operation: String, text: &str, error: &SdkError<E>) -> Error
 where
     E: std::error::Error + 'static,
-    R: std::fmt::Debug,
 {
     let lower = text.to_lowercase();
-    let cause = || text.lines().last().unwrap_or_default().to_owned();
+    let cause = || cause(text).to_owned();
+    let status = error.raw_response().map(|answer| answer.status().as_u16());
     match error {
         _ if lower.contains("credential") || lower.contains("identity provider") || lower.contains("sso") => {
             Error::new(Kind::Denied, format!("{operation}: there are no usable AWS credentials"))
@@ -110,6 +109,16 @@ where
             "{operation}: no AWS region is set"
         ))
         .hint("set AWS_REGION, or `region` in your AWS profile (`aws configure set region us-east-1`)"),
+        // Something between here and AWS, such as a proxy.
+        SdkError::ServiceError(_) | SdkError::ResponseError(_)
+            if status.is_some_and(|status| status >= 300) =>
+        {
+            let status = status.unwrap_or_default();
+            let kind = if status >= 500 { Kind::Unavailable } else { Kind::Failed };
+            Error::new(kind, format!("{operation}: the answer was {status}, and not in AWS's words")).hint(
+                "see whether a proxy stands between, and any custom endpoint (AWS_ENDPOINT_URL) is right",
+            )
+        }
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => Error::new(
             Kind::Unavailable,
             format!("{operation}: AWS cannot be reached"),
@@ -120,6 +129,12 @@ where
     }
 }
 
+/// The innermost of the causes that says anything: the library has some that do not.
+fn cause(text: &str) -> &str {
+    let says = |line: &&str| !matches!(*line, "" | "Error" | "unhandled error" | "service error" | "error");
+    text.lines().rfind(says).unwrap_or("no reason was given")
+}
+
 pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     chain.map(|error| format!("{error}\n")).collect()
@@ -128,6 +143,12 @@ pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_says_something() {
+        assert_eq!(cause("service error\nunhandled error\nError\n"), "no reason was given");
+        assert_eq!(cause("dispatch failure\nrefused\nError\n"), "refused");
+    }
 
     #[test]
     fn codes_become_kinds_a_script_can_tell_apart() {

@@ -123,9 +123,16 @@ fn tls(folder: &Path) -> Result<TlsConnector, Anything> {
     for certificate in CertificateDer::pem_file_iter(folder.join("ca.pem"))? {
         roots.add(certificate?)?;
     }
-    let chain = CertificateDer::pem_file_iter(folder.join("cert.pem"))?.collect::<Result<_, _>>()?;
-    let key = PrivateKeyDer::from_pem_file(folder.join("key.pem"))?;
-    let config = ClientConfig::builder().with_root_certificates(roots).with_client_auth_cert(chain, key)?;
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    // An engine need not want to know who asks.
+    let config = match certificate.exists() || key.exists() {
+        true => {
+            let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
+            config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key)?)?
+        }
+        false => config.with_no_client_auth(),
+    };
     Ok(TlsConnector::from(Arc::new(config)))
 }
 

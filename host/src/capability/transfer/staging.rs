@@ -35,6 +35,8 @@ pub struct Staging {
     folder: PathBuf,
     path: PathBuf,
     keep: bool,
+    /// Folders that were missing, the innermost first: they go too, unless something came to them.
+    made: Vec<PathBuf>,
     _lock: File,
 }
 
@@ -45,6 +47,8 @@ impl Staging {
     /// Another program is there, or the folder cannot be written to.
     pub fn open(folder: &Path, name: &str) -> Result<Self> {
         let cannot_write = |error| room::cannot_write(folder, error);
+        let missing = folder.ancestors().take_while(|folder| !folder.exists());
+        let made = missing.map(Path::to_owned).collect();
         fs::create_dir_all(folder).context(|| format!("cannot make the folder {}", folder.display()))?;
         let path = folder.join(format!("{PREFIX}{name}"));
         sweep(folder, &path).map_err(cannot_write)?;
@@ -62,7 +66,7 @@ impl Staging {
                 Lock::Taken(lock) => break lock,
             }
         };
-        let staging = Self { folder: folder.to_owned(), path, keep: false, _lock: lock };
+        let staging = Self { folder: folder.to_owned(), path, keep: false, made, _lock: lock };
         if !staging.path.join("ready").exists() {
             staging.clear().map_err(cannot_write)?;
         }
@@ -191,6 +195,8 @@ impl Drop for Staging {
         if !self.keep {
             // Whoever comes next removes what could not be removed.
             let _ = fs::remove_dir_all(&self.path);
+            // Not those that hold anything.
+            let _ = self.made.iter().try_for_each(fs::remove_dir);
         }
     }
 }
@@ -297,6 +303,21 @@ mod tests {
         let staging = Staging::open(root.path(), "job").unwrap();
         assert_eq!(staging.left("another way").unwrap(), None);
         assert!(staging.names().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_folder_that_was_made_for_nothing_goes() {
+        let root = tempfile::tempdir().unwrap();
+        drop(Staging::open(&root.path().join("a/b"), "job").unwrap());
+        assert!(names(root.path()).is_empty());
+        fs::create_dir(root.path().join("a")).unwrap();
+        drop(Staging::open(&root.path().join("a/b"), "job").unwrap());
+        assert_eq!(names(root.path()), ["a"]);
+        let staging = Staging::open(&root.path().join("a/b"), "job").unwrap();
+        fs::write(staging.tree().join("m"), "m").unwrap();
+        staging.publish("it", &brought(&["m"]), false).unwrap();
+        drop(staging);
+        assert_eq!(names(&root.path().join("a/b")), ["m"]);
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Unpack {
     /// # Errors
     /// The archive is damaged or hostile, something is in the way, or the disk is full.
     pub fn run(&self, size: u64, archive: impl Read) -> Result<Brought> {
-        self.within(size.saturating_mul(BOMB_RATIO).max(BOMB_SIZE), archive)
+        self.within(most_of(size), archive)
     }
 
     /// Unpacks at most as many bytes as that.
@@ -60,6 +60,11 @@ impl Unpack {
                 .source(error),
         })
     }
+}
+
+/// As many bytes as an honest archive of that size may hold.
+fn most_of(size: u64) -> u64 {
+    size.saturating_mul(BOMB_RATIO).max(BOMB_SIZE)
 }
 
 enum Problem {
@@ -349,7 +354,7 @@ mod tests {
             let (root, result) = try_unpack(&archive(&items));
             let error = result.unwrap_err();
             assert!(error.message().contains("is not to be trusted"), "{error}");
-            assert_eq!(fs::read_dir(root.path().join("out")).unwrap().count(), 0);
+            assert!(!root.path().join("out").exists());
             assert!(!root.path().join("evil").exists());
         }
     }
@@ -358,7 +363,7 @@ mod tests {
     fn a_file_cannot_be_written_through_a_link() {
         let (root, result) = try_unpack(&archive(&[Symlink("l", "m"), File("l", b"x")]));
         assert!(result.is_err());
-        assert_eq!(fs::read_dir(root.path().join("out")).unwrap().count(), 0);
+        assert!(!root.path().join("out").exists());
     }
 
     /// Small enough to be sent, and made of nothing that counts as a file.
@@ -388,12 +393,29 @@ mod tests {
     }
 
     #[test]
+    fn a_bomb_is_found_before_it_fills_the_disk() {
+        let root = tempfile::tempdir().unwrap();
+        let unpack = Unpack { name: "model.tar.gz".into(), tree: root.path().join("tree"), beside: None };
+        let files: Vec<String> = (0..64).map(|number| number.to_string()).collect();
+        let items: Vec<_> = files.iter().map(|name| File(name, &[0; 100_000])).collect();
+        let bytes = archive(&items);
+        let error = unpack.within(1 << 20, bytes.as_slice()).unwrap_err();
+        assert!(error.message().contains("it unpacks to more than 1048576 bytes"), "{error}");
+        let written: u64 =
+            fs::read_dir(&unpack.tree).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+        assert!(written <= 1 << 20, "{written}");
+        // By size alone where it is small, by the ratio where it is large.
+        assert_eq!(most_of(1 << 10), BOMB_SIZE);
+        assert_eq!(most_of(BOMB_SIZE), BOMB_SIZE * BOMB_RATIO);
+    }
+
+    #[test]
     fn a_damaged_archive_leaves_nothing() {
         let whole = archive(&[File("model.txt", &[7; 10_000])]);
         for bytes in [&whole[..whole.len() / 2], &whole[..whole.len() - 4], b"not an archive", b""] {
             let (root, result) = try_unpack(bytes);
             assert!(result.is_err(), "{} bytes", bytes.len());
-            assert_eq!(fs::read_dir(root.path().join("out")).unwrap().count(), 0);
+            assert!(!root.path().join("out").exists());
         }
     }
 
