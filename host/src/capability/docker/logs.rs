@@ -4,13 +4,14 @@ use std::{
     fs,
     io::{BufRead, BufReader, BufWriter, Write},
     path::Path,
-    pin::Pin,
+    pin::{Pin, pin},
     time::Duration,
 };
 
 use bollard::{container::LogOutput, query_parameters::LogsOptionsBuilder};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream::poll_fn};
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use super::{Engine, explain, partial::Partial};
 use crate::error::{Context, Error, Result};
@@ -41,6 +42,9 @@ const PAGE_BYTES: usize = 1 << 20;
 /// How long to wait for a first line, and then for another one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const NEXT_WAIT: Duration = Duration::from_millis(50);
+
+/// A frame has at most 16 KiB.
+const FRAMES_AHEAD: usize = 256;
 
 type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>;
 
@@ -160,7 +164,7 @@ impl Engine {
     fn frames(&self, container: &str, follow: bool) -> Frames {
         let options =
             LogsOptionsBuilder::new().stdout(true).stderr(true).timestamps(true).follow(follow).build();
-        Box::pin(self.docker.logs(container, Some(options)))
+        ahead(self.docker.logs(container, Some(options)))
     }
 
     fn take_follower(&self, container: &str, seen: u64) -> Option<Follower> {
@@ -173,6 +177,27 @@ impl Engine {
     fn followers(&self) -> std::sync::MutexGuard<'_, Vec<Follower>> {
         self.following.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Reads ahead in a task of its own. The connection hands over one frame at a time and waits until it was taken: that
+/// costs nothing between tasks, and for each line a change of threads where the reader is the program's main one.
+fn ahead(frames: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send + 'static) -> Frames {
+    let (sender, mut receiver) = mpsc::channel(FRAMES_AHEAD);
+    tokio::spawn(async move {
+        let mut frames = pin!(frames);
+        loop {
+            let frame = tokio::select! {
+                frame = frames.next() => frame,
+                // Nobody reads any more.
+                () = sender.closed() => None,
+            };
+            let Some(frame) = frame else { return };
+            if sender.send(frame).await.is_err() {
+                return;
+            }
+        }
+    });
+    Box::pin(poll_fn(move |context| receiver.poll_recv(context)))
 }
 
 /// Lines of a file that `save_logs` made, after the first `seen` ones.
