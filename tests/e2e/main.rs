@@ -16,6 +16,7 @@ mod google;
 mod handmade;
 mod hostile;
 mod indexes;
+mod inputs;
 mod kaggle;
 mod kaggle_client;
 mod kaggle_faults;

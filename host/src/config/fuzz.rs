@@ -14,7 +14,7 @@ pub const FUZZ: &[Target] = &[
     Target { name: "defaults", run: defaults, seeds: || texts(&FILES) },
 ];
 
-const KINDS: [OptionType; 8] = [
+const KINDS: [OptionType; 9] = [
     OptionType::Text,
     OptionType::Integer,
     OptionType::Number,
@@ -22,6 +22,7 @@ const KINDS: [OptionType; 8] = [
     OptionType::Entries,
     OptionType::S3Location,
     OptionType::S3Locations,
+    OptionType::Inputs,
     OptionType::Role,
 ];
 

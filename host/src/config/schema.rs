@@ -40,6 +40,9 @@ pub enum OptionType {
     S3Location,
     /// `--config.KEY.NAME=s3://bucket/prefix`, any number of them. The run may read there.
     S3Locations,
+    /// `--config.KEY.NAME=`, and `s3://bucket/prefix` or a folder of this machine, any number of them. The run may read
+    /// there, and send what it reads.
+    Inputs,
     /// `--config.KEY.NAME=REGULAR-EXPRESSION`, any number of them: what the log says of the training.
     Metrics,
     /// A role's name or ARN. The run may look it up and pass it on.
@@ -49,7 +52,7 @@ pub enum OptionType {
 impl OptionType {
     /// It takes any number of values, each with a name.
     pub const fn is_named(self) -> bool {
-        matches!(self, Self::Entries | Self::S3Locations | Self::Metrics)
+        matches!(self, Self::Entries | Self::S3Locations | Self::Inputs | Self::Metrics)
     }
 
     /// As `driver show` prints it.
@@ -62,6 +65,7 @@ impl OptionType {
             Self::Entries => "NAME=VALUE…",
             Self::S3Location => "s3://…",
             Self::S3Locations => "NAME=s3://…",
+            Self::Inputs => "NAME=s3://… or folder",
             Self::Metrics => "NAME=REGEX…",
             Self::Role => "role",
         }
@@ -108,6 +112,14 @@ impl OptionSpec {
             },
             OptionType::S3Location | OptionType::S3Locations => {
                 text.parse::<S3Location>().map(|place| Value::Text(place.to_string()))
+            }
+            OptionType::Inputs if text.starts_with("s3://") => {
+                text.parse::<S3Location>().map(|place| Value::Text(place.to_string()))
+            }
+            OptionType::Inputs => {
+                let path = std::path::absolute(text).map_err(|_| format!("`{text}` is no folder"))?;
+                let path = path.into_os_string().into_string();
+                path.map(Value::Text).map_err(|_| format!("`{text}` is no name that can be sent"))
             }
             OptionType::Role if text.trim().is_empty() => Err("a role has a name".into()),
             OptionType::Role => Ok(Value::Text(text.to_owned())),

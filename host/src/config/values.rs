@@ -26,6 +26,8 @@ pub struct Values {
     values: BTreeMap<String, Value>,
     /// Where the run may read and write.
     locations: Vec<S3Location>,
+    /// Folders of this machine that it may read and send.
+    folders: Vec<String>,
     /// The roles it may pass on.
     roles: Vec<String>,
     /// The metrics to look for in the log.
@@ -48,6 +50,11 @@ impl Values {
     /// The places in S3 that the user designated.
     pub fn locations(&self) -> &[S3Location] {
         &self.locations
+    }
+
+    /// The folders of this machine that the user designated.
+    pub fn folders(&self) -> &[String] {
+        &self.folders
     }
 
     /// The roles that the user designated.
@@ -84,6 +91,7 @@ impl Values {
         };
         if spec.kind.is_named() {
             let mut entries = BTreeMap::new();
+            let mut said: BTreeMap<&str, &Assignment> = BTreeMap::new();
             for assignment in given {
                 let Some((_, name)) = assignment.key.split_once('.').filter(|(key, _)| *key == spec.key)
                 else {
@@ -91,15 +99,33 @@ impl Values {
                 };
                 let value =
                     spec.parse(&assignment.value).map_err(|problem| wrong(assignment.shown(), problem))?;
+                // The command line wins over a file; of two on the same line none does.
+                if spec.kind == OptionType::Inputs
+                    && let Some(other) = said.insert(name, assignment)
+                    && other.origin == assignment.origin
+                    && other.value != assignment.value
+                {
+                    let problem = format!("it is given twice, also as `{}`", other.value);
+                    return Err(wrong(assignment.shown(), problem));
+                }
+                let mut kept = assignment.clone();
                 if let Value::Text(value) = value {
                     match spec.kind {
+                        OptionType::Inputs if value.starts_with("s3://") => {
+                            self.locations.extend(value.parse())
+                        }
+                        OptionType::Inputs => {
+                            self.folders.push(value.clone());
+                            // Another command finds it from wherever it is called.
+                            kept.value.clone_from(&value);
+                        }
                         OptionType::S3Locations => self.locations.extend(value.parse()),
                         OptionType::Metrics => self.metrics.push((name.to_owned(), value.clone())),
                         _ => {}
                     }
                     entries.insert(name.to_owned(), value);
                 }
-                self.remember(spec, assignment);
+                self.remember(spec, &kept);
             }
             self.values.insert(spec.key.clone(), Value::Entries(entries));
             return Ok(());

@@ -41,6 +41,8 @@ pub struct Authority {
 pub struct Scope {
     /// Places in S3.
     pub locations: Vec<S3Location>,
+    /// Folders of this machine, by their absolute paths.
+    pub folders: Vec<String>,
     /// Roles, by name or ARN.
     pub roles: Vec<String>,
     /// The words of all options that the user gave: what they name, the user named.
@@ -58,6 +60,7 @@ impl Scope {
     pub fn of(options: &Values, tag: &str, job: &str) -> Self {
         Self {
             locations: options.locations().to_vec(),
+            folders: options.folders().to_vec(),
             roles: options.roles().to_vec(),
             words: options.given().iter().flat_map(|(_, value)| words(value)).map(str::to_owned).collect(),
             tag: Some(tag.to_owned()),
@@ -126,6 +129,12 @@ impl Authority {
             Verb::Location(place) => {
                 (Capability::S3, scope.locations.iter().any(|holder| holder.holds(place)))
             }
+            // What the user named is the driver's to read, by whatever it was granted.
+            Verb::Folder(folder) => return self.within(verb, is_one_of(&scope.folders, folder)),
+            Verb::Send { folder, place } => (
+                Capability::S3,
+                is_one_of(&scope.folders, folder) && scope.locations.iter().any(|holder| holder.holds(place)),
+            ),
             Verb::Bucket(bucket) => {
                 (Capability::S3, scope.locations.iter().any(|holder| holder.bucket == bucket))
             }
@@ -237,6 +246,9 @@ impl Authority {
                 }
                 _ => "nothing allows it: see what the name means on this machine".into(),
             },
+            Verb::Folder(_) | Verb::Send { .. } => {
+                "it may read folders that you name as inputs, and send them to places that you name".into()
+            }
             Verb::Resource(_) => "a job may use what an option of the command line names".into(),
             Verb::Credential(_)
             | Verb::Engine
@@ -253,10 +265,14 @@ impl Authority {
 /// Starts or changes something. What is built and made ready in a dry run its verbs only note.
 fn acts(verb: Verb<'_>) -> bool {
     match verb {
-        Verb::Container(_) | Verb::TrainingJob(_) => true,
+        Verb::Container(_) | Verb::TrainingJob(_) | Verb::Send { .. } => true,
         Verb::Request { method, .. } => !ASKING_METHODS.contains(&method),
         _ => false,
     }
+}
+
+fn is_one_of(designated: &[String], asked: &str) -> bool {
+    designated.iter().any(|one| one == asked)
 }
 
 fn is_forbidden(method: &str) -> bool {
@@ -305,6 +321,7 @@ mod tests {
             shipped: false,
             scope: Scope {
                 locations: vec!["s3://bucket/pre".parse().unwrap()],
+                folders: vec!["/data/train".into()],
                 roles: vec!["trainer".into()],
                 words: words(r#"["subnet-1"], key/a"#).map(str::to_owned).collect(),
                 tag: Some("models/train".into()),
@@ -355,6 +372,8 @@ mod tests {
             },
             Verb::Location(&place("s3://bucket/pre/job/output/model.tar.gz")),
             Verb::Bucket("bucket"),
+            Verb::Folder("/data/train"),
+            Verb::Send { folder: "/data/train", place: &place("s3://bucket/pre/inputs/x") },
             Verb::TrainingJob("models-train-1"),
             Verb::Resource("s3://bucket/pre/data"),
             Verb::Resource("subnet-1"),
@@ -372,6 +391,16 @@ mod tests {
         let authority = authority();
         let own = "a run may touch only its own image, repository and job";
         for (verb, remedy) in [
+            (Verb::Folder("/data"), "folders that you name as inputs"),
+            (Verb::Folder("/data/train/.."), "folders that you name as inputs"),
+            (
+                Verb::Send { folder: "/home", place: &place("s3://bucket/pre") },
+                "folders that you name as inputs",
+            ),
+            (
+                Verb::Send { folder: "/data/train", place: &place("s3://other/pre") },
+                "to places that you name",
+            ),
             (Verb::Image("other"), own),
             (Verb::Container("models-train-2"), own),
             (Verb::Repository("models"), own),

@@ -35,6 +35,15 @@ pub enum Verb<'a> {
     },
     /// Look at a place in S3, or have results written there.
     Location(&'a S3Location),
+    /// Read a folder of this machine.
+    Folder(&'a str),
+    /// Send a folder of this machine.
+    Send {
+        /// Which.
+        folder: &'a str,
+        /// Where to.
+        place: &'a S3Location,
+    },
     /// Look at a bucket as a whole, without its content.
     Bucket(&'a str),
     /// Start, look at or stop this job.
@@ -84,6 +93,8 @@ impl Verb<'_> {
             Self::Repository(name) => format!("touch the repository {name}"),
             Self::Push { address, .. } => format!("send the image to {address}"),
             Self::Location(place) => format!("touch {place}"),
+            Self::Folder(folder) => format!("read the folder {folder}"),
+            Self::Send { folder, place } => format!("send the folder {folder} to {place}"),
             Self::Bucket(bucket) => format!("touch the bucket {bucket}"),
             Self::TrainingJob(job) => format!("touch the job {job}"),
             Self::Resource(name) => format!("have the job use {name}"),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::rules::{Chain, Reason, Rules};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// As many examples of what a rule keeps at home as are shown.
 const EXAMPLES: usize = 3;
@@ -64,6 +64,24 @@ pub(super) fn list(folder: &Path, keep: &[&str]) -> Result<Listing> {
 pub(super) fn harmless(folder: &Path) -> Result<Vec<File>> {
     let folder = folder.canonicalize().map_err(|error| unreadable(folder, error))?;
     Ok(walk(&folder, &Rules::without_ignore_files(&folder)?)?.files)
+}
+
+/// The files of a folder of data: all but secrets and clutter. Of a link, what it leads to; one that leads to another
+/// folder is left.
+///
+/// # Errors
+/// There is no such folder, or it cannot be read.
+pub fn data(folder: &Path) -> Result<Vec<File>> {
+    if !folder.is_dir() {
+        return Err(Error::new(Kind::NotFound, format!("there is no folder {}", folder.display()))
+            .hint("name a folder of this machine, or a place as s3://bucket/path"));
+    }
+    let files = harmless(folder)?.into_iter().filter(|file| file.source.is_file());
+    let plain = |file: File| {
+        let size = file.source.metadata().map_or(file.size, |data| data.len());
+        File { link: None, executable: false, size, ..file }
+    };
+    Ok(files.map(plain).collect())
 }
 
 fn walk(folder: &Path, rules: &Rules) -> Result<Listing> {

@@ -23,7 +23,7 @@ use crate::error::{Error, Kind, Result};
 
 pub use dependencies::{Content, Dependencies, Form};
 
-pub use files::{File, Left};
+pub use files::{File, Left, data};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
 pub use imports::package_of;

@@ -2,7 +2,7 @@
 
 use alekseylearn_sdk::{
     Artifact, ArtifactKind, Destination, Error, Finding, Job, JobStatus, LogPage, OptionSpec, State,
-    Training, docker, progress, train,
+    Training, Values, docker, progress, train,
 };
 use serde_json::{Value, json};
 
@@ -36,6 +36,10 @@ impl<M: Machine> train::Guest for Docker<M> {
                 "environment",
                 "Variables of the container, as --config.environment.NAME=VALUE",
             ),
+            OptionSpec::inputs(
+                "input",
+                "Folders that the script finds in /opt/ml/input/data/NAME, and can only read",
+            ),
             nodes::option(),
             OptionSpec::metrics(
                 "metrics",
@@ -47,6 +51,14 @@ impl<M: Machine> train::Guest for Docker<M> {
     }
 
     fn check(training: &Training) -> Result<Vec<Finding>, Error> {
+        for (name, folder) in training.options().entries("input") {
+            if folder.starts_with("s3://") {
+                return Err(Error::unsupported(format!(
+                    "--config.input.{name}: a container here reads no {folder}"
+                ))
+                .hint("bring the data here (`aws s3 sync`), and name the folder"));
+            }
+        }
         M::check(training)
     }
 
@@ -75,12 +87,15 @@ impl<M: Machine> train::Guest for Docker<M> {
             let container = docker::Container::new(training, node, &image);
             container.argument("train");
             container.scratch("/opt/ml");
+            for (name, folder) in options.entries("input") {
+                container.input(&format!("/opt/ml/input/data/{name}"), &folder)?;
+            }
             for (key, value) in nodes::environment(training) {
                 container.environment(&key, &value);
             }
             for (file, content) in [
                 ("hyperparameters.json", texts(&options.entries("hyperparameters"))),
-                ("inputdataconfig.json", json!({})),
+                ("inputdataconfig.json", channels(&options)),
                 ("resourceconfig.json", nodes::resources(node, &nodes)),
             ] {
                 container.file(&format!("/opt/ml/input/config/{file}"), content.to_string().as_bytes());
@@ -235,6 +250,14 @@ fn lost(job: &Job) -> Result<JobStatus, Error> {
     let status = JobStatus::new(State::Failed);
     status.reason("its container is gone, and no result of it was kept: it was removed by another program");
     Ok(status)
+}
+
+/// As SageMaker describes them.
+fn channels(options: &Values) -> Value {
+    let channel = json!({
+        "TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None",
+    });
+    options.entries("input").into_iter().map(|(name, _)| (name, channel.clone())).collect()
 }
 
 /// All values are text, as SageMaker has it.

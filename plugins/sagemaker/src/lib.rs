@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use alekseylearn_sdk::{
     Artifact, ArtifactKind, Destination, Error, Finding, Job, JobStatus, LogPage, OptionSpec, Training,
-    Values, aws_identity, ecr, s3, sagemaker, train,
+    Values, aws_identity, ecr, progress, s3, sagemaker, train,
 };
 use serde_json::{Value, json};
 
@@ -96,6 +96,13 @@ impl train::Guest for Sagemaker {
 
     fn submit(training: &Training) -> Result<String, Error> {
         let role = aws_identity::role(&training.options().text("role_name").unwrap_or_default())?;
+        let options = training.options();
+        for (_, place) in options.entries("input") {
+            if let Some(to) = request::sent_to(&options, &place)? {
+                progress::stage(&format!("Sending {place} to {to}"));
+                s3::send_folder(&place, &to)?;
+            }
+        }
         let body: Value = request::of(training, &role.arn())?;
         let request = sagemaker::TrainingJobRequest::new(training);
         request.body(&body.to_string());
@@ -196,6 +203,7 @@ fn results(base: &str) -> Result<Vec<Artifact>, Error> {
 /// The places in S3 that a run names, each with its option.
 fn places(options: &Values) -> Vec<(String, String)> {
     let one = |key: &str| options.text(key).map(|place| (key.to_owned(), place));
-    let inputs = options.entries("input").into_iter().map(|(name, place)| (format!("input.{name}"), place));
+    let inputs = options.entries("input").into_iter().filter(|(_, place)| place.starts_with("s3://"));
+    let inputs = inputs.map(|(name, place)| (format!("input.{name}"), place));
     one("output_path").into_iter().chain(one("checkpoints")).chain(inputs).collect()
 }

@@ -76,10 +76,11 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
             "Arguments of the script, at most 100, of 256 characters each",
         ),
         OptionSpec::entries("environment", "Variables of the container, of at most 512 characters each"),
-        OptionSpec::s3_locations(
+        OptionSpec::inputs(
             "input",
-            "Data that the script finds in /opt/ml/input/data/NAME, at most 20",
+            "Data that the script finds in /opt/ml/input/data/NAME, at most 20; a folder goes to output_path/inputs",
         ),
+        OptionSpec::entries("input_modes", "How an input arrives, where that is not by input_mode"),
         OptionSpec::entries("input_type", "MIME type of an input, for scripts that ask for it"),
         OptionSpec::entries("input_compression", "Gzip where an input's objects are to be unpacked"),
         OptionSpec::entries(

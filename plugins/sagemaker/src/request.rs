@@ -133,6 +133,15 @@ fn hyperparameters(options: &Values) -> Map<String, Value> {
     all
 }
 
+/// Where a folder of this machine goes to, named by its content; none for a place in S3.
+pub(crate) fn sent_to(options: &Values, place: &str) -> Result<Option<String>, Error> {
+    if place.starts_with("s3://") {
+        return Ok(None);
+    }
+    let output = options.text("output_path").unwrap_or_default();
+    Ok(Some(format!("{}/inputs/{}", output.trim_end_matches('/'), s3::folder_hash(place)?)))
+}
+
 /// The input channels.
 fn inputs(options: &Values) -> Result<Vec<Value>, Error> {
     let inputs = options.entries("input");
@@ -144,12 +153,15 @@ fn inputs(options: &Values) -> Result<Vec<Value>, Error> {
             None => Ok(entries),
         }
     };
-    let (types, compressions, shardings) =
-        (about("input_type")?, about("input_compression")?, about("input_sharding")?);
+    let (types, compressions, shardings, modes) =
+        (about("input_type")?, about("input_compression")?, about("input_sharding")?, about("input_modes")?);
     let channel = |(name, place): &(String, String)| {
-        // A prefix of `data` would also take `database`: a folder ends in a slash.
-        let object = s3::object_size(place)?.is_some();
-        let uri = if object { place.clone() } else { format!("{place}/") };
+        let uri = match sent_to(options, place)? {
+            Some(sent) => format!("{sent}/"),
+            None if s3::object_size(place)?.is_some() => place.clone(),
+            // A prefix of `data` would also take `database`: a folder ends in a slash.
+            None => format!("{place}/"),
+        };
         let sharding = shardings.get(name).cloned().unwrap_or("FullyReplicated".into());
         Ok(json!({
             "ChannelName": name,
@@ -158,6 +170,7 @@ fn inputs(options: &Values) -> Result<Vec<Value>, Error> {
             },
             "ContentType": types.get(name),
             "CompressionType": compressions.get(name),
+            "InputMode": modes.get(name),
         }))
     };
     inputs.iter().map(channel).collect()
@@ -249,6 +262,20 @@ pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
     if options.integer("max_wait").is_some() && request.get("EnableManagedSpotTraining").is_none() {
         problems.push(("--config.max_wait is for spot training only".into(), "add --config.spot=true"));
     }
+    let inputs = options.entries("input");
+    for (at, (name, _)) in inputs.iter().enumerate() {
+        // A script finds them by `SM_CHANNEL_NAME`, in capitals.
+        let same = |(other, _): &&(String, String)| other.to_uppercase() == name.to_uppercase();
+        if let Some((other, _)) = inputs[..at].iter().find(same) {
+            problems.push((
+                format!(
+                    "--config.input.{name} and --config.input.{other} are both SM_CHANNEL_{}",
+                    name.to_uppercase()
+                ),
+                "give one of them another name",
+            ));
+        }
+    }
     findings.extend(problems.iter().map(|(message, fix)| Finding::problem(message, fix)));
     findings
 }
@@ -272,6 +299,7 @@ fn option_of(path: &str, request: &Value, options: &Values) -> String {
         let option = match rest {
             ".ContentType" => "input_type",
             ".CompressionType" => "input_compression",
+            ".InputMode" => "input_modes",
             rest if rest.contains("Distribution") => "input_sharding",
             _ => "input",
         };

@@ -8,6 +8,7 @@ mod identity;
 mod logs;
 mod s3;
 mod sagemaker;
+mod send;
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
 use tokio::sync::OnceCell;
@@ -15,6 +16,7 @@ use tokio::sync::OnceCell;
 pub use ecr::Repository;
 pub use identity::Role;
 pub use sagemaker::{TrainingJob, TrainingJobRequest};
+pub use send::ToSend;
 
 use crate::error::{Error, Result};
 

@@ -195,7 +195,7 @@ impl Aws {
         }
     }
 
-    async fn s3(&self) -> aws_sdk_s3::Client {
+    pub(super) async fn s3(&self) -> aws_sdk_s3::Client {
         aws_sdk_s3::Client::new(self.config().await)
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use bollard::{
-    models::{ContainerCreateBody, DeviceRequest, HostConfig, HostConfigLogConfig},
+    models::{ContainerCreateBody, DeviceRequest, HostConfig, HostConfigLogConfig, Mount, MountType},
     query_parameters::{
         CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
         StartContainerOptions, UploadToContainerOptionsBuilder,
@@ -33,6 +33,8 @@ pub struct ContainerSpec {
     pub files: Vec<(String, Vec<u8>)>,
     /// Folders kept outside of the image's layers, removed with the container.
     pub scratch: Vec<String>,
+    /// Folders of this machine that can only be read, by their paths in the container.
+    pub inputs: Vec<(String, String)>,
     /// The GPUs it gets.
     pub gpus: Option<Gpus>,
     /// The network on which it is found by its host name; made where it is missing.
@@ -233,10 +235,21 @@ fn body(spec: &ContainerSpec, devices: Option<Vec<DeviceRequest>>) -> ContainerC
             }),
             device_requests: devices,
             network_mode: spec.network.clone(),
+            mounts: Some(spec.inputs.iter().map(|(path, folder)| mount(path, folder)).collect()),
             ..HostConfig::default()
         }),
         networking_config: spec.network.as_ref().map(|network| network::by_name(network, &spec.host_name)),
         ..ContainerCreateBody::default()
+    }
+}
+
+fn mount(path: &str, folder: &str) -> Mount {
+    Mount {
+        target: Some(path.to_owned()),
+        source: Some(folder.to_owned()),
+        typ: Some(MountType::BIND),
+        read_only: Some(true),
+        ..Mount::default()
     }
 }
 

@@ -34,6 +34,13 @@ pub struct Hashed {
     pub(super) contents: HashMap<String, [u8; 32]>,
 }
 
+impl Hashed {
+    /// The hash of a file of the training folder's.
+    pub fn of(&self, path: &str) -> Option<[u8; 32]> {
+        self.contents.get(&format!("code/{path}")).copied()
+    }
+}
+
 /// The inputs of one build.
 #[derive(Clone, Debug, Default)]
 pub struct BuildContext {

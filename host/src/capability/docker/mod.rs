@@ -119,7 +119,7 @@ impl Engine {
     }
 
     /// It runs on this machine.
-    fn is_here(&self) -> bool {
+    pub fn is_here(&self) -> bool {
         self.address.url.starts_with("unix://")
     }
 

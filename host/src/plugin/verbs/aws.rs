@@ -1,19 +1,24 @@
 //! `aws-identity`, `ecr`, `s3` and `cloudwatch-logs`.
 
-use std::time::SystemTime;
+use std::{path::Path, time::SystemTime};
 
 use wasmtime::component::Resource;
 
 use crate::{
-    capability::{aws::Role, transfer::Source},
+    capability::{
+        aws::{Role, ToSend},
+        docker::BuildContext,
+        transfer::Source,
+    },
     config::S3Location,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     plugin::{
         bindings::alekseylearn::driver::{aws_identity, cloudwatch_logs, ecr, s3},
         run::{SharedJob, SharedTraining},
-        state::State,
+        state::{State, show},
         verb::Verb,
     },
+    project::{self, File},
 };
 
 impl aws_identity::Host for State {
@@ -101,10 +106,43 @@ impl s3::Host for State {
         self.services.aws.folders(&place).await
     }
 
+    async fn folder_hash(&mut self, folder: String) -> Result<String> {
+        self.allow(Verb::Folder(&folder))?;
+        self.folder(&folder).map(|(hash, _)| hash)
+    }
+
+    async fn send_folder(&mut self, folder: String, uri: String) -> Result<()> {
+        let place = place(&uri)?;
+        self.allow(Verb::Send { folder: &folder, place: &place })?;
+        let (_, files) = self.folder(&folder)?;
+        let (services, ui) = (self.services.clone(), self.ui.clone());
+        services.aws.send(&files, &place, &show(&ui)).await
+    }
+
     async fn bucket_region(&mut self, uri: String) -> Result<String> {
         let place = place(&uri)?;
         self.allow(Verb::Bucket(&place.bucket))?;
         self.services.aws.bucket_region(&place.bucket).await
+    }
+}
+
+impl State {
+    /// What is sent of a folder, and a name of it all.
+    fn folder(&self, folder: &str) -> Result<(String, Vec<ToSend>)> {
+        let path = Path::new(folder);
+        let files = project::data(path)?;
+        if files.is_empty() {
+            return Err(Error::new(Kind::NotFound, format!("there is nothing to send in {folder}"))
+                .hint("put the data there, or name another folder; what looks like a secret is never sent"));
+        }
+        let known = self.services.known_hashes(path);
+        let content = BuildContext { files, known, ..BuildContext::default() };
+        let hashed = content.hashed()?;
+        let to_send = |file: File| {
+            let sha256 = hashed.of(&file.path).unwrap_or_default();
+            ToSend { name: file.path, source: file.source, size: file.size, sha256 }
+        };
+        Ok((hashed.whole.clone(), content.files.into_iter().map(to_send).collect()))
     }
 }
 

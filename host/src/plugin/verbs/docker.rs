@@ -1,6 +1,9 @@
 //! `docker`: images and the containers of one job.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use wasmtime::component::Resource;
 
@@ -316,6 +319,24 @@ impl wit::HostContainer for State {
     async fn scratch(&mut self, this: Resource<ContainerSpec>, path: String) -> wasmtime::Result<()> {
         self.hold(size_of_val(&path) + path.len())?;
         self.get_mut(&this)?.scratch.push(path);
+        Ok(())
+    }
+
+    async fn input(&mut self, this: Resource<ContainerSpec>, path: String, folder: String) -> Result<()> {
+        self.allow(Verb::Folder(&folder))?;
+        if !Path::new(&folder).is_dir() {
+            return Err(Error::new(Kind::NotFound, format!("there is no folder {folder}"))
+                .hint("name a folder of this machine"));
+        }
+        if !self.services.docker().await?.is_here() {
+            return Err(Error::new(
+                Kind::Unsupported,
+                format!("the Docker engine is elsewhere, and has no {folder}"),
+            )
+            .hint("train where the data is, or unset DOCKER_HOST"));
+        }
+        self.hold(path.len() + folder.len())?;
+        self.get_mut(&this)?.inputs.push((path, folder));
         Ok(())
     }
 

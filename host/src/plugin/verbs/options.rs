@@ -49,6 +49,10 @@ impl options::HostOptionSpec for State {
         self.spec(OptionType::S3Locations, key, help)
     }
 
+    async fn inputs(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        self.spec(OptionType::Inputs, key, help)
+    }
+
     async fn role(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
         self.spec(OptionType::Role, key, help)
     }

@@ -1,0 +1,144 @@
+//! A folder of this machine, sent to S3: named by its content, and beside an earlier one only what changed.
+//!
+//! `PARENT/HASH/…` are the files, and `PARENT/HASH.json` lists their hashes: it is written last, so that where it is, all
+//! is there. What an earlier folder beside it has, S3 copies by itself.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use aws_sdk_s3::{Client, primitives::ByteStream};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::task::JoinSet;
+
+use super::{Aws, failure::explain};
+use crate::{
+    capability::{Listener, Progress},
+    config::S3Location,
+    error::{Context, Error, Result},
+};
+
+const AT_ONCE: usize = 8;
+const TICK: Duration = Duration::from_millis(100);
+/// What S3 takes in one request.
+const LARGEST: u64 = 5 << 30;
+/// Of a key that is copied from.
+const IN_A_KEY: AsciiSet = NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
+
+/// One file to be sent.
+#[derive(Clone, Debug)]
+pub struct ToSend {
+    /// Its name below the folder, with `/`.
+    pub name: String,
+    /// Where its content is.
+    pub source: PathBuf,
+    /// In bytes.
+    pub size: u64,
+    /// Of its content.
+    pub sha256: [u8; 32],
+}
+
+/// What lies below a folder: names and hashes, in hex.
+type Index = BTreeMap<String, String>;
+
+impl Aws {
+    /// Sends files to below a place, whose name tells their content. Where they are already, nothing happens.
+    ///
+    /// # Errors
+    /// A file is too large, changed meanwhile or cannot be read, or the user may not write there.
+    pub async fn send(&self, files: &[ToSend], to: &S3Location, listener: Listener<'_>) -> Result<()> {
+        if let Some(large) = files.iter().find(|file| file.size > LARGEST) {
+            return Err(Error::invalid(format!("{} is larger than 5 GiB", large.source.display()))
+                .hint(format!("send it by `aws s3 cp`, and name the place in S3: this goes to {to}")));
+        }
+        let client = self.s3().await;
+        let index_key = format!("{}.json", to.key);
+        let there = client.head_object().bucket(&to.bucket).key(&index_key).send().await;
+        if there.is_ok() {
+            return Ok(());
+        }
+        let (before, known) = earlier(&client, to).await?;
+        let by_hash: BTreeMap<&String, &String> = known.iter().map(|(name, hash)| (hash, name)).collect();
+        let total = files.iter().map(|file| file.size).sum();
+        let done = Arc::new(AtomicU64::new(0));
+        let mut waiting = files.iter();
+        let mut going = JoinSet::new();
+        let mut ticks = tokio::time::interval(TICK);
+        let tell = |done| listener(Progress::Bytes { what: "sending", done, total: Some(total) });
+        loop {
+            while going.len() < AT_ONCE
+                && let Some(file) = waiting.next()
+            {
+                let copy = by_hash.get(&hex::encode(file.sha256)).map(|name| format!("{before}/{name}"));
+                let (client, file, to, done) = (client.clone(), file.clone(), to.clone(), done.clone());
+                going.spawn(async move {
+                    one(&client, &file, &to, copy).await?;
+                    done.fetch_add(file.size, Ordering::Relaxed);
+                    Ok::<_, Error>(())
+                });
+            }
+            if going.is_empty() {
+                break;
+            }
+            tokio::select! {
+                Some(went) = going.join_next() => went.context(|| format!("cannot send to {to}"))??,
+                _ = ticks.tick() => tell(done.load(Ordering::Relaxed)),
+            }
+        }
+        tell(total);
+        let index: Index = files.iter().map(|file| (file.name.clone(), hex::encode(file.sha256))).collect();
+        let index = serde_json::to_vec(&index).context(|| format!("cannot send to {to}"))?;
+        let put = client.put_object().bucket(&to.bucket).key(&index_key).body(ByteStream::from(index));
+        put.send().await.map(drop).map_err(|error| explain(format!("cannot write to {to}"), error))
+    }
+}
+
+/// The newest folder beside the one to be made: its key, and what it holds.
+async fn earlier(client: &Client, to: &S3Location) -> Result<(String, Index)> {
+    let parent = to.key.rsplit_once('/').map_or(String::new(), |(parent, _)| format!("{parent}/"));
+    let mut pages =
+        client.list_objects_v2().bucket(&to.bucket).prefix(&parent).delimiter("/").into_paginator().send();
+    let mut newest = None;
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| explain(format!("cannot list what is beside {to}"), error))?;
+        for object in page.contents.unwrap_or_default() {
+            let key = object.key.filter(|key| key.ends_with(".json"));
+            newest = newest.max(object.last_modified.map(|time| time.as_nanos()).zip(key));
+        }
+    }
+    let Some((_, key)) = newest else { return Ok(Default::default()) };
+    let answer = client.get_object().bucket(&to.bucket).key(&key).send().await;
+    let Ok(answer) = answer else { return Ok(Default::default()) };
+    let text = answer.body.collect().await.map(aws_sdk_s3::primitives::AggregatedBytes::to_vec);
+    let index = text.ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    Ok((key.trim_end_matches(".json").to_owned(), index))
+}
+
+async fn one(client: &Client, file: &ToSend, to: &S3Location, copy: Option<String>) -> Result<()> {
+    let key = format!("{}/{}", to.key, file.name);
+    if let Some(from) = copy {
+        let from = format!("{}/{}", to.bucket, utf8_percent_encode(&from, &IN_A_KEY));
+        let copied = client.copy_object().bucket(&to.bucket).key(&key).copy_source(from).send().await;
+        if copied.is_ok() {
+            return Ok(());
+        }
+        // It is gone since, or may not be read: it is sent from here.
+    }
+    let body = ByteStream::from_path(&file.source).await;
+    let body = body.context(|| format!("cannot read {}", file.source.display()))?;
+    let put = client.put_object().bucket(&to.bucket).key(&key).body(body);
+    // S3 refuses what is not that content any more.
+    let put = put.checksum_sha256(BASE64_STANDARD.encode(file.sha256)).send().await;
+    put.map(drop).map_err(|error| match super::failure::code(&error) {
+        "BadDigest" => Error::failed(format!("{} changed while it was sent", file.source.display()))
+            .hint("run the same command again, when nothing writes there any more"),
+        _ => explain(format!("cannot write s3://{}/{key}", to.bucket), error),
+    })
+}
