@@ -95,3 +95,25 @@ fn sentences_are_cut_between_words_and_commands_are_whole() {
     assert_eq!(terminal.end(), Some(0));
     assert!(terminal.raw().contains("\r\n    Where the results go, as s3://bucket/path\r\n"));
 }
+
+#[test]
+fn a_revocation_while_an_upgrade_asks_is_not_undone() {
+    const LISTS: &str = r#"(import "alekseylearn:driver/s3@$V" "folders" (func (param i32 i32 i32)))"#;
+    const STOPS: &str = r#"
+        (import "alekseylearn:driver/s3@$V" "folders" (func (param i32 i32 i32)))
+        (import "alekseylearn:driver/sagemaker@$V" "stop" (func (param i32 i32)))"#;
+    let sandbox = sandbox();
+    let write = |imports| {
+        fs::write(sandbox.path("mine.wasm"), Handmade::default().head(imports).component()).unwrap();
+    };
+    write(LISTS);
+    sandbox.run(&["plugin", "install", "mine.wasm", "--yes", "--grant", "s3"]).success();
+    write(STOPS);
+    let mut terminal = sandbox.on_terminal(80, &["plugin", "upgrade", "mine"]);
+    terminal.wait_for("[y/N]");
+    sandbox.run(&["plugin", "revoke", "mine", "s3"]).success();
+    terminal.type_in("y\n");
+    assert_eq!(terminal.end(), Some(0));
+    let plugins = sandbox.run(&["plugin", "list", "--json"]).success().data();
+    assert_eq!(plugins["plugins"][0]["granted"], serde_json::json!(["sagemaker"]));
+}

@@ -220,6 +220,12 @@ impl Grants {
         Self(self.0.difference(&others.0).cloned().collect())
     }
 
+    /// These were chosen with others in view, which have changed since: what was taken away or given there is here too.
+    pub fn follow(&mut self, before: &Self, now: &Self) {
+        before.without(now).iter().for_each(|revoked| self.remove(revoked));
+        self.extend(now.without(before));
+    }
+
     /// Only those.
     pub fn retain(&mut self, keep: impl FnMut(&Grant) -> bool) {
         self.0.retain(keep);

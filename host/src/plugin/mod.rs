@@ -47,7 +47,7 @@ pub use grant::{Grant, Grants};
 pub use known::{installed, known_drivers};
 pub use lock::{LOCK_FILE, read as read_lock, write as write_lock};
 pub use manifest::DriverKind;
-pub use plugins::{Listed, Origin, Plugins};
+pub use plugins::{Consented, Listed, Origin, Plugins};
 pub use report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, Phase, Place, State};
 pub use repository::Repository;
 pub use run::{Job, Training};

@@ -21,7 +21,7 @@ use super::{
     services::Services,
     shipped::{SHIPPED, shipped},
     signature::{Signed, Trust},
-    store::{Installed, Store},
+    store::{Chosen, Installed, Store},
 };
 use crate::{
     environment::Environment,
@@ -69,6 +69,16 @@ pub enum Origin {
     Installed(String),
     /// A file that is tried out, by its digest.
     Lent(String),
+}
+
+/// A component, and what the user granted it.
+pub struct Consented {
+    /// The component.
+    pub candidate: Candidate,
+    /// What it is granted.
+    pub granted: Grants,
+    /// What the plugin of its name was granted when that was chosen.
+    pub before: Grants,
 }
 
 /// One driver, for a person to choose.
@@ -186,13 +196,13 @@ impl Plugins {
     ///
     /// # Errors
     /// One is not admitted, or cannot be compiled, or the disk is full. What was installed before stays.
-    pub async fn install(&self, candidates: &[(Candidate, Grants)]) -> Result<Vec<Installed>> {
-        let mut components = Vec::new();
-        for (candidate, granted) in candidates {
+    pub async fn install(&self, consented: &[Consented]) -> Result<Vec<Installed>> {
+        let mut plugins = Vec::new();
+        for Consented { candidate, granted, .. } in consented {
             self.admit(candidate)?;
             let digest = candidate.digest();
             self.runtime.load(&candidate.name, &digest, self.runtime.ready(&digest), &candidate.wasm).await?;
-            let installed = Installed {
+            plugins.push(Installed {
                 name: candidate.name.clone(),
                 version: candidate.manifest.version.as_ref().map(ToString::to_string),
                 digest,
@@ -201,12 +211,15 @@ impl Plugins {
                 granted: granted.clone(),
                 installed: Timestamp::now().to_string(),
                 signature: candidate.signature.clone(),
-            };
-            components.push((candidate.wasm.as_slice(), installed));
+            });
         }
+        let chosen = consented.iter().zip(&plugins).map(|(consented, plugin)| Chosen {
+            wasm: &consented.candidate.wasm,
+            plugin,
+            before: &consented.before,
+        });
         let before = self.store.list()?;
-        self.store.install(&components)?;
-        let installed: Vec<Installed> = components.into_iter().map(|(_, installed)| installed).collect();
+        let installed = self.store.install(&chosen.collect::<Vec<_>>())?;
         let now = self.store.list()?;
         for gone in before.iter().filter(|before| now.iter().all(|now| now.digest != before.digest)) {
             self.runtime.forget(&gone.digest);

@@ -51,6 +51,17 @@ impl Installed {
     }
 }
 
+/// A component that is to be installed.
+#[derive(Clone, Copy, Debug)]
+pub struct Chosen<'a> {
+    /// The component.
+    pub wasm: &'a [u8],
+    /// What the list is to say of it.
+    pub plugin: &'a Installed,
+    /// What the plugin of that name was granted when the user chose what it is granted.
+    pub before: &'a Grants,
+}
+
 #[derive(Serialize, Deserialize)]
 struct List {
     form: u32,
@@ -158,23 +169,29 @@ impl Store {
         Ok(wasm)
     }
 
-    /// Installs components in the place of those of their names: all of them, or none.
+    /// Installs components in the place of those of their names: all of them, or none. Gives what is installed now.
     ///
     /// # Errors
     /// The disk is full, or cannot be written to.
-    pub fn install(&self, components: &[(&[u8], Installed)]) -> Result<()> {
+    pub fn install(&self, components: &[Chosen<'_>]) -> Result<Vec<Installed>> {
         let _lock = self.lock()?;
         let mut plugins = self.list()?;
-        for (wasm, plugin) in components {
+        let mut installed = Vec::new();
+        for Chosen { wasm, plugin, before } in components {
             let path = self.component(&plugin.digest);
             // What is damaged is mended by installing it again.
             if !fs::read(&path).is_ok_and(|there| there == *wasm) {
                 write_whole(&self.folder, &path, wasm)?;
             }
+            let now = plugins.iter().find(|known| known.name == plugin.name).map(|known| &known.granted);
+            let mut plugin = Installed::clone(plugin);
+            plugin.granted.follow(before, now.unwrap_or(&Grants::default()));
             plugins.retain(|known| known.name != plugin.name);
             plugins.push(plugin.clone());
+            installed.push(plugin);
         }
-        self.replace(plugins)
+        self.replace(plugins)?;
+        Ok(installed)
     }
 
     /// Takes a plugin away.
@@ -269,12 +286,17 @@ mod tests {
         }
     }
 
+    fn install(store: &Store, wasm: &[u8], plugin: Installed) -> Result<Vec<Installed>> {
+        store.install(&[Chosen { wasm, plugin: &plugin, before: &Grants::default() }])
+    }
+
     #[test]
     fn a_plugin_comes_and_goes_with_its_component() {
         let (_folder, store) = store();
         assert_eq!(store.list().unwrap(), []);
-        store.install(&[(b"one", plugin("a", b"one"))]).unwrap();
-        store.install(&[(b"two", plugin("a", b"two")), (b"two", plugin("b", b"two"))]).unwrap();
+        install(&store, b"one", plugin("a", b"one")).unwrap();
+        install(&store, b"two", plugin("a", b"two")).unwrap();
+        install(&store, b"two", plugin("b", b"two")).unwrap();
         let names: Vec<String> = store.list().unwrap().into_iter().map(|plugin| plugin.name).collect();
         assert_eq!(names, ["a", "b"]);
         assert_eq!(store.wasm(&store.expect("a").unwrap()).unwrap(), b"two");
@@ -298,20 +320,20 @@ mod tests {
     #[test]
     fn a_component_that_was_changed_is_not_run() {
         let (_folder, store) = store();
-        store.install(&[(b"one", plugin("a", b"one"))]).unwrap();
+        install(&store, b"one", plugin("a", b"one")).unwrap();
         fs::write(store.component(&digest_of(b"one")), b"two").unwrap();
         let error = store.wasm(&store.expect("a").unwrap()).unwrap_err();
         assert!(error.message().contains("is not what was installed"), "{error}");
-        store.install(&[(b"one", plugin("a", b"one"))]).unwrap();
+        install(&store, b"one", plugin("a", b"one")).unwrap();
         assert_eq!(store.wasm(&store.expect("a").unwrap()).unwrap(), b"one");
     }
 
     #[test]
     fn a_plugin_that_is_replaced_while_it_is_read_is_read_again() {
         let (_folder, store) = store();
-        store.install(&[(b"one", plugin("a", b"one"))]).unwrap();
+        install(&store, b"one", plugin("a", b"one")).unwrap();
         let read = store.with("a", |found| {
-            store.install(&[(b"two", plugin("a", b"two"))])?;
+            install(&store, b"two", plugin("a", b"two"))?;
             store.wasm(found)
         });
         assert_eq!(read.unwrap().unwrap(), b"two");
@@ -320,16 +342,41 @@ mod tests {
     }
 
     #[test]
+    fn what_was_revoked_since_the_user_was_asked_stays_revoked() {
+        let (_folder, store) = store();
+        let grants = |texts: &[&str]| -> Grants { texts.iter().map(|text| text.parse().unwrap()).collect() };
+        let one = Installed { granted: grants(&["s3", "https://a.example=env:A"]), ..plugin("a", b"one") };
+        install(&store, b"one", one.clone()).unwrap();
+        let before = store.expect("a").unwrap().granted;
+        let granted = grants(&["s3", "https://a.example=env:B", "docker"]);
+        let two = Installed { granted, ..plugin("a", b"two") };
+        store.regrant("a", |granted| granted.remove(&"s3".parse().unwrap())).unwrap();
+        store.regrant("a", |granted| granted.remove(&"https://a.example".parse().unwrap())).unwrap();
+        store.regrant("a", |granted| granted.add("ecr".parse().unwrap())).unwrap();
+        let chosen = Chosen { wasm: b"two", plugin: &two, before: &before };
+        let installed = store.install(&[chosen]).unwrap();
+        assert_eq!(installed[0].granted, grants(&["docker", "ecr"]));
+        assert_eq!(store.expect("a").unwrap(), installed[0]);
+        // Whoever takes it away takes back all of its grants.
+        store.uninstall("a").unwrap();
+        let again = Chosen { wasm: b"one", plugin: &one, before: &installed[0].granted };
+        assert_eq!(store.install(&[again]).unwrap()[0].granted, one.granted);
+        let two = Chosen { wasm: b"two", plugin: &two, before: &one.granted };
+        store.uninstall("a").unwrap();
+        assert_eq!(store.install(&[two]).unwrap()[0].granted, grants(&["docker"]));
+    }
+
+    #[test]
     fn many_at_once_lose_nothing() {
         let (_folder, store) = store();
-        store.install(&[(b"all", plugin("all", b"all"))]).unwrap();
+        install(&store, b"all", plugin("all", b"all")).unwrap();
         std::thread::scope(|scope| {
             for number in 0..8 {
                 let store = &store;
                 scope.spawn(move || {
                     let wasm = format!("component {number}");
                     let plugin = plugin(&format!("p{number}"), wasm.as_bytes());
-                    store.install(&[(wasm.as_bytes(), plugin)]).unwrap();
+                    install(store, wasm.as_bytes(), plugin).unwrap();
                     let grant = format!("https://{number}.example").parse().unwrap();
                     store.regrant("all", |granted| granted.add(grant)).unwrap();
                 });
@@ -346,7 +393,7 @@ mod tests {
     #[test]
     fn a_damaged_list_is_said_plainly() {
         let (_folder, store) = store();
-        store.install(&[(b"one", plugin("a", b"one"))]).unwrap();
+        install(&store, b"one", plugin("a", b"one")).unwrap();
         fs::write(store.folder.join(LIST), "{").unwrap();
         assert!(store.list().unwrap_err().message().contains("is damaged"));
         fs::write(store.folder.join(LIST), r#"{"form": 9, "plugins": []}"#).unwrap();

@@ -6,7 +6,7 @@ use crate::{
     commands,
     error::{Error, Kind, Result},
     job::Context,
-    plugin::{Candidate, Grant, Grants, Installed, Source},
+    plugin::{Candidate, Consented, Grant, Grants, Installed, Source},
 };
 
 /// Gets a component, and lets Ctrl-C end that.
@@ -23,15 +23,16 @@ pub(super) async fn obtain(
 /// What was granted before or is spelled out now; a person is asked for the rest.
 pub(super) fn consent(
     context: &Context,
-    candidate: &Candidate,
+    candidate: Candidate,
     spelled_out: Grants,
     yes: bool,
-) -> Result<Grants> {
+) -> Result<Consented> {
     // Before anybody is asked for what is then refused.
-    context.plugins.admit(candidate)?;
+    context.plugins.admit(&candidate)?;
     let before = context.plugins.store().get(&candidate.name)?;
     let manifest = &candidate.manifest;
-    let mut granted = before.map(|before| before.granted).unwrap_or_default();
+    let before = before.map(|before| before.granted).unwrap_or_default();
+    let mut granted = before.clone();
     granted.extend(spelled_out);
     // The user may let it send requests to where it does not ask to: to a service of their own, say.
     granted.retain(|grant| match grant {
@@ -41,7 +42,7 @@ pub(super) fn consent(
     let asked = manifest.wants.without(&granted);
     if !asked.is_empty() {
         let name = &candidate.name;
-        let question = format!("{}\n\nInstall it, and let it?", described(candidate, &asked));
+        let question = format!("{}\n\nInstall it, and let it?", described(&candidate, &asked));
         if yes {
             let allow = asked.to_string().replace(',', "");
             context.ui.warning(&format!(
@@ -50,17 +51,17 @@ pub(super) fn consent(
         } else if context.ui.ask(&question)? {
             granted.extend(asked);
         } else {
-            return Err(not_granted(candidate, &asked));
+            return Err(not_granted(&candidate, &asked));
         }
     }
-    Ok(granted)
+    Ok(Consented { candidate, granted, before })
 }
 
 /// Installs all of them, or none.
-pub(super) async fn install(context: &Context, candidates: &[(Candidate, Grants)]) -> Result<Vec<Installed>> {
-    let names: Vec<&str> = candidates.iter().map(|(candidate, _)| candidate.name.as_str()).collect();
+pub(super) async fn install(context: &Context, consented: &[Consented]) -> Result<Vec<Installed>> {
+    let names: Vec<&str> = consented.iter().map(|one| one.candidate.name.as_str()).collect();
     context.ui.stage(&format!("Compiling {}", names.join(", ")));
-    commands::interruptible(context.plugins.install(candidates), "nothing was installed").await
+    commands::interruptible(context.plugins.install(consented), "nothing was installed").await
 }
 
 fn not_granted(candidate: &Candidate, asked: &Grants) -> Error {

@@ -17,13 +17,12 @@ pub(in crate::commands) struct Arguments {
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let mut candidates = Vec::new();
+    let mut consented = Vec::new();
     for (candidate, exported) in context.plugins.import(&arguments.file)? {
         let spelled_out = if arguments.yes { exported.granted } else { Grants::default() };
-        let granted = consent(context, &candidate, spelled_out, arguments.yes)?;
-        candidates.push((candidate, granted));
+        consented.push(consent(context, candidate, spelled_out, arguments.yes)?);
     }
-    let installed = install(context, &candidates).await?;
+    let installed = install(context, &consented).await?;
     let names: Vec<String> = installed.iter().map(named).collect();
     let data = json!({ "plugins": installed.iter().map(|plugin| told(context, plugin)).collect::<Vec<_>>() });
     context.ui.result(&format!("Installed {}.", names.join(", ")), data);

@@ -81,8 +81,8 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             .hint("nothing was installed; it is not the plugin that you mean"));
     }
     let spelled_out = arguments.grant.iter().cloned().collect();
-    let granted = consent(context, &candidate, spelled_out, arguments.yes)?;
-    for installed in install(context, &[(candidate, granted)]).await? {
+    let consented = consent(context, candidate, spelled_out, arguments.yes)?;
+    for installed in install(context, &[consented]).await? {
         let text = format!("Installed {}. Its drivers: alekseylearn driver list", named(&installed));
         context.ui.result(&text, told(context, &installed));
     }
@@ -107,8 +107,7 @@ async fn install_locked(context: &Context, yes: bool) -> Result<()> {
     for (candidate, locked) in candidates {
         // The file was written by somebody else, perhaps: a person is asked, a script has said --yes.
         let spelled_out = if yes { locked.granted } else { Grants::default() };
-        let granted = consent(context, &candidate, spelled_out, yes)?;
-        consented.push((candidate, granted));
+        consented.push(consent(context, candidate, spelled_out, yes)?);
     }
     let installed = install(context, &consented).await?;
     let names: Vec<String> = installed.iter().map(named).collect();

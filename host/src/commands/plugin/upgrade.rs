@@ -36,8 +36,8 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             data.push(told(context, &before));
             continue;
         }
-        let granted = consent(context, &candidate, Grants::default(), arguments.yes)?;
-        for after in install(context, &[(candidate, granted)]).await? {
+        let consented = consent(context, candidate, Grants::default(), arguments.yes)?;
+        for after in install(context, &[consented]).await? {
             lines.push(format!("{} became {}.", named(&before), named(&after)));
             data.push(told(context, &after));
         }
