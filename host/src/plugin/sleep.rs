@@ -4,11 +4,13 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
+    thread::ThreadId,
     time::{Duration, Instant},
 };
 
+use rustix::time::ClockId;
 use wasmtime::{Result, component::Resource};
 use wasmtime_wasi::{
     async_trait,
@@ -21,53 +23,72 @@ use super::state::State;
 /// How often a running driver is looked at.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 /// The running time that one call of a driver has, host calls not counted: what it does itself is little.
-const MOST_TICKS: u32 = 1_000;
+const MOST_TIME: Duration = Duration::from_secs(10);
 
-/// The running time of one call, in ticks.
-#[derive(Clone, Debug, Default)]
-pub(super) struct RunningTime(Arc<AtomicU32>);
+/// The running time of one call.
+#[derive(Debug, Default)]
+pub(super) struct RunningTime {
+    spent: Spent,
+    /// The thread that it ran on, and what that had computed in all, when last looked at.
+    seen: Option<(ThreadId, Duration)>,
+}
 
 impl RunningTime {
-    /// Another tick has passed.
-    pub(super) fn tick(&self) -> Result<()> {
-        if self.0.fetch_add(1, Ordering::Relaxed) < MOST_TICKS {
+    /// A tick has passed, and the driver runs. Of that tick it has what its thread computed since the last one: it may
+    /// have waited for the host most of the time.
+    pub(super) fn tick(&mut self) -> Result<()> {
+        let computed = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
+        let computed = Duration::try_from(computed).unwrap_or_default();
+        self.look(std::thread::current().id(), computed)
+    }
+
+    fn look(&mut self, thread: ThreadId, computed: Duration) -> Result<()> {
+        let before = self.seen.replace((thread, computed));
+        let own = match before {
+            Some((same, before)) if same == thread => computed.saturating_sub(before).min(TICK),
+            _ => TICK,
+        };
+        if self.spent.add(own) <= MOST_TIME {
             return Ok(());
         }
-        Err(wasmtime::Error::msg(format!(
-            "it ran for {} seconds without an end",
-            (TICK * MOST_TICKS).as_secs()
-        )))
+        Err(wasmtime::Error::msg(format!("it ran for {} seconds without an end", MOST_TIME.as_secs())))
+    }
+}
+
+/// What it ran and slept so far, in microseconds.
+#[derive(Clone, Debug, Default)]
+struct Spent(Arc<AtomicU64>);
+
+impl Spent {
+    fn add(&self, time: Duration) -> Duration {
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(MOST_TIME.as_micros() as u64 * 2);
+        Duration::from_micros(self.0.fetch_add(time, Ordering::Relaxed).saturating_add(time))
     }
 
     fn left(&self) -> Duration {
-        TICK * MOST_TICKS.saturating_sub(self.0.load(Ordering::Relaxed))
-    }
-
-    fn spend(&self, time: Duration) {
-        let ticks = time.as_millis() / TICK.as_millis();
-        self.0.fetch_add(u32::try_from(ticks).unwrap_or(MOST_TICKS), Ordering::Relaxed);
+        MOST_TIME.saturating_sub(Duration::from_micros(self.0.load(Ordering::Relaxed)))
     }
 }
 
 /// Ready at a time, or when the running time is over: the next tick then ends the driver.
 struct Sleep {
     until: Instant,
-    time: RunningTime,
+    spent: Spent,
 }
 
 #[async_trait]
 impl Pollable for Sleep {
     async fn ready(&mut self) {
         /// Counts also where something else is ready first.
-        struct Slept<'a>(&'a RunningTime, Instant);
+        struct Slept<'a>(&'a Spent, Instant);
         impl Drop for Slept<'_> {
             fn drop(&mut self) {
-                self.0.spend(self.1.elapsed());
+                self.0.add(self.1.elapsed());
             }
         }
         let now = Instant::now();
-        let slept = Slept(&self.time, now);
-        let until = self.until.min(now + self.time.left() + TICK);
+        let slept = Slept(&self.spent, now);
+        let until = self.until.min(now + self.spent.left() + TICK);
         if until <= now {
             // Others must come to their turn even where a driver only ever asks whether something is ready.
             tokio::task::yield_now().await;
@@ -98,8 +119,53 @@ impl monotonic_clock::Host for State {
     ) -> Result<Resource<DynPollable>> {
         let now = Instant::now();
         // Far beyond what is left, or beyond what can be told: both end the driver.
-        let until = now.checked_add(Duration::from_nanos(nanoseconds)).unwrap_or(now + TICK * 2 * MOST_TICKS);
-        let sleep = self.table.push(Sleep { until, time: self.time.clone() })?;
+        let until = now.checked_add(Duration::from_nanos(nanoseconds)).unwrap_or(now + MOST_TIME * 2);
+        let sleep = self.table.push(Sleep { until, spent: self.time.spent.clone() })?;
         subscribe(&mut self.table, sleep)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANY: u32 = 100_000;
+
+    #[test]
+    fn only_what_it_computes_and_sleeps_counts() {
+        let thread = std::thread::current().id();
+        let mut time = RunningTime::default();
+        let mut computed = Duration::ZERO;
+        // It calls the host, which answers after a tick or two, and so on for half an hour.
+        for _ in 0..MANY {
+            computed += Duration::from_micros(50);
+            time.look(thread, computed).unwrap();
+        }
+        assert!(time.spent.left() > MOST_TIME / 3);
+        // Whatever the host computes for it is a tick.
+        computed += MOST_TIME * 2;
+        time.look(thread, computed).unwrap();
+        // Many short sleeps are as good as a long one.
+        let left = time.spent.left();
+        for _ in 0..1_000 {
+            time.spent.add(left / 1_000);
+        }
+        assert!(time.spent.left() < TICK);
+        computed += TICK * 2;
+        assert!(time.look(thread, computed).is_err());
+    }
+
+    #[test]
+    fn one_that_computes_ends_wherever_it_runs() {
+        let ticks = |moves: bool| {
+            let threads = [(); 2].map(|()| std::thread::spawn(|| {}).thread().id());
+            let mut time = RunningTime::default();
+            (1..MANY).find(|tick| {
+                let thread = threads[if moves { *tick as usize % 2 } else { 0 }];
+                time.look(thread, TICK * *tick).is_err()
+            })
+        };
+        assert_eq!(ticks(false), Some(1_001));
+        assert_eq!(ticks(true), Some(1_001));
     }
 }

@@ -1,12 +1,11 @@
-//! Asks the host ten million times.
+//! Asks the host without an end.
 
 use guests::{Error, Finding, Training};
 
 guests::check!(check);
 
 fn check(training: &Training) -> Result<Vec<Finding>, Error> {
-    for _ in 0..10_000_000 {
+    loop {
         std::hint::black_box(training.tag());
     }
-    Err(Error::failed("all was answered"))
 }
