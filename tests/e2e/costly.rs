@@ -1,5 +1,5 @@
-//! Components that cost much before anything of them runs: to be read, or to be compiled. That ends at its limits, with
-//! Ctrl-C, and with the program.
+//! Components that are too much before anything of them runs, to be read or to be compiled, and drivers that answer with
+//! too much. That ends at its limits, with Ctrl-C, and with the program.
 
 use std::{
     fs,
@@ -152,4 +152,115 @@ fn what_never_ends_or_is_too_large_is_not_read() {
     run.failure(2).one_error().says("large.wasm: it has more than 128 MiB");
     std::os::unix::fs::symlink("/dev/zero", sandbox.path("alekseylearn.lock")).unwrap();
     sandbox.run(&["plugin", "install", "--locked"]).failure(4).one_error().says("it is no file");
+}
+
+/// A component that imports or exports so many things.
+fn many(exports: bool, count: usize) -> Vec<u8> {
+    let name = |number: usize| {
+        let name = format!("n{number}");
+        [vec![0], leb128(name.len()), name.into_bytes()].concat()
+    };
+    let (kind, what) = if exports { (11, [5, 0, 0].as_slice()) } else { (10, [5, 0].as_slice()) };
+    let names = (0..count).flat_map(|number| [name(number), what.to_vec()].concat());
+    let names = [leb128(count), names.collect()].concat();
+    // An instance is imported by its type: one of nothing.
+    let first = if exports { Vec::new() } else { vec![7, 3, 1, 0x42, 0] };
+    [hollow(""), first, vec![kind], leb128(names.len()), names].concat()
+}
+
+#[test]
+fn a_million_names_are_not_read() {
+    let sandbox = Sandbox::new();
+    for (exports, count, says) in [
+        (true, 1_000_000, "imports or exports more than 1000 things"),
+        (false, 1_000_000, "imports or exports more than 1000 things"),
+        (true, 1_000, "imports or exports more than 1000 things"),
+        (false, 1_000, "asks for n0, which this program does not have"),
+    ] {
+        fs::write(sandbox.path("many.wasm"), many(exports, count)).unwrap();
+        for command in [&["install", "--yes"][..], &["show"]] {
+            sandbox.run(&[&["plugin"], command, &["many.wasm"]].concat()).failure(9).one_error().says(says);
+        }
+    }
+}
+
+const OPTION: &str = r#"
+    (import "alekseylearn:driver/options@$V" "[static]option-spec.text"
+        (func $make (param i32 i32 i32 i32) (result i32)))"#;
+const NOTE: &str = r#"
+    (import "alekseylearn:driver/report@$V" "[static]finding.note" (func $make (param i32 i32) (result i32)))"#;
+const DETAIL: &str = r#"(import "alekseylearn:driver/progress@$V" "detail" (func $detail (param i32 i32)))"#;
+const PAGE: &str = r#"
+    (import "alekseylearn:driver/report@$V" "[static]destination.none" (func $none (result i32)))
+    (import "alekseylearn:driver/report@$V" "[constructor]job-status" (func $running (param i32) (result i32)))
+    (import "alekseylearn:driver/run@$V" "[resource-drop]job" (func $give-job-back (param i32)))"#;
+
+/// A list of so many things at 65536, each made by `make`.
+fn listed(make: &str, count: usize) -> String {
+    let end = 65_536 + 4 * count;
+    format!(
+        "(local $at i32) (local.set $at (i32.const 65536))
+         (loop $more
+            (i32.store (local.get $at) {make})
+            (br_if $more (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 4))) (i32.const {end}))))"
+    )
+}
+
+#[test]
+fn a_driver_answers_with_no_more_than_anybody_reads() {
+    let options = |count: usize| {
+        let list = listed("(call $make (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))", count);
+        let answer = format!(
+            "{list} (i32.store (i32.const 1024) (i32.const 65536)) (i32.store (i32.const 1028) (i32.const {count})) i32.const 1024"
+        );
+        Handmade::default().head(OPTION).body("options", answer)
+    };
+    let findings = |count: usize| {
+        let list = listed("(call $make (i32.const 0) (i32.const 0))", count);
+        let answer = format!(
+            "{list} (call $give-back (local.get 0))
+             (i32.store (i32.const 1028) (i32.const 65536)) (i32.store (i32.const 1032) (i32.const {count})) i32.const 1024"
+        );
+        Handmade::default().head(NOTE).body("check", answer)
+    };
+    let details = "(loop $more (call $detail (i32.const 0) (i32.const 0)) (br $more)) i32.const 1024";
+    // So many empty lines: their places are zeros, as all of a fresh memory.
+    let log = |count: usize| {
+        Handmade::default()
+            .head(PAGE)
+            .body("check", "(call $give-back (local.get 0)) i32.const 1024")
+            .body("prepare", "(call $give-back (local.get 0)) (i32.store (i32.const 1028) (call $none)) i32.const 1024")
+            .body("submit", "(call $give-back (local.get 0)) i32.const 1024")
+            .body("status", "(call $give-job-back (local.get 0)) (i32.store (i32.const 1028) (call $running (i32.const 1))) i32.const 1024")
+            .body(
+                "logs",
+                format!(
+                    "(call $give-job-back (local.get 0))
+                     (i32.store (i32.const 1028) (i32.const 65536)) (i32.store (i32.const 1032) (i32.const {count})) i32.const 1024"
+                ),
+            )
+    };
+    for (name, guest, says) in [
+        ("options", options(1_001), "it gave 1001 options at once, more than 1000"),
+        ("a million options", options(1_000_000), "it holds too many things at once"),
+        ("findings", findings(1_001), "it gave 1001 findings at once, more than 1000"),
+        ("a million findings", findings(1_000_000), "handle limit exceeded"),
+        (
+            "details",
+            Handmade::default().head(DETAIL).body("check", details),
+            "it said more than 10000 things",
+        ),
+        ("lines", log(100_001), "it gave 100001 lines of its log at once, more than 100000"),
+        ("a million lines", log(1_000_000), ""),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("train.py", "");
+        let guest = guest.memory(r#"(memory $memory (export "memory") 600)"#);
+        fs::write(sandbox.path("guest.wasm"), guest.component()).unwrap();
+        sandbox.run(&["plugin", "install", "guest.wasm", "--yes"]).success();
+        let run = sandbox.run(&["fit", "train.py", "--train-driver", "guest"]);
+        assert!(run.stderr.len() < 10_000, "{name}: {} bytes", run.stderr.len());
+        run.failure(9).one_error().says("error: the driver guest broke: ").says(says);
+        sandbox.run(&["driver", "show", "local"]).success();
+    }
 }

@@ -16,6 +16,14 @@ const MOST_PARTS: usize = 100;
 const MOST_HELD: usize = 64 << 20;
 /// As many things as a driver may hold at once.
 pub(super) const MOST_HANDLES: usize = 10_000;
+/// Options, findings, phases or results that a driver tells of at once: the most that any has is some dozens.
+pub(super) const MOST_TOLD: usize = 1_000;
+/// Lines of a log, or names of jobs, in one answer: ten times the page of a service.
+pub(super) const MOST_LINES: usize = 100_000;
+/// What it says of its progress in one call.
+const MOST_SAID: usize = 10_000;
+/// Names that a component imports or exports.
+pub(super) const MOST_NAMES: usize = 1_000;
 /// Bytes that the driver of a plugin writes to `/job` while this program runs: what it keeps there is little.
 pub(super) const MOST_WRITTEN: u64 = 128 << 20;
 /// Files and folders that it makes there, less those that it removes.
@@ -35,9 +43,19 @@ pub(super) struct Limits {
     memory: usize,
     table_elements: usize,
     held: usize,
+    said: usize,
 }
 
 impl Limits {
+    /// The user is told something.
+    pub(super) fn say(&mut self) -> Result<()> {
+        self.said += 1;
+        if self.said <= MOST_SAID {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Plugin, format!("it said more than {MOST_SAID} things in one call")))
+    }
+
     /// The host keeps something for the driver.
     pub(super) fn hold(&mut self, bytes: usize) -> Result<()> {
         self.held = self.held.saturating_add(bytes);
@@ -51,35 +69,21 @@ impl Limits {
     }
 }
 
+/// Adds what is to grow to the sum of all, or says what is too much.
+fn grow(sum: &mut usize, from: usize, to: usize, most: usize, what: &str) -> wasmtime::Result<bool> {
+    *sum = sum.saturating_add(to.saturating_sub(from));
+    if *sum <= most { Ok(true) } else { Err(wasmtime::Error::msg(format!("it needs {what}"))) }
+}
+
 impl ResourceLimiter for Limits {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        self.memory = self.memory.saturating_add(desired.saturating_sub(current));
-        match self.memory <= MOST_MEMORY {
-            true => Ok(true),
-            false => {
-                Err(wasmtime::Error::msg(format!("it needs more than {} MiB of memory", MOST_MEMORY >> 20)))
-            }
-        }
+    fn memory_growing(&mut self, from: usize, to: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let what = format!("more than {} MiB of memory", MOST_MEMORY >> 20);
+        grow(&mut self.memory, from, to, MOST_MEMORY, &what)
     }
 
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        self.table_elements = self.table_elements.saturating_add(desired.saturating_sub(current));
-        match self.table_elements <= MOST_TABLE_ELEMENTS {
-            true => Ok(true),
-            false => Err(wasmtime::Error::msg(format!(
-                "it needs tables of more than {MOST_TABLE_ELEMENTS} elements"
-            ))),
-        }
+    fn table_growing(&mut self, from: usize, to: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let what = format!("tables of more than {MOST_TABLE_ELEMENTS} elements");
+        grow(&mut self.table_elements, from, to, MOST_TABLE_ELEMENTS, &what)
     }
 
     fn instances(&self) -> usize {

@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::Version;
 use wasmparser::{Parser, Payload};
 
-use super::grant::{Capability, Grant, Grants};
+use super::{
+    grant::{Capability, Grant, Grants},
+    limits::MOST_NAMES,
+};
 use crate::error::{Error, Kind, Result};
 
 /// The contract that this program speaks.
@@ -17,6 +20,8 @@ pub const CONTRACT: Version = Version::new(0, 1, 1);
 const PACKAGE: &str = "alekseylearn:driver/";
 /// Our own section: a JSON object with what no standard section holds.
 const OWN_SECTION: &str = "alekseylearn";
+/// What is read of them, and the ecosystem's.
+const SECTIONS: [&str; 6] = [OWN_SECTION, "version", "authors", "licenses", "source", "description"];
 /// A section's text is a name or a sentence.
 const LONGEST_TEXT: usize = 4 << 10;
 
@@ -89,6 +94,10 @@ impl Manifest {
                 .hint("get the file again: it was cut off, or changed on its way")
                 .source(error)
         })?;
+        if outline.imports.len() > MOST_NAMES || outline.exports.len() > MOST_NAMES {
+            return Err(broken(&format!("imports or exports more than {MOST_NAMES} things"))
+                .hint("a driver needs some dozens: tell its author"));
+        }
         let contract = outline.contract(file)?;
         let exported = |name: &str| outline.exports.iter().any(|export| interface(export) == Some(name));
         let kinds: BTreeSet<DriverKind> =
@@ -165,20 +174,26 @@ impl Outline {
         let mut outline = Self::default();
         let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(wasm) {
+            // One too many is enough to know.
+            if outline.imports.len().max(outline.exports.len()) > MOST_NAMES {
+                break;
+            }
             match payload? {
                 Payload::Version { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(imports) if depth == 1 => {
-                    for import in imports {
+                    for import in imports.into_iter().take(MOST_NAMES + 1) {
                         outline.imports.push(import?.name.name.to_owned());
                     }
                 }
                 Payload::ComponentExportSection(exports) if depth == 1 => {
-                    for export in exports {
+                    for export in exports.into_iter().take(MOST_NAMES + 1) {
                         outline.exports.push(export?.name.name.to_owned());
                     }
                 }
-                Payload::CustomSection(section) if section.data().len() <= LONGEST_TEXT => {
+                Payload::CustomSection(section)
+                    if SECTIONS.contains(&section.name()) && section.data().len() <= LONGEST_TEXT =>
+                {
                     // The component's own come after those of the modules in it, and count for more.
                     if let Ok(text) = str::from_utf8(section.data()) {
                         outline.sections.insert(section.name().to_owned(), text.to_owned());

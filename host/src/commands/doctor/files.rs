@@ -65,7 +65,7 @@ async fn plugins(context: &Context) -> Result<String> {
         context.plugins.installed(&plugin.name)?;
     }
     let drivers = context.plugins.list().await?.len();
-    Ok(format!("{drivers} drivers; {} installed plugins are what was installed", installed.len()))
+    Ok(format!("{drivers} drivers; plugins that are what was installed: {}", installed.len()))
 }
 
 /// None where the disk does not tell.

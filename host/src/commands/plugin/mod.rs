@@ -100,7 +100,11 @@ fn verify(context: &Context) -> Result<()> {
             context.plugins.signed(&plugin)?;
         }
     }
-    let text = format!("{} installed plugins are what was installed.", plugins.len());
+    let text = match plugins.len() {
+        0 => "No plugins are installed.".to_owned(),
+        1 => "The one installed plugin is what was installed.".to_owned(),
+        count => format!("All {count} installed plugins are what was installed."),
+    };
     context.ui.result(
         &text,
         json!({ "verified": plugins.iter().map(|plugin| told(context, plugin)).collect::<Vec<_>>() }),
@@ -112,14 +116,18 @@ fn lock(context: &Context) -> Result<()> {
     let plugins = context.plugins.store().list()?;
     let count = plugins.len();
     plugin::write_lock(&context.environment.current, plugins)?;
-    context.ui.result(&format!("{LOCK_FILE} names {count} plugins."), json!({ "locked": count }));
+    context.ui.result(&format!("{LOCK_FILE} names {}.", counted(count)), json!({ "locked": count }));
     Ok(())
 }
 
 fn export(context: &Context, file: &Path) -> Result<()> {
     let count = context.plugins.export(file)?;
-    context.ui.result(&format!("{} holds {count} plugins.", file.display()), json!({ "exported": count }));
+    context.ui.result(&format!("{} holds {}.", file.display(), counted(count)), json!({ "exported": count }));
     Ok(())
+}
+
+fn counted(plugins: usize) -> String {
+    format!("{plugins} plugin{}", if plugins == 1 { "" } else { "s" })
 }
 
 fn uninstall(context: &Context, name: &str) -> Result<()> {

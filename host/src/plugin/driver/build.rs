@@ -22,7 +22,7 @@ impl BuildDriver<'_> {
     pub async fn options(&self) -> Result<Vec<OptionSpec>> {
         let mut call = self.0.call(Scope::default(), None)?;
         let specs = call.build(async |driver, store| driver.call_options(store).await.map(Ok)).await?;
-        call.take_all(specs)
+        call.take_all(specs, "options")
     }
 
     /// An image of the training folder.

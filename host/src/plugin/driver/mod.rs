@@ -17,6 +17,7 @@ use super::{
         train_plugin::exports::alekseylearn::driver::train::Guest as TrainGuest,
     },
     job_folder::Writes,
+    limits::MOST_TOLD,
     plugins::{Origin, Plugin, Plugins},
     run::{SharedTraining, Training},
     state::State,
@@ -122,6 +123,13 @@ impl Call<'_> {
         if words.is_empty() { broken } else { broken.details(words) }
     }
 
+    fn few(&self, count: usize, most: usize, what: &str) -> Result<()> {
+        if count <= most {
+            return Ok(());
+        }
+        Err(self.broken(&format!("it gave {count} {what} at once, more than {most}")))
+    }
+
     fn push<T: Send + 'static>(&mut self, value: T) -> Result<Resource<T>> {
         self.store.data_mut().push(value)
     }
@@ -130,7 +138,9 @@ impl Call<'_> {
         self.store.data_mut().take(handle)
     }
 
-    fn take_all<T: Send + 'static>(&mut self, handles: Vec<Resource<T>>) -> Result<Vec<T>> {
+    /// Takes back all of what a driver returned at once; `what` says what that is.
+    fn take_all<T: Send + 'static>(&mut self, handles: Vec<Resource<T>>, what: &str) -> Result<Vec<T>> {
+        self.few(handles.len(), MOST_TOLD, what)?;
         handles.into_iter().map(|handle| self.take(handle)).collect()
     }
 }

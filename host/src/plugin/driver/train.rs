@@ -11,6 +11,7 @@ use crate::{
     plugin::{
         authority::Scope,
         bindings::alekseylearn::driver::types::LogPage,
+        limits::MOST_LINES,
         origin::Origin,
         report::{Artifact, Destination, Finding, JobStatus, Place},
         repository::{Repository, registry_of},
@@ -41,7 +42,7 @@ impl TrainDriver<'_> {
     pub async fn options(&self) -> Result<Vec<OptionSpec>> {
         let mut call = self.0.call(Scope::default(), None)?;
         let specs = call.train(async |driver, store| driver.call_options(store).await.map(Ok)).await?;
-        call.take_all(specs)
+        call.take_all(specs, "options")
     }
 
     /// Looks before anything is built or spent.
@@ -52,7 +53,7 @@ impl TrainDriver<'_> {
         // The same in a dry run: some services can be looked at by POST alone.
         let (mut call, training) = self.0.call_for(Training { dry_run: false, ..training }, None)?;
         let findings = call.train(async |driver, store| driver.call_check(store, training).await).await?;
-        call.take_all(findings)
+        call.take_all(findings, "findings")
     }
 
     /// What `submit` would ask the service for, as JSON.
@@ -131,7 +132,9 @@ impl TrainDriver<'_> {
     /// The service does not answer.
     pub async fn logs(&self, job: &Job, cursor: Option<&str>) -> Result<LogPage> {
         let (mut call, job) = self.call_of(job)?;
-        call.train(async |driver, store| driver.call_logs(store, job, cursor).await).await
+        let page = call.train(async |driver, store| driver.call_logs(store, job, cursor).await).await?;
+        call.few(page.lines.len(), MOST_LINES, "lines of its log")?;
+        Ok(page)
     }
 
     /// Asks the job to stop.
@@ -150,7 +153,7 @@ impl TrainDriver<'_> {
     pub async fn artifacts(&self, job: &Job) -> Result<Vec<Artifact>> {
         let (mut call, job) = self.call_of(job)?;
         let artifacts = call.train(async |driver, store| driver.call_artifacts(store, job).await).await?;
-        let artifacts: Vec<Artifact> = call.take_all(artifacts)?;
+        let artifacts: Vec<Artifact> = call.take_all(artifacts, "results")?;
         for artifact in &artifacts {
             match &artifact.place {
                 Place::S3(place) | Place::S3Folder(place) => {
@@ -183,7 +186,9 @@ impl TrainDriver<'_> {
         let scope = Scope { locations: vec![location.clone()], ..Scope::default() };
         let mut call = self.0.call(scope, None)?;
         let place = location.to_string();
-        call.train(async |driver, store| driver.call_find(store, &place, prefix).await).await
+        let names = call.train(async |driver, store| driver.call_find(store, &place, prefix).await).await?;
+        call.few(names.len(), MOST_LINES, "names of jobs")?;
+        Ok(names)
     }
 
     fn call_of(&self, job: &Job) -> Result<(Call<'_>, Resource<SharedJob>)> {

@@ -82,22 +82,26 @@ fn shorten(mut text: String) -> String {
 
 impl progress::Host for State {
     async fn stage(&mut self, name: String) -> wasmtime::Result<()> {
+        self.limits.say()?;
         self.ui.stage(&shorten(name));
         Ok(())
     }
 
     async fn detail(&mut self, text: String) -> wasmtime::Result<()> {
+        self.limits.say()?;
         self.ui.detail(&shorten(text));
         Ok(())
     }
 
     async fn wait(&mut self, reason: String, seconds: u32) -> wasmtime::Result<()> {
+        self.limits.say()?;
         self.ui.detail(&shorten(reason));
         tokio::time::sleep(Duration::from_secs(seconds.into()).min(LONGEST_WAIT)).await;
         Ok(())
     }
 
     async fn warning(&mut self, text: String) -> wasmtime::Result<()> {
+        self.limits.say()?;
         self.ui.warning(&shorten(text));
         Ok(())
     }

@@ -6,13 +6,11 @@ use crate::{
     error::{Error, Kind},
     plugin::{
         bindings::alekseylearn::driver::report,
+        limits::MOST_TOLD,
         report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, Phase, Place, State as JobState},
         state::State,
     },
 };
-
-/// As many phases as a status holds.
-const MOST_PHASES: usize = 1_000;
 
 impl report::Host for State {}
 
@@ -103,7 +101,7 @@ impl report::HostJobStatus for State {
     ) -> Result<()> {
         self.hold(name.len())?;
         let status = self.get_mut(&this)?;
-        if status.phases.len() >= MOST_PHASES {
+        if status.phases.len() >= MOST_TOLD {
             return Err(Error::new(Kind::Plugin, "it tells of too many phases").into());
         }
         status.phases.push(Phase { name, start, end });
