@@ -61,6 +61,11 @@ pub(crate) fn created(services: &Services) -> Value {
     asked.pop().expect("a job was made")["body"].clone()
 }
 
+/// How many jobs the service has had.
+pub(crate) fn jobs(services: &Services) -> usize {
+    services.state("google")["jobs"].as_array().map_or(0, Vec::len)
+}
+
 #[test]
 fn a_script_is_trained_and_its_model_comes_home() {
     let (services, base) = (services_or_skip!(), base_image_or_skip!());

@@ -304,7 +304,7 @@ fn no_secret_enters_a_plugins_memory() {
     let look = |needle: &str| {
         let backwards: String = needle.chars().rev().collect();
         let backwards = format!("--config.backwards={backwards}");
-        let service = "--config.service=https://api.kaggle.com";
+        let service = "--config.service=POST https://api.kaggle.com/v1/kernels.KernelsApiService/GetAcceleratorQuotaStatistics";
         sandbox.run(&["fit", "train.py", "-v", "--train-driver", "remembers", service, &backwards]).failure(8)
     };
     look(TOKEN).says("as ada").says("bytes hold it 0 times");

@@ -4,7 +4,7 @@
 use alekseylearn_tests::{Rig, Run, Sandbox, Services, base_image, skipped};
 use serde_json::{Value, json};
 
-use crate::kaggle::GRANTS;
+use crate::{google, kaggle::GRANTS};
 
 /// One train driver, and what stands in for its service.
 struct Driver {
@@ -76,6 +76,20 @@ fn drivers(each: impl Fn(&mut Driver)) {
     };
     let services = std::rc::Rc::new(services);
     services.script("kaggle", &json!({ "image": base }));
+    services.script("google", &json!({ "run": true }));
+    let (losing, counting) = (services.clone(), services.clone());
+    each(&mut Driver {
+        name: "ml-engine",
+        options: google::options(&services, &base),
+        sandbox: google::user(&services),
+        lose_answer: Some(Box::new(move || {
+            losing.fault(&json!({ "path": "/customJobs", "method": "POST", "status": 0 }));
+        })),
+        jobs: Some(Box::new(move || google::jobs(&counting))),
+        stop: Stop::Stops,
+        without: (&[("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere")], 3),
+    });
+
     let mut sandbox = Sandbox::new();
     services.lead(&mut sandbox);
     sandbox.set("KAGGLE_API_TOKEN", "KGAT_secret");

@@ -13,6 +13,8 @@ mod distributed;
 mod doctor;
 mod engines;
 mod google;
+mod google_client;
+mod google_faults;
 mod handmade;
 mod hostile;
 mod indexes;

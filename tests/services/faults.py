@@ -7,15 +7,15 @@ from .exchange import Answer, Request
 
 
 class Faults:
-    """Each is `{"path", "times", "after", "status", "headers", "body"}`: a part of the path, how often it answers,
-    and how many requests it lets pass before. A status of 0: the service does as it is asked, and its answer is lost."""
+    """Each is `{"path", "method", "times", "after", "status", "headers", "body"}`: a part of the path, the method or
+    any, how often it answers, and how many requests it lets pass before. A status of 0: the service does as it is asked, and its answer is lost."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._faults: list[dict[str, Any]] = []
 
     def add(self, fault: dict[str, Any]) -> None:
-        unknown = set(fault) - {"path", "times", "after", "status", "headers", "body"}
+        unknown = set(fault) - {"path", "method", "times", "after", "status", "headers", "body"}
         if unknown or not isinstance(fault.get("path"), str):
             raise ValueError(f"this is no fault: {fault}")
         with self._lock:
@@ -25,6 +25,8 @@ class Faults:
         with self._lock:
             for fault in self._faults:
                 if fault["path"] not in request.path or fault["times"] == 0:
+                    continue
+                if fault.get("method", request.method) != request.method:
                     continue
                 if fault["after"] > 0:
                     fault["after"] -= 1

@@ -45,7 +45,7 @@ impl train::Guest for MlEngine {
         }
         let (project, region) = (job::project(&options)?, job::region(&options));
         findings.push(Finding::note(&format!("project {project}, region {region}")));
-        job::look(&options)?;
+        job::look(&options).map_err(|error| options::explain(error, &region))?;
         findings.extend(job::output(&options, &training.job_name())?.findings(&region)?);
         let machines = options.integer("replica_count").unwrap_or(1);
         let machine = options.text("machine_type").unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The driver's options, and what is wrong with their values.
 
-use alekseylearn_sdk::{Finding, OptionSpec, Values};
+use alekseylearn_sdk::{Error, Finding, OptionSpec, Values};
 
 /// Four hours; the service's own is a week.
 const USUAL_TIMEOUT: &str = "14400";
@@ -24,6 +24,55 @@ const ACCELERATORS: [&str; 18] = [
     "TPU_V3",
     "TPU_V4_POD",
     "TPU_V5_LITEPOD",
+];
+/// Where Vertex AI is, likewise.
+const REGIONS: [&str; 46] = [
+    "africa-south1",
+    "asia-east1",
+    "asia-east2",
+    "asia-northeast1",
+    "asia-northeast2",
+    "asia-northeast3",
+    "asia-south1",
+    "asia-south2",
+    "asia-southeast1",
+    "asia-southeast2",
+    "asia-southeast3",
+    "australia-southeast1",
+    "australia-southeast2",
+    "europe-central2",
+    "europe-north1",
+    "europe-north2",
+    "europe-southwest1",
+    "europe-west1",
+    "europe-west10",
+    "europe-west12",
+    "europe-west15",
+    "europe-west2",
+    "europe-west3",
+    "europe-west4",
+    "europe-west6",
+    "europe-west8",
+    "europe-west9",
+    "me-central1",
+    "me-central2",
+    "me-west1",
+    "northamerica-northeast1",
+    "northamerica-northeast2",
+    "southamerica-east1",
+    "southamerica-west1",
+    "us-central1",
+    "us-central2",
+    "us-east1",
+    "us-east4",
+    "us-east5",
+    "us-east7",
+    "us-south1",
+    "us-west1",
+    "us-west2",
+    "us-west3",
+    "us-west4",
+    "us-west8",
 ];
 /// Labels and variables of our own are among them.
 const MOST_LABELS: usize = 63;
@@ -152,6 +201,18 @@ pub(crate) fn findings(options: &Values) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// An error of a service that may not be there.
+pub(crate) fn explain(error: Error, region: &str) -> Error {
+    if REGIONS.contains(&region) || matches!(error, Error::Denied(_)) {
+        return error;
+    }
+    Error::invalid(format!(
+        "the region {region} is not known here, and nobody serves it: {}",
+        error.message()
+    ))
+    .hint(format!("train in one of {}", REGIONS.join(", ")))
 }
 
 fn all(text: &str, may: impl Fn(char) -> bool) -> bool {

@@ -1,5 +1,5 @@
-//! Looks for a credential in all of its own memory, after a request that the host added it to. What it looks for is told
-//! backwards: it is nowhere in the memory as it stands in the request.
+//! Looks for a credential in all of its own memory, after a request that the host added it to. The request is told as
+//! `POST https://…`, and what it looks for backwards: it is nowhere in the memory as it stands in the request.
 
 use alekseylearn_sdk::{credentials, http};
 use guests::{Error, Finding, Training};
@@ -9,13 +9,13 @@ guests::check!(check);
 fn check(training: &Training) -> Result<Vec<Finding>, Error> {
     let options = training.options();
     let service = options.text("service").unwrap_or_default();
+    let (method, address) = service.split_once(' ').unwrap_or_default();
     let backwards = options.text("backwards").unwrap_or_default().into_bytes();
-    let text = http::post(&format!("{service}/v1/kernels.KernelsApiService/GetAcceleratorQuotaStatistics"))
-        .json("{}")
-        .send()?
-        .success()?
-        .text()?;
-    let user = credentials::user(&service)?.unwrap_or_default();
+    let request = http::Request::new(method, address);
+    let request = if method == "POST" { request.json("{}") } else { request };
+    let text = request.send()?.success()?.text()?;
+    let origin = address.split('/').take(3).collect::<Vec<_>>().join("/");
+    let user = credentials::user(&origin)?.unwrap_or_default();
     let found =
         memory().windows(backwards.len()).filter(|part| part.iter().rev().eq(backwards.iter())).count();
     Ok(vec![

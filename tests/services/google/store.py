@@ -64,6 +64,11 @@ class Store:
         if user in self.denied.get(name, []):
             raise Refusal(403, f"{user} does not have storage.objects.list access to the Google Cloud Storage bucket.")
         self._ready(name)
+        if request.method == "GET" and request.path.endswith(f"/b/{name}"):
+            # fake-gcs-server has all buckets in one place.
+            place = self.buckets[name]
+            kind = "region" if "-" in place else "multi-region"
+            return Answer.of({"kind": "storage#bucket", "name": name, "location": place, "locationType": kind})
         upload = urllib.parse.parse_qs(request.query).get("upload_id", [""])[0]
         if upload and (known := self._arrived(upload, request)) is not None:
             return known
