@@ -1,8 +1,15 @@
 //! Plugins from image registries: the rig's, and some that lie.
 
-use std::{fs, slice::from_ref};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    slice::from_ref,
+};
 
-use alekseylearn_tests::{Repository, Sandbox, Site, WASM_CONFIG, WASM_LAYER, manifest, rig_or_skip};
+use alekseylearn_tests::{
+    Repository, Sandbox, Site, WASM_CONFIG, WASM_LAYER, base_image_or_skip, manifest, rig_or_skip,
+};
 use serde_json::{Value, json};
 
 use crate::plugin_sources::{ALL, component, installed};
@@ -140,6 +147,69 @@ fn what_is_no_component_is_named() {
     repository.push("text", b"no wasm", &json!({}));
     install(&sandbox, &repository.reference(":text")).failure(9).one_error().says("is not WebAssembly");
     assert_eq!(installed(&sandbox), json!([]));
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().unwrap();
+    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The words as they stand in an image: its history, its configuration, and the files of all its layers.
+fn image_holds(image: &str, words: &[&str]) -> bool {
+    let mut save = Command::new("docker").args(["save", image]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut grep = Command::new("grep");
+    grep.args(["--text", "--quiet", "--fixed-strings"]);
+    grep.args(words.iter().flat_map(|word| ["-e", word])).stdin(save.stdout.take().unwrap());
+    let found = grep.status().unwrap().code() == Some(0);
+    // With its end of the pipe, that the other may end too.
+    drop(grep);
+    save.wait().unwrap();
+    found
+}
+
+#[test]
+fn a_base_image_behind_a_login() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let repository = Repository::of(&rig);
+    let reference = repository.reference(":1");
+    let private = reference.trim_start_matches("oci://");
+    let mut sandbox = Sandbox::new();
+    let config = sandbox.write("docker/config.json", &repository.docker_config());
+    let config = config.parent().unwrap().to_str().unwrap().to_owned();
+    docker(&["tag", &base, private]);
+    docker(&["--config", &config, "push", private]);
+    docker(&["rmi", private]);
+    let password = repository.password();
+    let secrets = [repository.login(), password.as_str()];
+    let option = format!("--config.base_image={private}");
+    for builder in ["1", "0"] {
+        sandbox.set("DOCKER_BUILDKIT", builder).unset("DOCKER_CONFIG");
+        sandbox.write("private/train.py", &format!("print('built with {builder}')\n"));
+        let fit = ["fit", "private/train.py", option.as_str(), "-v"];
+        sandbox.run(&fit).failure(3).one_error().says("wants another login").says("docker login");
+        sandbox.set("DOCKER_CONFIG", &config);
+        let run = sandbox.run(&fit).success();
+        assert!(run.stdout.contains(&format!("built with {builder}")), "{}", run.stdout);
+        let job = sandbox.newest_job();
+        let image = job["image"].as_str().unwrap();
+        // What the classic builder pulled stays under its name.
+        let _ = Command::new("docker").args(["rmi", private]).output().unwrap();
+        assert!(image_holds(image, &["built with"]), "what is looked for would be found");
+        assert!(!image_holds(image, &secrets));
+        let told = [run.stdout, run.stderr, job.to_string(), docker(&["history", "--no-trunc", image])];
+        assert!(!told.iter().any(|text| secrets.iter().any(|secret| text.contains(secret))), "{told:?}");
+        for path in files_below(&sandbox.data()) {
+            let content = fs::read(&path).unwrap();
+            let holds = |secret: &&str| content.windows(secret.len()).any(|part| part == secret.as_bytes());
+            assert!(!secrets.iter().any(holds), "{}", path.display());
+        }
+    }
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
 /// No registry checks what it holds as well as its clients must.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use base64::Engine;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -41,6 +42,13 @@ impl Repository {
     /// What nobody but the registry's users may see.
     pub fn login(&self) -> &str {
         &self.login
+    }
+
+    /// The second part of the login.
+    pub fn password(&self) -> String {
+        let text = base64::engine::general_purpose::STANDARD.decode(&self.login).expect("it is base64");
+        let text = String::from_utf8(text).expect("a login is text");
+        text.split_once(':').expect("it has two parts").1.to_owned()
     }
 
     /// `oci://…`, with `:TAG` or `@DIGEST` behind it.

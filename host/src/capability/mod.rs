@@ -4,6 +4,7 @@
 pub mod aws;
 pub mod docker;
 pub mod http;
+mod logins;
 pub mod oci;
 pub mod transfer;
 

@@ -20,7 +20,7 @@ use hyper::Uri;
 use tokio::sync::mpsc;
 
 use super::{
-    BuildContext, Engine, HASH_LABEL, Hashed, Image, STEPS_LABEL, failure,
+    BuildContext, Engine, HASH_LABEL, Hashed, Image, STEPS_LABEL, failure, logins,
     narration::{Narration, other_architecture},
     session::Session,
 };
@@ -59,6 +59,10 @@ impl Engine {
             false if context.secrets.files.is_empty() || !context.dockerfile.contains(MACHINE) => None,
             false => return Err(self.keeps_no_secret()),
         };
+        let logins = match context.secrets.logins && session.is_none() {
+            true => Some(logins::for_images_of(&context.dockerfile).await),
+            false => None,
+        };
         // The library would open a session of its own for BuildKit, which hands out no secrets.
         let options = options.version(BuilderVersion::BuilderV1);
         let (docker, options) = match &session {
@@ -71,7 +75,7 @@ impl Engine {
         let mut said = Narration::hiding(context.secrets.words.clone());
         let (size, sent) = (context.size(), Arc::new(AtomicU64::new(0)));
         let (body, written) = stream_of(context, sent.clone());
-        let mut answers = docker.build_image(options, None, Some(body_try_stream(body)));
+        let mut answers = docker.build_image(options, logins, Some(body_try_stream(body)));
         let (mut ticks, mut all_sent) = (tokio::time::interval(TICK), false);
         loop {
             let answer = tokio::select! {

@@ -173,14 +173,14 @@ impl Narration {
             {
                 return other_architecture();
             }
-            Some(step) if step.contains("load metadata for") || step.starts_with("FROM ") => no_base(),
+            Some(step) if step.contains("load metadata for") || step.starts_with("FROM ") => no_base(&text),
             Some(step) => Error::failed(format!("the build failed at {step}")),
             None if text.contains("failed to resolve source metadata")
                 || text.contains("pull access denied")
                 || text.contains("not found")
                 || text.contains("failed to do request") =>
             {
-                no_base()
+                no_base(&text)
             }
             None => return explain("the image cannot be built", error),
         };
@@ -245,9 +245,19 @@ pub(super) fn other_architecture() -> Error {
         .hint("name one for the platform of the image with --config.base_image=IMAGE, or another platform with --config.platform=OS/ARCHITECTURE")
 }
 
-fn no_base() -> Error {
-    Error::new(Kind::NotFound, "the base image cannot be had")
-        .hint("name one that the engine has or can pull with --config.base_image=IMAGE")
+fn no_base(why: &str) -> Error {
+    let refusals = ["401", "403", "nauthorized", "authorization failed", "no basic auth"];
+    if refusals.iter().any(|word| why.contains(word)) {
+        return Error::new(
+            Kind::Denied,
+            "the base image cannot be had: its registry wants another login, or one at all",
+        )
+        .hint("log in with `docker login REGISTRY`, or name another image with --config.base_image=IMAGE");
+    }
+    Error::new(Kind::NotFound, "the base image cannot be had").hint(
+        "name one that the engine has or can pull with --config.base_image=IMAGE; \
+         where it is private, log in first with `docker login`",
+    )
 }
 
 #[cfg(test)]

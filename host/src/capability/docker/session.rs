@@ -1,5 +1,6 @@
 //! A build's session: while BuildKit works, it asks back over a connection of its own, and is given the secrets that the
-//! Dockerfile mounts. They never lie in the context, a layer, the build's history or its cache.
+//! Dockerfile mounts, and logins for the registries of its images. They never lie in the context, a layer, the build's
+//! history or its cache.
 
 use std::{collections::BTreeMap, fmt, io, path::Path, sync::Arc};
 
@@ -9,9 +10,12 @@ use bollard::{
         health_check_response::ServingStatus,
         health_server::{Health, HealthServer},
     },
-    moby::buildkit::secrets::v1::{
-        GetSecretRequest, GetSecretResponse,
-        secrets_server::{Secrets as SecretsService, SecretsServer},
+    moby::{
+        buildkit::secrets::v1::{
+            GetSecretRequest, GetSecretResponse,
+            secrets_server::{Secrets as SecretsService, SecretsServer},
+        },
+        filesync::v1::auth_server::AuthServer,
     },
 };
 use http::{Request, StatusCode};
@@ -32,7 +36,7 @@ use tokio_rustls::{
 };
 use tonic::{Response, Status, transport::Server};
 
-use super::{address::Address, ssh};
+use super::{address::Address, logins::Logins, ssh};
 
 /// What a build is given and must not keep.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub struct Secrets {
     pub files: BTreeMap<String, String>,
     /// Not shown, whatever a tool in the build prints.
     pub words: Vec<String>,
+    /// Images may come with the logins that `docker login` stored.
+    pub logins: bool,
 }
 
 impl fmt::Debug for Secrets {
@@ -75,6 +81,7 @@ impl Session {
             .header("X-Docker-Expose-Session-Uuid", &id)
             .header("X-Docker-Expose-Session-Name", "alekseylearn")
             .header("X-Docker-Expose-Session-Grpc-Method", "/moby.buildkit.secrets.v1.Secrets/GetSecret")
+            .header("X-Docker-Expose-Session-Grpc-Method", "/moby.filesync.v1.Auth/Credentials")
             .body(Empty::<bytes::Bytes>::new())
             .map_err(io::Error::other)?;
         let answer = request.send_request(ask).await.map_err(io::Error::other)?;
@@ -87,6 +94,7 @@ impl Session {
             let (ours, mut theirs) = duplex(1 << 16);
             let routes = Server::builder()
                 .add_service(HealthServer::new(Alive))
+                .add_optional_service(secrets.logins.then(|| AuthServer::new(Logins)))
                 .add_service(SecretsServer::new(Given(Arc::new(secrets))));
             let serving = routes.serve_with_incoming(futures_util::stream::iter([Ok::<_, io::Error>(ours)]));
             // The build itself tells of what ends here.

@@ -73,7 +73,8 @@ impl Machine {
         let mut files = vec![("machine/environment".to_owned(), script.into_bytes())];
         files.extend(bundle.map(|text| ("machine/certificates.pem".to_owned(), text.clone().into_bytes())));
         let netrc = training.indexes.netrc().map(|text| (NETRC.to_owned(), text));
-        let secrets = Secrets { files: netrc.into_iter().collect(), words: training.indexes.secret_words() };
+        let words = training.indexes.secret_words();
+        let secrets = Secrets { files: netrc.into_iter().collect(), words, logins: true };
         Self { files, secrets }
     }
 }
@@ -213,7 +214,7 @@ impl wit::HostImageBuild for State {
         };
         let machine = Machine::of(training);
         context.extra.extend(machine.files);
-        // Whoever writes the Dockerfile can read what it mounts: that is the user, or a driver of the program's own.
+        // Whoever writes the Dockerfile can read what it mounts, and the images that it names: that is the user, or a driver of the program's own.
         if self.authority.shipped || training.project.recipe.is_some() {
             context.secrets = machine.secrets;
         }
