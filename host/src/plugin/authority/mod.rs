@@ -1,0 +1,194 @@
+//! Who may do what: one function decides every verb.
+//!
+//! A verb is allowed where the plugin was granted its capability **and** the command line designated what it touches:
+//! the bucket and prefix of an option like `output_path`, the role of `role_name`, the repository of the training's
+//! tag, the job itself. A request is allowed where the plugin was granted its origin, and the address behind it is not
+//! in a network that was not.
+
+mod remedy;
+mod scope;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Component, Path};
+
+pub use scope::Scope;
+
+use super::{
+    address::Region,
+    grant::{Capability, Grant, Grants, Requests},
+    origin::Origin,
+    verb::Verb,
+};
+use crate::{
+    config::S3Location,
+    error::{Error, Kind, Result},
+};
+
+/// What the user allowed a plugin, and what this run of a command designates.
+#[derive(Clone, Debug, Default)]
+pub struct Authority {
+    /// The plugin's name.
+    pub plugin: String,
+    /// What it was granted.
+    pub granted: Grants,
+    /// It is tried out from its file, and not installed.
+    pub lent: bool,
+    /// It came with the program.
+    pub shipped: bool,
+    /// What this run may touch.
+    pub scope: Scope,
+}
+
+/// Folders of a build's context that the host fills.
+const OF_THE_HOST: [&str; 3] = ["code/", "dependencies/", "machine/"];
+/// Where SageMaker writes the logs of training jobs.
+const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
+/// They send back what they were sent, or open a way to elsewhere.
+const FORBIDDEN_METHODS: [&str; 2] = ["TRACE", "CONNECT"];
+/// By HTTP's own word they change nothing.
+const ASKING_METHODS: [&str; 2] = ["GET", "HEAD"];
+
+impl Authority {
+    /// Allows a verb, or says what would allow it.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`].
+    pub fn decide(&self, verb: Verb<'_>) -> Result<()> {
+        let scope = &self.scope;
+        if scope.dry_run && acts(verb) {
+            return Err(Error::new(
+                Kind::Denied,
+                format!(
+                    "the plugin {} may not {} in a dry run, which changes nothing",
+                    self.plugin,
+                    verb.deed()
+                ),
+            )
+            .hint(
+                "leave --dry-run out; its author can send GET and HEAD requests where others are not needed",
+            ));
+        }
+        let is = |designated: &Option<String>, asked: &str| designated.as_deref() == Some(asked);
+        let (capability, designated) = match verb {
+            Verb::Engine => (Capability::Docker, true),
+            Verb::Image(name) => (Capability::Docker, is(&scope.tag, name)),
+            Verb::BuildFile(path) => (
+                Capability::Docker,
+                is_inside(path) && !OF_THE_HOST.iter().any(|folder| path.starts_with(folder)),
+            ),
+            Verb::Container(job) => (Capability::Docker, is(&scope.job, job)),
+            // Its folder is the plugin's own, whatever it was granted.
+            Verb::JobFile(path) => return self.within(verb, is_inside(path)),
+            Verb::Identity => (Capability::AwsIdentity, true),
+            Verb::Role(name) => (Capability::AwsIdentity, scope.roles.iter().any(|role| is_role(role, name))),
+            Verb::Repository(name) => (Capability::Ecr, is(&scope.tag, name)),
+            Verb::Push { made_ready: true, .. } => return Ok(()),
+            Verb::Push { address, registry, .. } => {
+                let granted = registry.and_then(|registry| self.granted.requests(registry));
+                let has_login = granted.is_some_and(|granted| granted.credential.is_some());
+                let of_tag = scope.tag.as_ref().is_some_and(|tag| address.ends_with(&format!("/{tag}")));
+                return self.within(verb, has_login && of_tag);
+            }
+            Verb::Location(place) => {
+                (Capability::S3, scope.locations.iter().any(|holder| holder.holds(place)))
+            }
+            // What the user named is the driver's to read, by whatever it was granted.
+            Verb::Folder(folder) => return self.within(verb, is_one_of(&scope.folders, folder)),
+            Verb::Send { folder, place } => (
+                Capability::S3,
+                is_one_of(&scope.folders, folder) && scope.locations.iter().any(|holder| holder.holds(place)),
+            ),
+            Verb::Bucket(bucket) => {
+                (Capability::S3, scope.locations.iter().any(|holder| holder.bucket == bucket))
+            }
+            Verb::TrainingJob(job) => (Capability::Sagemaker, is(&scope.job, job)),
+            Verb::Resource(name) => {
+                let place = name.parse::<S3Location>();
+                let held = place.is_ok_and(|place| scope.locations.iter().any(|holder| holder.holds(&place)));
+                (Capability::Sagemaker, held || scope.words.contains(name))
+            }
+            Verb::Log { job, group, stream } => {
+                let of_job = stream
+                    .is_none_or(|stream| stream.strip_prefix(job).is_some_and(|rest| rest.starts_with('/')));
+                (Capability::CloudwatchLogs, is(&scope.job, job) && group == LOG_GROUP && of_job)
+            }
+            Verb::Request { origin, method, own_credential } => {
+                let granted = self.requests(origin)?;
+                let two_credentials = own_credential && granted.credential.is_some();
+                return self.within(verb, !two_credentials && !is_forbidden(method));
+            }
+            Verb::Credential(origin) => return self.requests(origin).map(drop),
+            Verb::Address { origin, address } => {
+                let private = self.requests(origin)?.private;
+                let may = match Region::of(address) {
+                    Region::Public => !origin.is_this_machine(),
+                    Region::Private => private,
+                    Region::ThisMachine => private || origin.is_this_machine(),
+                    Region::Nowhere => false,
+                };
+                return self.within(verb, may);
+            }
+        };
+        self.granted(&capability.into())?;
+        self.within(verb, designated)
+    }
+
+    fn granted(&self, grant: &Grant) -> Result<()> {
+        if self.granted.has(grant) {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Denied, format!("the plugin {} was not granted {grant}", self.plugin))
+            .hint(self.command(grant)))
+    }
+
+    /// What was granted for an origin, whatever its credential.
+    fn requests(&self, origin: &Origin) -> Result<&Requests> {
+        self.granted.requests(origin).ok_or_else(|| {
+            let grant = Requests { origins: origin.into(), credential: None, private: false };
+            Error::new(Kind::Denied, format!("the plugin {} was not granted {origin}", self.plugin))
+                .hint(self.command(&Grant::Requests(grant)))
+        })
+    }
+
+    fn within(&self, verb: Verb<'_>, designated: bool) -> Result<()> {
+        if designated {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Denied, format!("the plugin {} may not {}", self.plugin, verb.deed()))
+            .hint(self.remedy(verb)))
+    }
+}
+
+/// Starts or changes something. What is built and made ready in a dry run its verbs only note.
+fn acts(verb: Verb<'_>) -> bool {
+    match verb {
+        Verb::Container(_) | Verb::TrainingJob(_) | Verb::Send { .. } => true,
+        Verb::Request { method, .. } => !ASKING_METHODS.contains(&method),
+        _ => false,
+    }
+}
+
+fn is_one_of(designated: &[String], asked: &str) -> bool {
+    designated.iter().any(|one| one == asked)
+}
+
+fn is_forbidden(method: &str) -> bool {
+    FORBIDDEN_METHODS.iter().any(|forbidden| method.eq_ignore_ascii_case(forbidden))
+}
+
+/// A relative path that stays where it begins.
+fn is_inside(path: &str) -> bool {
+    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// The ARN of a role by that name is that role; `role` is what the user gave.
+fn is_role(role: &str, asked: &str) -> bool {
+    role == asked
+        || asked.strip_prefix("arn:").is_some_and(|arn| {
+            !role.starts_with("arn:")
+                && arn.split_once(":role/").is_some_and(|(_, path)| {
+                    path == role || path.strip_suffix(role).is_some_and(|rest| rest.ends_with('/'))
+                })
+        })
+}

@@ -1,0 +1,77 @@
+//! What the user could say for a verb to be allowed.
+
+use super::{Authority, is_forbidden};
+use crate::plugin::{
+    address::Region,
+    grant::{Grant, Requests},
+    origin::Origin,
+    verb::Verb,
+};
+
+impl Authority {
+    /// What grants it.
+    pub(super) fn command(&self, grant: &Grant) -> String {
+        match self.lent {
+            true => format!("to allow it: add `--grant {grant}` before the `--`"),
+            false => format!("to allow it: `alekseylearn plugin grant {} {grant}`", self.plugin),
+        }
+    }
+
+    /// What the user would have to say for it to be allowed.
+    pub(super) fn remedy(&self, verb: Verb<'_>) -> String {
+        let regrant = |origin: &Origin, change: &dyn Fn(&mut Requests)| {
+            let mut requests = self.granted.requests(origin).cloned().unwrap_or_else(|| Requests {
+                origins: origin.into(),
+                credential: None,
+                private: false,
+            });
+            change(&mut requests);
+            self.command(&Grant::Requests(requests))
+        };
+        match verb {
+            Verb::Location(place) => format!("it may touch what you name: --config.output_path={place}"),
+            Verb::Bucket(bucket) => format!("it may touch what you name: --config.output_path=s3://{bucket}"),
+            Verb::Role(role) => format!("it may pass on what you name: --config.role_name={role}"),
+            Verb::Push { registry: Some(registry), .. }
+                if self.granted.requests(registry).is_none_or(|granted| granted.credential.is_none()) =>
+            {
+                format!(
+                    "{}, with the place of a login, such as file:/PATH, for SOURCE",
+                    regrant(registry, &|_| {}).replace(&registry.to_string(), &format!("{registry}=SOURCE"))
+                )
+            }
+            Verb::Push { .. } => "a driver may send an image only to a repository that the host made ready for it, or \
+                                  to one of its tag's name in a registry that was granted"
+                .into(),
+            Verb::JobFile(_) => "a driver has its job's folder, /job, and no other".into(),
+            Verb::BuildFile(_) => {
+                "a driver adds files beside the host's, which are in code/, dependencies/ and machine/, and nowhere else"
+                    .into()
+            }
+            Verb::Request { method, origin, own_credential } => {
+                match own_credential && !is_forbidden(method) {
+                    true => regrant(origin, &|requests| requests.credential = None),
+                    false => "nothing allows it: the answer would hold all that was sent".into(),
+                }
+            }
+            Verb::Address { origin, address } => match Region::of(address) {
+                Region::Private | Region::ThisMachine if !origin.is_this_machine() => {
+                    regrant(origin, &|requests| requests.private = true)
+                }
+                _ => "nothing allows it: see what the name means on this machine".into(),
+            },
+            Verb::Folder(_) | Verb::Send { .. } => {
+                "it may read folders that you name as inputs, and send them to places that you name".into()
+            }
+            Verb::Resource(_) => "a job may use what an option of the command line names".into(),
+            Verb::Credential(_)
+            | Verb::Engine
+            | Verb::Image(_)
+            | Verb::Container(_)
+            | Verb::Identity
+            | Verb::Repository(_)
+            | Verb::TrainingJob(_)
+            | Verb::Log { .. } => "a run may touch only its own image, repository and job".into(),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What a run's command line designates.
+
+use std::collections::BTreeSet;
+
+use crate::config::{S3Location, Values};
+
+/// What one run of a command may touch.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// Places in S3.
+    pub locations: Vec<S3Location>,
+    /// Folders of this machine, by their absolute paths.
+    pub folders: Vec<String>,
+    /// Roles, by name or ARN.
+    pub roles: Vec<String>,
+    /// The words of all options that the user gave: what they name, the user named.
+    pub words: BTreeSet<String>,
+    /// The training's tag.
+    pub tag: Option<String>,
+    /// The job's name.
+    pub job: Option<String>,
+    /// Nothing is to be made, started or changed.
+    pub dry_run: bool,
+}
+
+impl Scope {
+    /// What the options of a run designate.
+    pub fn of(options: &Values, tag: &str, job: &str) -> Self {
+        Self {
+            locations: options.locations().to_vec(),
+            folders: options.folders().to_vec(),
+            roles: options.roles().to_vec(),
+            words: options.given().iter().flat_map(|(_, value)| words(value)).map(str::to_owned).collect(),
+            tag: Some(tag.to_owned()),
+            job: Some(job.to_owned()),
+            dry_run: false,
+        }
+    }
+}
+
+/// The words of a value, which may be JSON: a name counts only where it stands whole.
+pub(super) fn words(value: &str) -> impl Iterator<Item = &str> {
+    let between = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '[' | ']' | '{' | '}');
+    value.split(between).filter(|word| !word.is_empty())
+}

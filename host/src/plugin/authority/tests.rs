@@ -1,0 +1,289 @@
+use super::{scope::words, *};
+
+const GRANTED: [&str; 11] = [
+    "docker",
+    "aws-identity",
+    "ecr",
+    "s3",
+    "sagemaker",
+    "cloudwatch-logs",
+    "https://open.example",
+    "https://api.example.com=env:TOKEN",
+    "private:https://mlflow.example",
+    "https://localhost:8443",
+    "http://127.0.0.1:8080",
+];
+
+fn authority() -> Authority {
+    Authority {
+        plugin: "test".into(),
+        granted: GRANTED.iter().map(|text| text.parse::<Grant>().unwrap()).collect(),
+        lent: false,
+        shipped: false,
+        scope: Scope {
+            locations: vec!["s3://bucket/pre".parse().unwrap()],
+            folders: vec!["/data/train".into()],
+            roles: vec!["trainer".into()],
+            words: words(r#"["subnet-1"], key/a"#).map(str::to_owned).collect(),
+            tag: Some("models/train".into()),
+            job: Some("models-train-1".into()),
+            dry_run: false,
+        },
+    }
+}
+
+fn place(text: &str) -> S3Location {
+    text.parse().unwrap()
+}
+
+fn origin(text: &str) -> Origin {
+    text.parse().unwrap()
+}
+
+fn get(origin: &Origin) -> Verb<'_> {
+    Verb::Request { origin, method: "GET", own_credential: false }
+}
+
+/// The message and the hint of a denial.
+fn denial(authority: &Authority, verb: Verb<'_>) -> (String, String) {
+    let error = authority.decide(verb).expect_err(&verb.deed());
+    assert_eq!(error.kind(), Kind::Denied);
+    (error.message().to_owned(), error.hint_text().expect("a denial says what would allow it").to_owned())
+}
+
+#[test]
+fn what_the_command_line_designates_is_allowed() {
+    let authority = authority();
+    for verb in [
+        Verb::Engine,
+        Verb::Image("models/train"),
+        Verb::BuildFile("runner/__main__.py"),
+        Verb::Container("models-train-1"),
+        Verb::JobFile("model.tar.gz"),
+        Verb::JobFile("results/model.tar.gz"),
+        Verb::Identity,
+        Verb::Role("trainer"),
+        Verb::Role("arn:aws:iam::123456789012:role/service/trainer"),
+        Verb::Repository("models/train"),
+        Verb::Push { address: "registry/models/train", made_ready: true, registry: None },
+        Verb::Push {
+            address: "api.example.com/project/models/train",
+            made_ready: false,
+            registry: Some(&origin("https://api.example.com")),
+        },
+        Verb::Location(&place("s3://bucket/pre/job/output/model.tar.gz")),
+        Verb::Bucket("bucket"),
+        Verb::Folder("/data/train"),
+        Verb::Send { folder: "/data/train", place: &place("s3://bucket/pre/inputs/x") },
+        Verb::TrainingJob("models-train-1"),
+        Verb::Resource("s3://bucket/pre/data"),
+        Verb::Resource("subnet-1"),
+        Verb::Resource("key/a"),
+        Verb::Log { job: "models-train-1", group: LOG_GROUP, stream: Some("models-train-1/algo-1-1") },
+        Verb::Log { job: "models-train-1", group: LOG_GROUP, stream: None },
+    ] {
+        authority.decide(verb).unwrap();
+    }
+}
+
+/// What is not designated, and what its user would have to say for it.
+#[test]
+fn nothing_else_is() {
+    let authority = authority();
+    let own = "a run may touch only its own image, repository and job";
+    for (verb, remedy) in [
+        (Verb::Folder("/data"), "folders that you name as inputs"),
+        (Verb::Folder("/data/train/.."), "folders that you name as inputs"),
+        (Verb::Send { folder: "/home", place: &place("s3://bucket/pre") }, "folders that you name as inputs"),
+        (Verb::Send { folder: "/data/train", place: &place("s3://other/pre") }, "to places that you name"),
+        (Verb::Image("other"), own),
+        (Verb::Container("models-train-2"), own),
+        (Verb::Repository("models"), own),
+        (Verb::TrainingJob("models-train-2"), own),
+        (Verb::Log { job: "models-train-1", group: "/aws/lambda/x", stream: None }, own),
+        (Verb::Log { job: "models-train-2", group: LOG_GROUP, stream: None }, own),
+        (
+            Verb::Log { job: "models-train-1", group: LOG_GROUP, stream: Some("models-train-10/algo-1-1") },
+            own,
+        ),
+        (Verb::Role("admin"), "--config.role_name=admin"),
+        (
+            Verb::Role("arn:aws:iam::123456789012:role/not-trainer"),
+            "--config.role_name=arn:aws:iam::123456789012:role/not-trainer",
+        ),
+        (Verb::Location(&place("s3://bucket/prefix")), "--config.output_path=s3://bucket/prefix"),
+        (Verb::Location(&place("s3://bucket")), "--config.output_path=s3://bucket"),
+        (Verb::Location(&place("s3://other/pre")), "--config.output_path=s3://other/pre"),
+        (Verb::Bucket("other"), "--config.output_path=s3://other"),
+        (Verb::Resource("s3://bucket/prefix"), "names"),
+        (Verb::Resource("https://bucket.s3.amazonaws.com/pre"), "names"),
+        (Verb::Resource("subnet-10"), "names"),
+        (Verb::Resource("key"), "names"),
+        (
+            Verb::Push { address: "evil.example/image", made_ready: false, registry: None },
+            "that the host made ready",
+        ),
+        (
+            Verb::Push {
+                address: "open.example/models/train",
+                made_ready: false,
+                registry: Some(&origin("https://open.example")),
+            },
+            "https://open.example=SOURCE`, with the place of a login, such as file:/PATH, for SOURCE",
+        ),
+        (
+            Verb::Push {
+                address: "api.example.com/models/other",
+                made_ready: false,
+                registry: Some(&origin("https://api.example.com")),
+            },
+            "to one of its tag's name in a registry that was granted",
+        ),
+    ] {
+        let (message, hint) = denial(&authority, verb);
+        assert!(message.starts_with("the plugin test may not "), "{message}");
+        assert!(hint.ends_with(remedy) || hint.contains(remedy), "{verb:?}: {hint}");
+    }
+    for path in ["../evil", "/etc/passwd", "a/../../b", ".", "", "/job/x", "x/.."] {
+        let (message, hint) = denial(&authority, Verb::JobFile(path));
+        assert!(message.ends_with("outside of the job's folder") && hint.contains("/job"), "{message}");
+        denial(&authority, Verb::BuildFile(path));
+    }
+    denial(&authority, Verb::BuildFile("code/train.py"));
+    denial(&authority, Verb::BuildFile("dependencies/requirements.txt"));
+}
+
+#[test]
+fn a_capability_that_was_not_granted_is_denied_with_the_command_that_grants_it() {
+    let authority = Authority { granted: Grants::default(), ..authority() };
+    let place = place("s3://bucket/pre");
+    for (verb, capability) in [
+        (Verb::Engine, "docker"),
+        (Verb::Image("models/train"), "docker"),
+        (Verb::BuildFile("x"), "docker"),
+        (Verb::Container("models-train-1"), "docker"),
+        (Verb::Identity, "aws-identity"),
+        (Verb::Role("trainer"), "aws-identity"),
+        (Verb::Repository("models/train"), "ecr"),
+        (Verb::Location(&place), "s3"),
+        (Verb::Bucket("bucket"), "s3"),
+        (Verb::TrainingJob("models-train-1"), "sagemaker"),
+        (Verb::Resource("subnet-1"), "sagemaker"),
+        (Verb::Log { job: "models-train-1", group: LOG_GROUP, stream: None }, "cloudwatch-logs"),
+    ] {
+        let (message, hint) = denial(&authority, verb);
+        assert_eq!(message, format!("the plugin test was not granted {capability}"));
+        assert_eq!(hint, format!("to allow it: `alekseylearn plugin grant test {capability}`"));
+    }
+    authority.decide(Verb::JobFile("model.tar.gz")).unwrap();
+    let lent = Authority { lent: true, ..authority };
+    assert_eq!(denial(&lent, Verb::Identity).1, "to allow it: add `--grant aws-identity` before the `--`");
+}
+
+#[test]
+fn a_request_goes_only_to_an_origin_that_was_granted() {
+    let authority = authority();
+    for granted in ["https://open.example", "https://API.example.com:443", "http://127.1:8080"] {
+        authority.decide(get(&origin(granted))).unwrap();
+    }
+    for (other, command) in [
+        ("https://evil.example", "plugin grant test https://evil.example`"),
+        // A redirect leads nowhere else than a request of its own.
+        ("https://api.example.com.evil.example", "https://api.example.com.evil.example`"),
+        ("https://sub.open.example", "https://sub.open.example`"),
+        ("https://open.example:8443", "https://open.example:8443`"),
+        ("http://127.0.0.1:8081", "http://127.0.0.1:8081`"),
+        ("http://localhost:8080", "http://localhost:8080`"),
+        ("https://127.0.0.1:8080", "https://127.0.0.1:8080`"),
+    ] {
+        let (message, hint) = denial(&authority, get(&origin(other)));
+        assert!(message.starts_with("the plugin test was not granted http"), "{message}");
+        assert!(hint.ends_with(command), "{hint}");
+    }
+}
+
+#[test]
+fn a_request_brings_no_second_credential_and_gets_none_back() {
+    let authority = authority();
+    let (open, api) = (origin("https://open.example"), origin("https://api.example.com"));
+    let request = |origin, method, own_credential| Verb::Request { origin, method, own_credential };
+    authority.decide(request(&open, "POST", true)).unwrap();
+    authority.decide(request(&api, "DELETE", false)).unwrap();
+    let (message, hint) = denial(&authority, request(&api, "GET", true));
+    assert!(message.contains("a credential of its own to https://api.example.com"), "{message}");
+    assert!(hint.ends_with("plugin grant test https://api.example.com`"), "{hint}");
+    for method in ["TRACE", "trace", "CONNECT"] {
+        assert!(denial(&authority, request(&api, method, false)).1.starts_with("nothing allows it"));
+        denial(&authority, request(&open, method, true));
+    }
+}
+
+#[test]
+fn a_dry_run_starts_and_changes_nothing() {
+    let mut authority = authority();
+    authority.scope.dry_run = true;
+    let open = origin("https://open.example");
+    let request = |method| Verb::Request { origin: &open, method, own_credential: false };
+    for verb in [
+        request("GET"),
+        request("HEAD"),
+        Verb::Role("trainer"),
+        Verb::Bucket("bucket"),
+        Verb::Image("models/train"),
+        Verb::Repository("models/train"),
+        Verb::JobFile("note"),
+    ] {
+        authority.decide(verb).unwrap();
+    }
+    let (container, job) = (Verb::Container("models-train-1"), Verb::TrainingJob("models-train-1"));
+    for verb in [request("POST"), request("DELETE"), request("get"), request("PROPFIND"), container, job] {
+        let (message, _) = denial(&authority, verb);
+        assert!(message.ends_with("in a dry run, which changes nothing"), "{message}");
+    }
+}
+
+#[test]
+fn a_name_that_leads_into_a_private_network_is_denied_unless_that_was_granted() {
+    let authority = authority();
+    let decide = |text: &str, address: &str| {
+        let origin = origin(text);
+        let address = address.parse().unwrap();
+        authority.decide(Verb::Address { origin: &origin, address })
+    };
+    for (origin, address) in [
+        ("https://api.example.com", "93.184.216.34"),
+        ("https://open.example", "2606:4700::1111"),
+        ("https://mlflow.example", "10.0.0.5"),
+        ("https://mlflow.example", "127.0.0.1"),
+        ("https://mlflow.example", "93.184.216.34"),
+        ("http://127.0.0.1:8080", "127.0.0.1"),
+    ] {
+        decide(origin, address).unwrap();
+    }
+    let granting = "alekseylearn plugin grant test private:https://";
+    for (origin, address, remedy) in [
+        ("https://open.example", "10.0.0.5", granting),
+        ("https://open.example", "127.0.0.1", granting),
+        ("https://open.example", "100.64.0.1", granting),
+        ("https://open.example", "fd00::1", granting),
+        ("https://open.example", "::1", granting),
+        ("https://open.example", "::ffff:192.168.0.1", granting),
+        ("https://localhost:8443", "127.0.0.1", granting),
+        ("https://api.example.com", "10.0.0.5", "private:https://api.example.com=env:TOKEN`"),
+        ("https://open.example", "169.254.169.254", "nothing allows it"),
+        ("https://mlflow.example", "169.254.169.254", "nothing allows it"),
+        ("https://mlflow.example", "fe80::1", "nothing allows it"),
+        ("https://mlflow.example", "224.0.0.1", "nothing allows it"),
+        ("https://mlflow.example", "0.0.0.0", "nothing allows it"),
+        // What is called this machine is nothing else.
+        ("http://127.0.0.1:8080", "93.184.216.34", "nothing allows it"),
+        ("http://127.0.0.1:8080", "10.0.0.5", "nothing allows it"),
+    ] {
+        let error = decide(origin, address).unwrap_err();
+        assert!(error.message().contains(&format!("reach {origin} at {address}")), "{error}");
+        assert!(error.hint_text().unwrap().contains(remedy), "{:?}", error.hint_text());
+    }
+    assert!(
+        decide("https://evil.example", "93.184.216.34").unwrap_err().message().contains("was not granted")
+    );
+}
