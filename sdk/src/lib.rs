@@ -52,7 +52,9 @@ pub use bindings::train_plugin::exports::alekseylearn::driver::train;
 /// plugin!(train = Driver, origins = ["https://api.example.com" with "env:EXAMPLE_TOKEN", "https://open.example.com"]);
 /// ```
 ///
-/// A credential is `env:NAME`, `file:/PATH`, `kaggle`, as Kaggle's own client finds it, or `google`, the application default credentials; `private:https://…` is an origin that may lie in the user's own network.
+/// A credential is `env:NAME`, `file:/PATH`, `kaggle`, as Kaggle's own client finds it, or `google`, the application default credentials; `private:https://…` is an origin that may lie in the user's own network,
+/// and `https://*-api.example.com` stands for all that have one word in the place of the star. To a registry of images that was granted
+/// with a credential the host also pushes: see [`Destination::repository`].
 /// An author without this macro puts the same into a custom section named `alekseylearn`, as JSON:
 /// `{"name": "my-driver", "origins": ["https://api.example.com=env:EXAMPLE_TOKEN"]}`. The package's name, version, authors, licence, repository and description go into the file, as
 /// the WebAssembly ecosystem's standard sections.

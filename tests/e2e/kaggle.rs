@@ -143,6 +143,27 @@ fn a_notebook_is_trained_with_what_lies_beside_it() {
 }
 
 #[test]
+fn a_notebook_that_fails_leaves_what_it_has_written() {
+    let (services, base) = (services_or_skip!(), base_image_or_skip!());
+    services.script("kaggle", &json!({ "image": base }));
+    let sandbox = user(&services);
+    let cell = |source: &str| json!({ "cell_type": "code", "metadata": {}, "execution_count": null, "outputs": [], "source": source });
+    let book = json!({
+        "nbformat": 4, "nbformat_minor": 4, "metadata": {},
+        "cells": [
+            cell("open('/opt/ml/output/data/seen', 'w').write('42')"),
+            cell("raise ValueError('no such column')"),
+            cell("open('/opt/ml/output/data/never', 'w').write('x')"),
+        ],
+    });
+    sandbox.write("book.ipynb", &book.to_string());
+    sandbox.run(&["fit", "book.ipynb", "--train-driver", "kaggle"]).failure(10);
+    sandbox.run(&["fetch", "out", "work/book", "--output-data"]).success();
+    assert_eq!(fs::read_to_string(sandbox.path("out/output-data/seen")).unwrap(), "42");
+    assert!(!sandbox.path("out/output-data/never").exists());
+}
+
+#[test]
 fn a_large_folder_becomes_a_dataset_which_is_sent_once() {
     let (services, base) = (services_or_skip!(), base_image_or_skip!());
     services.script("kaggle", &json!({ "image": base, "interruptions": 2 }));

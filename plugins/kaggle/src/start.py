@@ -1,5 +1,6 @@
 # What Kaggle runs around a training artifact: it brings the training folder and the runner to where the artifact finds
 # them on every service, and what the artifact leaves to where Kaggle keeps it.
+import atexit
 import base64
 import hashlib
 import importlib
@@ -21,6 +22,8 @@ WORKING = Path("/kaggle/working")
 INPUT = Path("/kaggle/input")
 # Where a dataset lies below /kaggle/input has changed before.
 DEEPEST_MOUNT = 5
+# Set once the results are where Kaggle keeps them.
+KEPT = "ALEKSEYLEARN_KEPT"
 
 
 def bring():
@@ -97,10 +100,13 @@ def enter():
                 del sys.modules[name]
     sys.path.insert(1, str(CODE))
     os.chdir(str((CODE / JOB["artifact"]).parent))
+    # Where a cell fails, the last one is never run.
+    atexit.register(lambda: KEPT in os.environ or keep())
 
 
 def keep():
     """What the artifact left, as one archive each."""
+    os.environ[KEPT] = "yes"
     for place, name in ((ML / "model", "model.tar.gz"), (ML / "output" / "data", "output.tar.gz")):
         entries = sorted(place.iterdir()) if place.is_dir() else []
         if not entries:
