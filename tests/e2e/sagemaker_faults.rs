@@ -131,6 +131,81 @@ fn aws_that_cannot_be_reached() {
 }
 
 #[test]
+fn a_wrong_clock_is_called_that() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = trivial(&rig);
+    for operation in ["GetCallerIdentity", "DescribeRepositories", "CreateTrainingJob"] {
+        rig.fault(&json!({ "match": { "operation": operation }, "fault": "clock-skew", "times": null }));
+        let run = run(&sandbox, &with(&rig, &base, "-v"));
+        refused(&sandbox, run.failure(3)).says("this machine's clock is wrong");
+        rig.clear_faults();
+    }
+    run(&sandbox, &with(&rig, &base, "-v")).success();
+    rig.fault(&json!({ "match": { "operation": "GetObject" }, "fault": "clock-skew", "times": null }));
+    let tag = sandbox.newest_job()["tag"].as_str().unwrap().to_owned();
+    sandbox.run(&["fetch", "out", &tag]).failure(3).one_error().says("this machine's clock is wrong");
+}
+
+#[test]
+fn a_registry_login_that_expires_while_the_image_goes_out() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = trivial(&rig);
+    // One that the registry has not seen, however often this runs.
+    let unseen = |what: &str| {
+        format!("open('/opt/ml/model/m', 'w').write('{what}')  # {:?}\n", std::time::SystemTime::now())
+    };
+    sandbox.write("train.py", &unseen("one"));
+    let before = rig.calls("GetAuthorizationToken").len();
+    let manifest = json!({ "service": "registry", "operation": "PutManifest" });
+    rig.fault(&json!({ "match": manifest, "fault": "expired-token" }));
+    run(&sandbox, &with(&rig, &base, "-v")).success().says("logging in again");
+    assert_eq!(rig.calls("GetAuthorizationToken").len(), before + 2);
+    // One that is not taken at all is an error, and no end of tries.
+    sandbox.write("train.py", &unseen("another"));
+    rig.fault(&json!({ "match": manifest, "fault": "expired-token", "times": null }));
+    refused_after_one(&sandbox, run(&sandbox, &with(&rig, &base, "-v")).failure(3)).says("cannot push");
+}
+
+/// One error, and no other job than the first.
+fn refused_after_one(sandbox: &Sandbox, run: Run) -> Run {
+    assert_eq!(sandbox.run(&["jobs", "--json"]).success().data()["jobs"].as_array().unwrap().len(), 1);
+    run.one_error()
+}
+
+#[test]
+fn a_service_that_cannot_be_reached_for_long_has_one_job_in_the_end() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = trivial(&rig);
+    // The first of all requests arrives, and every answer is lost: nobody knows of the job.
+    rig.fault(&json!({ "match": { "operation": "CreateTrainingJob" }, "fault": "cut", "after_bytes": 0, "times": null }));
+    let arguments = fit(&rig, &base, &["train.py", "--fetch", "out"]);
+    run(&sandbox, &arguments).failure(7).one_error();
+    rig.clear_faults();
+    run(&sandbox, &arguments).success().says("going on with");
+    let calls = rig.calls("CreateTrainingJob");
+    let names: std::collections::BTreeSet<String> =
+        calls.iter().map(|call| call["body"]["TrainingJobName"].to_string()).collect();
+    assert_eq!((names.len(), calls.len() > 2), (1, true), "{names:?}");
+    assert_eq!(sandbox.run(&["jobs", "--json"]).success().data()["jobs"].as_array().unwrap().len(), 1);
+    assert_eq!(fs::read_to_string(sandbox.path("out/m")).unwrap(), "x");
+}
+
+#[test]
+fn a_slow_s3_is_waited_for() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let sandbox = Sandbox::with_rig(&rig);
+    sandbox.write(
+        "train.py",
+        "import random\nopen('/opt/ml/model/m', 'wb').write(random.Random(2).randbytes(2_000_000))\n",
+    );
+    let slow = |operation: &str| json!({ "match": { "operation": operation }, "fault": "slow", "delay_ms": 3000, "times": null });
+    rig.fault(&slow("HeadObject"));
+    rig.fault(&json!({ "match": { "operation": "GetObject" }, "fault": "slow", "delay_ms": 1000, "bytes_per_second": 500_000, "times": null }));
+    run(&sandbox, &fit(&rig, &base, &["train.py", "--fetch", "out"])).success();
+    assert_eq!(fs::metadata(sandbox.path("out/m")).unwrap().len(), 2_000_000);
+}
+
+#[test]
 fn a_push_that_is_refused() {
     let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
     let sandbox = trivial(&rig);

@@ -12,6 +12,7 @@ from .settings import ACCOUNT
 _JSON_SERVICES = {"sagemaker", "ecr", "logs"}
 
 _EXPIRED = "The security token included in the request is expired"
+_SKEWED = "Signature expired: 20150830T123600Z is now earlier than 20150830T130000Z (20150830T131500Z - 15 min.)"
 _ERRORS: dict[str, dict[str, tuple[int, str, str]]] = {
     "json": {
         "throttle": (400, "ThrottlingException", "Rate exceeded"),
@@ -19,6 +20,7 @@ _ERRORS: dict[str, dict[str, tuple[int, str, str]]] = {
         "error-503": (503, "ServiceUnavailable", "The service is temporarily unavailable"),
         "expired-token": (400, "ExpiredTokenException", _EXPIRED),
         "access-denied": (400, "AccessDeniedException", ""),
+        "clock-skew": (400, "InvalidSignatureException", _SKEWED),
     },
     "query": {
         "throttle": (400, "Throttling", "Rate exceeded"),
@@ -26,6 +28,7 @@ _ERRORS: dict[str, dict[str, tuple[int, str, str]]] = {
         "error-503": (503, "ServiceUnavailable", "The service is temporarily unavailable"),
         "expired-token": (403, "ExpiredToken", _EXPIRED),
         "access-denied": (403, "AccessDenied", ""),
+        "clock-skew": (403, "SignatureDoesNotMatch", _SKEWED),
     },
     "s3": {
         "throttle": (503, "SlowDown", "Please reduce your request rate."),
@@ -33,6 +36,11 @@ _ERRORS: dict[str, dict[str, tuple[int, str, str]]] = {
         "error-503": (503, "ServiceUnavailable", "Please reduce your request rate."),
         "expired-token": (400, "ExpiredToken", "The provided token has expired."),
         "access-denied": (403, "AccessDenied", "Access Denied"),
+        "clock-skew": (
+            403,
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+        ),
         "bad-digest": (400, "BadDigest", "The checksum you specified did not match what we received."),
     },
     "registry": {
@@ -41,6 +49,7 @@ _ERRORS: dict[str, dict[str, tuple[int, str, str]]] = {
         "error-503": (503, "UNAVAILABLE", "service unavailable"),
         "expired-token": (403, "DENIED", "Your authorization token has expired. Reauthenticate and try again."),
         "access-denied": (403, "DENIED", ""),
+        "clock-skew": (403, "DENIED", _SKEWED),
         "name-unknown": (404, "NAME_UNKNOWN", "The repository does not exist in the registry"),
     },
 }

@@ -247,14 +247,22 @@ async fn push(context: &Context, image: &Image, repository: &Repository) -> Resu
         return Ok(format!("{}@{digest}", repository.address));
     }
     context.ui.stage(&format!("Pushing to {}", repository.address));
-    let login = repository.login(&context.services).await?;
     let show: Listener<'_> = &|progress| {
         if let Progress::Bytes { what, done, total } = progress {
             context.ui.say(&Event::Progress { what, done, total });
         }
     };
     let engine = context.services.docker().await?;
-    let digest = engine.push(image, &repository.address, tag, login, show).await?;
+    let login = repository.login(&context.services).await?;
+    let digest = match engine.push(image, &repository.address, tag, login, show).await {
+        // A login lasts twelve hours, and a large image on a slow line longer: what is there already is kept.
+        Err(error) if error.chain().contains("token has expired") => {
+            context.ui.detail("the registry's login has expired: logging in again");
+            let login = repository.login(&context.services).await?;
+            engine.push(image, &repository.address, tag, login, show).await?
+        }
+        pushed => pushed?,
+    };
     Ok(format!("{}@{digest}", repository.address))
 }
 

@@ -7,6 +7,8 @@ use crate::model::{Model, Violation};
 
 /// What the documentation of the training contract allows for a value; the service's model allows more.
 const LONGEST_HYPERPARAMETER: usize = 256;
+/// Beside our own.
+const MOST_TAGS: usize = 49;
 /// What the training itself decides.
 const NOT_TO_BE_SET: [&str; 4] = ["TrainingJobName", "RoleArn", "OutputDataConfig.S3OutputPath", "Tags"];
 
@@ -249,6 +251,12 @@ pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
                 "a value has at most 256 characters: put more into a file beside the script",
             ));
         }
+    }
+    if request["Tags"].as_array().is_some_and(|tags| tags.len() > MOST_TAGS) {
+        problems.push((
+            format!("--config.tags: at most {MOST_TAGS} are allowed, beside the one that alekseylearn adds"),
+            "leave some out",
+        ));
     }
     let stopping = &request["StoppingCondition"];
     let (runtime, wait) =

@@ -7,6 +7,13 @@ use crate::error::{Error, Kind};
 const CREDENTIALS: &str = "log in (`aws sso login`, or `aws configure`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and \
                            AWS_SECRET_ACCESS_KEY; `aws sts get-caller-identity` shows who you are";
 
+const CLOCK: &str = "this machine's clock is wrong: set it (`timedatectl set-ntp true`), and try again";
+
+/// Most services call a signature wrong that is only of another time.
+fn is_of_another_time(message: &str) -> bool {
+    message.starts_with("Signature expired") || message.starts_with("Signature not yet current")
+}
+
 /// `operation` is a sentence: what could not be done.
 pub(super) fn explain<E>(operation: impl Into<String>, error: SdkError<E>) -> Error
 where
@@ -18,7 +25,10 @@ where
         return without_answer(operation, &text, &error);
     };
     let message = shorten(error.message().unwrap_or("no reason given"));
-    let (kind, hint) = kind_of(code);
+    let (kind, hint) = match is_of_another_time(&message) {
+        true => (Kind::Denied, Some(CLOCK)),
+        false => kind_of(code),
+    };
     let failure = Error::new(kind, format!("{operation}: {message} ({code})"));
     match hint {
         Some(hint) => failure.hint(hint),
@@ -61,7 +71,7 @@ pub(super) fn kind_of(code: &str) -> (Kind, Option<&'static str>) {
             Kind::Denied,
             Some("ask the account's administrator for this permission, or use another profile"),
         ),
-        "RequestTimeTooSkewed" | "RequestInTheFuture" => (Kind::Denied, Some("set this machine's clock")),
+        "RequestTimeTooSkewed" | "RequestInTheFuture" => (Kind::Denied, Some(CLOCK)),
         "Throttling"
         | "ThrottlingException"
         | "TooManyRequestsException"
@@ -162,5 +172,9 @@ mod tests {
         ] {
             assert_eq!(kind_of(code).0, kind, "{code}");
         }
+        assert!(is_of_another_time(
+            "Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z"
+        ));
+        assert!(!is_of_another_time("The request signature we calculated does not match"));
     }
 }

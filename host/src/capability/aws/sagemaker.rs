@@ -1,6 +1,6 @@
 //! SageMaker's training jobs.
 
-use aws_sdk_sagemaker::primitives::DateTime;
+use aws_sdk_sagemaker::{primitives::DateTime, types::ResourceConfig};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -119,11 +119,7 @@ impl Aws {
             failure_reason: job.failure_reason,
             output_path: job.output_data_config.and_then(|output| output.s3_output_path),
             checkpoint_path: job.checkpoint_config.and_then(|checkpoints| checkpoints.s3_uri),
-            instance_count: job
-                .resource_config
-                .and_then(|resources| resources.instance_count)
-                .and_then(|count| count.try_into().ok())
-                .unwrap_or(1),
+            instance_count: job.resource_config.as_ref().map_or(1, machines),
             billable_seconds: job.billable_time_in_seconds.and_then(|seconds| seconds.try_into().ok()),
             transitions: transitions.collect(),
         })
@@ -163,6 +159,13 @@ fn refused(operation: &str, error: Error) -> Error {
             "change the option that it names: `alekseylearn driver show sagemaker` tells what each takes",
         ),
     }
+}
+
+/// Of the one kind, or of all groups together.
+fn machines(resources: &ResourceConfig) -> u32 {
+    let of_groups = resources.instance_groups().iter().filter_map(|group| group.instance_count).sum::<i32>();
+    let count = resources.instance_count.filter(|count| *count > 0).unwrap_or(of_groups);
+    u32::try_from(count).unwrap_or(1).max(1)
 }
 
 fn milliseconds(time: &DateTime) -> Option<u64> {
