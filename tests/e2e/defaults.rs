@@ -1,6 +1,8 @@
 //! `alekseylearn.toml`: a project's and a user's defaults, and the command line that wins over both.
 
-use alekseylearn_tests::Sandbox;
+use std::{fs, path::Path};
+
+use alekseylearn_tests::{Sandbox, base_image_or_skip};
 use serde_json::Value;
 
 /// What the local driver would be asked.
@@ -43,5 +45,27 @@ fn what_is_wrong_in_a_file_is_said_with_its_place() {
     ] {
         sandbox.write("alekseylearn.toml", text);
         sandbox.run(&["fit", "train.py", "--dry-run"]).failure(code).one_error().says(says);
+    }
+}
+
+#[test]
+fn files_name_the_dependencies_and_where_the_model_goes() {
+    let base = format!("--config.base_image={}", base_image_or_skip!());
+    let sandbox = Sandbox::new();
+    let script = "import six\nopen('/opt/ml/model/m', 'w').write(six.__version__)\n";
+    sandbox.write("project/models/train.py", script);
+    sandbox.write("project/env/cpu.txt", "six==1.16.0\n");
+    sandbox.write("project/alekseylearn.toml", "[fit]\nenv-file = 'env/cpu.txt'\nfetch = 'out'\n");
+    let start = |arguments: &[&str]| {
+        let script = format!("cd project/models && exec alekseylearn {}", arguments.join(" "));
+        sandbox.run_other(Path::new("sh"), &["-c", &script])
+    };
+    start(&["fit", "train.py", &base]).success();
+    assert_eq!(fs::read_to_string(sandbox.path("project/out/m")).unwrap(), "1.16.0");
+    start(&["fit", "train.py", &base, "--fetch", "there"]).success();
+    assert!(sandbox.path("project/models/there/m").is_file());
+    for line in ["fetch = '../out'", "fetch = '/tmp'", "env-file = '../../elsewhere.txt'"] {
+        sandbox.write("project/alekseylearn.toml", &format!("[fit]\n{line}\n"));
+        start(&["fit", "train.py", &base]).failure(2).one_error().says("a place out of its own folder");
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::completions;
 use crate::{
-    config::Assignment,
+    config::{Assignment, Defaults},
     error::Result,
     job::{self, Context, Ending, Fetch, Fit, Known, Record, Submission},
     plugin::{DriverKind, State},
@@ -87,12 +87,15 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     if arguments.dry_run {
         return dry_run::run(context, &fit).await;
     }
+    let fetch = match &arguments.fetch {
+        None if !arguments.detach => Defaults::read(&context.environment)?.fetch()?,
+        named => named.clone(),
+    };
     let record = Record::open(&context.environment)?;
     // A request that is under way is in the record already: an equal run asks for the same job.
     let hint = "run the same command again to go on: what was built is kept";
     let submission = super::interruptible(job::fit(context, &record, &fit), hint).await?;
-    let after =
-        After { detach: arguments.detach, fetch: arguments.fetch.as_deref(), overwrite: arguments.overwrite };
+    let after = After { detach: arguments.detach, fetch: fetch.as_deref(), overwrite: arguments.overwrite };
     see_through(context, &record, &submission, &after).await
 }
 

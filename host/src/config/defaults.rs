@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use serde::Deserialize;
@@ -33,6 +33,8 @@ struct File {
     path: PathBuf,
     text: String,
     content: Content,
+    /// It came with a project.
+    foreign: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -53,6 +55,11 @@ struct FitSection {
     build_driver: Option<String>,
     #[serde(alias = "train_driver")]
     train_driver: Option<String>,
+    /// From the file's folder on.
+    #[serde(alias = "env_file")]
+    env_file: Option<PathBuf>,
+    /// From the file's folder on.
+    fetch: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -92,7 +99,7 @@ impl Defaults {
                     user.display()
                 )));
             }
-            files.push(File { content, path, text });
+            files.push(File { content, foreign: path != user, path, text });
         }
         Ok(Self(files))
     }
@@ -100,7 +107,7 @@ impl Defaults {
     /// Of one file's text.
     #[cfg(any(test, fuzzing))]
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self> {
-        let file = |content| File { path: path.to_owned(), content, text: text.to_owned() };
+        let file = |content| File { path: path.to_owned(), content, text: text.to_owned(), foreign: true };
         Content::parse(path, text).map(|content| Self(vec![file(content)]))
     }
 
@@ -117,6 +124,37 @@ impl Defaults {
     /// The train driver to take where the command line names none.
     pub fn train_driver(&self) -> Option<&str> {
         self.0.iter().rev().find_map(|file| file.content.fit.train_driver.as_deref())
+    }
+
+    /// The dependency file to take where the command line names none.
+    ///
+    /// # Errors
+    /// A project's file names one that is not the project's.
+    pub fn env_file(&self) -> Result<Option<PathBuf>> {
+        self.place("env-file", |fit| fit.env_file.as_deref())
+    }
+
+    /// Where to bring the model to where the command line says nothing.
+    ///
+    /// # Errors
+    /// A project's file names a place out of the project.
+    pub fn fetch(&self) -> Result<Option<PathBuf>> {
+        self.place("fetch", |fit| fit.fetch.as_deref())
+    }
+
+    /// What a project's file names lies in the project: else a stranger's project could have the user's own files sent, or
+    /// others put beside them.
+    fn place(&self, key: &str, of: impl Fn(&FitSection) -> Option<&Path>) -> Result<Option<PathBuf>> {
+        let found = self.0.iter().rev().find_map(|file| Some((file, of(&file.content.fit)?)));
+        let Some((file, place)) = found else { return Ok(None) };
+        let folder = file.path.parent().unwrap_or(&file.path);
+        if file.foreign && !is_below(folder, place) {
+            let path = file.path.display();
+            let message = format!("{path} names a place out of its own folder: {key} = {}", place.display());
+            let hint = format!("name one below it, or say it on the command line: --{key}");
+            return Err(Error::invalid(message).hint(hint));
+        }
+        Ok(Some(folder.join(place)))
     }
 
     /// Options of a build driver, the more important ones last.
@@ -186,6 +224,15 @@ fn add(to: &mut Vec<Assignment>, origin: &Origin, key: String, value: &Value, ne
     Ok(())
 }
 
+/// Also by way of links, as far as the path is there.
+fn is_below(folder: &Path, place: &Path) -> bool {
+    let inner = place.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let whole = folder.join(place);
+    let there = whole.ancestors().find(|path| path.symlink_metadata().is_ok());
+    let end = there.and_then(|path| path.canonicalize().ok());
+    inner && folder.canonicalize().is_ok_and(|folder| end.is_some_and(|end| end.starts_with(folder)))
+}
+
 /// The number of the line, from 1 on, as editors count.
 fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
@@ -209,7 +256,8 @@ mod tests {
     fn defaults(texts: &[&str]) -> Result<Defaults> {
         let file = |(number, text): (usize, &&str)| {
             let path = PathBuf::from(format!("/{number}/{DEFAULTS_FILE}"));
-            Content::parse(&path, text).map(|content| File { path, content, text: (*text).to_owned() })
+            let text = (*text).to_owned();
+            Content::parse(&path, &text).map(|content| File { path, content, text, foreign: number > 0 })
         };
         texts.iter().enumerate().map(file).collect::<Result<_>>().map(Defaults)
     }
@@ -246,6 +294,28 @@ mod tests {
         );
         assert!(both.train_options("local").unwrap().is_empty());
         assert!(both.build_options("sagemaker").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_projects_file_names_only_places_of_the_project() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("project");
+        fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::symlink(root.path(), folder.join("link")).unwrap();
+        std::os::unix::fs::symlink("nothing", folder.join("dangling")).unwrap();
+        let fetch = |place: &str, foreign: bool| {
+            let text = format!("fit.fetch = '{place}'");
+            let path = folder.join(DEFAULTS_FILE);
+            let content = Content::parse(&path, &text).unwrap();
+            Defaults(vec![File { path, content, text, foreign }]).fetch()
+        };
+        for place in ["out", "./a/b"] {
+            assert_eq!(fetch(place, true).unwrap(), Some(folder.join(place)));
+        }
+        for place in ["../out", "/tmp", "a/../..", "link", "link/out", "dangling", "dangling/out"] {
+            assert!(fetch(place, true).unwrap_err().hint_text().unwrap().contains("--fetch"), "{place}");
+            assert_eq!(fetch(place, false).unwrap(), Some(folder.join(place)), "the user's own file");
+        }
     }
 
     #[test]

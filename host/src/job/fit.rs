@@ -54,9 +54,9 @@ pub(super) struct Opened<'a> {
 }
 
 pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'a>> {
-    let project = Project::open(&fit.artifact, fit.env_file.as_deref())?;
-    tell(context, &project);
     let defaults = Defaults::read(&context.environment)?;
+    let project = project_of(fit, &defaults)?;
+    tell(context, &project);
     for path in defaults.paths() {
         context.ui.detail(&format!("Defaults come from {}", path.display()));
     }
@@ -81,6 +81,15 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'
     let train_options = Arc::new(train_options);
     let training = Task::new(context, project)?.asked_by(fit);
     Ok(Opened { builder, trainer, training, build_options: Arc::new(build_options), train_options })
+}
+
+/// The training folder, with the dependency file that the command line or the defaults name.
+pub(super) fn project_of(fit: &Fit, defaults: &Defaults) -> Result<Project> {
+    let env_file = match &fit.env_file {
+        Some(file) => Some(file.clone()),
+        None => defaults.env_file()?,
+    };
+    Project::open(&fit.artifact, env_file.as_deref())
 }
 
 /// What of the folder is sent, and what stays at home and why.

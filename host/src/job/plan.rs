@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     Context, Fit, check,
-    fit::{DEFAULT_DRIVER, Opened, Task, open, pushed},
+    fit::{DEFAULT_DRIVER, Opened, Task, open, project_of, pushed},
     write_recipe,
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     config::{Chosen, Defaults, validate},
     error::{Error, Kind, Result},
     plugin::{Destination, Finding, Repository},
-    project::{Project, RECIPE_FOLDER, RUNNER, Recipe},
+    project::{RECIPE_FOLDER, RUNNER, Recipe},
 };
 
 /// An engine that does not answer at once is as good as none: a plan can do without.
@@ -182,11 +182,11 @@ async fn in_engine(
 /// # Errors
 /// The folder or an option is wrong, or something is in the way.
 pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<PathBuf>> {
-    let mut project = Project::open(&fit.artifact, fit.env_file.as_deref())?;
+    let defaults = Defaults::read(&context.environment)?;
+    let mut project = project_of(fit, &defaults)?;
     // What the driver itself would use, whatever is there.
     project.recipe = None;
     let folder = project.folder.join(RECIPE_FOLDER);
-    let defaults = Defaults::read(&context.environment)?;
     let driver = fit.build_driver.as_deref().or(defaults.build_driver()).unwrap_or(DEFAULT_DRIVER);
     let builder = context.plugins.build_driver(driver).await?;
     let (specs, defaults) = (builder.options().await?, defaults.build_options(builder.name())?);

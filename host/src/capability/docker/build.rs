@@ -39,6 +39,9 @@ impl Engine {
     /// # Errors
     /// A file cannot be read, or a step of the Dockerfile fails.
     pub async fn build(&self, context: BuildContext, listener: Listener<'_>) -> Result<Image> {
+        // Before anything is sent: the hash finds an equal build, and names and labels the image, which the engine wants to
+        // know in front of the first byte. So a file that is new or changed is read twice, the second time mostly out of
+        // the system's cache; all of them could not be held meanwhile. What is sent is held against the hash.
         let hashed = context.hashed()?;
         let reference = context.reference(&hashed.whole);
         if !context.anew
@@ -74,7 +77,7 @@ impl Engine {
         let (base, platform) = (base_of(&context.dockerfile).to_owned(), context.platform.clone());
         let mut said = Narration::hiding(context.secrets.words.clone());
         let (size, sent) = (context.size(), Arc::new(AtomicU64::new(0)));
-        let (body, written) = stream_of(context, sent.clone());
+        let (body, written) = stream_of(context, hashed, sent.clone());
         let mut answers = docker.build_image(options, logins, Some(body_try_stream(body)));
         let (mut ticks, mut all_sent) = (tokio::time::interval(TICK), false);
         loop {
@@ -97,7 +100,9 @@ impl Engine {
                     let failed = match written.await {
                         // A folder that could not be read shows to the engine as a broken connection.
                         Ok(Err(reading)) if reading.kind() != ErrorKind::BrokenPipe => {
-                            Error::failed("cannot read the training folder").source(reading)
+                            Error::failed("cannot read the training folder")
+                                .hint("see that you may read it, and run the same command again")
+                                .source(reading)
                         }
                         _ => said.failed(error),
                     };
@@ -181,28 +186,35 @@ fn base_of(dockerfile: &str) -> &str {
 /// The context as a body, written by a thread of its own, and how that thread ended.
 fn stream_of(
     context: BuildContext,
+    hashed: Hashed,
     sent: Arc<AtomicU64>,
 ) -> (
     impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send + 'static,
     tokio::task::JoinHandle<std::io::Result<()>>,
 ) {
     const CHUNK: usize = 1 << 18;
-    let (sender, receiver) = mpsc::channel::<Bytes>(4);
+    let (sender, receiver) = mpsc::channel::<std::io::Result<Bytes>>(4);
     let writer = tokio::task::spawn_blocking(move || {
-        context.write(std::io::BufWriter::with_capacity(CHUNK, Chunks(sender, sent)))
+        let out = std::io::BufWriter::with_capacity(CHUNK, Chunks(sender.clone(), sent));
+        let outcome = context.write(out, &hashed);
+        if let Err(error) = &outcome {
+            // A stream that merely ended could pass for a whole one. Nobody may be there any more to hear it.
+            let _ = sender.blocking_send(Err(error.kind().into()));
+        }
+        outcome
     });
     let body = stream::unfold(receiver, |mut receiver| async {
-        receiver.recv().await.map(|chunk| (Ok(chunk), receiver))
+        receiver.recv().await.map(|chunk| (chunk, receiver))
     });
     (body, writer)
 }
 
-struct Chunks(mpsc::Sender<Bytes>, Arc<AtomicU64>);
+struct Chunks(mpsc::Sender<std::io::Result<Bytes>>, Arc<AtomicU64>);
 
 impl std::io::Write for Chunks {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let gone = |_| std::io::Error::from(ErrorKind::BrokenPipe);
-        self.0.blocking_send(Bytes::copy_from_slice(bytes)).map_err(gone)?;
+        self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes))).map_err(gone)?;
         self.1.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes.len())
     }

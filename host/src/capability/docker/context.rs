@@ -102,7 +102,7 @@ impl BuildContext {
     /// # Errors
     /// A file cannot be read, or `out` not be written to.
     pub fn pack(&self, out: impl Write) -> io::Result<()> {
-        let gzip = self.write_files(tar::Builder::new(GzEncoder::new(out, Compression::default())))?;
+        let gzip = self.write_files(tar::Builder::new(GzEncoder::new(out, Compression::default())), None)?;
         gzip.finish()?.flush()
     }
 
@@ -180,14 +180,14 @@ impl BuildContext {
     /// As a tar stream. Times and owners are left out: they would make equal folders differ.
     ///
     /// # Errors
-    /// A file cannot be read, or changed its size meanwhile.
-    pub(super) fn write(&self, out: impl Write) -> io::Result<()> {
+    /// A file cannot be read, or is not any more what was hashed.
+    pub(super) fn write(&self, out: impl Write, hashed: &Hashed) -> io::Result<()> {
         let mut tar = tar::Builder::new(out);
         append(&mut tar, "Dockerfile", self.dockerfile.len() as u64, false, self.dockerfile.as_bytes())?;
-        self.write_files(tar)?.flush()
+        self.write_files(tar, Some(hashed))?.flush()
     }
 
-    fn write_files<W: Write>(&self, mut tar: tar::Builder<W>) -> io::Result<W> {
+    fn write_files<W: Write>(&self, mut tar: tar::Builder<W>, hashed: Option<&Hashed>) -> io::Result<W> {
         for (path, content) in &self.extra {
             append(&mut tar, path, content.len() as u64, false, content.as_slice())?;
         }
@@ -213,9 +213,29 @@ impl BuildContext {
             }
             let source = fs::File::open(&file.source)?;
             let size = source.metadata()?.len();
-            append(&mut tar, &place, size, file.executable, source.take(size))?;
+            let mut source = Hashing { source: source.take(size), hash: Sha256::new() };
+            append(&mut tar, &place, size, file.executable, &mut source)?;
+            let expected = hashed.and_then(|hashed| hashed.contents.get(&place));
+            // Else an image would hold something else than its name says, and be taken for that later on.
+            if expected.is_some_and(|expected| source.hash.finalize()[..] != expected[..]) {
+                return Err(io::Error::other(format!("{} changed while it was sent", file.source.display())));
+            }
         }
         tar.into_inner()
+    }
+}
+
+/// Hashes what is read.
+struct Hashing<R> {
+    source: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(to)?;
+        self.hash.update(&to[..read]);
+        Ok(read)
     }
 }
 
@@ -277,10 +297,19 @@ mod tests {
         assert_ne!(one.hash().unwrap(), three.hash().unwrap());
         let stream = |context: &BuildContext| {
             let mut out = Vec::new();
-            context.write(&mut out).unwrap();
+            context.write(&mut out, &context.hashed().unwrap()).unwrap();
             out
         };
         assert_eq!(stream(&one), stream(&two));
+    }
+
+    #[test]
+    fn what_is_not_any_more_what_was_hashed_is_not_sent() {
+        let (_folder, context) = context("print(1)");
+        let hashed = context.hashed().unwrap();
+        fs::write(&context.files[0].source, "print(2)").unwrap();
+        let error = context.write(io::sink(), &hashed).unwrap_err();
+        assert!(error.to_string().contains("train.py changed while it was sent"), "{error}");
     }
 
     #[test]
