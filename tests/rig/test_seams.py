@@ -149,6 +149,6 @@ def test_a_seam_that_is_misspelt_says_so(rig: RigUnderTest) -> None:
 
 
 def test_reset_puts_the_settings_back(rig: RigUnderTest) -> None:
-    assert rig.seam("POST", "settings", {"stop_grace_seconds": 5}).json() == {"stop_grace_seconds": 5}
+    assert rig.seam("POST", "settings", {"stop_grace_seconds": 5}).json() == {"stop_grace_seconds": 5, "may_pass_role": 1}
     rig.seam("POST", "reset")
-    assert rig.seam("GET", "settings").json() == {"stop_grace_seconds": 120}
+    assert rig.seam("GET", "settings").json() == {"stop_grace_seconds": 120, "may_pass_role": 1}
