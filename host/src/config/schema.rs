@@ -65,7 +65,7 @@ impl OptionType {
             Self::Entries => "NAME=VALUE…",
             Self::S3Location => "s3://…",
             Self::S3Locations => "NAME=s3://…",
-            Self::Inputs => "NAME=s3://… or folder",
+            Self::Inputs => "NAME=PLACE",
             Self::Metrics => "NAME=REGEX…",
             Self::Role => "role",
         }

@@ -78,7 +78,7 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
         OptionSpec::entries("environment", "Variables of the container, of at most 512 characters each"),
         OptionSpec::inputs(
             "input",
-            "Data that the script finds in /opt/ml/input/data/NAME, at most 20; a folder goes to output_path/inputs",
+            "Data that the script finds in /opt/ml/input/data/NAME, at most 20: s3://… or a folder, which goes to output_path/inputs",
         ),
         OptionSpec::entries("input_modes", "How an input arrives, where that is not by input_mode"),
         OptionSpec::entries("input_type", "MIME type of an input, for scripts that ask for it"),
