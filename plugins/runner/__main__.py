@@ -5,11 +5,12 @@ Started as `python /opt/alekseylearn/runner train`.
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
 
 from arguments import script_arguments
-from cluster import meet
+from cluster import meet, stay
 from environment import script_environment
 from failure import explain, write_failure
 from job import Job, SetupError, read_job
@@ -46,9 +47,12 @@ def main(arguments: List[str]) -> int:
         return SETUP_EXIT_CODE
     if missing:
         _complain("no address was found for {}: the training goes on without".format(", ".join(missing)))
+    met = time.monotonic()
     outcome = supervisor.run(_command(job), script_environment(job, roots), roots.code)
     if outcome.exit_code != 0:
         write_failure(roots.failure, explain(outcome))
+    else:
+        stay(job, met, supervisor.is_stopping)
     if results is not None and not _keep(results, roots, leads, outcome):
         return outcome.exit_code or SETUP_EXIT_CODE
     return outcome.exit_code

@@ -11,6 +11,8 @@ MASTER_PORT = 7777  # what the SageMaker SDK uses
 # Names of hosts may be known only some time after the first of them has started.
 RESOLVE_SECONDS = 300.0
 PAUSE_SECONDS = 0.2
+# A host that has ended has no name any more. What starts within this time of the first one finds it.
+STAY_SECONDS = 5.0
 
 
 def cluster_environment(job: Job, roots: Roots) -> Dict[str, str]:
@@ -61,6 +63,17 @@ def meet(job: Job, roots: Roots, is_stopping: Callable[[], bool]) -> List[str]:
         time.sleep(PAUSE_SECONDS)
         missing = [host for host in missing if not _is_known(host)]
     return missing
+
+
+def stay(job: Job, met: float, is_stopping: Callable[[], bool]) -> None:
+    """Wait, where a script has ended at once, for slower hosts that look for this one's name.
+
+    `met` is the time.monotonic() at which this host knew all others.
+    """
+    if len(job.hosts) < 2:
+        return
+    while not is_stopping() and time.monotonic() < met + STAY_SECONDS:
+        time.sleep(PAUSE_SECONDS)
 
 
 def _is_known(host: str) -> bool:

@@ -160,3 +160,19 @@ def _wait_until(condition):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("source, code", [("", 0), ("raise SystemExit(3)", 3)])
+def test_a_host_that_is_done_at_once_stays_for_slower_ones_unless_it_failed(container, source, code):
+    hosts = ["127.0.0.1", "127.0.0.2"]
+    container.is_given("resourceconfig", {"current_host": hosts[0], "hosts": hosts, "network_interface_name": "lo"})
+    container.holds_script(source + "\nopen(__file__ + '.done', 'w').close()" if code == 0 else source)
+    process = container.start()
+    if code == 0:
+        while not (container.code / "train.py.done").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        time.sleep(0.5)
+        assert process.poll() is None, "it stays"
+        process.send_signal(signal.SIGTERM)
+    assert container.wait().exit_code == code
