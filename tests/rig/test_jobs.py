@@ -72,9 +72,9 @@ def test_a_job_runs_and_leaves_logs_and_flat_archives(rig: RigUnderTest, job_req
 
 def test_the_container_finds_its_configuration_data_and_environment(rig: RigUnderTest, job_request: Request) -> None:
     s3 = rig.client("s3")
-    for key in ("in/a.txt", "in/sub/b.txt"):
+    for key in ("configured/a.txt", "configured/sub/b.txt"):
         s3.put_object(Bucket=rig.facts["bucket"], Key=key, Body=key.encode())
-    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{rig.facts['bucket']}/in"}
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{rig.facts['bucket']}/configured"}
     request = job_request(
         "cd /opt/ml/input; cat config/*.json; cat data/training/a.txt data/training/sub/b.txt; echo;"
         " echo $TRAINING_JOB_NAME $TRAINING_JOB_ARN; hostname",
@@ -86,7 +86,7 @@ def test_the_container_finds_its_configuration_data_and_environment(rig: RigUnde
     assert '{"epochs": "3"}' in said
     assert '"current_host": "algo-1"' in said
     assert '{"training": {"TrainingInputMode": "File"' in said
-    assert "in/a.txtin/sub/b.txt" in said
+    assert "configured/a.txtconfigured/sub/b.txt" in said
     assert f"{job['TrainingJobName']} {job['TrainingJobArn']}\nalgo-1" in said
 
 

@@ -22,10 +22,7 @@ mod session;
 mod ssh;
 mod steps;
 
-use std::{
-    fmt,
-    sync::{Mutex, PoisonError},
-};
+use std::{fmt, sync::Mutex};
 
 use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 
@@ -90,9 +87,18 @@ impl Engine {
     pub async fn connect(environment: &DockerEnvironment) -> Result<Self> {
         let address = address::choose(environment)?;
         let (docker, words) = dial(&address)?;
-        let unreachable = |error| unreachable(&address, words.as_ref(), error);
-        let docker = docker.negotiate_version().await.map_err(unreachable)?;
-        let version = docker.version().await.map_err(unreachable)?;
+        let answered = async {
+            let docker = docker.negotiate_version().await?;
+            let version = docker.version().await?;
+            Ok((docker, version))
+        };
+        let (docker, version) = match (answered.await, words) {
+            (Ok(answer), _) => answer,
+            (Err(error), Some(words)) => {
+                return Err(unreachable(&address, Some(ssh::said(&words).await), error));
+            }
+            (Err(error), None) => return Err(unreachable(&address, None, error)),
+        };
         let podman = version
             .components
             .unwrap_or_default()
@@ -188,7 +194,8 @@ fn dial(address: &Address) -> Result<(Docker, Option<ssh::Words>)> {
     docker.map(|docker| (docker, None)).map_err(|error| unreachable(address, None, error))
 }
 
-fn unreachable(address: &Address, words: Option<&ssh::Words>, error: bollard::errors::Error) -> Error {
+/// `words` are ssh's, where it is behind that.
+fn unreachable(address: &Address, words: Option<String>, error: bollard::errors::Error) -> Error {
     let text = failure::causes(&error);
     let (url, origin) = (&address.url, &address.origin);
     let denied = text.contains("ermission denied");
@@ -199,7 +206,6 @@ fn unreachable(address: &Address, words: Option<&ssh::Words>, error: bollard::er
             "this user may not use Docker: add it to the group `docker` (`sudo usermod -aG docker $USER`) and log in again",
         ),
         Some(words) => {
-            let words = words.lock().unwrap_or_else(PoisonError::into_inner).trim().to_owned();
             let failure = failure.hint("see whether `ssh HOST docker system dial-stdio` connects");
             if words.is_empty() { failure } else { failure.details(words) }
         }

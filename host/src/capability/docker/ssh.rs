@@ -7,6 +7,7 @@ use std::{
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bollard::{BollardRequest, ClientVersion, Docker};
@@ -28,6 +29,9 @@ use crate::error::{Error, Result};
 
 /// As much of ssh's own words as is kept.
 const LAST_WORDS: usize = 4 << 10;
+/// Half a second in all.
+const WORDS_TRIES: usize = 25;
+const WORDS_PAUSE: Duration = Duration::from_millis(20);
 
 /// What ssh wrote to its standard error: why it could not connect.
 pub(super) type Words = Arc<Mutex<String>>;
@@ -44,6 +48,18 @@ pub(super) fn connect(url: &str, timeout: u64, version: &ClientVersion) -> Resul
     let docker = Docker::connect_with_custom_transport(transport, Some("http://docker"), timeout, version)
         .map_err(|error| Error::failed(format!("cannot speak to {url}")).source(error))?;
     Ok((docker, words))
+}
+
+/// What ssh said when it failed. Its end is seen before its words are read, as likely as not: they get a moment.
+pub(super) async fn said(words: &Words) -> String {
+    let all = || words.lock().unwrap_or_else(PoisonError::into_inner).trim().to_owned();
+    for _ in 0..WORDS_TRIES {
+        if !all().is_empty() {
+            break;
+        }
+        tokio::time::sleep(WORDS_PAUSE).await;
+    }
+    all()
 }
 
 /// One connection, for whoever speaks over it himself.
