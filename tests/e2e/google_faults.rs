@@ -283,9 +283,9 @@ fn a_repository_is_made_where_it_is_missing_and_the_login_is_the_hosts() {
     };
     fit(&sandbox, &options, &["--dry-run"]).success();
     assert_eq!((registry("GET"), registry("POST")), (1, 0), "a rehearsal makes none");
-    let place = "us-central1-docker.pkg.dev/my-project/alekseylearn";
+    let (place, tag) = ("us-central1-docker.pkg.dev/my-project/alekseylearn", "work/train");
     let run = fit(&sandbox, &options, &[]).failure(3).one_error();
-    run.says(&format!("Making the repository {place}")).says(&format!("cannot push {place}/work/train"));
+    run.says(&format!("Making the repository {place}")).says(&format!("cannot push {place}/{tag}"));
     assert_eq!((registry("GET"), registry("POST")), (4, 1), "it was looked at until it was there");
     let known = services.state("google")["repositories"].clone();
     assert_eq!(
