@@ -77,6 +77,28 @@ impl Sandbox {
         self.root.path().join("home/.local/share/alekseylearn")
     }
 
+    /// Fails where a file that the program keeps of its jobs and plugins holds one of these secrets, or where it keeps
+    /// no more than two.
+    pub fn keeps_none_of(&self, secrets: &[&str]) {
+        let mut folders = vec![self.data()];
+        let mut files = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap().flatten() {
+                if entry.path().is_dir() {
+                    folders.push(entry.path());
+                    continue;
+                }
+                let content = fs::read(entry.path()).unwrap();
+                for secret in secrets {
+                    let holds = content.windows(secret.len()).any(|part| part == secret.as_bytes());
+                    assert!(!holds, "{}: {secret}", entry.path().display());
+                }
+                files += 1;
+            }
+        }
+        assert!(files > 2, "there is a record, and a plugin");
+    }
+
     /// Writes a file in the folder to work in.
     pub fn write(&self, relative: &str, content: &str) -> PathBuf {
         let path = self.path(relative);

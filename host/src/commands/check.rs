@@ -1,13 +1,10 @@
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 
-use super::completions;
+use super::training::Training;
 use crate::{
-    config::Assignment,
     error::{Error, Result},
-    job::{self, Checked, Context, Fit},
-    plugin::{DriverKind, Finding},
+    job::{self, Checked, Context},
+    plugin::Finding,
 };
 
 /// Look whether a run would work, and what it may cost
@@ -17,25 +14,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The training artifact: a script (.py) or a notebook (.ipynb)
-    #[arg(add = completions::artifacts())]
-    pub(super) path: PathBuf,
-
-    /// Driver that would build the image; `local` where neither this nor alekseylearn.toml names one
-    #[arg(long, alias = "build_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Build]))]
-    pub(super) build_driver: Option<String>,
-
-    /// Driver that would train it; `local` where neither this nor alekseylearn.toml names one
-    #[arg(long, alias = "train_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Train]))]
-    pub(super) train_driver: Option<String>,
-
-    /// Set a driver's option; also written --config.KEY=VALUE or --config.KEY VALUE
-    #[arg(short = 'c', long = "config", value_name = "KEY=VALUE")]
-    pub(super) options: Vec<Assignment>,
-
-    /// Dependency file to install from: requirements.txt, uv.lock, poetry.lock, pyproject.toml, environment.yml …
-    #[arg(long, aliases = ["env_file", "envfile"], value_name = "FILE")]
-    env_file: Option<PathBuf>,
+    #[command(flatten)]
+    training: Training,
 }
 
 const EXAMPLES: &str = "\
@@ -45,15 +25,7 @@ Examples:
         --config.output_path=s3://bucket/path --config.role_name=role";
 
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
-    let fit = Fit {
-        artifact: arguments.path,
-        env_file: arguments.env_file,
-        build_driver: arguments.build_driver,
-        train_driver: arguments.train_driver,
-        options: arguments.options,
-        build_anew: false,
-        dry_run: true,
-    };
+    let fit = arguments.training.asked(false, true);
     let checked = super::interruptible(job::check(context, &fit), "nothing was changed").await?;
     context.ui.result(&told(&checked), data(&checked));
     match checked.findings.iter().filter(|finding| finding.is_problem()).count() {

@@ -7,12 +7,12 @@ use std::{
 
 use serde_json::json;
 
-use super::completions;
+use super::training::Training;
 use crate::{
-    config::{Assignment, Defaults},
+    config::Defaults,
     error::Result,
-    job::{self, Context, Ending, Fetch, Fit, Known, Record, Submission},
-    plugin::{DriverKind, State},
+    job::{self, Context, Ending, Fetch, Known, Record, Submission},
+    plugin::State,
     ui::duration,
 };
 
@@ -23,25 +23,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The training artifact: a script (.py) or a notebook (.ipynb)
-    #[arg(add = completions::artifacts())]
-    pub(super) path: PathBuf,
-
-    /// Driver that builds the image; `local` where neither this nor alekseylearn.toml names one
-    #[arg(long, alias = "build_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Build]))]
-    pub(super) build_driver: Option<String>,
-
-    /// Driver that trains it; `local` where neither this nor alekseylearn.toml names one
-    #[arg(long, alias = "train_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Train]))]
-    pub(super) train_driver: Option<String>,
-
-    /// Set a driver's option; also written --config.KEY=VALUE or --config.KEY VALUE
-    #[arg(short = 'c', long = "config", value_name = "KEY=VALUE")]
-    pub(super) options: Vec<Assignment>,
-
-    /// Dependency file to install from: requirements.txt, uv.lock, poetry.lock, pyproject.toml, environment.yml …
-    #[arg(long, aliases = ["env_file", "envfile"], value_name = "FILE")]
-    env_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) training: Training,
 
     /// Build a new image even where nothing changed; with --fetch, replace files that are in the way
     #[arg(long)]
@@ -75,15 +58,7 @@ Examples:
 `alekseylearn driver show NAME` lists a driver's options.";
 
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
-    let fit = Fit {
-        artifact: arguments.path.clone(),
-        env_file: arguments.env_file.clone(),
-        build_driver: arguments.build_driver.clone(),
-        train_driver: arguments.train_driver.clone(),
-        options: arguments.options.clone(),
-        build_anew: arguments.overwrite,
-        dry_run: arguments.dry_run,
-    };
+    let fit = arguments.training.asked(arguments.overwrite, arguments.dry_run);
     if arguments.dry_run {
         return dry_run::run(context, &fit).await;
     }

@@ -17,6 +17,7 @@ mod reproduce;
 mod schema;
 mod status;
 mod stop;
+mod training;
 
 use std::{ffi::OsString, sync::Arc};
 
@@ -221,8 +222,12 @@ mod tests {
         ] {
             let arguments = Arguments::read(line.split(' ').map(OsString::from).collect()).unwrap();
             let Command::Fit(fit) = arguments.command else { panic!("{line}") };
-            assert_eq!((fit.build_driver.as_deref(), fit.train_driver.as_deref()), (Some("x"), Some("y")));
-            let options: Vec<_> = fit.options.iter().map(|option| (&*option.key, &*option.value)).collect();
+            assert_eq!(
+                (fit.training.build_driver.as_deref(), fit.training.train_driver.as_deref()),
+                (Some("x"), Some("y"))
+            );
+            let options: Vec<_> =
+                fit.training.options.iter().map(|option| (&*option.key, &*option.value)).collect();
             assert_eq!(options, [("a", "b"), ("c", "d")]);
         }
     }
