@@ -1,4 +1,7 @@
-"""Trains an image by the local mode of SageMaker's SDK: `local_mode.py IMAGE FOLDER`."""
+"""Trains an image by the local mode of SageMaker's SDK: `local_mode.py IMAGE FOLDER [NAME=VALUE]…`.
+
+FOLDER gets the `model.tar.gz`; the rest are hyperparameters.
+"""
 
 import sys
 from pathlib import Path
@@ -16,4 +19,5 @@ Estimator(
     instance_type="local",
     sagemaker_session=session,
     output_path=folder.as_uri(),
+    hyperparameters=dict(argument.split("=", 1) for argument in sys.argv[3:]),
 ).fit()

@@ -25,6 +25,7 @@ mod kaggle_faults;
 mod kills;
 mod lives;
 mod local;
+mod local_mode;
 mod mistakes;
 mod outputs;
 mod plugin_kills;

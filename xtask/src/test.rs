@@ -8,7 +8,7 @@ use anyhow::{Result, bail, ensure};
 use crate::dockerd::Engine;
 use crate::process::{interrupted, run, run_in_front};
 use crate::rig::Rig;
-use crate::tools::Tools;
+use crate::tools::{LocalMode, Tools};
 use crate::workspace::{cache, cargo, lock, root, target};
 use crate::{base_image, guests, plugins, tools};
 
@@ -37,12 +37,17 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
     let tools = parts.time("tools", tools::ensure)?;
     let _engine = parts.time("engine", Engine::ensure)?;
     let image = parts.time("base image", base_image::ensure)?;
-    let torch = match filters.is_empty() || filters.iter().any(|filter| filter.contains("distributed")) {
+    let wanted = |test: &str| filters.is_empty() || filters.iter().any(|filter| filter.contains(test));
+    let torch = match wanted("distributed") {
         true => Some(parts.time("torch image", base_image::ensure_torch)?),
         false => None,
     };
-    let podman = match filters.is_empty() || filters.iter().any(|filter| filter.contains("podman")) {
-        true => parts.time("podman", || Ok(tools::podman()))?,
+    let podman = match wanted("podman") {
+        true => parts.time("podman", tools::podman)?,
+        false => None,
+    };
+    let local_mode = match wanted("local_mode") {
+        true => parts.time("SageMaker's SDK", tools::local_mode)?,
         false => None,
     };
     let state = cache()?.join("test-rig");
@@ -56,6 +61,9 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
         }
         if let Some(podman) = &podman {
             command.env("ALEKSEYLEARN_PODMAN", podman);
+        }
+        if let Some(LocalMode { python, path }) = &local_mode {
+            command.env("ALEKSEYLEARN_SDK_PYTHON", python).env("ALEKSEYLEARN_SDK_PATH", path);
         }
         command.env("ALEKSEYLEARN_GUESTS", &guests);
         command.env("ALEKSEYLEARN_INSTALLABLE", root().join(plugins::INSTALLABLE));
@@ -121,7 +129,7 @@ impl Parts {
     fn summary(&self) -> String {
         let row = |(name, took, well): &(&str, Duration, bool)| {
             let ending = if *well { "" } else { "  FAILED" };
-            format!("xtask: {name:<14}{:>8.1} s{ending}\n", took.as_secs_f64())
+            format!("xtask: {name:<16}{:>8.1} s{ending}\n", took.as_secs_f64())
         };
         self.0.iter().map(row).collect()
     }

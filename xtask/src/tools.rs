@@ -1,6 +1,8 @@
 //! `tools`: the rig's parts that no crate brings: an image registry, and Python packages in an environment of theirs.
 
 use std::collections::hash_map::DefaultHasher;
+use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
@@ -21,8 +23,11 @@ const SHELLS: [&str; 5] = ["zsh", "zsh-common", "fish", "fish-common", "libpcre2
 const PODMAN: [&str; 7] =
     ["podman", "conmon", "crun", "containernetworking-plugins", "libyajl2", "libgpgme11", "libsubid4"];
 
-/// What the Python parts import; the second is there when the runner's tests are.
+/// What the Python parts import.
 const REQUIREMENTS: [&str; 2] = ["tests/rig/requirements.txt", "tests/runner/requirements.txt"];
+
+/// SageMaker's SDK, as a peer to compare with.
+pub const SDK: &str = "tests/bench/sagemaker.txt";
 
 const IS_RECENT: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
 
@@ -40,65 +45,75 @@ pub fn ensure() -> Result<Tools> {
 
 /// Debian's build of the registry. It is unpacked and not installed: installing it would start it as a service.
 fn registry() -> Result<PathBuf> {
-    let folder = cache()?.join("tools").join(REGISTRY);
-    let program = folder.join("usr/bin").join(REGISTRY);
-    if program.exists() {
-        say(format_args!("{} is there", program.display()));
-        return Ok(program);
-    }
-    if succeeds(Command::new(REGISTRY).arg("--version"), Duration::from_secs(5)) {
+    let there = succeeds(Command::new(REGISTRY).arg("--version"), Duration::from_secs(5));
+    if there && !cache()?.join("tools").join(REGISTRY).exists() {
         say(format_args!("{REGISTRY} is installed"));
         return Ok(REGISTRY.into());
     }
-    say(format_args!("fetching {REGISTRY}"));
-    let scratch = Scratch::new(REGISTRY)?;
-    let unpacked = scratch.path().join("unpacked");
-    Apt::of_this_machine().and_then(|apt| apt.unpack(&[REGISTRY], &unpacked)).with_context(|| {
+    let folder = unpacked(REGISTRY, &[REGISTRY], Apt::of_this_machine).with_context(|| {
         format!("the rig needs {REGISTRY} (CNCF Distribution): install it so that it is on the PATH")
     })?;
-    fs::create_dir_all(cache()?.join("tools"))?;
-    fs::rename(unpacked, &folder)?;
-    Ok(program)
+    Ok(folder.join("usr/bin").join(REGISTRY))
 }
 
 /// Shells that complete command lines, beside bash, which is everywhere. Only tests of completions miss them.
 fn shells() -> Option<PathBuf> {
-    let fetched = || -> Result<PathBuf> {
-        let folder = cache()?.join("tools/shells");
-        if folder.exists() {
-            say(format_args!("{} is there", folder.display()));
-            return Ok(folder);
-        }
-        say(format_args!("fetching {}", SHELLS.join(" ")));
-        let scratch = Scratch::new("shells")?;
-        let unpacked = scratch.path().join("unpacked");
-        Apt::of_this_machine()?.unpack(&SHELLS, &unpacked)?;
-        fs::create_dir_all(cache()?.join("tools"))?;
-        fs::rename(unpacked, &folder)?;
-        Ok(folder)
-    };
-    fetched().inspect_err(|error| say(format_args!("no zsh and no fish: {error:#}"))).ok()
+    wished_for("zsh and fish", unpacked("shells", &SHELLS, Apt::of_this_machine))
 }
 
 /// Podman, unpacked and not installed, with what Debian's build of it needs beside the system's libraries. None where it
 /// cannot be had: its test says so.
-pub fn podman() -> Option<PathBuf> {
-    let unpack = || -> Result<PathBuf> {
-        let _lock = lock("tools")?;
-        let folder = cache()?.join("tools").join("podman");
-        if folder.join("usr/bin/podman").exists() {
-            say(format_args!("{} is there", folder.display()));
-            return Ok(folder);
-        }
-        say("fetching podman");
-        let scratch = Scratch::new("podman")?;
-        let unpacked = scratch.path().join("unpacked");
-        Apt::of_this_machine()?.unpack(&PODMAN, &unpacked)?;
-        fs::create_dir_all(cache()?.join("tools"))?;
-        fs::rename(unpacked, &folder)?;
-        Ok(folder)
-    };
-    unpack().inspect_err(|error| say(format_args!("no podman: {error:#}"))).ok()
+pub fn podman() -> Result<Option<PathBuf>> {
+    let _lock = lock("tools")?;
+    Ok(wished_for("podman", unpacked("podman", &PODMAN, Apt::of_this_machine)))
+}
+
+/// SageMaker's SDK with what its local mode needs.
+pub struct LocalMode {
+    pub python: PathBuf,
+    /// The PATH with a docker-compose.
+    pub path: OsString,
+}
+
+/// None where there is no docker-compose: the test of it says so.
+pub fn local_mode() -> Result<Option<LocalMode>> {
+    let _lock = lock("tools")?;
+    let Some(path) = path_with_compose()? else { return Ok(None) };
+    Ok(Some(LocalMode { python: python(&[SDK])?, path }))
+}
+
+/// The machine's own docker-compose, or the newest that runs on its libc: bookworm's is no single program.
+pub fn path_with_compose() -> Result<Option<OsString>> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    if succeeds(Command::new("docker-compose").arg("version"), Duration::from_secs(30)) {
+        say("docker-compose is installed");
+        return Ok(Some(path));
+    }
+    let compose = unpacked("docker-compose", &["docker-compose"], || Apt::of_debian(&["trixie"]));
+    let Some(folder) = wished_for("docker-compose", compose) else { return Ok(None) };
+    let plugins = folder.join("usr/libexec/docker/cli-plugins");
+    Ok(Some(env::join_paths([plugins].into_iter().chain(env::split_paths(&path)))?))
+}
+
+/// Packages of Debian in a folder of their own below the cache.
+fn unpacked(name: &str, packages: &[&str], apt: impl FnOnce() -> Result<Apt>) -> Result<PathBuf> {
+    let folder = cache()?.join("tools").join(name);
+    if folder.exists() {
+        say(format_args!("{} is there", folder.display()));
+        return Ok(folder);
+    }
+    say(format_args!("fetching {name}"));
+    let scratch = Scratch::new(name)?;
+    let unpacked = scratch.path().join("unpacked");
+    apt()?.unpack(packages, &unpacked)?;
+    fs::create_dir_all(cache()?.join("tools"))?;
+    fs::rename(unpacked, &folder)?;
+    Ok(folder)
+}
+
+/// What only some tests miss.
+fn wished_for(name: &str, found: Result<PathBuf>) -> Option<PathBuf> {
+    found.inspect_err(|error| say(format_args!("no {name}: {error:#}"))).ok()
 }
 
 /// The Python of an environment with exactly what these files of the clone require: other requirements get another one.

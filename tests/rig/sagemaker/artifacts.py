@@ -78,6 +78,9 @@ def _members(containers: list[Container], folder: str) -> Iterator[Member]:
                 member.name = member.name.removeprefix(top)
                 if member.islnk():
                     member.linkname = member.linkname.removeprefix(top)
+                # What the engine's archive says of a long name is written again as it is, and would win.
+                for said in ("path", "linkpath"):
+                    member.pax_headers.pop(said, None)
                 yield member, tar.extractfile(member) if member.isreg() else None
 
 

@@ -1,6 +1,7 @@
 //! Where a bench takes place: a home of its own, so that nobody's jobs and plugins are touched, and a rig.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use crate::process::{run, text};
 use crate::rig::{self, Rig};
-use crate::tools;
+use crate::tools::{self, SDK};
 use crate::workspace::{cache, remove, root};
 
 const PEERS: &str = "tests/bench/requirements.txt";
@@ -27,6 +28,8 @@ pub struct Place {
     pub program: PathBuf,
     /// With what users have today.
     peers: PathBuf,
+    /// With docker-compose.
+    path: OsString,
     /// What images are built on.
     pub base_image: String,
     state: PathBuf,
@@ -42,9 +45,11 @@ impl Place {
         fs::create_dir_all(&home)?;
         let rig = Rig::start(&state, &tools::ensure()?)?;
         let environment = serde_json::from_value(rig::describe(&state)?["env"].clone())?;
-        let peers = tools::python(&[PEERS])?;
+        let peers = tools::python(&[PEERS, SDK])?;
+        let path =
+            tools::path_with_compose()?.context("the SDK's local mode needs docker-compose: install it")?;
         let (program, base_image) = (program.to_owned(), base_image.to_owned());
-        let place = Self { home, program, peers, base_image, state, environment, _rig: rig };
+        let place = Self { home, program, peers, path, base_image, state, environment, _rig: rig };
         place.write("trivial/train.py", TRIVIAL)?;
         place.write("trivial/requirements.txt", "")?;
         place.write("sagemaker.yaml", NO_TELEMETRY)?;
@@ -91,7 +96,9 @@ impl Place {
     fn command(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.home).env("HOME", &self.home).envs(&self.environment);
-        command.env("SAGEMAKER_USER_CONFIG_OVERRIDE", self.home.join("sagemaker.yaml"));
+        command
+            .env("PATH", &self.path)
+            .env("SAGEMAKER_USER_CONFIG_OVERRIDE", self.home.join("sagemaker.yaml"));
         for name in ["XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "VIRTUAL_ENV"] {
             command.env_remove(name);
         }
