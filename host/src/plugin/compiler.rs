@@ -105,6 +105,14 @@ fn died(name: &str, ended: &Output) -> Error {
     {
         return too_much(name, &format!("{} MiB of memory", most(Resource::Data, MOST_MEMORY) >> 20));
     }
+    // Nobody else ends it like this while its answer is waited for.
+    if signal == Some(Signal::KILL.as_raw()) {
+        let most = most(Resource::Data, MOST_MEMORY) >> 20;
+        return Error::failed(format!(
+            "the compiler of {name} was killed: most likely this machine ran out of memory"
+        ))
+        .hint(format!("run the same command again where {most} MiB of memory are free; it is done once"));
+    }
     let broken = Error::new(Kind::Plugin, format!("{name} breaks the compiler: {}", ended.status))
         .hint("this is a fault of the plugin, or of wasmtime: tell its author what is said here");
     if words.is_empty() { broken } else { broken.details(words.to_owned()) }
@@ -152,4 +160,27 @@ fn limit() -> rustix::io::Result<()> {
 /// Whoever started the program may have set less.
 fn most(what: Resource, limit: u64) -> u64 {
     getrlimit(what).current.map_or(limit, |already| already.min(limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    #[test]
+    fn the_compilers_end_tells_whose_fault_it_is() {
+        let ended = |status, words: &str| {
+            let ended =
+                Output { status: ExitStatus::from_raw(status), stdout: Vec::new(), stderr: words.into() };
+            let error = died("mine", &ended);
+            (error.kind(), error.message().to_owned())
+        };
+        let (kind, message) = ended(Signal::KILL.as_raw(), "");
+        assert!(kind == Kind::Failed && message.ends_with("this machine ran out of memory"), "{message}");
+        let (kind, message) = ended(Signal::ABORT.as_raw(), "memory allocation of 99 bytes failed");
+        assert!(kind == Kind::Plugin && message.contains("needs more than"), "{message}");
+        let (kind, message) = ended(Signal::SEGV.as_raw(), "");
+        assert!(kind == Kind::Plugin && message.contains("breaks the compiler"), "{message}");
+    }
 }
