@@ -75,6 +75,43 @@ fn a_job_that_has_not_ended_stays_with_its_image() {
     assert!(!is_in_engine(image));
 }
 
+/// As long as there is such a container, the engine keeps its image.
+#[test]
+fn what_a_killed_program_looked_into_an_image_by_goes() {
+    let base = format!("--config.base_image={}", base_image_or_skip!());
+    let mut sandbox = Sandbox::new();
+    let cache = sandbox.path("cache");
+    sandbox.set("XDG_CACHE_HOME", cache.to_str().unwrap());
+    let nonce = format!("looked-into-{}", std::process::id());
+    let tag = format!("{nonce}/train");
+    sandbox.write(&format!("{tag}.py"), &format!("print('{nonce}')\n"));
+    sandbox.write(&format!("{nonce}/requirements.txt"), "six\n");
+    let fit = ["fit", &format!("{tag}.py"), &base, "-v"];
+    sandbox.run(&fit).success();
+    let image = sandbox.newest_job()["image"].as_str().unwrap().to_owned();
+    let docker = |arguments: &[&str]| {
+        let output = Command::new("docker").args(arguments).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let id = docker(&["image", "inspect", "--format", "{{.Id}}", &image]);
+    let name = format!("alekseylearn-look-{}", &id["sha256:".len()..][..16]);
+    let left = || docker(&["ps", "--all", "--quiet", "--filter", &format!("name={name}")]);
+    assert_eq!(left(), "");
+
+    docker(&["create", "--name", &name, &image]);
+    assert_ne!(left(), "");
+    fs::remove_dir_all(cache.join("alekseylearn/installed")).unwrap();
+    sandbox.run(&fit).success();
+    assert!(cache.join("alekseylearn/installed").is_dir(), "it was looked into once more");
+    assert_eq!(left(), "");
+
+    docker(&["create", "--name", &name, &image]);
+    let run = sandbox.run(&["clean", &tag, "--images", "--yes", "--json"]).success();
+    assert_eq!(kept(&run, "image")[0]["removed"], true);
+    assert_eq!(left(), "");
+    assert!(!is_in_engine(&image));
+}
+
 #[test]
 fn caches_go_and_come_back() {
     let mut sandbox = Sandbox::new();

@@ -7,7 +7,7 @@ use bollard::{
     query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuilder},
 };
 
-use super::{Engine, HASH_LABEL, STEPS_LABEL, context::is_tag_of, explain, failure};
+use super::{Engine, HASH_LABEL, STEPS_LABEL, context::is_tag_of, explain, failure, peek};
 use crate::error::Result;
 
 /// An image that alekseylearn built.
@@ -46,6 +46,16 @@ impl Engine {
     /// # Errors
     /// The engine refuses.
     pub async fn remove_image(&self, name: &str) -> Result<bool> {
+        if self.try_remove_image(name).await? {
+            return Ok(true);
+        }
+        // A program that was killed while it looked into the image may have left a container of it.
+        let Some(image) = self.image(name).await? else { return Ok(true) };
+        self.remove(&peek::container_of(&image.id)).await?;
+        self.try_remove_image(name).await
+    }
+
+    async fn try_remove_image(&self, name: &str) -> Result<bool> {
         let options = RemoveImageOptionsBuilder::new().build();
         match self.docker.remove_image(name, Some(options), None).await {
             Ok(_) => Ok(true),
