@@ -23,6 +23,13 @@ fn a_table_keeps_to_the_terminals_width() {
         assert!(widest <= columns.into(), "{widest} of {columns}:\n{raw}");
         assert!(raw.contains("--config.output_path"), "{raw}");
     }
+    // On a narrow one there is a line for each cell; only a word that has no room there is longer.
+    let mut terminal = sandbox.on_terminal(40, &["driver", "show", "sagemaker"]);
+    assert_eq!(terminal.end(), Some(0));
+    let raw = terminal.raw();
+    assert!(raw.contains("OPTION   --config.output_path") && raw.contains("\nTYPE     s3://"), "{raw}");
+    let long = |line: &&str| line.chars().count() > 40 && !line.split(' ').any(|word| word.len() > 28);
+    assert_eq!(raw.lines().skip(2).find(long), None);
     // A pipe has no width.
     let piped = sandbox.run(&["driver", "show", "sagemaker"]).success().stdout;
     assert!(piped.lines().any(|line| line.len() > 80), "{piped}");

@@ -142,13 +142,16 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// A narrower terminal has no room for columns.
+const NARROW: u16 = 60;
 /// What a column of sentences must have, or it stands below its row.
 const READABLE: u16 = 36;
 /// By how much it is indented there.
 const BELOW: usize = 4;
 
 /// Columns as wide as their widest cell, where `width` allows. A cell is one line, and the first one of a row, its name,
-/// is never cut. Where too little is left for the last column, it stands below the others.
+/// is never cut. Where too little is left for the last column, it stands below the others; on a narrow terminal, each
+/// cell is a line of its own.
 pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]], width: Option<u16>) -> String {
     let all = columns(head, rows, None);
     let widths = all.column_max_content_widths();
@@ -156,6 +159,9 @@ pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]], width: Optio
     let before: u16 = others.iter().map(|width| width.saturating_add(GAP)).sum();
     if before.saturating_add(*last) <= width {
         return all.trim_fmt();
+    }
+    if width < NARROW {
+        return fields(head, rows, width);
     }
     if before.saturating_add(READABLE) <= width || *last < READABLE || before > width {
         return columns(head, rows, Some(width)).trim_fmt();
@@ -166,7 +172,7 @@ pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]], width: Optio
     let mut shown: Vec<String> = lines.next().map(str::to_owned).into_iter().collect();
     for (line, row) in lines.zip(rows) {
         shown.push(line.to_owned());
-        let text = harmless(&row[N - 1]).replace(['\n', '\t'], " ");
+        let text = one_line(&row[N - 1]);
         if !text.is_empty() {
             shown.push(format!("{:BELOW$}{}", "", folded(&text, Some(width), BELOW, BELOW)));
         }
@@ -176,12 +182,40 @@ pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]], width: Optio
 
 const GAP: u16 = 2;
 
+/// Each row as a paragraph, with what is in it behind the names of its columns, or below those where they are long.
+fn fields<const N: usize>(head: [&str; N], rows: &[[String; N]], width: u16) -> String {
+    let label = head.iter().map(|name| name.chars().count()).max().unwrap_or(0) + usize::from(GAP);
+    let beside = label <= usize::from(width) / 2;
+    let field = |(name, cell): (&&str, &String)| {
+        let cell = one_line(cell);
+        let hang = if beside { label } else { BELOW };
+        match (cell.is_empty(), name.is_empty()) {
+            (true, _) => None,
+            (_, true) => Some(folded(&cell, Some(width), 0, 0)),
+            _ if beside => {
+                let gap = label - name.chars().count();
+                Some(format!("{name}{:gap$}{}", "", folded(&cell, Some(width), hang, hang)))
+            }
+            _ => Some(format!("{name}\n{:hang$}{}", "", folded(&cell, Some(width), hang, hang))),
+        }
+    };
+    let paragraphs = rows.iter().map(|row| {
+        let fields: Vec<String> = head.iter().zip(row).filter_map(field).collect();
+        fields.join("\n")
+    });
+    paragraphs.collect::<Vec<_>>().join("\n\n")
+}
+
+/// What others wrote, as a cell.
+fn one_line(cell: &str) -> String {
+    harmless(cell).replace(['\n', '\t'], " ")
+}
+
 fn columns<'a>(head: impl AsRef<[&'a str]>, rows: &[impl AsRef<[String]>], width: Option<u16>) -> Table {
-    let one_line = |cell: &String| harmless(cell).replace(['\n', '\t'], " ");
     let head = head.as_ref();
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(head.to_vec());
-    table.add_rows(rows.iter().map(|row| row.as_ref().iter().map(one_line)));
+    table.add_rows(rows.iter().map(|row| row.as_ref().iter().map(|cell| one_line(cell))));
     if let Some(width) = width {
         table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
     }
@@ -241,22 +275,43 @@ mod tests {
 
     #[test]
     fn a_table_is_no_wider_than_the_terminal() {
-        let rows = [["a-long-name".into(), "some words that go on for longer than there is room".into()]];
-        let shown = table(["NAME", "MEANING"], &rows, Some(52));
+        let meaning = "some words that go on for longer than there is room for in this line";
+        let rows = [["a-long-name".into(), meaning.into()]];
+        let shown = table(["NAME", "MEANING"], &rows, Some(62));
         assert_eq!(
             shown,
-            "NAME         MEANING\na-long-name  some words that go on for longer than\n             there is room"
+            "NAME         MEANING\n\
+             a-long-name  some words that go on for longer than there is\n             room for in this line"
         );
     }
 
     #[test]
     fn sentences_stand_below_a_row_that_leaves_them_no_room() {
-        let row = |meaning: &str| ["--config.a-long-name".into(), "text".into(), meaning.into()];
+        let row = |meaning: &str| ["--config.a-much-longer-name".into(), "text".into(), meaning.into()];
+        let rows = [row("some words that go on for longer than there is room for here"), row("")];
+        let shown = table(["OPTION", "TYPE", "MEANING"], &rows, Some(60));
+        let name = "--config.a-much-longer-name  text";
+        let words = "    some words that go on for longer than there is room for\n    here";
+        assert_eq!(shown, format!("OPTION                       TYPE\n{name}\n{words}\n{name}"));
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_each_cell_is_a_line() {
+        let row = |meaning: &str| ["--config.name".into(), "text".into(), meaning.into()];
         let rows = [row("some words that go on for longer than there is room"), row("")];
-        let shown = table(["OPTION", "TYPE", "MEANING"], &rows, Some(50));
-        let name = "--config.a-long-name  text";
-        let words = "    some words that go on for longer than there is\n    room";
-        assert_eq!(shown, format!("OPTION                TYPE\n{name}\n{words}\n{name}"));
+        assert_eq!(
+            table(["OPTION", "TYPE", "MEANING"], &rows, Some(40)),
+            "OPTION   --config.name\nTYPE     text\nMEANING  some words that go on for\n         \
+             longer than there is room\n\nOPTION   --config.name\nTYPE     text"
+        );
+        let rows = [["metrics".into(), "1".into(), "a value".into()]];
+        assert_eq!(
+            table(["", "first-of-two-jobs", "the-second-one"], &rows, Some(24)),
+            "metrics\nfirst-of-two-jobs\n    1\nthe-second-one\n    a value",
+            "names that are half as wide have lines of their own"
+        );
+        let rows = [["a".into(), "b".into()]];
+        assert_eq!(table(["X", "Y"], &rows, Some(24)), "X  Y\na  b", "what fits is a table");
     }
 
     #[test]
