@@ -69,3 +69,39 @@ fn files_name_the_dependencies_and_where_the_model_goes() {
         start(&["fit", "train.py", &base]).failure(2).one_error().says("a place out of its own folder");
     }
 }
+
+#[test]
+fn a_second_fit_replaces_what_the_first_one_brought_unless_it_was_changed() {
+    let base = format!("--config.base_image={}", base_image_or_skip!());
+    let sandbox = Sandbox::new();
+    sandbox.write("alekseylearn.toml", "[fit]\nfetch = \"out\"\n");
+    let train = |version: &str, deep: &str| {
+        let script = format!(
+            "import os\nos.makedirs('/opt/ml/model/{deep}')\nfor name in 'm', '{deep}/w':\n    \
+             open('/opt/ml/model/' + name, 'w').write('{version}')\n"
+        );
+        sandbox.write("twice/train.py", &script);
+        sandbox.run(&["fit", "twice/train.py", &base])
+    };
+    let read = |file: &str| fs::read_to_string(sandbox.path(file)).unwrap_or_default();
+    train("first", "a").success();
+    sandbox.write("out/mine", "the user's");
+    train("second", "b").success();
+    assert_eq!([read("out/m"), read("out/b/w"), read("out/mine")], ["second", "second", "the user's"]);
+    assert!(!sandbox.path("out/a").exists(), "no folder holds two models");
+
+    // What the user touched stays, and is told of before anything is trained.
+    sandbox.write("out/m", "edited");
+    let run = train("third", "c").failure(5).one_error().says("out/m was changed since");
+    assert!(run.stderr.find("was changed since") < run.stderr.find("Building"), "{}", run.stderr);
+    assert_eq!([read("out/m"), read("out/b/w")], ["edited", "second"]);
+    // Nor is a folder taken away that holds anything of the user's.
+    fs::remove_file(sandbox.path("out/m")).unwrap();
+    sandbox.write("out/b/notes", "the user's");
+    train("fourth", "b").failure(5).one_error().says("out/b is there already");
+    assert_eq!([read("out/b/w"), read("out/b/notes")], ["second", "the user's"]);
+    let job = sandbox.newest_job()["name"].as_str().unwrap().to_owned();
+    // A fetch of one's own replaces nothing unasked.
+    sandbox.run(&["fetch", "elsewhere", &job]).success();
+    sandbox.run(&["fetch", "elsewhere", &job]).failure(5).one_error().says("is there already");
+}

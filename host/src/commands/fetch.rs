@@ -91,6 +91,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         output_data: arguments.output_data,
         checkpoints: arguments.checkpoints,
         overwrite: arguments.overwrite,
+        replace_earlier: false,
     };
     let fetched = super::interruptible(job::fetch(context, &known, &fetch), "nothing was written").await?;
     context.ui.result(

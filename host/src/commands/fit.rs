@@ -11,7 +11,7 @@ use super::training::Training;
 use crate::{
     config::Defaults,
     error::Result,
-    job::{self, Context, Ending, Fetch, Known, Record, Submission},
+    job::{self, Context, Earlier, Ending, Fetch, Known, Record, Submission},
     plugin::State,
     ui::duration,
 };
@@ -66,12 +66,29 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
         None if !arguments.detach => Defaults::read(&context.environment)?.fetch()?,
         named => named.clone(),
     };
+    if let Some(folder) = fetch.as_deref().filter(|_| !arguments.overwrite) {
+        tell_of_changes(context, folder);
+    }
     let record = Record::open(&context.environment)?;
     // A request that is under way is in the record already: an equal run asks for the same job.
     let hint = "run the same command again to go on: what was built is kept";
     let submission = super::interruptible(job::fit(context, &record, &fit), hint).await?;
     let after = After { detach: arguments.detach, fetch: fetch.as_deref(), overwrite: arguments.overwrite };
     see_through(context, &record, &submission, &after).await
+}
+
+/// Before anything is trained: what was brought to the folder before goes where a new model comes, unless it was changed.
+fn tell_of_changes(context: &Context, folder: &Path) {
+    let earlier = Earlier::of(&context.environment, folder);
+    if let Some(changed) = earlier.changed() {
+        context.ui.warning(&format!(
+            "{} was changed since the model of {} came to it: it stays, and a new model that has something of that name \
+             will not come to {}, but can be fetched to another folder; --fetch names one, --overwrite replaces it",
+            changed.display(),
+            earlier.job,
+            folder.display()
+        ));
+    }
 }
 
 /// What is to be done about a job once its service has it.
@@ -165,6 +182,7 @@ async fn completed(context: &Context, record: &Record, known: &Known<'_>, after:
         output_data: false,
         checkpoints: false,
         overwrite: after.overwrite,
+        replace_earlier: true,
     };
     let hint = format!("the job {name} completed; bring its model with `alekseylearn fetch DIR {name}`");
     let fetched = super::interruptible(job::fetch(context, known, &fetch), &hint).await?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Context, Known, record::FETCHED};
+use super::{Context, Known, earlier::Earlier, record::FETCHED};
 use crate::{
     capability::{
         Listener, Progress,
@@ -26,6 +26,8 @@ pub struct Fetch<'a> {
     pub checkpoints: bool,
     /// Replace what is in the way.
     pub overwrite: bool,
+    /// Replace what was brought there before, and nobody has changed since.
+    pub replace_earlier: bool,
 }
 
 /// What came.
@@ -68,6 +70,9 @@ pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> R
     let all_of_it = results.len() == artifacts.len();
     let what = format!("{} {} {}", fetch.no_extract, fetch.output_data, fetch.checkpoints);
     let mut staging = Staging::open(fetch.folder, name)?;
+    let earlier = fetch.replace_earlier.then(|| Earlier::of(&context.environment, fetch.folder));
+    let replaceable = || earlier.as_ref().map(Earlier::unchanged).unwrap_or_default();
+    staging.may_replace(replaceable());
     let brought = match staging.left(&what)? {
         Some(brought) => brought,
         None => {
@@ -85,7 +90,10 @@ pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> R
             all
         }
     };
+    // Looked at again: what came may have taken its time.
+    staging.may_replace(replaceable());
     staging.publish(&what, &brought, fetch.overwrite)?;
+    Earlier::keep(&context.environment, fetch.folder, name, &brought.files)?;
     if all_of_it {
         // Without it, `clean` says once too often that there is something to fetch.
         let _ = std::fs::write(known.job.folder.with_extension(FETCHED), "");
@@ -134,7 +142,7 @@ async fn bring(
         let size = target.metadata().map(|data| data.len()).unwrap_or(0);
         return Ok(Brought { files: vec![archive.into()], size });
     }
-    let beside = (!fetch.overwrite && folder.is_empty()).then(|| fetch.folder.to_owned());
+    let beside = (!fetch.overwrite && folder.is_empty()).then(|| staging.beside());
     let tree = staging.tree().join(folder);
     let unpack = Unpack { name: archive.to_owned(), tree: tree.clone(), beside: beside.clone() };
     let read = move |archive: Arriving| unpack.run(archive.size(), archive);

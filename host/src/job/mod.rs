@@ -2,6 +2,7 @@
 
 mod check;
 mod diff;
+mod earlier;
 mod fetch;
 mod fit;
 mod follow;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub use crate::capability::{docker::Step, transfer::Brought};
 pub use check::{Checked, check};
 pub use diff::diff;
+pub use earlier::Earlier;
 pub use fetch::{Fetch, fetch, has_unfetched};
 pub use fit::{Fit, fit};
 pub use follow::{Ending, end_of, follow, look, print_logs, wait_for_end};

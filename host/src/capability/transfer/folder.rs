@@ -20,7 +20,7 @@ use super::{
     parts::Parts,
     room,
     source::Source,
-    staging::{Brought, in_the_way},
+    staging::{Beside, Brought},
     unpack::{MOST_ENTRIES, safe_path},
 };
 use crate::{
@@ -40,7 +40,7 @@ pub struct Folder {
     /// Where all are moved to in the end, under their own names.
     pub tree: PathBuf,
     /// What is there already is in the way; none where it may be replaced.
-    pub beside: Option<PathBuf>,
+    pub beside: Option<Beside>,
 }
 
 /// Brings all objects, which come with their names and sizes. The memory it takes does not grow with their sizes.
@@ -62,8 +62,8 @@ pub async fn download_all<S: Source>(
     let mut names = BTreeSet::new();
     for (name, ..) in &objects {
         let path = safe_path(Path::new(name)).map_err(hostile)?;
-        if let Some(folder) = &to.beside {
-            in_the_way(folder, &path)?;
+        if let Some(beside) = &to.beside {
+            beside.refuse(&path)?;
         }
         if !names.insert(path) {
             return Err(hostile(format!("it holds {name} twice")));

@@ -1,6 +1,7 @@
 //! The place beside the user's files where what comes is made whole, before all of it is moved there.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fs::{self, File, TryLockError},
     io,
@@ -35,6 +36,8 @@ pub struct Staging {
     folder: PathBuf,
     path: PathBuf,
     keep: bool,
+    /// What goes from the user's folder where this comes, by its first names.
+    replaceable: BTreeSet<OsString>,
     /// Folders that were missing, the innermost first: they go too, unless something came to them.
     made: Vec<PathBuf>,
     _lock: File,
@@ -66,11 +69,22 @@ impl Staging {
                 Lock::Taken(lock) => break lock,
             }
         };
-        let staging = Self { folder: folder.to_owned(), path, keep: false, made, _lock: lock };
+        let (folder, replaceable) = (folder.to_owned(), BTreeSet::new());
+        let staging = Self { folder, path, keep: false, replaceable, made, _lock: lock };
         if !staging.path.join("ready").exists() {
             staging.clear().map_err(cannot_write)?;
         }
         Ok(staging)
+    }
+
+    /// What lies in the user's folder under these names may go.
+    pub fn may_replace(&mut self, names: BTreeSet<OsString>) {
+        self.replaceable = names;
+    }
+
+    /// What may be in the way of what comes.
+    pub fn beside(&self) -> Beside {
+        Beside { folder: self.folder.clone(), replaceable: self.replaceable.clone() }
     }
 
     /// An empty tree.
@@ -115,7 +129,7 @@ impl Staging {
     /// # Errors
     /// Something of the name is in the user's folder.
     pub fn refuse(&self, name: &Path) -> Result<()> {
-        in_the_way(&self.folder, name)
+        self.beside().refuse(name)
     }
 
     /// What is to be moved to the user's folder.
@@ -145,7 +159,7 @@ impl Staging {
     }
 
     /// Moves the tree to the user's folder, all or nothing: what is cut off is finished by the next run. Files that
-    /// are there already are refused, or replaced with `overwrite`.
+    /// are there already are refused, or replaced with `overwrite`; those that may be replaced go in any case.
     ///
     /// # Errors
     /// Something is in the way, or the folder cannot be written to.
@@ -153,21 +167,29 @@ impl Staging {
         let cannot_write = |error| room::cannot_write(&self.folder, error);
         let names = self.names().map_err(cannot_write)?;
         if !overwrite {
-            names.iter().try_for_each(|name| in_the_way(&self.folder, Path::new(name)))?;
+            names.iter().try_for_each(|name| self.refuse(Path::new(name)))?;
         }
         self.settle(of, brought).map_err(cannot_write)?;
-        let replaced = self.path.join("replaced");
         for name in &names {
-            let target = self.folder.join(name);
-            if target.symlink_metadata().is_ok() {
-                // Moved away first: what is replaced is never seen half-removed.
-                fs::create_dir_all(&replaced).map_err(cannot_write)?;
-                let away = tempfile::Builder::new().tempdir_in(&replaced).map_err(cannot_write)?.keep();
-                fs::rename(&target, away.join(name)).map_err(cannot_write)?;
-            }
-            fs::rename(self.tree().join(name), &target).map_err(cannot_write)?;
+            self.take_away(name).map_err(cannot_write)?;
+            fs::rename(self.tree().join(name), self.folder.join(name)).map_err(cannot_write)?;
+        }
+        for name in self.replaceable.iter().filter(|name| !names.contains(name)) {
+            self.take_away(name).map_err(cannot_write)?;
         }
         File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(cannot_write)
+    }
+
+    /// Moves away what is there of that name: what is replaced is never seen half-removed.
+    fn take_away(&self, name: &OsString) -> io::Result<()> {
+        let target = self.folder.join(name);
+        if target.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        let replaced = self.path.join("replaced");
+        fs::create_dir_all(&replaced)?;
+        let away = tempfile::Builder::new().tempdir_in(&replaced)?.keep();
+        fs::rename(&target, away.join(name))
     }
 
     fn names(&self) -> io::Result<Vec<OsString>> {
@@ -201,16 +223,26 @@ impl Drop for Staging {
     }
 }
 
-/// # Errors
-/// The first part of the path is in the folder already.
-pub(super) fn in_the_way(folder: &Path, path: &Path) -> Result<()> {
-    let first = path.iter().next().map(|first| folder.join(first));
-    match first {
-        Some(first) if first.symlink_metadata().is_ok() => {
-            Err(Error::new(Kind::Conflict, format!("{} is there already", first.display()))
-                .hint("fetch into another folder, or replace it with --overwrite"))
+/// What lies in the user's folder already.
+#[derive(Clone, Debug)]
+pub struct Beside {
+    folder: PathBuf,
+    replaceable: BTreeSet<OsString>,
+}
+
+impl Beside {
+    /// # Errors
+    /// The first part of the path is in the folder, and may not be replaced.
+    pub(super) fn refuse(&self, path: &Path) -> Result<()> {
+        let Some(first) = path.iter().next().filter(|first| !self.replaceable.contains(*first)) else {
+            return Ok(());
+        };
+        let first = self.folder.join(first);
+        if first.symlink_metadata().is_ok() {
+            return Err(Error::new(Kind::Conflict, format!("{} is there already", first.display()))
+                .hint("fetch into another folder, or replace it with --overwrite"));
         }
-        _ => Ok(()),
+        Ok(())
     }
 }
 
@@ -318,6 +350,23 @@ mod tests {
         staging.publish("it", &brought(&["m"]), false).unwrap();
         drop(staging);
         assert_eq!(names(&root.path().join("a/b")), ["m"]);
+    }
+
+    #[test]
+    fn what_may_be_replaced_goes_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["a", "old", "mine"] {
+            fs::write(root.path().join(name), "before").unwrap();
+        }
+        let mut staging = Staging::open(root.path(), "job").unwrap();
+        fs::write(staging.tree().join("a"), "after").unwrap();
+        assert_eq!(staging.refuse(Path::new("a")).unwrap_err().kind(), Kind::Conflict);
+        staging.may_replace(["a", "old", "never there"].map(OsString::from).into());
+        assert_eq!(staging.refuse(Path::new("mine/x")).unwrap_err().kind(), Kind::Conflict);
+        staging.publish("it", &brought(&["a"]), false).unwrap();
+        drop(staging);
+        assert_eq!(names(root.path()), ["a", "mine"]);
+        assert_eq!(fs::read_to_string(root.path().join("a")).unwrap(), "after");
     }
 
     #[test]

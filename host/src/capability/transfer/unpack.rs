@@ -15,7 +15,7 @@ use tar::{Archive, Entry, EntryType};
 
 use super::{
     room,
-    staging::{Brought, PREFIX, in_the_way},
+    staging::{Beside, Brought, PREFIX},
 };
 use crate::error::{Error, Result};
 
@@ -36,7 +36,7 @@ pub struct Unpack {
     /// An empty folder, or none yet; nothing is written elsewhere.
     pub tree: PathBuf,
     /// What is there already is in the way; none where it may be replaced.
-    pub beside: Option<PathBuf>,
+    pub beside: Option<Beside>,
 }
 
 impl Unpack {
@@ -115,8 +115,8 @@ impl Unpack {
             if path.as_os_str().is_empty() {
                 continue;
             }
-            if let Some(folder) = &self.beside {
-                in_the_way(folder, &path)?;
+            if let Some(beside) = &self.beside {
+                beside.refuse(&path)?;
             }
             let target = staging.join(&path);
             let kind = entry.header().entry_type();
@@ -293,7 +293,7 @@ mod tests {
 
     fn unpack(bytes: &[u8], folder: &Path, overwrite: bool) -> Result<Brought> {
         let staging = Staging::open(folder, "job")?;
-        let beside = (!overwrite).then(|| folder.to_owned());
+        let beside = (!overwrite).then(|| staging.beside());
         let size = bytes.len() as u64;
         let unpacked =
             Unpack { name: "model.tar.gz".into(), tree: staging.tree(), beside }.run(size, bytes)?;

@@ -1,0 +1,159 @@
+//! What was brought to a folder before, and whether it is as it was: only then may the next run replace it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    environment::Environment,
+    error::{Context, Result},
+};
+
+/// Beside the record, a file for each folder that something was brought to.
+const FOLDER: &str = "fetched";
+/// A folder that nothing came to for so long is one like any other.
+const LONGEST_KEPT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What tells a file from a changed one, without reading it: its size, its number, and when anything of it changed last,
+/// in nanoseconds. The last cannot be set back.
+type Stamp = (u64, u64, i128);
+
+/// What the newest results in a folder are.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Earlier {
+    /// Whose they are.
+    pub job: String,
+    #[serde(skip)]
+    folder: PathBuf,
+    files: BTreeMap<PathBuf, Stamp>,
+}
+
+impl Earlier {
+    /// Nothing, where nothing is known.
+    pub fn of(environment: &Environment, folder: &Path) -> Self {
+        let known = fs::read(place(environment, folder)).ok();
+        let known: Self = known.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        Self { folder: folder.to_owned(), ..known }
+    }
+
+    /// Keeps what these files are now.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub(super) fn keep(environment: &Environment, folder: &Path, job: &str, files: &[PathBuf]) -> Result<()> {
+        let place = place(environment, folder);
+        let all = place.parent().unwrap_or(&place).to_owned();
+        Environment::private_folder(&all)?;
+        tidy(&all);
+        let stamped = files.iter().filter_map(|file| Some((file.clone(), stamp(&folder.join(file)).ok()?)));
+        let earlier = Self { job: job.to_owned(), folder: PathBuf::new(), files: stamped.collect() };
+        let failed = || format!("cannot write {}", place.display());
+        let mut partial = tempfile::NamedTempFile::new_in(&all).context(failed)?;
+        serde_json::to_writer(&mut partial, &earlier).context(failed)?;
+        partial.persist(&place).context(failed)?;
+        Ok(())
+    }
+
+    /// What may be replaced: what lies in the folder and holds nothing but files that are as they were.
+    pub fn unchanged(&self) -> BTreeSet<OsString> {
+        let firsts = self.files.keys().filter_map(|file| file.iter().next());
+        let firsts: BTreeSet<OsString> = firsts.map(OsString::from).collect();
+        firsts.into_iter().filter(|first| self.is_unchanged(Path::new(first))).collect()
+    }
+
+    /// One of its files that is not as it was, where it is still there.
+    pub fn changed(&self) -> Option<PathBuf> {
+        let mut paths = self.files.iter().map(|(file, stamp)| (self.folder.join(file), stamp));
+        paths.find(|(path, known)| stamp(path).is_ok_and(|now| now != **known)).map(|(path, _)| path)
+    }
+
+    fn is_unchanged(&self, path: &Path) -> bool {
+        let full = self.folder.join(path);
+        let Ok(data) = full.symlink_metadata() else { return false };
+        if !data.is_dir() {
+            return self.files.get(path).is_some_and(|known| stamp(&full).is_ok_and(|now| now == *known));
+        }
+        let Ok(entries) = fs::read_dir(&full).and_then(|entries| entries.collect::<io::Result<Vec<_>>>())
+        else {
+            return false;
+        };
+        // An empty folder may be the training's or the user's: there is nothing in it to lose.
+        entries.iter().all(|entry| self.is_unchanged(&path.join(entry.file_name())))
+    }
+}
+
+fn place(environment: &Environment, folder: &Path) -> PathBuf {
+    let known = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let name = hex::encode(Sha256::digest(known.as_os_str().as_encoded_bytes()));
+    environment.data.join(FOLDER).join(name)
+}
+
+fn stamp(path: &Path) -> io::Result<Stamp> {
+    let data = path.symlink_metadata()?;
+    let changed = i128::from(data.ctime()) * 1_000_000_000 + i128::from(data.ctime_nsec());
+    Ok((data.len(), data.ino(), changed))
+}
+
+fn tidy(folder: &Path) {
+    let is_old = |path: &Path| {
+        let age = path
+            .metadata()
+            .and_then(|data| data.modified())
+            .map(|time| SystemTime::now().duration_since(time));
+        age.is_ok_and(|age| age.is_ok_and(|age| age > LONGEST_KEPT))
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if is_old(&entry.path()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_as_it_was_may_be_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("out");
+        let files = ["m", "a/1", "a/b/2", "c/3", "d/4", "gone/5"];
+        for file in files {
+            let path = out.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, file).unwrap();
+        }
+        let stamped = files.map(|file| (PathBuf::from(file), stamp(&out.join(file)).unwrap()));
+        let earlier = Earlier { job: "j".into(), folder: out.clone(), files: stamped.into() };
+        let unchanged =
+            || earlier.unchanged().into_iter().map(|name| name.into_string().unwrap()).collect::<Vec<_>>();
+        assert_eq!(
+            (unchanged(), earlier.changed()),
+            (["a", "c", "d", "gone", "m"].map(String::from).into(), None)
+        );
+
+        fs::write(out.join("c/the user's"), "x").unwrap();
+        fs::remove_dir_all(out.join("gone")).unwrap();
+        assert_eq!((unchanged(), earlier.changed()), (["a", "d", "m"].map(String::from).into(), None));
+        // As long, and as old, as it was.
+        let then = out.join("a/b/2").metadata().unwrap().modified().unwrap();
+        fs::write(out.join("a/b/2"), "A/B/2").unwrap();
+        fs::File::options().append(true).open(out.join("a/b/2")).unwrap().set_modified(then).unwrap();
+        assert_eq!(
+            (unchanged(), earlier.changed()),
+            (["d", "m"].map(String::from).into(), Some(out.join("a/b/2")))
+        );
+        // Another file in its place.
+        fs::write(out.join("other"), "m").unwrap();
+        fs::rename(out.join("other"), out.join("m")).unwrap();
+        assert_eq!(unchanged(), ["d"]);
+    }
+}
