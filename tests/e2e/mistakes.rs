@@ -208,13 +208,18 @@ fn requirements_that_conflict() {
 #[test]
 fn a_base_image_that_does_not_exist() {
     base_image_or_skip!();
-    let sandbox = Sandbox::new();
+    let mut sandbox = Sandbox::new();
     sandbox.write("train.py", "");
     // Far more than the engine reads before it finds out.
     sandbox.write("data.bin", &"x".repeat(64 << 20));
-    fit(&sandbox, &["train.py", "--config.base_image=127.0.0.1:9/nothing:1"])
-        .failure(4)
-        .says("the base image cannot be had");
+    for builder in ["1", "0"] {
+        sandbox.set("DOCKER_BUILDKIT", builder);
+        let run = fit(&sandbox, &["train.py", "--config.base_image=127.0.0.1:9/nothing:1"]).failure(4);
+        let run = run.one_error().says("and cannot reach its registry\n");
+        assert!(!run.stderr.contains("dial tcp"), "{}", run.stderr);
+        let verbose = fit(&sandbox, &["train.py", "--config.base_image=127.0.0.1:9/nothing:1", "-v"]);
+        verbose.failure(4).one_error().says("dial tcp 127.0.0.1:9");
+    }
 }
 
 #[test]

@@ -104,7 +104,7 @@ impl Engine {
                                 .hint("see that you may read it, and run the same command again")
                                 .source(reading)
                         }
-                        _ => said.failed(error),
+                        _ => said.failed(error, listener),
                     };
                     return Err(self.about_base(failed, &base, &platform).await);
                 }

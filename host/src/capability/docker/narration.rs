@@ -124,7 +124,7 @@ impl Narration {
         kept.drain(..surplus);
     }
 
-    pub(super) fn failed(&mut self, error: bollard::errors::Error) -> Error {
+    pub(super) fn failed(&mut self, error: bollard::errors::Error, listener: Listener<'_>) -> Error {
         self.finish();
         let step = self.failed.as_ref().and_then(|step| self.names.get(step));
         let lines = self.failed.as_ref().and_then(|step| self.lines.get(step)).map(|lines| {
@@ -173,14 +173,16 @@ impl Narration {
             {
                 return other_architecture();
             }
-            Some(step) if step.contains("load metadata for") || step.starts_with("FROM ") => no_base(&text),
+            Some(step) if step.contains("load metadata for") || step.starts_with("FROM ") => {
+                return no_base(&text, listener);
+            }
             Some(step) => Error::failed(format!("the build failed at {step}")),
             None if text.contains("failed to resolve source metadata")
                 || text.contains("pull access denied")
                 || text.contains("not found")
                 || text.contains("failed to do request") =>
             {
-                no_base(&text)
+                return no_base(&text, listener);
             }
             None => return explain("the image cannot be built", error),
         };
@@ -245,18 +247,26 @@ pub(super) fn other_architecture() -> Error {
         .hint("name one for the platform of the image with --config.base_image=IMAGE, or another platform with --config.platform=OS/ARCHITECTURE")
 }
 
-fn no_base(why: &str) -> Error {
-    let refusals = ["401", "403", "nauthorized", "authorization failed", "no basic auth"];
-    if refusals.iter().any(|word| why.contains(word)) {
+/// The engine's own words lead through all of its parts: they are for who asks for details.
+fn no_base(why: &str, listener: Listener<'_>) -> Error {
+    why.lines().for_each(|line| listener(Progress::Line(line)));
+    let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    if says(&["401", "403", "nauthorized", "authorization failed", "no basic auth"]) {
         return Error::new(
             Kind::Denied,
             "the base image cannot be had: its registry wants another login, or one at all",
         )
         .hint("log in with `docker login REGISTRY`, or name another image with --config.base_image=IMAGE");
     }
-    Error::new(Kind::NotFound, "the base image cannot be had").hint(
-        "name one that the engine has or can pull with --config.base_image=IMAGE; \
-         where it is private, log in first with `docker login`",
+    let unreachable =
+        ["dial tcp", "i/o timeout", "no such host", "connection refused", "TLS handshake", "x509:", "EOF"];
+    let reason = match () {
+        () if says(&unreachable) => "the engine does not have it, and cannot reach its registry",
+        () => "its registry has no such image, or does not show it to everybody",
+    };
+    Error::new(Kind::NotFound, format!("the base image cannot be had: {reason}")).hint(
+        "name one that the engine has or can pull with --config.base_image=IMAGE; where it is private, log in first with \
+         `docker login`; -v shows what the engine says",
     )
 }
 
@@ -287,7 +297,7 @@ mod tests {
             let info = BuildInfo { stream: Some(format!("{line}\n")), ..BuildInfo::default() };
             said.take(info, &|_| {});
         }
-        said.failed(bollard::errors::Error::DockerStreamError { error: error.into() })
+        said.failed(bollard::errors::Error::DockerStreamError { error: error.into() }, &|_| {})
     }
 
     #[test]
@@ -299,7 +309,7 @@ mod tests {
         let error = failed(&lines, "The command '/bin/sh -c cd' returned a non-zero code: 1");
         assert_eq!((error.kind(), error.details_text()), (Kind::Invalid, Some("no such package")));
         let error = failed(&["[1/2] STEP 1/9: FROM nothing AS b"], "manifest unknown");
-        assert_eq!(error.message(), "the base image cannot be had");
+        assert!(error.message().starts_with("the base image cannot be had: its registry has no"), "{error}");
         let error = failed(&["Step 1/9 : FROM a", "Step 2/9 : COPY x y"], "no such file");
         assert_eq!(error.message(), "the build failed at COPY x y");
     }
@@ -362,7 +372,8 @@ mod tests {
                 Some(BuildInfoAux::BuildKit(StatusResponse { vertexes, logs, ..StatusResponse::default() }));
             said.take(BuildInfo { aux, ..BuildInfo::default() }, &|_| {});
         }
-        let error = said.failed(bollard::errors::Error::DockerStreamError { error: "exit code: 1".into() });
+        let error =
+            said.failed(bollard::errors::Error::DockerStreamError { error: "exit code: 1".into() }, &|_| {});
         assert_eq!(error.details_text(), Some("error: no\n  cause: sé\nlast ****"));
     }
 
