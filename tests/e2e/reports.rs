@@ -1,8 +1,11 @@
 //! What is kept of a job, told and used: its metrics, its page, and the job once more.
 
-use std::fs;
+use std::{env, fs, path::Path, process::Command};
 
-use alekseylearn_tests::{Sandbox, base_image_or_skip};
+use alekseylearn_tests::{Sandbox, base_image_or_skip, python, rig_or_skip, skipped};
+use serde_json::Value;
+
+use crate::sagemaker::{fit, run};
 
 const SCRIPT: &str = "import sys\n\
     print('seed', sys.argv[1:], '<script>alert(1)</script>')\n\
@@ -90,4 +93,92 @@ fn a_page_tells_all_of_a_job() {
     let name = sandbox.newest_job()["name"].as_str().unwrap().to_owned();
     let page = fs::read_to_string(sandbox.path(&format!("{name}.html"))).unwrap();
     assert!(page.contains("failed") && page.contains("ValueError: too &lt;small&gt;"), "{page}");
+}
+
+/// The page as a browser shows it: see `tests/browser`. Screenshots go to the folder that is named by the variable
+/// ALEKSEYLEARN_SCREENSHOTS, if there is one.
+fn seen(chromium: &str, page: &Path) -> Value {
+    let mut browser: Command = python("browser").expect("where there is a browser, there is Python");
+    browser.arg(chromium).arg(page).args(env::var_os("ALEKSEYLEARN_SCREENSHOTS"));
+    let output = browser.output().expect("Python starts");
+    let words = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&words).unwrap_or_else(|error| panic!("{error}: {words}"))
+}
+
+/// What holds of any page: it asks nobody for anything, and all of it can be read, on any screen.
+#[track_caller]
+fn readable(seen: &Value) {
+    assert_eq!((&seen["asked"], &seen["complaints"]), (&Value::from([""; 0]), &Value::from([""; 0])));
+    let looks = seen["looks"].as_object().unwrap();
+    assert_eq!(looks.len(), 4);
+    for (name, look) in looks {
+        assert_eq!(look["scrolls"], false, "{name}: {look}");
+        assert_eq!(look["leaves"], Value::from([""; 0]), "{name}");
+        assert_eq!(look["squeezed"], Value::from([""; 0]), "{name}");
+        assert!(look["faintest"]["contrast"].as_f64().unwrap() >= 4.5, "{name}: {}", look["faintest"]);
+    }
+    assert_ne!(looks["wide"]["background"], looks["dark"]["background"]);
+}
+
+#[test]
+fn a_browser_shows_all_of_a_page() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    let Ok(chromium) = env::var("ALEKSEYLEARN_CHROMIUM") else {
+        return skipped("ALEKSEYLEARN_CHROMIUM is not set: Debian's Chromium cannot be had here");
+    };
+    let sandbox = Sandbox::with_rig(&rig);
+    sandbox.write("page/train.py", &format!("{SCRIPT}print('wide ' + 'x' * 400)\n"));
+    sandbox.write("page/requirements.txt", "six==1.17.0\n");
+    let long = "--config.hyperparameters.a-name-that-is-rather-long=/opt/ml/input/data/train/a/path/that/goes/on/for/ever";
+    let options = [
+        "page/train.py",
+        "--config.hyperparameters.seed=7",
+        long,
+        "--config.train_instance_type=ml.m5.xlarge",
+    ];
+    run(&sandbox, &fit(&rig, &base, &[&options[..], &["--config.prices.ml.m5.xlarge=3600"]].concat()))
+        .success();
+    let job = sandbox.newest_job();
+    let name = job["name"].as_str().unwrap();
+    sandbox.run(&["report", name, "--output", "page.html"]).success();
+    let seen_page = seen(&chromium, &sandbox.path("page.html"));
+    readable(&seen_page);
+    let page = &seen_page["looks"]["narrow"];
+    assert_eq!(page["title"], name);
+    let headings = ["Outcome: completed", "Course", "Metrics", "Plots", "Options", "Installed", "Log"];
+    assert_eq!(page["headings"], Value::from([&[name][..], &headings].concat()));
+    let facts = &page["facts"];
+    assert_eq!(facts["image"], job["image"]);
+    assert!(facts["image"].as_str().unwrap().contains("@sha256:"), "{facts}");
+    assert!(facts["cost"].as_str().unwrap().ends_with(" USD"), "{facts}");
+    assert!(facts["billed"].is_string() && facts["by"] == "sagemaker", "{facts}");
+    assert_eq!(facts["hyperparameters.seed"], "7");
+    let metrics: Vec<&Value> = page["metrics"].as_array().unwrap().iter().map(|row| &row[0]).collect();
+    assert_eq!(metrics, ["accuracy", "loss"]);
+    let phases = page["phases"].as_array().unwrap();
+    assert!(phases.iter().any(|phase| phase["name"] == "Training") && phases.len() > 3, "{phases:?}");
+    for phase in phases {
+        let edge = |part: &Value| part["x"].as_f64().unwrap() + part["width"].as_f64().unwrap();
+        assert!(phase["width"].as_f64().unwrap() >= 3.0, "{phase}");
+        assert!(phase["x"].as_f64() >= phase["course"]["x"].as_f64(), "{phase}");
+        assert!(edge(phase) <= edge(&phase["course"]) + 0.5, "{phase}");
+    }
+    let plots = page["plots"].as_array().unwrap();
+    assert_eq!(plots.iter().map(|plot| &plot["name"]).collect::<Vec<_>>(), ["accuracy", "loss"]);
+    for plot in plots {
+        assert!(plot["line"]["width"].as_f64().unwrap() > 150.0, "{plot}");
+        assert!(plot["line"]["height"].as_f64().unwrap() > 50.0, "{plot}");
+    }
+    let texts = page["preformatted"].to_string();
+    assert!(texts.contains("six==1.17.0") && texts.contains("<script>alert(1)</script>"), "{texts}");
+    assert!(texts.contains("epoch: 40 loss=0.0250"), "{texts}");
+
+    sandbox.write("bad/train.py", "print('loss: 3')\nraise ValueError('too <small> ' + 'x' * 300)\n");
+    sandbox.run(&["fit", "bad/train.py", &format!("--config.base_image={base}")]).failure(10);
+    sandbox.run(&["report", "bad/train", "--output", "failed.html"]).success();
+    let failed = seen(&chromium, &sandbox.path("failed.html"));
+    readable(&failed);
+    let page = &failed["looks"]["narrow-dark"];
+    assert_eq!(page["headings"][1], "Outcome: failed");
+    assert!(page["preformatted"][0].as_str().unwrap().contains("ValueError: too <small>"), "{page}");
 }

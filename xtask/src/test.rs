@@ -46,6 +46,10 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
         true => parts.time("podman", tools::podman)?,
         false => None,
     };
+    let browser = match wanted("browser") {
+        true => parts.time("browser", tools::browser)?,
+        false => None,
+    };
     let local_mode = match wanted("local_mode") {
         true => parts.time("SageMaker's SDK", tools::local_mode)?,
         false => None,
@@ -61,6 +65,9 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
         }
         if let Some(podman) = &podman {
             command.env("ALEKSEYLEARN_PODMAN", podman);
+        }
+        if let Some(browser) = &browser {
+            command.env("ALEKSEYLEARN_CHROMIUM", browser);
         }
         if let Some(LocalMode { python, path }) = &local_mode {
             command.env("ALEKSEYLEARN_SDK_PYTHON", python).env("ALEKSEYLEARN_SDK_PATH", path);

@@ -23,8 +23,17 @@ const SHELLS: [&str; 5] = ["zsh", "zsh-common", "fish", "fish-common", "libpcre2
 const PODMAN: [&str; 7] =
     ["podman", "conmon", "crun", "containernetworking-plugins", "libyajl2", "libgpgme11", "libsubid4"];
 
+/// The browser with what it needs beside the system's own libraries, and a font.
+const CHROMIUM: &str = "chromium-headless-shell chromium-common fontconfig-config fonts-dejavu-core libasound2 libasyncns0
+    libatk1.0-0 libatspi2.0-0 libbrotli1 libbsd0 libdav1d6 libdbus-1-3 libdouble-conversion3 libdrm2 libexpat1 libffi8 libflac12
+    libfontconfig1 libfreetype6 libgbm1 libglib2.0-0 libgraphite2-3 libharfbuzz-subset0 libharfbuzz0b libjpeg62-turbo liblcms2-2
+    libminizip1 libmp3lame0 libmpg123-0 libnspr4 libnss3 libogg0 libopenh264-7 libopenjp2-7 libopus0 libpng16-16 libpulse0
+    libsndfile1 libstdc++6 libvorbis0a libvorbisenc2 libwayland-server0 libx11-6 libx11-xcb1 libxau6 libxcb1 libxcomposite1
+    libxdamage1 libxdmcp6 libxext6 libxfixes3 libxi6 libxkbcommon0 libxnvctrl0 libxrandr2 libxrender1";
+
 /// What the Python parts import.
-const REQUIREMENTS: [&str; 2] = ["tests/rig/requirements.txt", "tests/runner/requirements.txt"];
+const REQUIREMENTS: [&str; 3] =
+    ["tests/rig/requirements.txt", "tests/runner/requirements.txt", "tests/browser/requirements.txt"];
 
 /// SageMaker's SDK, as a peer to compare with.
 pub const SDK: &str = "tests/bench/sagemaker.txt";
@@ -66,6 +75,13 @@ fn shells() -> Option<PathBuf> {
 pub fn podman() -> Result<Option<PathBuf>> {
     let _lock = lock("tools")?;
     Ok(wished_for("podman", unpacked("podman", &PODMAN, Apt::of_this_machine)))
+}
+
+/// Chromium without a window, as Podman.
+pub fn browser() -> Result<Option<PathBuf>> {
+    let _lock = lock("tools")?;
+    let packages: Vec<&str> = CHROMIUM.split_whitespace().collect();
+    Ok(wished_for("Chromium", unpacked("chromium", &packages, Apt::of_this_machine)))
 }
 
 /// SageMaker's SDK with what its local mode needs.

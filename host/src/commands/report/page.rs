@@ -35,7 +35,9 @@ figcaption { font-weight: 600; overflow-wrap: anywhere } svg { width: 100%; heig
 svg text { font: 11px system-ui, sans-serif; fill: var(--faint) } svg .grid { stroke: var(--line) }
 svg polyline { fill: none; stroke: var(--accent); stroke-width: 2; stroke-linejoin: round } svg circle { fill: var(--accent) }
 .bar { display: block; height: .7rem; min-width: 3px; border-radius: 3px; background: var(--accent) }
-td.course { width: 55% } .node { color: var(--faint) }
+td.course { width: 55% } .node { color: var(--faint) } .facts td { width: 100% }
+@media (max-width: 40rem) { .facts th, .facts td { display: block; padding-right: 0 } svg text { font-size: 15px }
+  .facts th { border: 0; padding-bottom: 0; white-space: normal; overflow-wrap: anywhere } .facts td { padding-top: 0 } }
 @media print { pre { max-height: none } }
 ";
 
@@ -44,6 +46,7 @@ pub(super) fn of(report: &Report) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
     );
     for part in [
@@ -135,7 +138,7 @@ fn metrics(report: &Report) -> String {
     if metrics.is_empty() {
         return String::new();
     }
-    let mut part = "<h2>Metrics</h2>\n<table>\n<tr><th></th><th class=\"number\">last</th>\
+    let mut part = "<h2>Metrics</h2>\n<table class=\"metrics\">\n<tr><th></th><th class=\"number\">last</th>\
                     <th class=\"number\">best</th><th class=\"number\">least</th><th class=\"number\">most</th>\
                     <th class=\"number\">values</th></tr>\n"
         .to_owned();
@@ -211,7 +214,7 @@ fn log(report: &Report) -> String {
 
 fn table<'a>(rows: impl IntoIterator<Item = (Cow<'a, str>, String)>) -> String {
     let rows = rows.into_iter().map(|(name, value)| format!("<tr><th>{name}</th><td>{value}</td></tr>\n"));
-    format!("<table>\n{}</table>\n", rows.collect::<String>())
+    format!("<table class=\"facts\">\n{}</table>\n", rows.collect::<String>())
 }
 
 /// As text in HTML: what a training wrote is shown, and never obeyed.
