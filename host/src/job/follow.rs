@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{
     Context, Entry, Known, Outcome, Record,
     metrics::{self, Metrics},
+    trouble::{Next, PATIENCE, Trouble},
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -19,10 +20,6 @@ use crate::{
 /// How long to wait between two looks: short while something happens, longer while nothing does.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// Errors that pass are waited out this long.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// The user is told of those that do not pass at once.
-const SILENCE: Duration = Duration::from_secs(10);
 /// As many of a failed job's last lines as its error shows.
 const LAST_LINES: usize = 20;
 
@@ -91,8 +88,7 @@ struct Following<'a> {
     silent: bool,
     metrics: Metrics,
     started: Instant,
-    troubled: Option<Instant>,
-    warned: bool,
+    trouble: Trouble,
     wait: Duration,
 }
 
@@ -108,40 +104,32 @@ impl<'a> Following<'a> {
             silent: false,
             metrics: Metrics::new(known.job.options.metrics()),
             started: Instant::now(),
-            troubled: None,
-            warned: false,
+            trouble: Trouble::default(),
             wait: SHORTEST_WAIT,
         }
     }
 
     /// One look at the job. The status, once it has ended and all of its log has been shown.
     async fn step(&mut self) -> Result<Option<JobStatus>> {
-        match self.look().await {
-            Ok(status) => {
-                self.troubled = None;
-                self.warned = false;
-                Ok(status)
+        let begun = Instant::now();
+        let error = match self.look().await {
+            Err(error) if error.kind() == Kind::Unavailable => error,
+            looked => {
+                self.trouble.passed();
+                return looked;
             }
-            Err(error) if error.kind() == Kind::Unavailable => {
-                let since = *self.troubled.get_or_insert_with(Instant::now);
-                if since.elapsed() > PATIENCE {
-                    return Err(error);
-                }
-                if since.elapsed() > SILENCE && !self.warned {
-                    self.warned = true;
-                    self.context.ui.warning(&format!(
-                        "{}; asking again for {} minutes, and the job goes on meanwhile",
-                        error.chain(),
-                        PATIENCE.as_secs() / 60
-                    ));
-                } else {
-                    self.context.ui.detail(&format!("asking again: {}", error.chain()));
-                }
-                self.wait = LONGEST_WAIT;
-                Ok(None)
-            }
-            Err(error) => Err(error),
+        };
+        match self.trouble.failed(begun, Instant::now()) {
+            Next::GiveUp => return Err(unheard_of(&self.known.job.name, error)),
+            Next::Tell => self.context.ui.warning(&format!(
+                "{}; asking again for {} minutes, and the job goes on meanwhile",
+                error.chain(),
+                PATIENCE.as_secs() / 60
+            )),
+            Next::Ask => self.context.ui.detail(&format!("asking again: {}", error.chain())),
         }
+        self.wait = LONGEST_WAIT;
+        Ok(None)
     }
 
     async fn look(&mut self) -> Result<Option<JobStatus>> {
@@ -208,6 +196,20 @@ impl<'a> Following<'a> {
             }
         }
     }
+}
+
+/// The service did not answer for longer than it is waited for.
+fn unheard_of(name: &str, error: Error) -> Error {
+    let message = format!(
+        "the job {name} goes on, but nothing was heard of it for {} minutes",
+        PATIENCE.as_secs() / 60
+    );
+    let attach = format!("follow it again with `alekseylearn logs -f {name}`");
+    let hint = match error.hint_text() {
+        Some(hint) => format!("{attach}; {hint}"),
+        None => attach,
+    };
+    Error::new(error.kind(), message).hint(hint).source(error)
 }
 
 /// The log from its beginning; with `follow`, until the job ends or the user presses Ctrl-C.
@@ -370,6 +372,20 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_that_stays_silent_ends_the_watching_and_not_the_job() {
+        let refused =
+            Error::new(Kind::Unavailable, "AWS cannot be reached").hint("see whether the network is right");
+        let error = unheard_of("a-1", refused);
+        assert_eq!(error.kind(), Kind::Unavailable);
+        assert_eq!(
+            error.chain(),
+            "the job a-1 goes on, but nothing was heard of it for 10 minutes: AWS cannot be reached"
+        );
+        let hint = "follow it again with `alekseylearn logs -f a-1`; see whether the network is right";
+        assert_eq!(error.hint_text(), Some(hint));
+    }
 
     #[test]
     fn a_failure_is_told_from_its_reason_to_the_end_of_its_log() {

@@ -15,6 +15,7 @@ mod record;
 mod report;
 mod reproduce;
 mod submit;
+mod trouble;
 
 use std::sync::Arc;
 
