@@ -12,7 +12,7 @@ use std::{
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
-use super::{Assignment, Origin};
+use super::{Assignment, OptionSpec, OptionType, Origin};
 use crate::{
     environment::Environment,
     error::{Error, Result},
@@ -142,35 +142,25 @@ impl Defaults {
         self.place("fetch", |fit| fit.fetch.as_deref())
     }
 
-    /// What a project's file names lies in the project: else a stranger's project could have the user's own files sent, or
-    /// others put beside them.
     fn place(&self, key: &str, of: impl Fn(&FitSection) -> Option<&Path>) -> Result<Option<PathBuf>> {
         let found = self.0.iter().rev().find_map(|file| Some((file, of(&file.content.fit)?)));
-        let Some((file, place)) = found else { return Ok(None) };
-        let folder = file.path.parent().unwrap_or(&file.path);
-        if file.foreign && !is_below(folder, place) {
-            let path = file.path.display();
-            let message = format!("{path} names a place out of its own folder: {key} = {}", place.display());
-            let hint = format!("name one below it, or say it on the command line: --{key}");
-            return Err(Error::invalid(message).hint(hint));
-        }
-        Ok(Some(folder.join(place)))
+        found.map(|(file, place)| file.place(key, place)).transpose()
     }
 
     /// Options of a build driver, the more important ones last.
     ///
     /// # Errors
     /// One has a value that no option can have.
-    pub fn build_options(&self, driver: &str) -> Result<Vec<Assignment>> {
-        self.options("build", driver, |content| &content.build)
+    pub fn build_options(&self, driver: &str, specs: &[OptionSpec]) -> Result<Vec<Assignment>> {
+        self.options("build", driver, specs, |content| &content.build)
     }
 
-    /// Options of a train driver, the more important ones last.
+    /// Options of a train driver, the more important ones last. Folders are whole paths.
     ///
     /// # Errors
-    /// One has a value that no option can have.
-    pub fn train_options(&self, driver: &str) -> Result<Vec<Assignment>> {
-        self.options("train", driver, |content| &content.train)
+    /// One has a value that no option can have, or a project's file names a folder that is not the project's.
+    pub fn train_options(&self, driver: &str, specs: &[OptionSpec]) -> Result<Vec<Assignment>> {
+        self.options("train", driver, specs, |content| &content.train)
     }
 
     /// Public keys of minisign, by the user's names for them.
@@ -187,6 +177,7 @@ impl Defaults {
         &self,
         kind: &str,
         driver: &str,
+        specs: &[OptionSpec],
         sections: impl Fn(&Content) -> &Sections,
     ) -> Result<Vec<Assignment>> {
         let mut assignments = Vec::new();
@@ -195,10 +186,35 @@ impl Defaults {
             for (key, value) in section {
                 let line = line_of(&file.text, value.span().start);
                 let origin = Origin::File(format!("[{kind}.{driver}] of {}:{line}", file.path.display()));
-                add(&mut assignments, &origin, key.replace('-', "_"), value.get_ref(), true)?;
+                let key = key.replace('-', "_");
+                let is_input = specs.iter().any(|spec| spec.key == key && spec.kind == OptionType::Inputs);
+                let mut said = Vec::new();
+                add(&mut said, &origin, key, value.get_ref(), true)?;
+                for assignment in said.iter_mut().filter(|said| is_input && !said.value.starts_with("s3://"))
+                {
+                    let option = format!("config.{}", assignment.key);
+                    let folder = file.place(&option, Path::new(&assignment.value))?;
+                    assignment.value = folder.to_string_lossy().into_owned();
+                }
+                assignments.extend(said);
             }
         }
         Ok(assignments)
+    }
+}
+
+impl File {
+    /// A place that it names, from its folder on. What a project's file names lies in the project: else a stranger's project
+    /// could have the user's own files sent, or others put beside them.
+    fn place(&self, option: &str, place: &Path) -> Result<PathBuf> {
+        let folder = self.path.parent().unwrap_or(&self.path);
+        if self.foreign && !is_below(folder, place) {
+            let (path, place) = (self.path.display(), place.display());
+            let message = format!("{path} names a place out of its own folder, {place}, as --{option}");
+            let hint = format!("name one below it, or say it on the command line: --{option}");
+            return Err(Error::invalid(message).hint(hint));
+        }
+        Ok(folder.join(place))
     }
 }
 
@@ -278,7 +294,7 @@ mod tests {
         let both =
             defaults(&[USER, "fit.train_driver = 'local'\ntrain.sagemaker.role_name = 'ours'"]).unwrap();
         assert_eq!((both.build_driver(), both.train_driver()), (None, Some("local")));
-        let options = both.train_options("sagemaker").unwrap();
+        let options = both.train_options("sagemaker", &[]).unwrap();
         let options: Vec<String> =
             options.iter().map(|option| format!("{}={}", option.key, option.value)).collect();
         assert_eq!(
@@ -292,8 +308,8 @@ mod tests {
                 "role_name=ours",
             ]
         );
-        assert!(both.train_options("local").unwrap().is_empty());
-        assert!(both.build_options("sagemaker").unwrap().is_empty());
+        assert!(both.train_options("local", &[]).unwrap().is_empty());
+        assert!(both.build_options("sagemaker", &[]).unwrap().is_empty());
     }
 
     #[test]
@@ -319,6 +335,27 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_counts_from_the_file_that_names_it() {
+        let root = tempfile::tempdir().unwrap();
+        let specs = [OptionSpec::new(OptionType::Inputs, "input".into(), "Data".into())];
+        let input = |place: &str, foreign: bool| {
+            let text = format!("[train.x.input]\ndata = '{place}'");
+            let path = root.path().join(DEFAULTS_FILE);
+            let content = Content::parse(&path, &text).unwrap();
+            let file = Defaults(vec![File { path, content, text, foreign }]);
+            file.train_options("x", &specs).map(|options| options[0].value.clone())
+        };
+        let below = root.path().join("data").display().to_string();
+        assert_eq!(input("data", true).unwrap(), below);
+        assert_eq!(input("s3://bucket/data", true).unwrap(), "s3://bucket/data");
+        for place in ["../data", "/tmp"] {
+            let error = input(place, true).unwrap_err();
+            assert!(error.hint_text().unwrap().contains("--config.input.data"), "{error}");
+            assert!(input(place, false).is_ok(), "the user's own file");
+        }
+    }
+
+    #[test]
     fn what_one_file_requires_no_other_takes_back() {
         let (required, not) = ("plugins.require-signatures = true", "plugins.require-signatures = false");
         for (texts, by) in [([required, not], "/0"), ([not, required], "/1"), ([required, required], "/0")] {
@@ -336,8 +373,10 @@ mod tests {
             assert!(error.details_text().is_some() && error.hint_text().is_some(), "{text}");
         }
         for value in ["[1, 2]", "{ a = { b = 1 } }", "2026-01-01"] {
-            let error =
-                defaults(&[&format!("\ntrain.x.key = {value}")]).unwrap().train_options("x").unwrap_err();
+            let error = defaults(&[&format!("\ntrain.x.key = {value}")])
+                .unwrap()
+                .train_options("x", &[])
+                .unwrap_err();
             assert!(error.message().contains("[train.x] of /0/alekseylearn.toml:2"), "{value}: {error}");
         }
     }

@@ -87,7 +87,7 @@ const FILES: [&str; 2] = [
 fn defaults(bytes: &[u8]) {
     let path = Path::new("/project/alekseylearn.toml");
     let Some(file) = told(Defaults::parse(path, &String::from_utf8_lossy(bytes))) else { return };
-    for options in [file.build_options("driver"), file.train_options("driver")] {
+    for options in [file.build_options("driver", &[]), file.train_options("driver", &[])] {
         if let Some(options) = told(options) {
             judge(&[], &options);
         }

@@ -69,8 +69,8 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'
     let builder = context.plugins.build_driver(&build_driver).await?;
     let trainer = context.plugins.train_driver(&train_driver).await?;
     let (build_specs, train_specs) = (builder.options().await?, trainer.options().await?);
-    let build_defaults = defaults.build_options(builder.name())?;
-    let train_defaults = defaults.train_options(trainer.name())?;
+    let build_defaults = defaults.build_options(builder.name(), &build_specs)?;
+    let train_defaults = defaults.train_options(trainer.name(), &train_specs)?;
     let [build_options, train_options] = validate(
         &fit.options,
         [

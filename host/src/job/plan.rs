@@ -189,7 +189,8 @@ pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<P
     let folder = project.folder.join(RECIPE_FOLDER);
     let driver = fit.build_driver.as_deref().or(defaults.build_driver()).unwrap_or(DEFAULT_DRIVER);
     let builder = context.plugins.build_driver(driver).await?;
-    let (specs, defaults) = (builder.options().await?, defaults.build_options(builder.name())?);
+    let specs = builder.options().await?;
+    let defaults = defaults.build_options(builder.name(), &specs)?;
     let chosen = Chosen { name: builder.name(), specs: &specs, defaults: &defaults };
     let [options] = validate(&fit.options, [chosen])?;
     let task = Task::new(context, project)?.asked_by(fit);

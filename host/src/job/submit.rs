@@ -1,6 +1,6 @@
 //! From an image to a job that its service has: recorded before it is asked for, and asked for once.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc, time::UNIX_EPOCH};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -10,6 +10,7 @@ use crate::{
     config::Values,
     error::{Error, Kind, Result},
     plugin::{Job, State, TrainDriver},
+    project,
     ui::Event,
 };
 
@@ -125,6 +126,15 @@ fn fingerprint(driver: &str, content: &str, options: &Values) -> String {
     }
     for (key, value) in options.given() {
         hash.update(format!("{key}={value}\0"));
+    }
+    for folder in options.folders() {
+        // One that is gone is the driver's to refuse, or is not asked for any more.
+        for file in project::data(Path::new(folder)).unwrap_or_default() {
+            // Not its content: where data is read in place, no run need wait until all of it was read for this.
+            let changed = file.source.metadata().and_then(|known| known.modified()).ok();
+            let since = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+            hash.update(format!("{}\0{}\0{}\0", file.path, file.size, since.as_nanos()));
+        }
     }
     hex::encode(hash.finalize())
 }
