@@ -14,7 +14,7 @@ fn preview(rig: &Rig, sandbox: &Sandbox, options: &[&str]) -> Value {
     run(sandbox, &arguments).success().data()["request"].clone()
 }
 
-fn project(rig: &Rig) -> Sandbox {
+pub(crate) fn project(rig: &Rig) -> Sandbox {
     let sandbox = Sandbox::with_rig(rig);
     sandbox.write("train.py", "");
     sandbox
@@ -213,100 +213,4 @@ fn inputs_and_hyperparameters_arrive_unchanged() {
     let expected: Vec<String> =
         values.iter().flat_map(|(name, value)| [format!("--{name}"), arrives(value)]).collect();
     assert_eq!(seen["arguments"], json!(expected));
-}
-
-#[test]
-fn each_limit_is_taken_and_one_past_it_is_not() {
-    let rig = rig_or_skip!();
-    let sandbox = project(&rig);
-    sandbox.write("data/a.csv", "1");
-    let many = |count: usize, key: &str, value: &str| -> Vec<String> {
-        (0..count).map(|n| format!("--config.{key}.n{n}={value}")).collect()
-    };
-    let list =
-        |count: usize, start: &str| (0..count).map(|n| format!("{start}{n}")).collect::<Vec<_>>().join(",");
-    let groups = |count: usize| {
-        let group = |n| json!({ "InstanceGroupName": format!("g{n}"), "InstanceType": "ml.m5.large", "InstanceCount": 1 });
-        format!("--config.request.ResourceConfig.InstanceGroups={}", Value::from_iter((0..count).map(group)))
-    };
-    let network = |subnets: usize, security: usize| {
-        vec![
-            format!("--config.subnets={}", list(subnets, "subnet-")),
-            format!("--config.security_groups={}", list(security, "sg-")),
-        ]
-    };
-    let named = |key: &str, length: usize| vec![format!("--config.{key}.{}=data", "n".repeat(length))];
-    let valued = |key: &str, length: usize| vec![format!("--config.{key}.k={}", "v".repeat(length))];
-    let set = |key: &str, value: i64| vec![format!("--config.{key}={value}")];
-    let container = |count: usize, length: usize| {
-        let words = vec!["a".repeat(length); count];
-        vec![format!("--config.request.AlgorithmSpecification.ContainerArguments={}", json!(words))]
-    };
-    let pending = "request.StoppingCondition.MaxPendingTimeInSeconds";
-    for (at, past, says) in [
-        (many(100, "hyperparameters", "1"), many(101, "hyperparameters", "1"), "it has 101 entries"),
-        (named("hyperparameters", 256), named("hyperparameters", 257), "257 characters"),
-        (valued("hyperparameters", 256), valued("hyperparameters", 257), "is too long"),
-        (many(100, "environment", "1"), many(101, "environment", "1"), "it has 101 entries"),
-        (named("environment", 512), named("environment", 513), "513 characters"),
-        (valued("environment", 512), valued("environment", 513), "513 characters"),
-        (many(20, "input", "data"), many(21, "input", "data"), "it has 21 entries"),
-        (named("input", 64), named("input", 65), "65 characters"),
-        (many(40, "metrics", "(x)"), many(41, "metrics", "(x)"), "it has 41 entries"),
-        (many(49, "tags", "1"), many(50, "tags", "1"), "at most 49"),
-        (named("tags", 128), named("tags", 129), "129 characters"),
-        (valued("tags", 256), valued("tags", 257), "257 characters"),
-        (network(16, 1), network(17, 1), "it has 17 entries"),
-        (network(1, 5), network(1, 6), "it has 6 entries"),
-        (vec![groups(5)], vec![groups(6)], "it has 6 entries"),
-        (set("max_runtime", 2_419_200), set("max_runtime", 2_419_201), "is above 2419200"),
-        (set("max_runtime", 1), set("max_runtime", 0), "0 is below 1"),
-        (set("keep_alive", 21_600), set("keep_alive", 21_601), "is above 21600"),
-        (set("retries", 30), set("retries", 31), "is above 30"),
-        (set(pending, 1_800), set(pending, 1_799), "at least 1800"),
-        (set(pending, 2_419_200), set(pending, 2_419_201), "at most 2419200"),
-        (container(100, 1), container(101, 1), "it has 101 entries"),
-        (container(1, 256), container(1, 257), "257 characters"),
-    ] {
-        let dry = |options: &[String]| {
-            let options = options.iter().map(String::as_str);
-            let arguments: Vec<&str> = ["train.py", "--dry-run"].into_iter().chain(options).collect();
-            run(&sandbox, &fit(&rig, "scratch", &arguments))
-        };
-        dry(&at).success();
-        let refused = dry(&past).failure(2).one_error();
-        assert!(refused.stderr.contains(says), "no `{says}` in\n{}", refused.stderr);
-    }
-}
-
-#[test]
-fn machines_of_several_kinds_train_as_one() {
-    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
-    let sandbox = Sandbox::with_rig(&rig);
-    sandbox.write(
-        "p/train.py",
-        "import json, os, shutil\n\
-         host = os.environ['SM_CURRENT_HOST']\n\
-         print('I am', host, 'of', os.environ['WORLD_SIZE'])\n\
-         shutil.copy('/opt/ml/input/config/resourceconfig.json', f'/opt/ml/model/{host}.json')\n",
-    );
-    let groups = json!([
-        { "InstanceGroupName": "fast", "InstanceType": "ml.g4dn.xlarge", "InstanceCount": 1 },
-        { "InstanceGroupName": "many", "InstanceType": "ml.m5.xlarge", "InstanceCount": 2 },
-    ]);
-    let groups = format!("--config.request.ResourceConfig.InstanceGroups={groups}");
-    let shown = run(&sandbox, &fit(&rig, &base, &["p/train.py", "--fetch", "out", &groups])).success();
-    for host in ["algo-1", "algo-2", "algo-3"] {
-        assert!(shown.stdout.contains(&format!("{host} I am {host} of 3")), "{}", shown.stdout);
-        let text = fs::read(sandbox.path(&format!("out/{host}.json"))).unwrap();
-        let config: Value = serde_json::from_slice(&text).unwrap();
-        let (group, kind) =
-            if host == "algo-1" { ("fast", "ml.g4dn.xlarge") } else { ("many", "ml.m5.xlarge") };
-        assert_eq!(
-            (&config["current_group_name"], &config["current_instance_type"]),
-            (&json!(group), &json!(kind))
-        );
-        assert_eq!(config["hosts"].as_array().unwrap().len(), 3);
-    }
-    assert_eq!(sandbox.run(&["status", "p/train", "--json"]).success().data()["nodes"], 3);
 }

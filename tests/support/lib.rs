@@ -1,5 +1,6 @@
 //! What the end-to-end tests stand on: a user with an empty home, and the rig.
 
+mod door;
 mod events;
 mod handmade;
 mod index;
@@ -17,6 +18,7 @@ mod wheel;
 
 use std::{io::Write, path::PathBuf};
 
+pub use door::Door;
 pub use handmade::Handmade;
 pub use index::PackageIndex;
 pub use podman::Podman;

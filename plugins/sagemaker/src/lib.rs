@@ -1,6 +1,7 @@
 //! The `sagemaker` plugin: a train driver for Amazon SageMaker's training jobs.
 
 mod logs;
+mod machines;
 mod model;
 mod options;
 mod price;
@@ -68,7 +69,9 @@ impl train::Guest for Sagemaker {
                 Finding::note("whether this user may pass the role on (iam:PassRole) could not be checked")
             }
         });
-        let request = request::of(training, &role.arn())?;
+        let mut request = request::of(training, &role.arn())?;
+        // A digest is as long whatever it is.
+        request["AlgorithmSpecification"]["TrainingImage"] = image(training, &"0".repeat(64))?.into();
         findings.extend(request::findings(&request, &options));
         findings.push(price::ceiling(&request, &options, &region));
         Ok(findings)
@@ -77,10 +80,7 @@ impl train::Guest for Sagemaker {
     fn preview(training: &Training) -> Result<String, Error> {
         let role = aws_identity::role(&training.options().text("role_name").unwrap_or_default())?;
         let mut request = request::of(training, &role.arn())?;
-        let registry =
-            format!("{}.dkr.ecr.{}.amazonaws.com", aws_identity::account()?, aws_identity::region()?);
-        let image = format!("{registry}/{}@sha256:(told by the push)", training.tag());
-        request["AlgorithmSpecification"]["TrainingImage"] = image.into();
+        request["AlgorithmSpecification"]["TrainingImage"] = image(training, "(told by the push)")?.into();
         if request["Tags"].is_null() {
             request["Tags"] = json!([]);
         }
@@ -158,6 +158,12 @@ impl train::Guest for Sagemaker {
         }
         Ok(with_model)
     }
+}
+
+/// What the image is called, in the account's own registry.
+fn image(training: &Training, digest: &str) -> Result<String, Error> {
+    let (account, region) = (aws_identity::account()?, aws_identity::region()?);
+    Ok(format!("{account}.dkr.ecr.{region}.amazonaws.com/{}@sha256:{digest}", training.tag()))
 }
 
 /// Credentials that end before the job was submitted, or before it ends.

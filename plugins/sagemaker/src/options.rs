@@ -28,8 +28,12 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
     vec![
         required(OptionSpec::s3_location("output_path", "Where the results go, as s3://bucket/path")),
         required(OptionSpec::role("role_name", "Role that SageMaker runs the job as")),
-        default(text("train_instance_type", "Kind of instance"), "ml.c4.2xlarge"),
-        default(within(integer("train_instance_count", "Number of instances"), 1, None), "1"),
+        text("train_instance_type", "Kind of instance; ml.c4.2xlarge unless told"),
+        within(integer("train_instance_count", "Number of instances; one unless told"), 1, None),
+        OptionSpec::entries(
+            "instance_groups",
+            "In place of these, up to 5 groups of instances of different kinds, as --config.instance_groups.NAME=TYPE:COUNT",
+        ),
         default(within(integer("volume_size", "Disk of an instance in GiB"), 1, Some(16_384)), "30"),
         within(
             integer(
@@ -86,6 +90,10 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
         OptionSpec::entries(
             "input_sharding",
             "ShardedByS3Key where each instance is to get its part of an input",
+        ),
+        OptionSpec::entries(
+            "input_groups",
+            "Instance groups that an input is for, with commas between them; all unless told",
         ),
         default(
             one_of(

@@ -5,18 +5,13 @@
 use alekseylearn_sdk::{Finding, Values};
 use serde_json::Value;
 
+use crate::machines::{self, Group};
+
 /// What an option says, or the table.
 struct Prices {
     given: Vec<(String, String)>,
     table: Value,
     region: String,
-}
-
-/// Machines of one kind.
-#[derive(Debug, PartialEq)]
-struct Group {
-    kind: String,
-    count: f64,
 }
 
 impl Prices {
@@ -49,9 +44,9 @@ impl Prices {
     /// Dollars an hour for all machines, what each costs, and where that stands.
     fn of_all(&self, groups: &[Group]) -> Result<(f64, String, String), String> {
         let (mut sum, mut parts, mut sources) = (0.0, Vec::new(), Vec::new());
-        for Group { kind, count } in groups {
+        for Group { kind, count, .. } in groups {
             let (price, source) = self.of(kind)?;
-            sum += price * count;
+            sum += price * *count as f64;
             parts.push(format!("{count} × {kind} at {price} USD an hour"));
             if !sources.contains(&source) {
                 sources.push(source);
@@ -65,19 +60,6 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The machines that a request asks for.
-fn groups(request: &Value) -> Vec<Group> {
-    let resources = &request["ResourceConfig"];
-    let group = |from: &Value| Group {
-        kind: text(&from["InstanceType"]).to_owned(),
-        count: from["InstanceCount"].as_f64().unwrap_or(1.0),
-    };
-    match resources["InstanceGroups"].as_array() {
-        Some(groups) => groups.iter().map(group).collect(),
-        None => vec![group(resources)],
-    }
-}
-
 /// What a request costs at most: all of its machines for as long as they may run.
 pub(crate) fn ceiling(request: &Value, options: &Values, region: &str) -> Finding {
     let (most, basis) = reckoned(&Prices::new(options, region), request);
@@ -87,7 +69,7 @@ pub(crate) fn ceiling(request: &Value, options: &Values, region: &str) -> Findin
 fn reckoned(prices: &Prices, request: &Value) -> (Option<f64>, String) {
     let runtime = request["StoppingCondition"]["MaxRuntimeInSeconds"].as_f64().unwrap_or(24.0 * 3600.0);
     let warm = request["ResourceConfig"]["KeepAlivePeriodInSeconds"].as_f64().unwrap_or(0.0);
-    let (hourly, machines, source) = match prices.of_all(&groups(request)) {
+    let (hourly, machines, source) = match prices.of_all(&machines::of(request)) {
         Ok(found) => found,
         Err(why) => return (None, why),
     };
@@ -107,12 +89,12 @@ fn hours(seconds: f64) -> String {
 
 /// What a job cost, where that is known. The service charges each machine for the billable seconds, spot's discount
 /// taken off.
-pub(crate) fn charged(options: &Values, region: &str, count: u32, billable_seconds: u64) -> Option<f64> {
+pub(crate) fn charged(options: &Values, region: &str, billable_seconds: u64) -> Option<f64> {
     if options.entries("request").iter().any(|(path, _)| path.starts_with("ResourceConfig")) {
         return None;
     }
-    let (price, _) = Prices::new(options, region).of(&options.text("train_instance_type")?).ok()?;
-    Some(price * f64::from(count) * billable_seconds as f64 / 3600.0)
+    let (hourly, ..) = Prices::new(options, region).of_all(&machines::asked(options).ok()?).ok()?;
+    Some(hourly * billable_seconds as f64 / 3600.0)
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 use alekseylearn_sdk::{Error, Finding, Training, Values, s3};
 use serde_json::{Map, Value, json};
 
-use crate::model::{Model, Violation};
+use crate::{
+    machines,
+    model::{Model, Violation},
+};
 
 /// What the documentation of the training contract allows for a value; the service's model allows more.
 const LONGEST_HYPERPARAMETER: usize = 256;
@@ -13,14 +16,19 @@ const MOST_TAGS: usize = 49;
 const NOT_TO_BE_SET: [&str; 4] = ["TrainingJobName", "RoleArn", "OutputDataConfig.S3OutputPath", "Tags"];
 
 /// Members that an option of its own sets.
-const SET_BY: [(&str, &str); 18] = [
+const SET_BY: [(&str, &str); 20] = [
     ("TrainingJobName", "the training artifact's name"),
+    (
+        "AlgorithmSpecification.TrainingImage",
+        "the image's name, made of the folder's and the training artifact's",
+    ),
     ("RoleArn", "--config.role_name"),
     ("OutputDataConfig.S3OutputPath", "--config.output_path"),
     ("OutputDataConfig.KmsKeyId", "--config.output_kms_key"),
     ("OutputDataConfig.CompressionType", "--config.output_compression"),
     ("ResourceConfig.InstanceType", "--config.train_instance_type"),
     ("ResourceConfig.InstanceCount", "--config.train_instance_count"),
+    ("ResourceConfig.InstanceGroups", "--config.instance_groups"),
     ("ResourceConfig.VolumeSizeInGB", "--config.volume_size"),
     ("ResourceConfig.VolumeKmsKeyId", "--config.volume_kms_key"),
     ("ResourceConfig.KeepAlivePeriodInSeconds", "--config.keep_alive"),
@@ -51,8 +59,6 @@ pub(crate) fn of(training: &Training, role_arn: &str) -> Result<Value, Error> {
             "CompressionType": options.text("output_compression").filter(|kind| kind != "GZIP"),
         },
         "ResourceConfig": {
-            "InstanceType": options.text("train_instance_type"),
-            "InstanceCount": options.integer("train_instance_count"),
             "VolumeSizeInGB": options.integer("volume_size"),
             "VolumeKmsKeyId": options.text("volume_kms_key"),
             "KeepAlivePeriodInSeconds": options.integer("keep_alive"),
@@ -61,6 +67,9 @@ pub(crate) fn of(training: &Training, role_arn: &str) -> Result<Value, Error> {
         "HyperParameters": hyperparameters(&options),
         "Environment": entries(&options, "environment"),
     });
+    for (member, value) in machines::members(&machines::asked(&options)?) {
+        request["ResourceConfig"][member] = value;
+    }
     if options.boolean("spot") == Some(true) {
         let wait = options.integer("max_wait");
         let twice = options.integer("max_runtime").map(|seconds| seconds.saturating_mul(2));
@@ -84,9 +93,7 @@ pub(crate) fn of(training: &Training, role_arn: &str) -> Result<Value, Error> {
         let tag = |(key, value): &(String, String)| json!({ "Key": key, "Value": value });
         request["Tags"] = tags.iter().map(tag).collect();
     }
-    let list = |key: &str| {
-        options.text(key).map(|text| text.split(',').map(|id| json!(id.trim())).collect::<Value>())
-    };
+    let list = |key: &str| options.text(key).map(|text| listed(&text));
     if let (subnets @ Some(_), groups) | (subnets, groups @ Some(_)) =
         (list("subnets"), list("security_groups"))
     {
@@ -116,6 +123,11 @@ pub(crate) fn of(training: &Training, role_arn: &str) -> Result<Value, Error> {
         resources.remove("InstanceCount");
     }
     Ok(request)
+}
+
+/// Texts with commas between them.
+fn listed(text: &str) -> Value {
+    text.split(',').map(|part| json!(part.trim())).collect()
 }
 
 fn entries(options: &Values, key: &str) -> Map<String, Value> {
@@ -157,6 +169,7 @@ fn inputs(options: &Values) -> Result<Vec<Value>, Error> {
     };
     let (types, compressions, shardings, modes) =
         (about("input_type")?, about("input_compression")?, about("input_sharding")?, about("input_modes")?);
+    let groups = about("input_groups")?;
     let channel = |(name, place): &(String, String)| {
         let uri = match sent_to(options, place)? {
             Some(sent) => format!("{sent}/"),
@@ -165,10 +178,16 @@ fn inputs(options: &Values) -> Result<Vec<Value>, Error> {
             None => format!("{place}/"),
         };
         let sharding = shardings.get(name).cloned().unwrap_or("FullyReplicated".into());
+        let groups = groups.get(name).and_then(Value::as_str).map(listed);
         Ok(json!({
             "ChannelName": name,
             "DataSource": {
-                "S3DataSource": { "S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": sharding },
+                "S3DataSource": {
+                    "S3DataType": "S3Prefix",
+                    "S3Uri": uri,
+                    "S3DataDistributionType": sharding,
+                    "InstanceGroupNames": groups,
+                },
             },
             "ContentType": types.get(name),
             "CompressionType": compressions.get(name),
@@ -270,6 +289,7 @@ pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
     if options.integer("max_wait").is_some() && request.get("EnableManagedSpotTraining").is_none() {
         problems.push(("--config.max_wait is for spot training only".into(), "add --config.spot=true"));
     }
+    problems.extend(unknown_groups(request));
     let inputs = options.entries("input");
     for (at, (name, _)) in inputs.iter().enumerate() {
         // A script finds them by `SM_CHANNEL_NAME`, in capitals.
@@ -288,6 +308,25 @@ pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
     findings
 }
 
+/// Inputs for instances that there are none of.
+fn unknown_groups(request: &Value) -> Vec<(String, &'static str)> {
+    let known: Vec<String> = machines::of(request).into_iter().filter_map(|group| group.name).collect();
+    let mut problems = Vec::new();
+    for channel in request["InputDataConfig"].as_array().into_iter().flatten() {
+        let name = channel["ChannelName"].as_str().unwrap_or_default();
+        let groups = channel["DataSource"]["S3DataSource"]["InstanceGroupNames"].as_array();
+        for group in groups.into_iter().flatten().filter_map(Value::as_str) {
+            if !known.iter().any(|known| known == group) {
+                problems.push((
+                    format!("--config.input_groups.{name}: there is no instance group `{group}`"),
+                    "name one of --config.instance_groups.NAME=TYPE:COUNT",
+                ));
+            }
+        }
+    }
+    problems
+}
+
 /// How the user says what stands at a path.
 fn option_of(path: &str, request: &Value, options: &Values) -> String {
     let by_request =
@@ -301,14 +340,22 @@ fn option_of(path: &str, request: &Value, options: &Values) -> String {
             return format!("--config.{option}{name}");
         }
     }
-    if let Some((index, rest)) = path.strip_prefix("InputDataConfig[").and_then(|rest| rest.split_once(']')) {
-        let name = index.parse::<usize>().ok().map(|index| &request["InputDataConfig"][index]["ChannelName"]);
-        let name = name.and_then(Value::as_str).unwrap_or("NAME");
+    let entry = |list: &str, name: &str| {
+        let (index, rest) = path.strip_prefix(list)?.strip_prefix('[')?.split_once(']')?;
+        let entries = list.split('.').fold(request, |value, member| &value[member]);
+        let name = index.parse::<usize>().ok().and_then(|index| entries[index][name].as_str());
+        Some((name.unwrap_or("NAME"), rest))
+    };
+    if let Some((name, _)) = entry("ResourceConfig.InstanceGroups", "InstanceGroupName") {
+        return format!("--config.instance_groups.{name}");
+    }
+    if let Some((name, rest)) = entry("InputDataConfig", "ChannelName") {
         let option = match rest {
             ".ContentType" => "input_type",
             ".CompressionType" => "input_compression",
             ".InputMode" => "input_modes",
             rest if rest.contains("Distribution") => "input_sharding",
+            rest if rest.contains("InstanceGroupNames") => "input_groups",
             _ => "input",
         };
         return format!("--config.{option}.{name}");

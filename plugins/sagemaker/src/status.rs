@@ -28,7 +28,7 @@ pub(crate) fn of(job: &TrainingJob, options: &Values) -> JobStatus {
         // `arn:aws:sagemaker:REGION:…`
         let arn = job.arn();
         let region = arn.split(':').nth(3).unwrap_or_default();
-        if let Some(dollars) = price::charged(options, region, job.instance_count(), seconds) {
+        if let Some(dollars) = price::charged(options, region, seconds) {
             status.cost(dollars);
         }
     }

@@ -119,6 +119,9 @@ def _check_combinations(request: dict[str, Any]) -> None:
     resources = request.get("ResourceConfig", {})
     if not resources.get("InstanceGroups") and not (resources.get("InstanceType") and resources.get("InstanceCount")):
         raise _refusal("ResourceConfig must name an InstanceType and an InstanceCount of at least 1.")
+    if resources.get("InstanceGroups") and (resources.get("InstanceType") or resources.get("InstanceCount")):
+        raise _refusal("ResourceConfig must name InstanceGroups, or an InstanceType and an InstanceCount, but not both.")
+    _check_groups(request, [group["InstanceGroupName"] for group in resources.get("InstanceGroups", [])])
     modes = [algorithm["TrainingInputMode"], *(c.get("InputMode") for c in request.get("InputDataConfig", []))]
     if "Pipe" in modes:
         raise _refusal("The rig does not feed pipes: use input mode File or FastFile.")
@@ -126,6 +129,16 @@ def _check_combinations(request: dict[str, Any]) -> None:
     if len(channels) != len(set(channels)):
         raise _refusal("Channel names must be unique within a training job.")
     _check_times(request.get("StoppingCondition", {}), request.get("EnableManagedSpotTraining", False))
+
+
+def _check_groups(request: dict[str, Any], groups: list[str]) -> None:
+    if len(groups) != len(set(groups)):
+        raise _refusal("Instance group names must be unique within a training job.")
+    for channel in request.get("InputDataConfig", []):
+        source = channel["DataSource"].get("S3DataSource", {})
+        for name in source.get("InstanceGroupNames", []):
+            if name not in groups:
+                raise _refusal(f"Instance group {name} of channel {channel['ChannelName']} is not defined.")
 
 
 def _check_times(condition: dict[str, int], spot: bool) -> None:

@@ -41,7 +41,7 @@ def hosts(resources: dict[str, Any]) -> list[Host]:
 
 def write_inputs(request: dict[str, Any], host: Host, cluster: list[Host], storage: Storage, file: IO[bytes]) -> None:
     """Write the tar that one host gets: the folders, the configuration, the data."""
-    channels = request.get("InputDataConfig", [])
+    channels = [channel for channel in request.get("InputDataConfig", []) if _is_for(channel, host)]
     with tarfile.open(fileobj=file, mode="w") as tar:
         for folder in _FOLDERS:
             _add_folder(tar, f"opt/ml/{folder}")
@@ -78,6 +78,12 @@ def _resource_config(host: Host, cluster: list[Host]) -> dict[str, Any]:
     }
 
 
+def _is_for(channel: dict[str, Any], host: Host) -> bool:
+    """A channel is for all machines, or for those of the groups it names."""
+    groups = channel["DataSource"]["S3DataSource"].get("InstanceGroupNames")
+    return not groups or host.group in groups
+
+
 def _channel_config(channel: dict[str, Any], request: dict[str, Any]) -> dict[str, str]:
     source = channel["DataSource"]["S3DataSource"]
     config = {
@@ -100,7 +106,8 @@ def _channel_objects(
     else:
         objects = _objects(location, storage)
     if source.get("S3DataDistributionType") == "ShardedByS3Key":
-        return objects[cluster.index(host) :: len(cluster)]
+        sharers = [member for member in cluster if _is_for(channel, member)]
+        return objects[sharers.index(host) :: len(sharers)]
     return objects
 
 

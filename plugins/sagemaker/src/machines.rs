@@ -1,0 +1,105 @@
+//! The machines that a job trains on: of one kind, or groups of several.
+
+use alekseylearn_sdk::{Error, Values};
+use serde_json::{Value, json};
+
+/// Taken where the user names none.
+const KIND: &str = "ml.c4.2xlarge";
+
+/// Machines of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// Where there are several groups.
+    pub(crate) name: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) count: i64,
+}
+
+/// What the options ask for. Groups are in the order of their names.
+pub(crate) fn asked(options: &Values) -> Result<Vec<Group>, Error> {
+    let groups = options.entries("instance_groups");
+    if groups.is_empty() {
+        let kind = options.text("train_instance_type").unwrap_or(KIND.to_owned());
+        return Ok(vec![Group {
+            name: None,
+            kind,
+            count: options.integer("train_instance_count").unwrap_or(1),
+        }]);
+    }
+    for option in ["train_instance_type", "train_instance_count"] {
+        if options.text(option).is_some() || options.integer(option).is_some() {
+            return Err(Error::invalid(format!(
+                "--config.instance_groups and --config.{option} exclude each other"
+            ))
+            .hint(format!("leave --config.{option} out: each group names its own kind and number")));
+        }
+    }
+    groups.iter().map(|(name, text)| group(name, text)).collect()
+}
+
+fn group(name: &str, text: &str) -> Result<Group, Error> {
+    let parts =
+        text.rsplit_once(':').and_then(|(kind, count)| Some((kind.trim(), count.trim().parse().ok()?)));
+    match parts {
+        Some((kind, count @ 1..)) if !kind.is_empty() => {
+            Ok(Group { name: Some(name.to_owned()), kind: kind.to_owned(), count })
+        }
+        _ => Err(Error::invalid(format!(
+            "--config.instance_groups.{name}: `{text}` is not of the form TYPE:COUNT"
+        ))
+        .hint(format!("write it as --config.instance_groups.{name}=ml.m5.xlarge:2"))),
+    }
+}
+
+/// The members of `ResourceConfig` that say so.
+pub(crate) fn members(groups: &[Group]) -> Vec<(&'static str, Value)> {
+    match groups {
+        [Group { name: None, kind, count }] => {
+            vec![("InstanceType", json!(kind)), ("InstanceCount", json!(count))]
+        }
+        groups => {
+            let member = |group: &Group| json!({ "InstanceGroupName": group.name, "InstanceType": group.kind, "InstanceCount": group.count });
+            vec![("InstanceGroups", groups.iter().map(member).collect())]
+        }
+    }
+}
+
+/// The machines that a request asks for, whoever wrote it.
+pub(crate) fn of(request: &Value) -> Vec<Group> {
+    let resources = &request["ResourceConfig"];
+    let group = |from: &Value| Group {
+        name: from["InstanceGroupName"].as_str().map(str::to_owned),
+        kind: from["InstanceType"].as_str().unwrap_or_default().to_owned(),
+        count: from["InstanceCount"].as_i64().unwrap_or(1),
+    };
+    match resources["InstanceGroups"].as_array() {
+        Some(groups) => groups.iter().map(group).collect(),
+        None => vec![group(resources)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_a_kind_and_a_number() {
+        let expected = Group { name: Some("a".into()), kind: "ml.m5.large".into(), count: 2 };
+        assert_eq!(group("a", "ml.m5.large:2").unwrap(), expected);
+        for text in ["ml.m5.large", "ml.m5.large:0", "ml.m5.large:-1", "ml.m5.large:many", ":2", ""] {
+            let Err(Error::Invalid(problem)) = group("a", text) else { panic!("`{text}` is none") };
+            assert!(problem.message.contains("--config.instance_groups.a"), "{}", problem.message);
+        }
+    }
+
+    #[test]
+    fn a_request_tells_its_machines_again() {
+        let one = vec![Group { name: None, kind: "ml.m5.large".into(), count: 3 }];
+        let many = vec![group("a", "ml.m5.large:1").unwrap(), group("b", "ml.g5.xlarge:2").unwrap()];
+        for groups in [one, many] {
+            let resources: serde_json::Map<String, Value> =
+                members(&groups).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            assert_eq!(of(&json!({ "ResourceConfig": resources })), groups);
+        }
+    }
+}
