@@ -16,7 +16,7 @@ const MOST_TAGS: usize = 49;
 const NOT_TO_BE_SET: [&str; 4] = ["TrainingJobName", "RoleArn", "OutputDataConfig.S3OutputPath", "Tags"];
 
 /// Members that an option of its own sets.
-const SET_BY: [(&str, &str); 20] = [
+const SET_BY: [(&str, &str); 21] = [
     ("TrainingJobName", "the training artifact's name"),
     (
         "AlgorithmSpecification.TrainingImage",
@@ -32,6 +32,7 @@ const SET_BY: [(&str, &str); 20] = [
     ("ResourceConfig.VolumeSizeInGB", "--config.volume_size"),
     ("ResourceConfig.VolumeKmsKeyId", "--config.volume_kms_key"),
     ("ResourceConfig.KeepAlivePeriodInSeconds", "--config.keep_alive"),
+    ("InputDataConfig", "--config.input"),
     ("StoppingCondition.MaxRuntimeInSeconds", "--config.max_runtime"),
     ("StoppingCondition.MaxWaitTimeInSeconds", "--config.max_wait"),
     ("CheckpointConfig", "--config.checkpoints"),

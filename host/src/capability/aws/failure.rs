@@ -109,8 +109,10 @@ where
     let lower = text.to_lowercase();
     let cause = || cause(text).to_owned();
     let status = error.raw_response().map(|answer| answer.status().as_u16());
+    let named = lower.contains("credential") || lower.contains("identity provider") || lower.contains("sso");
     match error {
-        _ if lower.contains("credential") || lower.contains("identity provider") || lower.contains("sso") => {
+        // Credentials that are got from a service, and it is not reached, are not missing.
+        _ if named && !is_of_the_network(error) && !lower.contains("dns error") => {
             Error::new(Kind::Denied, format!("{operation}: there are no usable AWS credentials"))
                 .hint(CREDENTIALS)
                 .source(cause())
@@ -137,6 +139,25 @@ where
         .source(cause()),
         _ => Error::failed(operation).source(cause()),
     }
+}
+
+/// No connection was made, or it broke.
+fn is_of_the_network(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut,
+    };
+    let network = [
+        ConnectionAborted,
+        ConnectionRefused,
+        ConnectionReset,
+        HostUnreachable,
+        NetworkUnreachable,
+        TimedOut,
+    ];
+    let mut chain = std::iter::successors(Some(error), |error| error.source());
+    chain.any(|error| {
+        error.downcast_ref::<std::io::Error>().is_some_and(|error| network.contains(&error.kind()))
+    })
 }
 
 /// The innermost of the causes that says anything: the library has some that do not.
