@@ -151,3 +151,23 @@ fn forget(context: &Context, record: &Record, name: &str) {
         context.ui.warning(&failed.chain());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{OptionSpec, OptionType};
+
+    #[test]
+    fn other_data_make_another_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let specs = [OptionSpec::new(OptionType::Inputs, "input".into(), "Data".into())];
+        let given = [format!("input.a={}", folder.path().display()).parse().unwrap()];
+        let options = Values::new("driver", &specs, &given).unwrap();
+        let now = || fingerprint("driver", "content", &options);
+        std::fs::write(folder.path().join("a.csv"), "1").unwrap();
+        let before = now();
+        assert_eq!(now(), before);
+        std::fs::write(folder.path().join("a.csv"), "12").unwrap();
+        assert_ne!(now(), before);
+    }
+}
