@@ -34,7 +34,7 @@ pub mod http;
 
 pub use bindings::alekseylearn::driver::options::{OptionSpec, Values};
 pub use bindings::alekseylearn::driver::report::{
-    Artifact, ArtifactKind, Destination, Finding, JobStatus, State,
+    Artifact, ArtifactKind, Destination, Finding, JobStatus, State, WebFile,
 };
 pub use bindings::alekseylearn::driver::run::{Dependencies, Job, Python, Training};
 pub use bindings::alekseylearn::driver::types::{Error, LogLine, LogPage, Problem};
@@ -53,7 +53,9 @@ pub use bindings::train_plugin::exports::alekseylearn::driver::train;
 /// ```
 ///
 /// A credential is `env:NAME`, `file:/PATH`, `kaggle`, as Kaggle's own client finds it, or `google`, the application default credentials; `private:https://…` is an origin that may lie in the user's own network,
-/// and `https://*-api.example.com` stands for all that have one word in the place of the star. To a registry of images that was granted
+/// and `https://*-api.example.com` stands for all that have one word in the place of the star. Of a store of objects ask
+/// for no more than the addresses of places: `https://storage.example.com/{gs.bucket}/{gs.key}` can be read where the
+/// bucket and key are those of an [`OptionSpec::location`] of the scheme `gs`. To a registry of images that was granted
 /// with a credential the host also pushes: see [`Destination::repository`].
 /// An author without this macro puts the same into a custom section named `alekseylearn`, as JSON:
 /// `{"name": "my-driver", "origins": ["https://api.example.com=env:EXAMPLE_TOKEN"]}`. The package's name, version, authors, licence, repository and description go into the file, as

@@ -8,15 +8,23 @@ use serde_json::{Value, json};
 /// As a user types them.
 pub(crate) const GRANTS: &str = "https://*-aiplatform.googleapis.com=google,https://*-docker.pkg.dev=google,\
                                  https://artifactregistry.googleapis.com=google,https://logging.googleapis.com=google,\
-                                 https://storage.googleapis.com=google";
+                                 https://storage.googleapis.com/storage/v1/b/{gs.bucket}=google,\
+                                 https://storage.googleapis.com/storage/v1/b/{gs.bucket}/o?prefix={gs.key}/=google,\
+                                 https://storage.googleapis.com/download/storage/v1/b/{gs.bucket}/o/{gs.key}=google";
 const CREATE: &str = "/customJobs";
 
 /// A user of Google Cloud with the plugin and a script, who may push to the services' own registry too.
 pub(crate) fn user(services: &Services) -> Sandbox {
+    let sandbox = machine(services);
+    sandbox.write("train.py", "print('trained')\n");
+    sandbox
+}
+
+/// A machine of that user's.
+fn machine(services: &Services) -> Sandbox {
     let mut sandbox = Sandbox::new();
     services.lead(&mut sandbox);
     log_in(&mut sandbox);
-    sandbox.write("train.py", "print('trained')\n");
     let file = installable("ml-engine").expect("where there are services, there are plugins");
     let registry = services.state("google")["images"].as_str().expect("there is a registry").to_owned();
     let grants = format!("{GRANTS},http://{registry}=google");
@@ -114,4 +122,31 @@ fn a_script_is_trained_and_its_model_comes_home() {
         let host = asked["host"].as_str().unwrap();
         assert_eq!(token.starts_with("Bearer ya29.made-secret"), host != "oauth2.googleapis.com", "{asked}");
     }
+}
+
+#[test]
+fn another_machine_finds_a_job_by_its_place() {
+    let (services, base) = (services_or_skip!(), base_image_or_skip!());
+    services.script("google", &json!({ "run": true }));
+    let sandbox = user(&services);
+    sandbox.write(
+        "train.py",
+        "import pathlib\npathlib.Path('/opt/ml/model/weights').write_text('42')\n\
+         kept = pathlib.Path('/opt/ml/checkpoints/step 1')\nkept.mkdir()\n(kept / 'größe').write_text('state')\n",
+    );
+    fit(&sandbox, &options(&services, &base), &[]).success();
+    let job = sandbox.newest_job()["name"].as_str().unwrap().to_owned();
+    sandbox.run(&["fetch", "out", &job, "--checkpoints"]).success();
+    assert_eq!(fs::read_to_string(sandbox.path("out/checkpoints/step 1/größe")).unwrap(), "state");
+
+    let elsewhere = machine(&services);
+    let asked = services.asked("/customJobs").len();
+    let fetch =
+        |place: &str| elsewhere.run(&["fetch", "out", "work/train", place, "--checkpoints", "--overwrite"]);
+    fetch("gs://bucket/jobs").success();
+    assert_eq!(fs::read_to_string(elsewhere.path("out/weights")).unwrap(), "42");
+    assert_eq!(fs::read_to_string(elsewhere.path("out/checkpoints/step 1/größe")).unwrap(), "state");
+    assert_eq!(services.asked("/customJobs").len(), asked, "the store alone is asked");
+    fetch("gs://bucket/job").failure(4).one_error().says("has left a model under gs://bucket/job");
+    fetch("abc://bucket/jobs").failure(4).one_error().says("no driver keeps results at abc://");
 }

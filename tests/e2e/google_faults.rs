@@ -281,9 +281,10 @@ fn a_repository_is_made_where_it_is_missing_and_the_login_is_the_hosts() {
         all.filter(|asked| asked["host"] == "artifactregistry.googleapis.com" && asked["method"] == method)
             .count()
     };
-    fit(&sandbox, &options, &["--dry-run"]).success();
-    assert_eq!((registry("GET"), registry("POST")), (1, 0), "a rehearsal makes none");
     let (place, tag) = ("us-central1-docker.pkg.dev/my-project/alekseylearn", "work/train");
+    let says = format!("The repository {place}/{tag} would be made");
+    fit(&sandbox, &options, &["--dry-run"]).success().says(&says);
+    assert_eq!((registry("GET"), registry("POST")), (1, 0), "a rehearsal makes none");
     let run = fit(&sandbox, &options, &[]).failure(3).one_error();
     run.says(&format!("Making the repository {place}")).says(&format!("cannot push {place}/{tag}"));
     assert_eq!((registry("GET"), registry("POST")), (4, 1), "it was looked at until it was there");
@@ -366,11 +367,14 @@ fn no_secret_enters_a_plugins_memory() {
     let install =
         ["plugin", "install", file.to_str().unwrap(), "--name", "remembers", "--yes", "--grant", GRANTS];
     sandbox.run(&install).success();
+    let place = "--config.output_path=gs://bucket/own";
     let look = |needle: &str| {
         let backwards: String = needle.chars().rev().collect();
         let backwards = format!("--config.backwards={backwards}");
         let service = "--config.service=GET https://storage.googleapis.com/storage/v1/b/bucket";
-        sandbox.run(&["fit", "train.py", "-v", "--train-driver", "remembers", service, &backwards]).failure(8)
+        sandbox
+            .run(&["fit", "train.py", "-v", "--train-driver", "remembers", service, place, &backwards])
+            .failure(8)
     };
     for secret in ["ya29.made-secret-1", "refresh-secret", "client-secret"] {
         look(secret).says("bytes hold it 0 times");
@@ -378,4 +382,16 @@ fn no_secret_enters_a_plugins_memory() {
     // It finds what is there, such as a part of the answer.
     let found = look("storage#bucket");
     assert!(!found.stderr.contains("bytes hold it 0 times"), "{}", found.stderr);
+    // Of all that the credential opens, only what the command line names.
+    let before = services.asked("").len();
+    for other in
+        ["GET /storage/v1/b/other", "GET /storage/v1/b/bucket/o?prefix=", "POST /storage/v1/b/bucket"]
+    {
+        let service = other.replacen(' ', " https://storage.googleapis.com", 1);
+        let service = format!("--config.service={service}");
+        let run = sandbox.run(&["fit", "train.py", "--train-driver", "remembers", &service, place]);
+        let run = run.failure(3).one_error();
+        run.says("to https://storage.googleapis.com").says("what you name in an option, as gs://");
+    }
+    assert_eq!(services.asked("").len(), before, "no request was sent");
 }

@@ -47,8 +47,10 @@ fn a_script_is_trained_in_the_cloud_and_its_model_comes_home() {
     // The seed's three arguments, as another machine would give them.
     let elsewhere = Sandbox::with_rig(&rig);
     let place = format!("s3://{}/jobs", rig.name("bucket"));
+    let described = rig.calls("DescribeTrainingJob").len();
     elsewhere.run(&["fetch", "out", "digits/train", &place]).success();
     assert!(elsewhere.path("out/model.joblib").is_file());
+    assert_eq!(rig.calls("DescribeTrainingJob").len(), described, "the store alone is asked");
     elsewhere.run(&["fetch", "out", "digits/other", &place]).failure(4).one_error();
     let beside = format!("s3://{}/job", rig.name("bucket"));
     elsewhere.run(&["fetch", "out", "digits/train", &beside]).failure(4).one_error();

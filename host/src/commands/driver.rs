@@ -97,7 +97,7 @@ fn page(context: &Context, name: &str, kind: &str, specs: &[OptionSpec]) -> Stri
             if !spec.choices.is_empty() {
                 help = format!("{help}: {}", spec.choices.join(", "));
             }
-            [format!("--config.{}", spec.key), spec.kind.name().to_owned(), value, help]
+            [format!("--config.{}", spec.key), spec.form().into_owned(), value, help]
         })
         .collect();
     format!("{head}\n\n{}", context.ui.table(["OPTION", "TYPE", "DEFAULT", "MEANING"], &rows))
@@ -106,7 +106,7 @@ fn page(context: &Context, name: &str, kind: &str, specs: &[OptionSpec]) -> Stri
 fn described(spec: &OptionSpec) -> serde_json::Value {
     json!({
         "key": spec.key,
-        "type": spec.kind.name(),
+        "type": spec.form(),
         "required": spec.required,
         "default": spec.default,
         "choices": spec.choices,

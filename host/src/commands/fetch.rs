@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::completions;
 use crate::{
-    config::S3Location,
+    config::Location,
     error::{Error, Kind, Result},
-    job::{self, Brought, Context, Fetch, Record},
+    job::{self, Brought, Context, Fetch, Known, Record},
     plugin::DriverKind,
     ui::bytes,
 };
@@ -25,19 +25,18 @@ pub(super) struct Arguments {
     job: String,
 
     /// The output_path that the job was submitted with: finds jobs of other machines too
-    #[arg(value_name = "S3-PATH")]
-    location: Option<S3Location>,
+    #[arg(value_name = "LOCATION")]
+    location: Option<Location>,
 
-    /// Driver that trained it; only for a job that another machine submitted
+    /// Driver that trained it, of a job of another machine; the one for such places unless told
     #[arg(
         long,
         alias = "train_driver",
         value_name = "NAME",
-        default_value = "sagemaker",
         requires = "location",
         add = completions::drivers(&[DriverKind::Train])
     )]
-    train_driver: String,
+    train_driver: Option<String>,
 
     /// Leave archives as they are
     #[arg(long, alias = "no_extract")]
@@ -64,6 +63,9 @@ Examples:
   The same, of any machine, by where its results are:
     alekseylearn fetch ./out models/train s3://bucket/path
 
+  The same of Vertex AI:
+    alekseylearn fetch ./out models/train gs://bucket/path
+
   An executed notebook, also where a cell failed:
     alekseylearn fetch ./out models/explore --output-data
 
@@ -74,15 +76,13 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     let record = Record::open(&context.environment)?;
     let known = match &arguments.location {
         Some(location) => {
-            context.found_under(&record, &arguments.train_driver, &arguments.job, location).await?
+            context.found_under(&record, arguments.train_driver.as_deref(), &arguments.job, location).await?
         }
         None => context.known(&record, &arguments.job).await?,
     };
-    let status = job::look(&record, &known).await?;
-    if !status.state.is_final() {
-        let name = &known.job.name;
-        return Err(Error::new(Kind::Conflict, format!("the job {name} is still {}", status.state.name()))
-            .hint(format!("`alekseylearn logs -f {name}` waits for its end")));
+    // One that was found was found by the model it left: its service need not know it any more, nor this user.
+    if known.job.found_at.is_none() {
+        refuse_unfinished(&record, &known).await?;
     }
     let folder = context.environment.resolve(&arguments.dir);
     let fetch = Fetch {
@@ -99,6 +99,16 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         json!({ "job": known.job.name, "folder": folder, "files": fetched.brought.files, "bytes": fetched.brought.size }),
     );
     Ok(())
+}
+
+async fn refuse_unfinished(record: &Record, known: &Known<'_>) -> Result<()> {
+    let status = job::look(record, known).await?;
+    if status.state.is_final() {
+        return Ok(());
+    }
+    let name = &known.job.name;
+    Err(Error::new(Kind::Conflict, format!("the job {name} is still {}", status.state.name()))
+        .hint(format!("`alekseylearn logs -f {name}` waits for its end")))
 }
 
 /// What came, for a person: all of a few files, the number of many.

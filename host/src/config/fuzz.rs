@@ -3,7 +3,7 @@
 use std::{ffi::OsString, path::Path};
 
 use super::{
-    Assignment, Chosen, OptionSpec, OptionType, Origin, S3Location, Values, defaults::Defaults, spell_out,
+    Assignment, Chosen, Location, OptionSpec, OptionType, Origin, Values, defaults::Defaults, spell_out,
     validate,
 };
 use crate::fuzz::{Target, texts, told};
@@ -14,23 +14,26 @@ pub const FUZZ: &[Target] = &[
     Target { name: "defaults", run: defaults, seeds: || texts(&FILES) },
 ];
 
-const KINDS: [OptionType; 9] = [
+const KINDS: [OptionType; 8] = [
     OptionType::Text,
     OptionType::Integer,
     OptionType::Number,
     OptionType::Boolean,
     OptionType::Entries,
-    OptionType::S3Location,
-    OptionType::S3Locations,
+    OptionType::Location,
     OptionType::Inputs,
     OptionType::Role,
 ];
 
-/// One option of each type, by the letter of its place: `a` is a text, `i` a role; and `z`, which is secret.
+/// One option of each type, by the letter of its place: `a` is a text, `h` a role; and `z`, which is secret.
 fn schema() -> Vec<OptionSpec> {
     let spec = |(letter, kind): (u8, OptionType)| {
         let key = char::from(letter).to_string();
-        OptionSpec { range: (None, Some(1_000_000)), ..OptionSpec::new(kind, key, "a help".into()) }
+        OptionSpec {
+            range: (None, Some(1_000_000)),
+            schemes: vec!["s3".into(), "gs".into()],
+            ..OptionSpec::new(kind, key, "a help".into())
+        }
     };
     let secret = OptionSpec { secret: true, ..spec((b'z', OptionType::Text)) };
     (b'a'..).zip(KINDS).map(spec).chain([secret]).collect()
@@ -38,8 +41,8 @@ fn schema() -> Vec<OptionSpec> {
 
 const LINES: [&str; 3] = [
     "fit\ntrain.py\n--config.a=x=y\n--config.b\n-5\n-c\nc=1e3\n--config.d=yes",
-    "--config.e.learning-rate=1\n--config.e.x=\n--config.f=s3://bucket/a/b/\n--config.g.train=s3://bucket//a",
-    "--config.h.train=./data\n--config.i=arn:aws:iam::1:role/x\n--config.z=hidden\n--config.nothing=1\n--\n--config.a=1",
+    "--config.e.learning-rate=1\n--config.e.x=\n--config.f=gs://bucket/a/b/\n--config.g.train=s3://bucket//a",
+    "--config.g.train=./data\n--config.h=arn:aws:iam::1:role/x\n--config.z=hidden\n--config.nothing=1\n--\n--config.a=1",
 ];
 
 /// One argument a line.
@@ -57,7 +60,7 @@ fn judge(given: &[Assignment], defaults: &[Assignment]) {
     let driver = Chosen { name: "driver", specs: &specs, defaults };
     let Some([values]) = told(validate(given, [driver])) else { return };
     for place in values.locations() {
-        assert_eq!(place.to_string().parse::<S3Location>().as_ref(), Ok(place));
+        assert_eq!(place.to_string().parse::<Location>().as_ref(), Ok(place));
         assert!(place.holds(place));
     }
     // What a record keeps of a run gives the same options again, and nothing that is secret.

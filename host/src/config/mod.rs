@@ -13,6 +13,6 @@ pub use arguments::{Assignment, Origin, spell_out};
 pub use defaults::Defaults;
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
-pub use location::S3Location;
+pub use location::{Location, S3, is_scheme};
 pub use schema::{OptionSpec, OptionType};
 pub use values::{Chosen, Value, Values, validate};

@@ -1,6 +1,8 @@
 //! What a driver declares of its options.
 
-use super::{S3Location, Value};
+use std::borrow::Cow;
+
+use super::{Location, Value, is_scheme};
 
 /// One option of a driver.
 #[derive(Clone, Debug)]
@@ -17,6 +19,8 @@ pub struct OptionSpec {
     pub default: Option<String>,
     /// The only values allowed; empty: any.
     pub choices: Vec<String>,
+    /// The stores that a place may be of, such as `s3`.
+    pub schemes: Vec<String>,
     /// Smallest and largest value of a number.
     pub range: (Option<i64>, Option<i64>),
     /// Never shown, logged or recorded.
@@ -36,12 +40,10 @@ pub enum OptionType {
     Boolean,
     /// `--config.KEY.NAME=VALUE`, any number of them.
     Entries,
-    /// `s3://bucket/prefix`. The run may read and write there.
-    S3Location,
-    /// `--config.KEY.NAME=s3://bucket/prefix`, any number of them. The run may read there.
-    S3Locations,
-    /// `--config.KEY.NAME=`, and `s3://bucket/prefix` or a folder of this machine, any number of them. The run may read
-    /// there, and send what it reads.
+    /// `s3://bucket/prefix`, or the like of another store. The run may read and write there.
+    Location,
+    /// `--config.KEY.NAME=`, and a place as for [`Self::Location`] or a folder of this machine, any number of them. The
+    /// run may read there, and send what it reads.
     Inputs,
     /// `--config.KEY.NAME=REGULAR-EXPRESSION`, any number of them: what the log says of the training.
     Metrics,
@@ -52,23 +54,7 @@ pub enum OptionType {
 impl OptionType {
     /// It takes any number of values, each with a name.
     pub const fn is_named(self) -> bool {
-        matches!(self, Self::Entries | Self::S3Locations | Self::Inputs | Self::Metrics)
-    }
-
-    /// As `driver show` prints it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Integer => "integer",
-            Self::Number => "number",
-            Self::Boolean => "true|false",
-            Self::Entries => "NAME=VALUE…",
-            Self::S3Location => "s3://…",
-            Self::S3Locations => "NAME=s3://…",
-            Self::Inputs => "NAME=PLACE",
-            Self::Metrics => "NAME=REGEX…",
-            Self::Role => "role",
-        }
+        matches!(self, Self::Entries | Self::Inputs | Self::Metrics)
     }
 }
 
@@ -82,9 +68,25 @@ impl OptionSpec {
             required: false,
             default: None,
             choices: Vec::new(),
+            schemes: Vec::new(),
             range: (None, None),
             secret: false,
         }
+    }
+
+    /// What a value looks like, as `driver show` prints it.
+    pub fn form(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self.kind {
+            OptionType::Text => "text",
+            OptionType::Integer => "integer",
+            OptionType::Number => "number",
+            OptionType::Boolean => "true|false",
+            OptionType::Entries => "NAME=VALUE…",
+            OptionType::Location => return Cow::Owned(Location::forms(&self.schemes, "…")),
+            OptionType::Inputs => "NAME=PLACE",
+            OptionType::Metrics => "NAME=REGEX…",
+            OptionType::Role => "role",
+        })
     }
 
     /// One value, typed.
@@ -110,16 +112,13 @@ impl OptionSpec {
                 "false" | "no" | "0" => Ok(Value::Boolean(false)),
                 _ => Err(format!("`{text}` is neither true nor false")),
             },
-            OptionType::S3Location | OptionType::S3Locations => {
-                text.parse::<S3Location>().map(|place| Value::Text(place.to_string()))
-            }
-            OptionType::Inputs if text.starts_with("s3://") => {
-                text.parse::<S3Location>().map(|place| Value::Text(place.to_string()))
-            }
-            OptionType::Inputs => {
+            OptionType::Inputs if !is_place(text) => {
                 let path = std::path::absolute(text).map_err(|_| format!("`{text}` is no folder"))?;
                 let path = path.into_os_string().into_string();
                 path.map(Value::Text).map_err(|_| format!("`{text}` is no name that can be sent"))
+            }
+            OptionType::Location | OptionType::Inputs => {
+                Location::of(text, &self.schemes).map(|place| Value::Text(place.to_string()))
             }
             OptionType::Role if text.trim().is_empty() => Err("a role has a name".into()),
             OptionType::Role => Ok(Value::Text(text.to_owned())),
@@ -138,4 +137,9 @@ impl OptionSpec {
             () => Ok(()),
         }
     }
+}
+
+/// It is meant as a place in a store, and not as a folder.
+pub(super) fn is_place(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme))
 }

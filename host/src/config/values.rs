@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Assignment, OptionSpec, OptionType, Origin, S3Location};
+use super::{Assignment, Location, OptionSpec, OptionType, Origin, schema::is_place};
 use crate::error::{Error, Result};
 
 /// One value, of its option's type.
@@ -25,7 +25,7 @@ pub enum Value {
 pub struct Values {
     values: BTreeMap<String, Value>,
     /// Where the run may read and write.
-    locations: Vec<S3Location>,
+    locations: Vec<Location>,
     /// Folders of this machine that it may read and send.
     folders: Vec<String>,
     /// The roles it may pass on.
@@ -38,7 +38,7 @@ pub struct Values {
 
 impl Values {
     /// No options but a place that the command line named.
-    pub fn of_location(location: S3Location) -> Self {
+    pub fn of_location(location: Location) -> Self {
         Self { locations: vec![location], ..Self::default() }
     }
 
@@ -47,8 +47,8 @@ impl Values {
         self.values.get(key)
     }
 
-    /// The places in S3 that the user designated.
-    pub fn locations(&self) -> &[S3Location] {
+    /// The places in object stores that the user designated.
+    pub fn locations(&self) -> &[Location] {
         &self.locations
     }
 
@@ -111,15 +111,12 @@ impl Values {
                 let mut kept = assignment.clone();
                 if let Value::Text(value) = value {
                     match spec.kind {
-                        OptionType::Inputs if value.starts_with("s3://") => {
-                            self.locations.extend(value.parse())
-                        }
+                        OptionType::Inputs if is_place(&value) => self.locations.extend(value.parse()),
                         OptionType::Inputs => {
                             self.folders.push(value.clone());
                             // Another command finds it from wherever it is called.
                             kept.value.clone_from(&value);
                         }
-                        OptionType::S3Locations => self.locations.extend(value.parse()),
                         OptionType::Metrics => self.metrics.push((name.to_owned(), value.clone())),
                         _ => {}
                     }
@@ -143,7 +140,7 @@ impl Values {
         let value = spec.parse(text).map_err(|problem| wrong(shown(), problem))?;
         if let Value::Text(text) = &value {
             match spec.kind {
-                OptionType::S3Location => self.locations.extend(text.parse()),
+                OptionType::Location => self.locations.extend(text.parse()),
                 OptionType::Role => self.roles.push(text.clone()),
                 _ => {}
             }
@@ -236,7 +233,8 @@ mod tests {
 
     fn specs() -> Vec<OptionSpec> {
         let new = |kind, key: &str| OptionSpec::new(kind, key.into(), "A value".into());
-        let mut path = new(OptionType::S3Location, "output_path");
+        let mut path = new(OptionType::Location, "output_path");
+        path.schemes = vec!["s3".into()];
         path.required = true;
         let mut count = new(OptionType::Integer, "count");
         count.default = Some("1".into());

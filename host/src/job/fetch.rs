@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use url::Url;
+
 use super::{Context, Known, earlier::Earlier, record::FETCHED};
 use crate::{
     capability::{
@@ -9,7 +11,7 @@ use crate::{
         transfer::{self, Arriving, Brought, Folder, Staging, Unpack},
     },
     error::{Error, Kind, Result},
-    plugin::{Artifact, ArtifactKind, Place},
+    plugin::{Archive, Artifact, ArtifactKind, Folder as Files, Place},
     ui::Event,
 };
 
@@ -131,41 +133,46 @@ async fn bring(
             context.ui.say(&Event::Progress { what, done, total });
         }
     };
-    // Objects that are no archive are files in any case.
-    let packed = fetch.no_extract && !matches!(artifact.place, Place::S3Folder(_));
+    let archive_as_it_is = match &artifact.place {
+        Place::Archive(place) if fetch.no_extract => Some(place),
+        Place::Archive(_) | Place::Folder(_) => None,
+    };
     if !fetch.overwrite {
-        staging.refuse(Path::new(if packed { archive } else { folder }))?;
+        staging.refuse(Path::new(if archive_as_it_is.is_some() { archive } else { folder }))?;
     }
-    if packed {
+    if let Some(place) = archive_as_it_is {
         let target = staging.tree().join(archive);
-        bring_packed(context, known, staging, artifact, &target, show).await?;
+        bring_packed(context, known, staging, place, &target, show).await?;
         let size = target.metadata().map(|data| data.len()).unwrap_or(0);
         return Ok(Brought { files: vec![archive.into()], size });
     }
-    let beside = (!fetch.overwrite && folder.is_empty()).then(|| staging.beside());
     let tree = staging.tree().join(folder);
-    let unpack = Unpack { name: archive.to_owned(), tree: tree.clone(), beside: beside.clone() };
-    let read = move |archive: Arriving| unpack.run(archive.size(), archive);
+    let beside = (!fetch.overwrite && folder.is_empty()).then(|| staging.beside());
     let mut brought = match &artifact.place {
-        Place::JobFile(file) => {
-            context.ui.stage(&format!("Unpacking {archive}"));
-            transfer::local(&known.job.folder.join(file), show, read).await?
+        Place::Archive(place) => {
+            let unpack = Unpack { name: archive.to_owned(), tree, beside };
+            let read = move |archive: Arriving| unpack.run(archive.size(), archive);
+            read_archive(context, known, staging, place, show, read).await?
         }
-        Place::S3(place) => {
-            context.ui.stage(&format!("Fetching {place}"));
-            let object = context.services.aws.object(place).await;
-            transfer::download(&object, &staging.archive(), show, read).await?
-        }
-        Place::S3Folder(place) => {
-            context.ui.stage(&format!("Fetching all below {place}"));
-            let objects = context.services.aws.objects_below(place).await?;
-            let to = Folder { name: place.to_string(), coming: staging.coming(), tree, beside };
-            transfer::download_all(objects, &to, show).await?
-        }
-        Place::Web(address) => {
-            let file = known.driver.web_file(&known.job, address);
-            context.ui.stage(&format!("Fetching {file}"));
-            transfer::download(&file, &staging.archive(), show, read).await?
+        Place::Folder(files) => {
+            let name = match files {
+                Files::S3(place) => place.to_string(),
+                Files::Web(_) => format!("the {} of the job {}", artifact.kind.name(), known.job.name),
+            };
+            context.ui.stage(&format!("Fetching all below {name}"));
+            let to = Folder { name, coming: staging.coming(), tree, beside };
+            match files {
+                Files::S3(place) => {
+                    let objects = context.services.aws.objects_below(place).await?;
+                    transfer::download_all(objects, &to, show).await?
+                }
+                Files::Web(files) => {
+                    let object = |(name, size, address): &(String, u64, Url)| {
+                        (name.clone(), *size, known.driver.web_file(&known.job, address))
+                    };
+                    transfer::download_all(files.iter().map(object).collect(), &to, show).await?
+                }
+            }
         }
     };
     staging.drop_archive();
@@ -173,28 +180,46 @@ async fn bring(
     Ok(brought)
 }
 
+/// What comes of an archive that is read while it is still coming.
+async fn read_archive<T: Send + 'static>(
+    context: &Context,
+    known: &Known<'_>,
+    staging: &Staging,
+    place: &Archive,
+    show: Listener<'_>,
+    read: impl FnOnce(Arriving) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match place {
+        Archive::JobFile(file) => {
+            context.ui.stage(&format!("Unpacking {file}"));
+            transfer::local(&known.job.folder.join(file), show, read).await
+        }
+        Archive::S3(place) => {
+            context.ui.stage(&format!("Fetching {place}"));
+            let object = context.services.aws.object(place).await;
+            transfer::download(&object, &staging.archive(), show, read).await
+        }
+        Archive::Web(address) => {
+            let file = known.driver.web_file(&known.job, address);
+            context.ui.stage(&format!("Fetching {file}"));
+            transfer::download(&file, &staging.archive(), show, read).await
+        }
+    }
+}
+
 /// An archive as it is.
 async fn bring_packed(
     context: &Context,
     known: &Known<'_>,
     staging: &Staging,
-    artifact: &Artifact,
+    place: &Archive,
     target: &Path,
     show: Listener<'_>,
 ) -> Result<()> {
-    match &artifact.place {
-        Place::JobFile(file) => return transfer::copy(&known.job.folder.join(file), target),
-        Place::S3(place) | Place::S3Folder(place) => {
-            context.ui.stage(&format!("Fetching {place}"));
-            let object = context.services.aws.object(place).await;
-            transfer::download(&object, &staging.archive(), show, |_| Ok(())).await?;
-        }
-        Place::Web(address) => {
-            let file = known.driver.web_file(&known.job, address);
-            context.ui.stage(&format!("Fetching {file}"));
-            transfer::download(&file, &staging.archive(), show, |_| Ok(())).await?;
-        }
+    if let Archive::JobFile(file) = place {
+        return transfer::copy(&known.job.folder.join(file), target);
     }
+    read_archive(context, known, staging, place, show, |_| Ok(())).await?;
     staging.take_archive(target)
 }
 

@@ -142,7 +142,7 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
             context.ui.stage(&format!("{} needs no image: nothing is built", trainer.name()));
             (None, None)
         }
-        Destination::Engine | Destination::Repository(_) => {
+        Destination::Engine | Destination::Repository { .. } => {
             let (image, installed) =
                 image(context, &builder, training.with(&build_options, None), repository).await?;
             (Some(image), installed)

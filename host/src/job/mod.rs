@@ -35,10 +35,10 @@ pub use reproduce::reproduce;
 pub use submit::Submission;
 
 use crate::{
-    config::{S3Location, Values},
+    config::{Location, OptionSpec, Values},
     environment::Environment,
     error::{Error, Kind, Result},
-    plugin::{Job, Plugins, TrainDriver},
+    plugin::{DriverKind, Job, Origin, Plugins, TrainDriver},
     ui::Ui,
 };
 
@@ -78,36 +78,72 @@ impl Context {
             reference: entry.reference.clone(),
             tag: entry.tag.clone(),
             options: Arc::new(options),
+            found_at: None,
             folder: record.folder(&entry.name)?,
         };
         Ok(Known { entry: Some(entry), job, driver })
     }
 
-    /// The newest job of a tag that left a model under a location: also one that another machine submitted.
+    /// The newest job of a tag that left a model under a location: also one that another machine submitted. Unless the
+    /// driver is named, it is the one whose options take such places.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or there are several such drivers.
     pub async fn found_under(
         &self,
         record: &Record,
-        driver: &str,
+        driver: Option<&str>,
         tag: &str,
-        location: &S3Location,
+        location: &Location,
     ) -> Result<Known<'_>> {
-        let driver = self.plugins.train_driver(driver).await?;
+        let driver = match driver {
+            Some(name) => self.plugins.train_driver(name).await?,
+            None => self.driver_of_places(&location.scheme).await?,
+        };
         let found = driver.find(location, &name::prefix(tag)).await?;
         let newest = found.iter().filter_map(|job| Some((name::time_of(job, tag)?, job))).max();
         let (_, name) = newest.ok_or_else(|| {
             Error::new(Kind::NotFound, format!("no job of the tag `{tag}` has left a model under {location}"))
                 .hint("see whether the path is the output_path that the job was submitted with")
         })?;
+        if record.get(name)?.is_some_and(|entry| entry.driver == driver.name()) {
+            return self.known(record, name).await;
+        }
         let job = Job {
             name: name.clone(),
-            reference: Some(name.clone()),
+            reference: None,
             tag: tag.to_owned(),
             options: Arc::new(Values::of_location(location.clone())),
+            found_at: Some(location.clone()),
             folder: record.folder(name)?,
         };
-        Ok(Known { entry: record.get(name)?, job, driver })
+        Ok(Known { entry: None, job, driver })
+    }
+
+    /// The train driver whose options take places of a scheme. One that came with the program goes before others.
+    async fn driver_of_places(&self, scheme: &str) -> Result<TrainDriver<'_>> {
+        let mut listed = self.plugins.list().await?;
+        listed.retain(|driver| driver.kind == DriverKind::Train);
+        let mut found = Vec::new();
+        for driver in listed {
+            let specs = self.plugins.train_driver(&driver.name).await?.options().await?;
+            let takes = |spec: &OptionSpec| spec.schemes.iter().any(|taken| taken == scheme);
+            if specs.iter().any(takes) {
+                found.push(driver);
+            }
+        }
+        if found.iter().any(|driver| driver.origin == Origin::Shipped) {
+            found.retain(|driver| driver.origin == Origin::Shipped);
+        }
+        match &found[..] {
+            [only] => self.plugins.train_driver(&only.name).await,
+            [] => Err(Error::new(Kind::NotFound, format!("no driver keeps results at {scheme}://"))
+                .hint("install the plugin that trained it: `alekseylearn driver list` shows what is here")),
+            several => {
+                let names: Vec<&str> = several.iter().map(|driver| driver.name.as_str()).collect();
+                Err(Error::invalid(format!("several drivers keep results at {scheme}://"))
+                    .hint(format!("choose with --train-driver: {}", names.join(", "))))
+            }
+        }
     }
 }

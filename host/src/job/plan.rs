@@ -102,7 +102,7 @@ pub(super) async fn plan_of(context: &Context, opened: Opened<'_>, findings: Vec
     let (destination, repository, exists) = trainer.rehearse(training.with(&train_options, None)).await?;
     let image = match destination {
         Destination::None => None,
-        Destination::Engine | Destination::Repository(_) => {
+        Destination::Engine | Destination::Repository { .. } => {
             let build = builder.rehearse(training.with(&build_options, None)).await?;
             Some(image(context, build, repository, exists).await?)
         }

@@ -68,6 +68,7 @@ pub(super) async fn submit<'a>(
         reference: Some(reference),
         tag: training.project.tag.clone(),
         options,
+        found_at: None,
         folder,
     };
     let known = Known { entry: record.get(&job.name)?, job, driver: trainer };

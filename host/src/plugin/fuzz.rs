@@ -200,13 +200,15 @@ fn bundles() -> Vec<Vec<u8>> {
     vec![plugins(0), plugins(2)]
 }
 
-const GRANTS: [&str; 7] = [
+const GRANTS: [&str; 9] = [
     "docker",
     "https://*-api.example.com=google",
     "https://api.example.com=env:TOKEN",
     "private:https://[fd00::1]:8443=file:~/.config/token",
     "http://127.0.0.1:8080\n/a/b?c\nq=1",
     "https://b\u{fc}cher.example.\n//evil.example/..\n",
+    "https://a.example/b/{gs.bucket}/o?prefix={gs.key}/=google\n/b/models/o\nprefix=own%2F",
+    "https://a.example/b/{gs.bucket}/o/{gs.key}\n/b/models/o/own%2Fa\nalt=media",
     "oci://registry.example:5000/a/b:1@sha256:0000000000000000000000000000000000000000000000000000000000000000",
 ];
 
@@ -218,8 +220,16 @@ fn grant(bytes: &[u8]) {
     let (text, path, query) = (line(), line(), line());
     if let Ok(grant) = text.parse::<Grant>() {
         assert_eq!(grant.to_string().parse().as_ref(), Ok(&grant), "{text:?}");
-        if let Grant::Requests(Requests { origins: Origins::One(origin), .. }) = grant {
+        if let Grant::Requests(Requests { origins: Origins::One(origin), places, .. }) = grant {
             let page = origin.page(path, Some(query));
+            if let Some(places) = places {
+                // No address can be taken for that of two places.
+                let own = |text: &str| places.holds(&page, &[text.parse().expect("a place")]);
+                assert!(
+                    !own("gs://models/own") || !(own("gs://others/own") || own("gs://models/other")),
+                    "{page}"
+                );
+            }
             assert_eq!(page.origin(), origin.page("", None).origin(), "{path:?}");
             assert!(page.username().is_empty() && page.password().is_none());
             let loopback = origin.address().is_none_or(|address| address.is_loopback());

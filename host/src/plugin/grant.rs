@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::origin::{Origin, Origins};
+use super::{
+    origin::{Origin, Origins},
+    pattern::Pattern,
+};
 use crate::capability::http::CredentialSource;
 
 /// A part of the contract that touches the world.
@@ -70,6 +73,8 @@ impl Capability {
 pub struct Requests {
     /// Where to.
     pub origins: Origins,
+    /// Only to read, and only at such addresses of what the run designates.
+    pub places: Option<Pattern>,
     /// Added by the host, and never seen by the plugin.
     pub credential: Option<CredentialSource>,
     /// Also where the name leads into the user's own networks.
@@ -80,7 +85,8 @@ pub struct Requests {
 const PRIVATE: &str = "private:";
 
 /// One thing that a plugin wants or was granted, written as `docker`, `https://api.example.com`,
-/// `https://api.example.com=env:TOKEN` or `private:https://mlflow.example.com`.
+/// `https://api.example.com=env:TOKEN`, `private:https://mlflow.example.com` or
+/// `https://storage.example.com/{gs.bucket}/{gs.key}=google`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Grant {
@@ -93,7 +99,7 @@ pub enum Grant {
 impl Grant {
     /// What a plugin could do with it at worst, for a person who decides.
     pub fn at_worst(&self) -> String {
-        let Requests { origins, credential, private } = match self {
+        let Requests { origins, places, credential, private } = match self {
             Self::Capability(capability) => return capability.at_worst().to_owned(),
             Self::Requests(requests) => requests,
         };
@@ -105,17 +111,35 @@ impl Grant {
             (false, true) => ", a program on this machine",
             (false, false) => "",
         };
-        format!(
-            "send requests to {origins}{}{place}: the training folder's files could go there",
-            credential.unwrap_or_default()
-        )
+        let credential = credential.unwrap_or_default();
+        match places {
+            Some(places) => format!(
+                "read {origins}{places}{credential}{place}, of the {}:// places that you name, and nothing else there",
+                places.scheme()
+            ),
+            None => format!(
+                "send requests to {origins}{credential}{place}: the training folder's files could go there"
+            ),
+        }
     }
 
-    /// Both are of one capability, or of one origin.
+    /// Both are of one capability, or of the same addresses of one origin.
     fn replaces(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Requests(one), Self::Requests(other)) => one.origins == other.origins,
+            (Self::Requests(one), Self::Requests(other)) => {
+                (&one.origins, &one.places) == (&other.origins, &other.places)
+            }
             (one, other) => one == other,
+        }
+    }
+
+    /// The same, or of an origin of which this is all.
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Requests(one), Self::Requests(other)) if one.places.is_none() => {
+                one.origins == other.origins
+            }
+            (one, other) => one.replaces(other),
         }
     }
 }
@@ -138,11 +162,17 @@ impl FromStr for Grant {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        let (origin, credential) = match rest.split_once('=') {
-            Some((origin, credential)) => (origin, Some(credential.parse()?)),
+        // What a parameter of a query is, is no credential.
+        let is_end = |(at, _): &(usize, &str)| !rest[at + 1..].starts_with('{');
+        let (address, credential) = match rest.match_indices('=').find(is_end) {
+            Some((at, _)) => (&rest[..at], Some(rest[at + 1..].parse()?)),
             None => (rest, None),
         };
-        Ok(Self::Requests(Requests { origins: origin.parse()?, credential, private }))
+        let (origin, places) = match address.find('{').and_then(|_| address.get(8..)?.find('/')) {
+            Some(at) => (&address[..8 + at], Some(address[8 + at..].parse()?)),
+            None => (address, None),
+        };
+        Ok(Self::Requests(Requests { origins: origin.parse()?, places, credential, private }))
     }
 }
 
@@ -159,6 +189,7 @@ impl fmt::Display for Requests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let private = if self.private { PRIVATE } else { "" };
         write!(f, "{private}{}", self.origins)?;
+        self.places.as_ref().map_or(Ok(()), |places| places.fmt(f))?;
         self.credential.as_ref().map_or(Ok(()), |credential| write!(f, "={credential}"))
     }
 }
@@ -183,7 +214,7 @@ impl From<Capability> for Grant {
     }
 }
 
-/// All that a plugin wants or was granted; one grant for each origin.
+/// All that a plugin wants or was granted; one grant for each origin, or for the same addresses of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Grant>", into = "Vec<Grant>")]
 pub struct Grants(BTreeSet<Grant>);
@@ -206,13 +237,13 @@ impl Grants {
 
     /// Takes the place of what was said of the same origin.
     pub fn add(&mut self, grant: Grant) {
-        self.remove(&grant);
+        self.0.retain(|known| !grant.replaces(known));
         self.0.insert(grant);
     }
 
-    /// Takes a capability away, or an origin, whatever its credential.
+    /// Takes a capability away, or an origin with all that was said of it, whatever its credential.
     pub fn remove(&mut self, grant: &Grant) {
-        self.0.retain(|known| !grant.replaces(known));
+        self.0.retain(|known| !grant.covers(known));
     }
 
     /// Those that are not among the others.
@@ -231,13 +262,19 @@ impl Grants {
         self.0.retain(keep);
     }
 
-    /// What was granted for an origin: what was said of that very one counts more than what was said of all of its kind.
+    /// What was granted for an origin as a whole: what was said of that very one counts more than what was said of all of its
+    /// kind.
     pub(super) fn requests(&self, to: &Origin) -> Option<&Requests> {
-        let all = self.0.iter().filter_map(|grant| match grant {
+        let whole = self.all_requests(to).filter(|requests| requests.places.is_none());
+        whole.min_by_key(|requests| matches!(requests.origins, Origins::Like(_)))
+    }
+
+    /// All that was granted for an origin, as a whole or for some of its addresses.
+    pub(super) fn all_requests(&self, to: &Origin) -> impl Iterator<Item = &Requests> {
+        self.0.iter().filter_map(move |grant| match grant {
             Grant::Requests(requests) if requests.origins.hold(to) => Some(requests),
             _ => None,
-        });
-        all.min_by_key(|requests| matches!(requests.origins, Origins::Like(_)))
+        })
     }
 
     /// As `--grant` takes them.
@@ -310,6 +347,9 @@ mod tests {
             "private:https://mlflow.example.com=file:/run/secret",
             "http://127.0.0.1:8080",
             "https://*-api.example.com=google",
+            "https://a.example/b/{gs.bucket}/o/{gs.key}",
+            "https://a.example/b/{gs.bucket}/o?prefix={gs.key}/=google",
+            "private:https://a.example:8443/{gs.bucket}=file:/a=b",
         ] {
             assert_eq!(text.parse::<Grant>().unwrap().to_string(), text);
         }
@@ -319,6 +359,9 @@ mod tests {
             ("https://example.com=token", "is no source of a credential"),
             ("https://example.com=", "is no source of a credential"),
             ("private:docker", "is no origin"),
+            ("https://a.example/b", "it ends with the host"),
+            ("https://a.example/b/{gs.key}", "stands for no addresses of places"),
+            ("https://a{gs.bucket}.example", "is no origin"),
         ] {
             let problem = text.parse::<Grant>().unwrap_err();
             assert!(problem.contains(says), "{problem}");
@@ -336,6 +379,11 @@ mod tests {
         );
         assert!(says("https://a.example=file:~/t").contains(", with the token in ~/t added by alekseylearn"));
         assert!(says("private:https://a.example").contains("a machine in your own network"));
+        assert_eq!(
+            says("https://a.example/b/{gs.bucket}=google"),
+            "read https://a.example/b/{gs.bucket}, with your Google credential added by alekseylearn, of \
+             the gs:// places that you name, and nothing else there"
+        );
         assert!(says("http://localhost:80").contains("http://localhost, a program on this machine"));
     }
 
@@ -356,9 +404,17 @@ mod tests {
             assert!(!grants(&[other]).without(&some).is_empty(), "{other}");
         }
         some.extend(grants(&["https://*-x.a.example=google", "https://one-x.a.example=env:A"]));
-        let credential = |text: &str| some.requests(&origin(text)).unwrap().credential.clone().unwrap();
-        assert_eq!(credential("https://two-x.a.example").to_string(), "google");
-        assert_eq!(credential("https://one-x.a.example").to_string(), "env:A");
+        let credential = |some: &Grants, text: &str| {
+            some.requests(&origin(text)).unwrap().credential.clone().unwrap().to_string()
+        };
+        assert_eq!(credential(&some, "https://two-x.a.example"), "google");
+        assert_eq!(credential(&some, "https://one-x.a.example"), "env:A");
+        let place = grants(&["https://a.example/{gs.bucket}=google"]);
+        some.extend(place.clone());
+        assert_eq!(credential(&some, "https://a.example"), "env:B");
+        some.remove(&place.iter().next().unwrap().clone());
+        assert_eq!(credential(&some, "https://a.example"), "env:B");
+        some.extend(place.clone());
         some.remove(&"https://*-x.a.example".parse().unwrap());
         assert_eq!(some.requests(&origin("https://two-x.a.example")), None);
         some.remove(&"https://one-x.a.example".parse().unwrap());

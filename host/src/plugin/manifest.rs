@@ -15,7 +15,7 @@ use super::{
 use crate::error::{Error, Kind, Result};
 
 /// The contract that this program speaks.
-pub const CONTRACT: Version = Version::new(0, 1, 1);
+pub const CONTRACT: Version = Version::new(0, 1, 0);
 
 const PACKAGE: &str = "alekseylearn:driver/";
 /// Our own section: a JSON object with what no standard section holds.
@@ -285,8 +285,7 @@ mod tests {
     fn versions_of_one_line_are_spoken_up_to_this_one() {
         let is = |text: &str| compatible(&text.parse().unwrap());
         assert_eq!(is("0.1.0"), Ok(()));
-        assert_eq!(is("0.1.1"), Ok(()));
-        assert!(is("0.1.2").unwrap_err().starts_with("upgrade alekseylearn"));
+        assert!(is("0.1.1").unwrap_err().starts_with("upgrade alekseylearn"));
         assert!(is("0.2.0").unwrap_err().starts_with("upgrade alekseylearn"));
         assert!(is("1.0.0").unwrap_err().starts_with("upgrade alekseylearn"));
         assert!(is("0.0.9").unwrap_err().contains("upgrade the plugin"));

@@ -22,6 +22,7 @@ mod limits;
 mod lock;
 mod manifest;
 mod origin;
+mod pattern;
 mod plugins;
 mod report;
 mod repository;
@@ -48,7 +49,9 @@ pub use known::{installed, known_drivers};
 pub use lock::{LOCK_FILE, read as read_lock, write as write_lock};
 pub use manifest::DriverKind;
 pub use plugins::{Consented, Listed, Origin, Plugins};
-pub use report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, Phase, Place, State};
+pub use report::{
+    Archive, Artifact, ArtifactKind, Destination, Finding, Folder, JobStatus, Phase, Place, State,
+};
 pub use repository::Repository;
 pub use run::{Job, Training};
 pub use services::Services;

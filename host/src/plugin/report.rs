@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::config::S3Location;
+use crate::config::Location;
 
 /// Where the image must be for the service to run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +11,13 @@ pub enum Destination {
     None,
     /// The engine that built it.
     Engine,
-    /// A registry's repository, without a tag.
-    Repository(String),
+    /// A registry's repository.
+    Repository {
+        /// Without a tag.
+        address: String,
+        /// In a dry run: it is not there yet.
+        to_be_made: bool,
+    },
 }
 
 /// One thing found by a check.
@@ -165,15 +170,31 @@ impl ArtifactKind {
     }
 }
 
-/// Where a result lies: a `.tar.gz`, unless it is a folder.
+/// Where a result lies, and as what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
+    /// A `.tar.gz`.
+    Archive(Archive),
+    /// File by file.
+    Folder(Folder),
+}
+
+/// Where an archive lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Archive {
     /// In the job's folder; relative to it.
     JobFile(String),
     /// In S3.
-    S3(S3Location),
-    /// All that lies below a place in S3.
-    S3Folder(S3Location),
+    S3(Location),
     /// On the web.
     Web(Url),
+}
+
+/// Where files lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Folder {
+    /// All below a place in S3.
+    S3(Location),
+    /// On the web: their names, sizes in bytes, and addresses.
+    Web(Vec<(String, u64, Url)>),
 }

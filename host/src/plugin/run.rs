@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    config::Values,
+    config::{Location, Values},
     project::{Dependencies, Indexes, Project, Python},
 };
 
@@ -39,6 +39,8 @@ pub struct Job {
     pub tag: String,
     /// The options that it was submitted with.
     pub options: Arc<Values>,
+    /// Where it was found; none for a job of this machine.
+    pub found_at: Option<Location>,
     /// The job's folder, which the driver sees as `/job`.
     pub folder: PathBuf,
 }

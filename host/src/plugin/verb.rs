@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
+use url::Url;
+
 use super::{address::Region, origin::Origin};
-use crate::config::S3Location;
+use crate::config::Location;
 
 /// What a driver asks the host to do.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +36,7 @@ pub enum Verb<'a> {
         registry: Option<&'a Origin>,
     },
     /// Look at a place in S3, or have results written there.
-    Location(&'a S3Location),
+    Location(&'a Location),
     /// Read a folder of this machine.
     Folder(&'a str),
     /// Send a folder of this machine.
@@ -42,7 +44,7 @@ pub enum Verb<'a> {
         /// Which.
         folder: &'a str,
         /// Where to.
-        place: &'a S3Location,
+        place: &'a Location,
     },
     /// Look at a bucket as a whole, without its content.
     Bucket(&'a str),
@@ -63,6 +65,8 @@ pub enum Verb<'a> {
     Request {
         /// Where to.
         origin: &'a Origin,
+        /// The whole address.
+        address: &'a Url,
         /// The method.
         method: &'a str,
         /// It carries a credential of the driver's own: `Authorization` or `Cookie`.

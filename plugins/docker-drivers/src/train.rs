@@ -39,6 +39,7 @@ impl<M: Machine> train::Guest for Docker<M> {
             OptionSpec::inputs(
                 "input",
                 "Folders that the script finds in /opt/ml/input/data/NAME, and can only read",
+                &["s3".to_owned()],
             ),
             nodes::option(),
             OptionSpec::metrics(
@@ -163,23 +164,18 @@ impl<M: Machine> train::Guest for Docker<M> {
     }
 
     fn artifacts(_job: &Job) -> Result<Vec<Artifact>, Error> {
-        let kinds = [(ArtifactKind::Model, MODEL), (ArtifactKind::OutputData, OUTPUT)];
-        let mut artifacts: Vec<Artifact> = kinds
-            .into_iter()
-            .filter(|(_, file)| in_job(file).is_file())
-            .map(|(kind, file)| Artifact::job_file(kind, file))
-            .collect();
-        if in_job(CHECKPOINTS).is_file() {
-            let kept = Artifact::job_file(ArtifactKind::OutputData, CHECKPOINTS);
-            kept.as_checkpoints();
-            artifacts.push(kept);
-        }
-        Ok(artifacts)
+        let kinds = [
+            (ArtifactKind::Model, MODEL),
+            (ArtifactKind::OutputData, OUTPUT),
+            (ArtifactKind::Checkpoints, CHECKPOINTS),
+        ];
+        let there = kinds.into_iter().filter(|(_, file)| in_job(file).is_file());
+        Ok(there.map(|(kind, file)| Artifact::job_file(kind, file)).collect())
     }
 
     fn find(_location: String, _prefix: String) -> Result<Vec<String>, Error> {
         Err(Error::unsupported("local jobs have no location in the cloud")
-            .hint("leave the S3 path away: `alekseylearn fetch DIR TAG`"))
+            .hint("leave the location away: `alekseylearn fetch DIR TAG`"))
     }
 }
 

@@ -126,7 +126,7 @@ impl train::Guest for Kaggle {
 
     fn find(_location: String, _prefix: String) -> Result<Vec<String>, Error> {
         Err(Error::unsupported("Kaggle keeps no results in S3")
-            .hint("leave the S3 path away: `alekseylearn fetch DIR TAG`"))
+            .hint("leave the location away: `alekseylearn fetch DIR TAG`"))
     }
 }
 

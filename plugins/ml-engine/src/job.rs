@@ -32,11 +32,7 @@ pub(crate) fn region(options: &Values) -> String {
 
 /// Where all results of a job lie.
 pub(crate) fn output(options: &Values, job_name: &str) -> Result<Location, Error> {
-    let text = options.text("output_path").unwrap_or_default();
-    let place = Location::parse(&text).ok_or_else(|| {
-        Error::invalid(format!("--config.output_path: `{text}` is none")).hint("write it as gs://bucket/path")
-    })?;
-    Ok(place.join(job_name))
+    Ok(Location::parse(&options.text("output_path").unwrap_or_default())?.join(job_name))
 }
 
 fn service(region: &str) -> String {

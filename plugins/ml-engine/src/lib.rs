@@ -14,10 +14,16 @@ mod storage;
 mod time;
 
 use alekseylearn_sdk::{
-    Artifact, ArtifactKind, Destination, Error, Finding, Job, JobStatus, LogPage, OptionSpec, Training, train,
+    Artifact, ArtifactKind, Destination, Error, Finding, Job, JobStatus, LogPage, OptionSpec, Training,
+    WebFile, train,
 };
 
 use job::CustomJob;
+use storage::Location;
+
+const MODEL: &str = "model.tar.gz";
+const OUTPUT: &str = "output.tar.gz";
+const CHECKPOINTS: &str = "checkpoints";
 
 struct MlEngine;
 
@@ -28,7 +34,9 @@ alekseylearn_sdk::plugin!(
         "https://*-docker.pkg.dev" with "google",
         "https://artifactregistry.googleapis.com" with "google",
         "https://logging.googleapis.com" with "google",
-        "https://storage.googleapis.com" with "google",
+        "https://storage.googleapis.com/storage/v1/b/{gs.bucket}" with "google",
+        "https://storage.googleapis.com/storage/v1/b/{gs.bucket}/o?prefix={gs.key}/" with "google",
+        "https://storage.googleapis.com/download/storage/v1/b/{gs.bucket}/o/{gs.key}" with "google",
     ]
 );
 
@@ -63,8 +71,12 @@ impl train::Guest for MlEngine {
     }
 
     fn prepare(training: &Training) -> Result<Destination, Error> {
-        registry::ensure(training)?;
-        Ok(Destination::repository(&registry::address(training)?))
+        let is_there = registry::ensure(training)?;
+        let destination = Destination::repository(&registry::address(training)?);
+        if !is_there {
+            destination.to_be_made();
+        }
+        Ok(destination)
     }
 
     fn submit(training: &Training) -> Result<String, Error> {
@@ -92,17 +104,38 @@ impl train::Guest for MlEngine {
     }
 
     fn artifacts(job: &Job) -> Result<Vec<Artifact>, Error> {
-        let output = job::output(&job.options(), &job.name())?;
-        let objects = output.objects()?;
-        let kinds = [(ArtifactKind::Model, "model.tar.gz"), (ArtifactKind::OutputData, "output.tar.gz")];
+        let output = match job.found_at() {
+            Some(place) => Location::parse(&place)?.join(&job.name()),
+            None => job::output(&job.options(), &job.name())?,
+        };
+        let there = output.list()?;
+        let kinds = [(ArtifactKind::Model, MODEL), (ArtifactKind::OutputData, OUTPUT)];
         // By their very names: any other object, such as one that leads out of a folder, is none of ours.
-        let there = kinds.into_iter().filter(|(_, own)| objects.iter().any(|name| name == own));
-        Ok(there.map(|(kind, own)| Artifact::web_object(kind, &output.join(own).download())).collect())
+        let archives = kinds.into_iter().filter(|(_, own)| there.has(own));
+        let mut artifacts: Vec<Artifact> =
+            archives.map(|(kind, own)| Artifact::web_object(kind, &output.join(own).download())).collect();
+        if there.folders.iter().any(|folder| folder == CHECKPOINTS) {
+            let folder = output.join(CHECKPOINTS);
+            let files = folder.files()?;
+            let file = |(name, size): (String, u64)| {
+                let address = folder.join(&name).download();
+                WebFile { name, size, address }
+            };
+            let files: Vec<WebFile> = files.into_iter().map(file).collect();
+            artifacts.push(Artifact::web_folder(ArtifactKind::Checkpoints, &files));
+        }
+        Ok(artifacts)
     }
 
-    fn find(_location: String, _prefix: String) -> Result<Vec<String>, Error> {
-        Err(Error::unsupported("Vertex AI keeps no results in S3")
-            .hint("leave the S3 path away: `alekseylearn fetch DIR TAG`"))
+    fn find(location: String, prefix: String) -> Result<Vec<String>, Error> {
+        let place = Location::parse(&location)?;
+        let mut with_model = Vec::new();
+        for name in place.list()?.folders.into_iter().filter(|name| name.starts_with(&prefix)) {
+            if place.join(&name).list()?.has(MODEL) {
+                with_model.push(name);
+            }
+        }
+        Ok(with_model)
     }
 }
 

@@ -89,9 +89,10 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
     };
     let text = OptionSpec::text;
     let integer = OptionSpec::integer;
-    let output_path = text(
+    let output_path = OptionSpec::location(
         "output_path",
         "Where the results go, as gs://bucket/path; a bucket of the job's region is best",
+        &["gs".to_owned()],
     );
     output_path.require();
     vec![
@@ -149,11 +150,7 @@ pub(crate) fn findings(options: &Values) -> Vec<Finding> {
         ("service_account", is_account, "write it as NAME@PROJECT.iam.gserviceaccount.com"),
         ("network", is_network, "write it as projects/NUMBER/global/networks/NAME"),
         ("repository", is_repository, "write it as REGION-docker.pkg.dev/PROJECT/NAME"),
-        (
-            "output_path",
-            |text| crate::storage::Location::parse(text).is_some(),
-            "write it as gs://bucket/path",
-        ),
+        ("output_path", |text| crate::storage::Location::parse(text).is_ok(), "write it as gs://bucket/path"),
     ] {
         if let Some(value) = given(key).filter(|value| !is_good(value)) {
             problem(key, &format!("`{value}` is none"), fix);

@@ -26,10 +26,11 @@ pub(crate) fn address(training: &Training) -> Result<String, Error> {
     Ok(format!("{}/{}", repository(training)?, training.tag()))
 }
 
-/// Makes the repository where it is missing; those of other registries are left to their owners.
-pub(crate) fn ensure(training: &Training) -> Result<(), Error> {
+/// Makes the repository where it is missing; those of other registries are left to their owners. False where it is still
+/// to be made, in a rehearsal.
+pub(crate) fn ensure(training: &Training) -> Result<bool, Error> {
     let repository = repository(training)?;
-    let Some((location, rest)) = repository.split_once(&format!("{OF_GOOGLE}/")) else { return Ok(()) };
+    let Some((location, rest)) = repository.split_once(&format!("{OF_GOOGLE}/")) else { return Ok(true) };
     let parts: Vec<&str> = rest.split('/').collect();
     let [project, name, ..] = parts[..] else {
         return Err(Error::invalid(format!("--config.repository: `{repository}` names no repository"))
@@ -37,7 +38,7 @@ pub(crate) fn ensure(training: &Training) -> Result<(), Error> {
     };
     let parent = format!("projects/{}/locations/{location}", project);
     match api::ask(&format!("{REGISTRY}/{parent}/repositories/{}", encoded(name))) {
-        Ok(found) if found["format"] == "DOCKER" => return Ok(()),
+        Ok(found) if found["format"] == "DOCKER" => return Ok(true),
         Ok(found) => {
             let format = found["format"].as_str().unwrap_or("another format");
             return Err(Error::invalid(format!(
@@ -49,14 +50,14 @@ pub(crate) fn ensure(training: &Training) -> Result<(), Error> {
         Err(error) => return Err(error),
     }
     if training.is_rehearsal() {
-        return Ok(());
+        return Ok(false);
     }
     progress::stage(&format!("Making the repository {repository}"));
     let url = format!("{REGISTRY}/{parent}/repositories?repositoryId={}", encoded(name));
     match api::act(&url, &json!({ "format": "DOCKER" })) {
-        Ok(operation) => finish(operation),
+        Ok(operation) => finish(operation).map(|()| true),
         // Another run made it meanwhile.
-        Err(Error::Conflict(_)) => Ok(()),
+        Err(Error::Conflict(_)) => Ok(true),
         Err(error) => Err(error),
     }
 }

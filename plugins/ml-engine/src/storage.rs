@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::api;
 
-pub(crate) const STORAGE: &str = "https://storage.googleapis.com";
+const STORAGE: &str = "https://storage.googleapis.com";
 /// More pages than any listing of ours has.
 const MOST_PAGES: usize = 1_000;
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -23,8 +23,15 @@ pub(crate) struct Location {
 }
 
 impl Location {
-    /// None where it is none, or has parts that mean something else to other programs.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// It is none, or has parts that mean something else to other programs.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        Self::read(text).ok_or_else(|| {
+            Error::invalid(format!("`{text}` is no place in Cloud Storage"))
+                .hint("write --config.output_path=gs://bucket/path")
+        })
+    }
+
+    fn read(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("gs://")?;
         let (bucket, path) = rest.split_once('/').unwrap_or((rest, ""));
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
@@ -51,30 +58,49 @@ impl Location {
         format!("{STORAGE}/download/storage/v1/b/{}/o/{}?alt=media", self.bucket, encoded(&self.path))
     }
 
-    /// The names of the objects that lie directly here.
-    pub(crate) fn objects(&self) -> Result<Vec<String>, Error> {
-        let prefix = format!("{}/", self.path);
-        let mut names = Vec::new();
+    /// What the names of all that lies here begin with.
+    fn prefix(&self) -> String {
+        if self.path.is_empty() { String::new() } else { format!("{}/", self.path) }
+    }
+
+    fn listing(&self, parameters: &str) -> String {
+        format!("{STORAGE}/storage/v1/b/{}/o?prefix={}&{parameters}", self.bucket, encoded(&self.prefix()))
+    }
+
+    /// What lies directly here.
+    pub(crate) fn list(&self) -> Result<Listing, Error> {
+        let url = self.listing("delimiter=%2F&fields=prefixes%2Citems(name%2Csize)%2CnextPageToken");
+        self.pages(&url)
+    }
+
+    /// The names of all objects below, and their sizes in bytes. Those that only stand for a folder are left out.
+    pub(crate) fn files(&self) -> Result<Vec<(String, u64)>, Error> {
+        let mut all = self.pages(&self.listing("fields=items(name%2Csize)%2CnextPageToken"))?.objects;
+        all.retain(|(name, _)| !name.is_empty() && !name.ends_with('/'));
+        Ok(all)
+    }
+
+    fn pages(&self, url: &str) -> Result<Listing, Error> {
+        let prefix = self.prefix();
+        let own = |name: &Value| name.as_str()?.strip_prefix(&prefix).map(str::to_owned);
+        let mut found = Listing::default();
         let mut token = String::new();
         for _ in 0..MOST_PAGES {
-            let mut url = format!(
-                "{STORAGE}/storage/v1/b/{}/o?prefix={}&delimiter=%2F&fields=items(name)%2CnextPageToken",
-                self.bucket,
-                encoded(&prefix)
-            );
-            if !token.is_empty() {
-                url += &format!("&pageToken={}", encoded(&token));
-            }
-            let answer = api::ask(&url)?;
+            let page =
+                if token.is_empty() { String::new() } else { format!("&pageToken={}", encoded(&token)) };
+            let answer = api::ask(&format!("{url}{page}"))?;
             let items = answer["items"].as_array().into_iter().flatten();
-            let own = items.filter_map(|item| item["name"].as_str()?.strip_prefix(&prefix));
-            names.extend(own.map(str::to_owned));
+            // Numbers of 64 bits are texts.
+            let size = |item: &Value| item["size"].as_str().and_then(|size| size.parse().ok()).unwrap_or(0);
+            found.objects.extend(items.filter_map(|item| Some((own(&item["name"])?, size(item)))));
+            let folders = answer["prefixes"].as_array().into_iter().flatten();
+            found.folders.extend(folders.filter_map(own).map(|name| name.trim_end_matches('/').to_owned()));
             match answer["nextPageToken"].as_str().filter(|next| !next.is_empty() && *next != token) {
                 Some(next) => token = next.to_owned(),
                 None => break,
             }
         }
-        Ok(names)
+        Ok(found)
     }
 
     /// What speaks against it as the place of results.
@@ -110,12 +136,7 @@ impl Location {
     }
 
     fn readable(&self) -> Result<Vec<Finding>, Error> {
-        let url = format!(
-            "{STORAGE}/storage/v1/b/{}/o?prefix={}&maxResults=1&fields=nextPageToken",
-            self.bucket,
-            encoded(&self.path)
-        );
-        match api::ask(&url) {
+        match api::ask(&self.listing("maxResults=1&fields=nextPageToken")) {
             Ok(_) => Ok(Vec::new()),
             Err(Error::Denied(problem)) => Ok(vec![Finding::problem(
                 &format!("--config.output_path: {}", problem.message),
@@ -126,17 +147,30 @@ impl Location {
     }
 }
 
+/// What lies at a place.
+#[derive(Default)]
+pub(crate) struct Listing {
+    objects: Vec<(String, u64)>,
+    pub(crate) folders: Vec<String>,
+}
+
+impl Listing {
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.objects.iter().any(|(object, _)| object == name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_location_is_a_bucket_and_a_path() {
-        let at = |text: &str| Location::parse(text).map(|place| (place.bucket.clone(), place.uri()));
+        let at = |text: &str| Location::read(text).map(|place| (place.bucket.clone(), place.uri()));
         assert_eq!(at("gs://bucket/a/b/").unwrap().1, "gs://bucket/a/b");
-        assert_eq!(Location::parse("gs://bucket").unwrap().join("job").uri(), "gs://bucket/job");
+        assert_eq!(Location::read("gs://bucket").unwrap().join("job").uri(), "gs://bucket/job");
         assert_eq!(
-            Location::parse("gs://bucket/a b").unwrap().join("ä").download(),
+            Location::read("gs://bucket/a b").unwrap().join("ä").download(),
             "https://storage.googleapis.com/download/storage/v1/b/bucket/o/a%20b%2F%C3%A4?alt=media"
         );
         for text in

@@ -127,6 +127,9 @@ impl train::Guest for Sagemaker {
     }
 
     fn artifacts(job: &Job) -> Result<Vec<Artifact>, Error> {
+        if let Some(output) = job.found_at() {
+            return found(&output, &job.name());
+        }
         let described = sagemaker::describe(job)?;
         let Some(output) = described.output_path() else { return Ok(Vec::new()) };
         let output = output.trim_end_matches('/');
@@ -138,9 +141,7 @@ impl train::Guest for Sagemaker {
         if let Some(kept) = described.checkpoint_path().filter(|kept| own(kept))
             && s3::holds_objects(&kept)?
         {
-            let checkpoints = Artifact::s3_folder(ArtifactKind::OutputData, &kept);
-            checkpoints.as_checkpoints();
-            artifacts.push(checkpoints);
+            artifacts.push(Artifact::s3_folder(ArtifactKind::Checkpoints, &kept));
         }
         Ok(artifacts)
     }
@@ -164,6 +165,16 @@ impl train::Guest for Sagemaker {
 fn image(training: &Training, digest: &str) -> Result<String, Error> {
     let (account, region) = (aws_identity::account()?, aws_identity::region()?);
     Ok(format!("{account}.dkr.ecr.{region}.amazonaws.com/{}@sha256:{digest}", training.tag()))
+}
+
+/// What lies at an output path: the service may not know the job any more, nor this user.
+fn found(output: &str, job: &str) -> Result<Vec<Artifact>, Error> {
+    let mut artifacts = results(&format!("{output}/{job}/output"))?;
+    let checkpoints = request::checkpoints(output, job);
+    if s3::holds_objects(&checkpoints)? {
+        artifacts.push(Artifact::s3_folder(ArtifactKind::Checkpoints, &checkpoints));
+    }
+    Ok(artifacts)
 }
 
 /// Credentials that end before the job was submitted, or before it ends.

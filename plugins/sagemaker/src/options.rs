@@ -23,10 +23,11 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
         spec
     };
     let text = OptionSpec::text;
+    let in_s3 = ["s3".to_owned()];
     let integer = OptionSpec::integer;
     let boolean = |key: &str, help: &str| default(OptionSpec::boolean(key, help), "false");
     vec![
-        required(OptionSpec::s3_location("output_path", "Where the results go, as s3://bucket/path")),
+        required(OptionSpec::location("output_path", "Where the results go, as s3://bucket/path", &in_s3)),
         required(OptionSpec::role("role_name", "Role that SageMaker runs the job as")),
         text("train_instance_type", "Kind of instance; ml.c4.2xlarge unless told"),
         within(integer("train_instance_count", "Number of instances; one unless told"), 1, None),
@@ -66,9 +67,10 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
             1,
             None,
         ),
-        OptionSpec::s3_location(
+        OptionSpec::location(
             "checkpoints",
             "Where /opt/ml/checkpoints is kept and comes back from; with spot a folder of the job's results",
+            &in_s3,
         ),
         within(
             integer("retries", "Tries again after an error of the service's own, at most 30"),
@@ -83,6 +85,7 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
         OptionSpec::inputs(
             "input",
             "Data that the script finds in /opt/ml/input/data/NAME, at most 20: s3://… or a folder, which goes to output_path/inputs",
+            &in_s3,
         ),
         OptionSpec::entries("input_modes", "How an input arrives, where that is not by input_mode"),
         OptionSpec::entries("input_type", "MIME type of an input, for scripts that ask for it"),

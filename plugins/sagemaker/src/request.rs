@@ -76,7 +76,7 @@ pub(crate) fn of(training: &Training, role_arn: &str) -> Result<Value, Error> {
         let twice = options.integer("max_runtime").map(|seconds| seconds.saturating_mul(2));
         request["EnableManagedSpotTraining"] = true.into();
         request["StoppingCondition"]["MaxWaitTimeInSeconds"] = json!(wait.or(twice));
-        let kept = format!("{}/{job}/checkpoints", output.trim_end_matches('/'));
+        let kept = checkpoints(&output, &job);
         request["CheckpointConfig"] = json!({ "S3Uri": options.text("checkpoints").unwrap_or(kept) });
     } else if let Some(place) = options.text("checkpoints") {
         request["CheckpointConfig"] = json!({ "S3Uri": place });
@@ -155,6 +155,11 @@ pub(crate) fn sent_to(options: &Values, place: &str) -> Result<Option<String>, E
     }
     let output = options.text("output_path").unwrap_or_default();
     Ok(Some(format!("{}/inputs/{}", output.trim_end_matches('/'), s3::folder_hash(place)?)))
+}
+
+/// Where the checkpoints of a spot job are kept, unless told.
+pub(crate) fn checkpoints(output: &str, job: &str) -> String {
+    format!("{}/{job}/checkpoints", output.trim_end_matches('/'))
 }
 
 /// The input channels.

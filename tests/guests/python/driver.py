@@ -16,7 +16,7 @@ EVIL = ["/job/../evil", "/job/../../../../evil", "../evil", "/evil", "/tmp/evil"
 class Train(exports.Train):
     def options(self):
         return [
-            options.OptionSpec.s3_location("output_path", "A place to touch"),
+            options.OptionSpec.location("output_path", "A place to touch", ["s3"]),
             options.OptionSpec.role("role_name", "A role to touch"),
         ]
 

@@ -14,7 +14,7 @@ macro_rules! check {
         impl alekseylearn_sdk::train::Guest for Driver {
             fn options() -> Vec<alekseylearn_sdk::OptionSpec> {
                 vec![
-                    alekseylearn_sdk::OptionSpec::s3_location("output_path", "A place to touch"),
+                    alekseylearn_sdk::OptionSpec::location("output_path", "A place to touch", &["s3".to_owned(), "gs".to_owned()]),
                     alekseylearn_sdk::OptionSpec::role("role_name", "A role to touch"),
                     alekseylearn_sdk::OptionSpec::text("service", "A service to ask"),
                     alekseylearn_sdk::OptionSpec::text("backwards", "Something to look for, backwards"),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     capability::transfer::{Bytestream, Object, Source},
-    config::S3Location,
+    config::Location,
     error::{Error, Kind, Result},
 };
 
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Clone)]
 pub struct S3Object {
     client: aws_sdk_s3::Client,
-    at: S3Location,
+    at: Location,
 }
 
 impl Source for S3Object {
@@ -91,13 +91,13 @@ fn checksum(algorithm: CrcAlgorithm, text: Option<&str>) -> Option<(CrcAlgorithm
 }
 
 /// What the keys of all that lies below a place begin with.
-fn folder(at: &S3Location) -> String {
+fn folder(at: &Location) -> String {
     if at.key.is_empty() { String::new() } else { format!("{}/", at.key) }
 }
 
 impl Aws {
     /// The object at a place, whether there is one or not.
-    pub async fn object(&self, at: &S3Location) -> S3Object {
+    pub async fn object(&self, at: &Location) -> S3Object {
         S3Object { client: self.s3().await, at: at.clone() }
     }
 
@@ -106,7 +106,7 @@ impl Aws {
     ///
     /// # Errors
     /// There is no such bucket, or the user may not list it.
-    pub async fn objects_below(&self, at: &S3Location) -> Result<Vec<(String, u64, S3Object)>> {
+    pub async fn objects_below(&self, at: &Location) -> Result<Vec<(String, u64, S3Object)>> {
         let client = self.s3().await;
         let prefix = folder(at);
         let mut pages = client.list_objects_v2().bucket(&at.bucket).prefix(&prefix).into_paginator().send();
@@ -118,7 +118,7 @@ impl Aws {
                 let Some(name) = key.strip_prefix(&prefix).filter(|name| !name.is_empty()) else { continue };
                 if !name.ends_with('/') {
                     let size = object.size.and_then(|size| size.try_into().ok()).unwrap_or(0);
-                    let place = S3Location { bucket: at.bucket.clone(), key: key.clone() };
+                    let place = at.with_key(key.clone());
                     found.push((name.to_owned(), size, S3Object { client: client.clone(), at: place }));
                 }
             }
@@ -130,7 +130,7 @@ impl Aws {
     ///
     /// # Errors
     /// There is no such bucket, or the user may not list it.
-    pub async fn holds_objects(&self, at: &S3Location) -> Result<bool> {
+    pub async fn holds_objects(&self, at: &Location) -> Result<bool> {
         let list = self.s3().await.list_objects_v2().bucket(&at.bucket).prefix(&at.key).max_keys(1);
         let page = list.send().await.map_err(|error| explain(format!("cannot list {at}"), error))?;
         Ok(page.key_count.unwrap_or(0) > 0)
@@ -140,7 +140,7 @@ impl Aws {
     ///
     /// # Errors
     /// There is no such bucket, or the user may not list it.
-    pub async fn folders(&self, at: &S3Location) -> Result<Vec<String>> {
+    pub async fn folders(&self, at: &Location) -> Result<Vec<String>> {
         let prefix = folder(at);
         let mut pages = self
             .s3()

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use super::{Aws, failure::explain};
 use crate::{
     capability::{Listener, Progress},
-    config::S3Location,
+    config::Location,
     error::{Context, Error, Result},
 };
 
@@ -53,7 +53,7 @@ impl Aws {
     ///
     /// # Errors
     /// A file is too large, changed meanwhile or cannot be read, or the user may not write there.
-    pub async fn send(&self, files: &[ToSend], to: &S3Location, listener: Listener<'_>) -> Result<()> {
+    pub async fn send(&self, files: &[ToSend], to: &Location, listener: Listener<'_>) -> Result<()> {
         if let Some(large) = files.iter().find(|file| file.size > LARGEST) {
             return Err(Error::invalid(format!("{} is larger than 5 GiB", large.source.display()))
                 .hint(format!("send it by `aws s3 cp`, and name the place in S3: this goes to {to}")));
@@ -101,7 +101,7 @@ impl Aws {
 }
 
 /// The newest folder beside the one to be made: its key, and what it holds.
-async fn earlier(client: &Client, to: &S3Location) -> Result<(String, Index)> {
+async fn earlier(client: &Client, to: &Location) -> Result<(String, Index)> {
     let parent = to.key.rsplit_once('/').map_or(String::new(), |(parent, _)| format!("{parent}/"));
     let mut pages =
         client.list_objects_v2().bucket(&to.bucket).prefix(&parent).delimiter("/").into_paginator().send();
@@ -121,7 +121,7 @@ async fn earlier(client: &Client, to: &S3Location) -> Result<(String, Index)> {
     Ok((key.trim_end_matches(".json").to_owned(), index))
 }
 
-async fn one(client: &Client, file: &ToSend, to: &S3Location, copy: Option<String>) -> Result<()> {
+async fn one(client: &Client, file: &ToSend, to: &Location, copy: Option<String>) -> Result<()> {
     let key = format!("{}/{}", to.key, file.name);
     if let Some(from) = copy {
         let from = format!("{}/{}", to.bucket, utf8_percent_encode(&from, &IN_A_KEY));

@@ -13,6 +13,7 @@ mod tests;
 use std::path::{Component, Path};
 
 pub use scope::Scope;
+use url::Url;
 
 use super::{
     address::Region,
@@ -21,7 +22,7 @@ use super::{
     verb::Verb,
 };
 use crate::{
-    config::S3Location,
+    config::{Location, S3},
     error::{Error, Kind, Result},
 };
 
@@ -99,12 +100,13 @@ impl Authority {
                 Capability::S3,
                 is_one_of(&scope.folders, folder) && scope.locations.iter().any(|holder| holder.holds(place)),
             ),
-            Verb::Bucket(bucket) => {
-                (Capability::S3, scope.locations.iter().any(|holder| holder.bucket == bucket))
-            }
+            Verb::Bucket(bucket) => (
+                Capability::S3,
+                scope.locations.iter().any(|holder| holder.scheme == S3 && holder.bucket == bucket),
+            ),
             Verb::TrainingJob(job) => (Capability::Sagemaker, is(&scope.job, job)),
             Verb::Resource(name) => {
-                let place = name.parse::<S3Location>();
+                let place = Location::in_s3(name);
                 let held = place.is_ok_and(|place| scope.locations.iter().any(|holder| holder.holds(&place)));
                 (Capability::Sagemaker, held || scope.words.contains(name))
             }
@@ -113,14 +115,19 @@ impl Authority {
                     .is_none_or(|stream| stream.strip_prefix(job).is_some_and(|rest| rest.starts_with('/')));
                 (Capability::CloudwatchLogs, is(&scope.job, job) && group == LOG_GROUP && of_job)
             }
-            Verb::Request { origin, method, own_credential } => {
-                let granted = self.requests(origin)?;
+            Verb::Request { origin, address, method, own_credential } => {
+                let Some(granted) = self.granted_for(origin, address) else {
+                    self.any_requests(origin)?;
+                    return self.within(verb, false);
+                };
                 let two_credentials = own_credential && granted.credential.is_some();
-                return self.within(verb, !two_credentials && !is_forbidden(method));
+                let only_reads = granted.places.is_none() || ASKING_METHODS.contains(&method);
+                return self.within(verb, only_reads && !two_credentials && !is_forbidden(method));
             }
-            Verb::Credential(origin) => return self.requests(origin).map(drop),
+            Verb::Credential(origin) => return self.any_requests(origin),
             Verb::Address { origin, address } => {
-                let private = self.requests(origin)?.private;
+                self.any_requests(origin)?;
+                let private = self.granted.all_requests(origin).any(|granted| granted.private);
                 let may = match Region::of(address) {
                     Region::Public => !origin.is_this_machine(),
                     Region::Private => private,
@@ -142,13 +149,22 @@ impl Authority {
             .hint(self.command(grant)))
     }
 
-    /// What was granted for an origin, whatever its credential.
-    fn requests(&self, origin: &Origin) -> Result<&Requests> {
-        self.granted.requests(origin).ok_or_else(|| {
-            let grant = Requests { origins: origin.into(), credential: None, private: false };
-            Error::new(Kind::Denied, format!("the plugin {} was not granted {origin}", self.plugin))
-                .hint(self.command(&Grant::Requests(grant)))
-        })
+    /// What allows a request to an address: what was granted for all of its origin, or for the place it names.
+    pub fn granted_for(&self, origin: &Origin, address: &Url) -> Option<&Requests> {
+        let of_place = |granted: &&Requests| {
+            granted.places.as_ref().is_some_and(|places| places.holds(address, &self.scope.locations))
+        };
+        self.granted.requests(origin).or_else(|| self.granted.all_requests(origin).find(of_place))
+    }
+
+    /// Something was granted for an origin.
+    fn any_requests(&self, origin: &Origin) -> Result<()> {
+        if self.granted.all_requests(origin).next().is_some() {
+            return Ok(());
+        }
+        let grant = Requests { origins: origin.into(), places: None, credential: None, private: false };
+        Err(Error::new(Kind::Denied, format!("the plugin {} was not granted {origin}", self.plugin))
+            .hint(self.command(&Grant::Requests(grant))))
     }
 
     fn within(&self, verb: Verb<'_>, designated: bool) -> Result<()> {

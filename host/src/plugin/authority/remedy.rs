@@ -1,5 +1,7 @@
 //! What the user could say for a verb to be allowed.
 
+use std::collections::BTreeSet;
+
 use super::{Authority, is_forbidden};
 use crate::plugin::{
     address::Region,
@@ -11,6 +13,11 @@ use crate::plugin::{
 impl Authority {
     /// What grants it.
     pub(super) fn command(&self, grant: &Grant) -> String {
+        // Signs that a shell would take for its own.
+        let grant = match grant.to_string() {
+            plain if !plain.contains(['*', '?', '{', '~']) => plain,
+            other => format!("'{other}'"),
+        };
         match self.lent {
             true => format!("to allow it: add `--grant {grant}` before the `--`"),
             false => format!("to allow it: `alekseylearn plugin grant {} {grant}`", self.plugin),
@@ -20,8 +27,10 @@ impl Authority {
     /// What the user would have to say for it to be allowed.
     pub(super) fn remedy(&self, verb: Verb<'_>) -> String {
         let regrant = |origin: &Origin, change: &dyn Fn(&mut Requests)| {
-            let mut requests = self.granted.requests(origin).cloned().unwrap_or_else(|| Requests {
+            let granted = self.granted.requests(origin).or_else(|| self.granted.all_requests(origin).next());
+            let mut requests = granted.cloned().unwrap_or_else(|| Requests {
                 origins: origin.into(),
+                places: None,
                 credential: None,
                 private: false,
             });
@@ -48,11 +57,20 @@ impl Authority {
                 "a driver adds files beside the host's, which are in code/, dependencies/ and machine/, and nowhere else"
                     .into()
             }
-            Verb::Request { method, origin, own_credential } => {
-                match own_credential && !is_forbidden(method) {
-                    true => regrant(origin, &|requests| requests.credential = None),
-                    false => "nothing allows it: the answer would hold all that was sent".into(),
-                }
+            Verb::Request { method, .. } if is_forbidden(method) => {
+                "nothing allows it: the answer would hold all that was sent".into()
+            }
+            Verb::Request { origin, own_credential: true, .. } => {
+                regrant(origin, &|requests| requests.credential = None)
+            }
+            Verb::Request { origin, .. } => {
+                let schemes: BTreeSet<&str> = self
+                    .granted
+                    .all_requests(origin)
+                    .filter_map(|granted| Some(granted.places.as_ref()?.scheme()))
+                    .collect();
+                let places = schemes.into_iter().map(|scheme| format!("{scheme}://…")).collect::<Vec<_>>().join(", ");
+                format!("it may read there what you name in an option, as {places}")
             }
             Verb::Address { origin, address } => match Region::of(address) {
                 Region::Private | Region::ThisMachine if !origin.is_this_machine() => {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{S3Location, Values};
+use crate::config::{Location, Values};
 
 /// What one run of a command may touch.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     /// Places in S3.
-    pub locations: Vec<S3Location>,
+    pub locations: Vec<Location>,
     /// Folders of this machine, by their absolute paths.
     pub folders: Vec<String>,
     /// Roles, by name or ARN.

@@ -1,6 +1,8 @@
+use std::sync::LazyLock;
+
 use super::{scope::words, *};
 
-const GRANTED: [&str; 11] = [
+const GRANTED: [&str; 13] = [
     "docker",
     "aws-identity",
     "ecr",
@@ -12,6 +14,8 @@ const GRANTED: [&str; 11] = [
     "private:https://mlflow.example",
     "https://localhost:8443",
     "http://127.0.0.1:8080",
+    "https://storage.example/b/{gs.bucket}/o/{gs.key}=google",
+    "https://storage.example/b/{gs.bucket}/o?prefix={gs.key}/=google",
 ];
 
 fn authority() -> Authority {
@@ -21,7 +25,7 @@ fn authority() -> Authority {
         lent: false,
         shipped: false,
         scope: Scope {
-            locations: vec!["s3://bucket/pre".parse().unwrap()],
+            locations: vec!["s3://bucket/pre".parse().unwrap(), "gs://bucket/own".parse().unwrap()],
             folders: vec!["/data/train".into()],
             roles: vec!["trainer".into()],
             words: words(r#"["subnet-1"], key/a"#).map(str::to_owned).collect(),
@@ -32,7 +36,7 @@ fn authority() -> Authority {
     }
 }
 
-fn place(text: &str) -> S3Location {
+fn place(text: &str) -> Location {
     text.parse().unwrap()
 }
 
@@ -41,7 +45,13 @@ fn origin(text: &str) -> Origin {
 }
 
 fn get(origin: &Origin) -> Verb<'_> {
-    Verb::Request { origin, method: "GET", own_credential: false }
+    Verb::Request { origin, address: page(), method: "GET", own_credential: false }
+}
+
+/// Of an origin that was granted as a whole any.
+fn page() -> &'static Url {
+    static PAGE: LazyLock<Url> = LazyLock::new(|| "https://any.example/page".parse().unwrap());
+    &PAGE
 }
 
 /// The message and the hint of a denial.
@@ -206,7 +216,8 @@ fn a_request_goes_only_to_an_origin_that_was_granted() {
 fn a_request_brings_no_second_credential_and_gets_none_back() {
     let authority = authority();
     let (open, api) = (origin("https://open.example"), origin("https://api.example.com"));
-    let request = |origin, method, own_credential| Verb::Request { origin, method, own_credential };
+    let request =
+        |origin, method, own_credential| Verb::Request { origin, address: page(), method, own_credential };
     authority.decide(request(&open, "POST", true)).unwrap();
     authority.decide(request(&api, "DELETE", false)).unwrap();
     let (message, hint) = denial(&authority, request(&api, "GET", true));
@@ -219,11 +230,43 @@ fn a_request_brings_no_second_credential_and_gets_none_back() {
 }
 
 #[test]
+fn of_a_store_only_the_places_that_the_command_line_names_are_read() {
+    let authority = authority();
+    let store = origin("https://storage.example");
+    let request = |address: &str, method, own_credential| {
+        let address: Url = format!("https://storage.example{address}").parse().unwrap();
+        let verb = Verb::Request { origin: &store, address: &address, method, own_credential };
+        authority
+            .decide(verb)
+            .map_err(|error| (error.message().to_owned(), error.hint_text().unwrap().to_owned()))
+    };
+    request("/b/bucket/o/own%2Fmodel.tar.gz?alt=media", "GET", false).unwrap();
+    request("/b/bucket/o?prefix=own%2Fjob%2F", "HEAD", false).unwrap();
+    for (address, method) in [
+        ("/b/bucket/o/own%2Fmodel.tar.gz", "DELETE"),
+        ("/b/bucket/o/own%2Fmodel.tar.gz", "POST"),
+        ("/b/bucket/o/pre%2Fmodel.tar.gz", "GET"),
+        ("/b/other/o/own%2Fmodel.tar.gz", "GET"),
+        ("/b/bucket/o?prefix=", "GET"),
+        ("/b/bucket/o", "GET"),
+        ("/b", "GET"),
+        ("/", "GET"),
+    ] {
+        let (message, hint) = request(address, method, false).unwrap_err();
+        assert_eq!(message, format!("the plugin test may not send {method} to https://storage.example"));
+        assert_eq!(hint, "it may read there what you name in an option, as gs://…", "{address}");
+    }
+    request("/b/bucket/o/own%2Fmodel.tar.gz", "GET", true).unwrap_err();
+    let elsewhere = origin("https://storage.example:8443");
+    assert!(denial(&authority, get(&elsewhere)).0.contains("was not granted https://storage.example:8443"));
+}
+
+#[test]
 fn a_dry_run_starts_and_changes_nothing() {
     let mut authority = authority();
     authority.scope.dry_run = true;
     let open = origin("https://open.example");
-    let request = |method| Verb::Request { origin: &open, method, own_credential: false };
+    let request = |method| Verb::Request { origin: &open, address: page(), method, own_credential: false };
     for verb in [
         request("GET"),
         request("HEAD"),

@@ -6,14 +6,14 @@ use wasmtime::component::Resource;
 use super::{Call, Driver};
 use crate::{
     capability::http::WebFile,
-    config::{OptionSpec, S3Location},
+    config::{Location, OptionSpec},
     error::{Error, Kind, Result},
     plugin::{
         authority::Scope,
         bindings::alekseylearn::driver::types::LogPage,
         limits::MOST_LINES,
         origin::Origin,
-        report::{Artifact, Destination, Finding, JobStatus, Place},
+        report::{Archive, Artifact, Destination, Finding, Folder, JobStatus, Place},
         repository::{Repository, registry_of},
         run::{Job, SharedJob, SharedTraining, Training},
         verb::Verb,
@@ -94,7 +94,10 @@ impl TrainDriver<'_> {
         let destination = call.take(destination)?;
         let state = call.store.data();
         let exists = state.rehearsal.as_ref().is_none_or(|rehearsal| !rehearsal.repository_is_missing);
-        let Destination::Repository(address) = &destination else { return Ok((destination, None, exists)) };
+        let Destination::Repository { address, to_be_made } = &destination else {
+            return Ok((destination, None, exists));
+        };
+        let exists = exists && !(*to_be_made && state.rehearsal.is_some());
         let ready = state.repositories.iter().find(|repository| repository.address == *address).cloned();
         let registry = registry_of(address);
         state.allow(Verb::Push { address, made_ready: ready.is_some(), registry: registry.as_ref() })?;
@@ -156,12 +159,15 @@ impl TrainDriver<'_> {
         let artifacts: Vec<Artifact> = call.take_all(artifacts, "results")?;
         for artifact in &artifacts {
             match &artifact.place {
-                Place::S3(place) | Place::S3Folder(place) => {
+                Place::Archive(Archive::S3(place)) | Place::Folder(Folder::S3(place)) => {
                     call.store.data().allow(Verb::Location(place))?;
                 }
-                Place::JobFile(file) => call.store.data().allow(Verb::JobFile(file))?,
+                Place::Archive(Archive::JobFile(file)) => call.store.data().allow(Verb::JobFile(file))?,
                 // Each of its addresses is decided when it is asked for.
-                Place::Web(_) => {}
+                Place::Archive(Archive::Web(_)) => {}
+                Place::Folder(Folder::Web(files)) => {
+                    call.few(files.len(), MOST_LINES, "files of a result")?
+                }
             }
         }
         Ok(artifacts)
@@ -173,7 +179,7 @@ impl TrainDriver<'_> {
         let way = move |url: &Url| {
             let origin = url.origin().ascii_serialization().parse::<Origin>();
             let origin = origin.map_err(|problem| Error::new(Kind::Denied, problem))?;
-            route(&authority, &origin, "GET", false)
+            route(&authority, &origin, url, "GET", false)
         };
         WebFile::new(self.0.plugins.services.http.clone(), address.clone(), Arc::new(way))
     }
@@ -182,7 +188,7 @@ impl TrainDriver<'_> {
     ///
     /// # Errors
     /// The service does not answer, or has no such thing.
-    pub async fn find(&self, location: &S3Location, prefix: &str) -> Result<Vec<String>> {
+    pub async fn find(&self, location: &Location, prefix: &str) -> Result<Vec<String>> {
         let scope = Scope { locations: vec![location.clone()], ..Scope::default() };
         let mut call = self.0.call(scope, None)?;
         let place = location.to_string();

@@ -10,7 +10,7 @@ use crate::{
         docker::BuildContext,
         transfer::Source,
     },
-    config::S3Location,
+    config::Location,
     error::{Error, Kind, Result},
     plugin::{
         bindings::alekseylearn::driver::{aws_identity, cloudwatch_logs, ecr, s3},
@@ -146,8 +146,8 @@ impl State {
     }
 }
 
-fn place(uri: &str) -> Result<S3Location> {
-    uri.parse().map_err(|problem: String| Error::invalid(problem))
+fn place(uri: &str) -> Result<Location> {
+    Location::in_s3(uri).map_err(Error::invalid)
 }
 
 impl cloudwatch_logs::Host for State {

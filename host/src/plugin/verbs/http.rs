@@ -10,6 +10,7 @@ use futures_util::TryStreamExt;
 use http::{HeaderMap, Method, Request, Response, header};
 use http_body_util::{BodyDataStream, BodyExt, StreamBody};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Url;
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::{
@@ -104,12 +105,13 @@ async fn send(
         place.parse().map_err(|problem: String| denied(Error::new(Kind::Denied, problem)))?;
     let own_credential =
         [header::AUTHORIZATION, header::COOKIE].iter().any(|name| head.headers.contains_key(name));
-    let route = route(authority, &origin, head.method.as_str(), own_credential).map_err(denied)?;
+    let url = origin.page(head.uri.path(), head.uri.query());
+    let route = route(authority, &origin, &url, head.method.as_str(), own_credential).map_err(denied)?;
     // The name in the address is the only one that counts.
     head.headers.remove(header::HOST);
     let outgoing = Outgoing {
         method: head.method.to_string(),
-        url: origin.page(head.uri.path(), head.uri.query()),
+        url,
         body: sending(&head.method, &head.headers, body).await?,
         headers: head.headers,
         route,
@@ -141,14 +143,15 @@ async fn send(
 pub(in crate::plugin) fn route(
     authority: &Arc<Authority>,
     origin: &Origin,
+    address: &Url,
     method: &str,
     own_credential: bool,
 ) -> Result<Route> {
-    authority.decide(Verb::Request { origin, method, own_credential })?;
+    authority.decide(Verb::Request { origin, address, method, own_credential })?;
     if let Some(address) = origin.address() {
         authority.decide(Verb::Address { origin, address })?;
     }
-    let granted = authority.granted.requests(origin);
+    let granted = authority.granted_for(origin, address);
     let judge = {
         let (authority, origin) = (authority.clone(), origin.clone());
         Arc::new(move |address| authority.decide(Verb::Address { origin: &origin, address }).is_ok())
@@ -195,7 +198,7 @@ impl State {
     fn credential_for(&self, origin: &str) -> Result<Option<CredentialSource>> {
         let origin: Origin = origin.parse().map_err(Error::invalid)?;
         self.allow(Verb::Credential(&origin))?;
-        Ok(self.authority.granted.requests(&origin).and_then(|granted| granted.credential.clone()))
+        Ok(self.authority.granted.all_requests(&origin).find_map(|granted| granted.credential.clone()))
     }
 }
 

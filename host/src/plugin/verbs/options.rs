@@ -3,7 +3,8 @@
 use wasmtime::{Result, component::Resource};
 
 use crate::{
-    config::{OptionSpec, OptionType, Value},
+    config::{OptionSpec, OptionType, Value, is_scheme},
+    error::{Error, Kind},
     plugin::{bindings::alekseylearn::driver::options, run::OptionValues, state::State},
 };
 
@@ -13,6 +14,23 @@ impl State {
     fn spec(&mut self, kind: OptionType, key: String, help: String) -> Result<Resource<OptionSpec>> {
         self.hold(key.len() + help.len())?;
         Ok(self.push(OptionSpec::new(kind, key, help))?)
+    }
+
+    fn spec_of_places(
+        &mut self,
+        kind: OptionType,
+        key: String,
+        help: String,
+        schemes: Vec<String>,
+    ) -> Result<Resource<OptionSpec>> {
+        self.hold(
+            key.len() + help.len() + schemes.iter().map(|one| size_of_val(one) + one.len()).sum::<usize>(),
+        )?;
+        if schemes.is_empty() || !schemes.iter().all(|scheme| is_scheme(scheme)) {
+            let problem = format!("its option {key} takes places of no scheme such as `s3`");
+            return Err(Error::new(Kind::Plugin, problem).into());
+        }
+        Ok(self.push(OptionSpec { schemes, ..OptionSpec::new(kind, key, help) })?)
     }
 }
 
@@ -37,20 +55,26 @@ impl options::HostOptionSpec for State {
         self.spec(OptionType::Entries, key, help)
     }
 
-    async fn s3_location(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
-        self.spec(OptionType::S3Location, key, help)
+    async fn location(
+        &mut self,
+        key: String,
+        help: String,
+        schemes: Vec<String>,
+    ) -> Result<Resource<OptionSpec>> {
+        self.spec_of_places(OptionType::Location, key, help, schemes)
     }
 
     async fn metrics(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
         self.spec(OptionType::Metrics, key, help)
     }
 
-    async fn s3_locations(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
-        self.spec(OptionType::S3Locations, key, help)
-    }
-
-    async fn inputs(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
-        self.spec(OptionType::Inputs, key, help)
+    async fn inputs(
+        &mut self,
+        key: String,
+        help: String,
+        schemes: Vec<String>,
+    ) -> Result<Resource<OptionSpec>> {
+        self.spec_of_places(OptionType::Inputs, key, help, schemes)
     }
 
     async fn role(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {

@@ -1,13 +1,18 @@
 //! `report`: what a driver tells the host.
 
+use url::Url;
 use wasmtime::{Result, component::Resource};
 
 use crate::{
+    config::Location,
     error::{Error, Kind},
     plugin::{
         bindings::alekseylearn::driver::report,
         limits::MOST_TOLD,
-        report::{Artifact, ArtifactKind, Destination, Finding, JobStatus, Phase, Place, State as JobState},
+        report::{
+            Archive, Artifact, ArtifactKind, Destination, Finding, Folder, JobStatus, Phase, Place,
+            State as JobState,
+        },
         state::State,
     },
 };
@@ -25,7 +30,14 @@ impl report::HostDestination for State {
 
     async fn repository(&mut self, address: String) -> Result<Resource<Destination>> {
         self.hold(address.len())?;
-        Ok(self.push(Destination::Repository(address))?)
+        Ok(self.push(Destination::Repository { address, to_be_made: false })?)
+    }
+
+    async fn to_be_made(&mut self, this: Resource<Destination>) -> Result<()> {
+        if let Destination::Repository { to_be_made, .. } = self.get_mut(&this)? {
+            *to_be_made = true;
+        }
+        Ok(())
     }
 
     async fn drop(&mut self, this: Resource<Destination>) -> Result<()> {
@@ -134,32 +146,36 @@ impl State {
         let kind = match kind {
             report::ArtifactKind::Model => ArtifactKind::Model,
             report::ArtifactKind::OutputData => ArtifactKind::OutputData,
+            report::ArtifactKind::Checkpoints => ArtifactKind::Checkpoints,
         };
         Ok(self.push(Artifact { kind, place })?)
     }
 }
 
+fn in_s3(uri: &str) -> Result<Location> {
+    Ok(Location::in_s3(uri).map_err(|problem| Error::new(Kind::Plugin, problem))?)
+}
+
+fn on_the_web(address: &str) -> Result<Url> {
+    let wrong =
+        |error: url::ParseError| Error::new(Kind::Plugin, format!("a result lies at no address: {error}"));
+    Ok(address.parse().map_err(wrong)?)
+}
+
 impl report::HostArtifact for State {
     async fn job_file(&mut self, kind: report::ArtifactKind, path: String) -> Result<Resource<Artifact>> {
         self.hold(path.len())?;
-        self.artifact(kind, Place::JobFile(path))
+        self.artifact(kind, Place::Archive(Archive::JobFile(path)))
     }
 
     async fn s3_object(&mut self, kind: report::ArtifactKind, uri: String) -> Result<Resource<Artifact>> {
         self.hold(uri.len())?;
-        let place = uri.parse().map_err(|problem: String| Error::new(Kind::Plugin, problem))?;
-        self.artifact(kind, Place::S3(place))
+        self.artifact(kind, Place::Archive(Archive::S3(in_s3(&uri)?)))
     }
 
     async fn s3_folder(&mut self, kind: report::ArtifactKind, uri: String) -> Result<Resource<Artifact>> {
         self.hold(uri.len())?;
-        let place = uri.parse().map_err(|problem: String| Error::new(Kind::Plugin, problem))?;
-        self.artifact(kind, Place::S3Folder(place))
-    }
-
-    async fn as_checkpoints(&mut self, this: Resource<Artifact>) -> Result<()> {
-        self.get_mut(&this)?.kind = ArtifactKind::Checkpoints;
-        Ok(())
+        self.artifact(kind, Place::Folder(Folder::S3(in_s3(&uri)?)))
     }
 
     async fn web_object(
@@ -168,10 +184,18 @@ impl report::HostArtifact for State {
         address: String,
     ) -> Result<Resource<Artifact>> {
         self.hold(address.len())?;
-        let wrong = |error: url::ParseError| {
-            Error::new(Kind::Plugin, format!("a result lies at no address: {error}"))
-        };
-        self.artifact(kind, Place::Web(address.parse().map_err(wrong)?))
+        self.artifact(kind, Place::Archive(Archive::Web(on_the_web(&address)?)))
+    }
+
+    async fn web_folder(
+        &mut self,
+        kind: report::ArtifactKind,
+        files: Vec<report::WebFile>,
+    ) -> Result<Resource<Artifact>> {
+        self.hold(files.iter().map(|file| size_of_val(file) + file.name.len() + file.address.len()).sum())?;
+        let file = |file: report::WebFile| Ok((file.name, file.size, on_the_web(&file.address)?));
+        let files = files.into_iter().map(file).collect::<Result<_>>()?;
+        self.artifact(kind, Place::Folder(Folder::Web(files)))
     }
 
     async fn drop(&mut self, this: Resource<Artifact>) -> Result<()> {

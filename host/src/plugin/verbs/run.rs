@@ -18,7 +18,6 @@ use crate::{
         state::State,
         verb::Verb,
     },
-    project::Form,
 };
 
 /// As much of the training folder as a guest reads at once: a notebook with pictures in it.
@@ -81,13 +80,6 @@ impl run::HostTraining for State {
 
     async fn is_notebook(&mut self, this: Resource<SharedTraining>) -> Result<bool> {
         Ok(self.get(&this)?.project.notebook)
-    }
-
-    async fn requirements(&mut self, this: Resource<SharedTraining>) -> Result<Option<String>> {
-        let dependencies = self.get(&this)?.project.dependencies.as_ref();
-        let beside = dependencies.filter(|found| found.inside && found.form == Form::Requirements);
-        // What was made of another kind of file is none of the folder's own.
-        Ok(beside.filter(|found| found.main == found.origin).map(|found| found.main.clone()))
     }
 
     async fn files(&mut self, this: Resource<SharedTraining>) -> Result<Vec<String>> {
@@ -242,6 +234,10 @@ impl run::HostJob for State {
     async fn options(&mut self, this: Resource<SharedJob>) -> Result<Resource<OptionValues>> {
         let options = self.get(&this)?.options.clone();
         Ok(self.push(options)?)
+    }
+
+    async fn found_at(&mut self, this: Resource<SharedJob>) -> Result<Option<String>> {
+        Ok(self.get(&this)?.found_at.as_ref().map(ToString::to_string))
     }
 
     async fn drop(&mut self, this: Resource<SharedJob>) -> Result<()> {
