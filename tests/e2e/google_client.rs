@@ -42,7 +42,8 @@ fn every_request_is_what_googles_descriptions_take() {
     let said = says("services.google.types", &Value::Array(services.asked("")).to_string());
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 1, "{said}");
-    assert!(lines[0].parse::<usize>().unwrap() > 15, "{said}");
+    let counts: Vec<usize> = said.split(' ').filter_map(|word| word.parse().ok()).collect();
+    assert!(counts[0] > 15 && counts[1] > 3, "{said}");
     // The check can fail.
     let mut wrong =
         services.asked("/customJobs").into_iter().find(|asked| asked["method"] == "POST").unwrap();
@@ -50,6 +51,15 @@ fn every_request_is_what_googles_descriptions_take() {
     wrong["body"]["jobSpec"]["region"] = json!("us");
     let said = says("services.google.types", &json!([wrong]).to_string());
     assert!(said.contains("replicaCount is no string") && said.contains("no member region"), "{said}");
+    assert!(
+        said.contains("has no field named \"region\""),
+        "the type of the message has no such field: {said}"
+    );
+    let mut wrong =
+        services.asked("/repositories").into_iter().find(|asked| asked["method"] == "POST").unwrap();
+    wrong["body"]["formatt"] = json!("DOCKER");
+    let said = says("services.google.types", &json!([wrong]).to_string());
+    assert!(said.contains("Repository\" has no field named \"formatt\""), "{said}");
 }
 
 /// What gcloud sent for the same job, with the parts of it that are the user's taken from ours.

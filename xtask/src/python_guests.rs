@@ -45,7 +45,7 @@ impl PythonGuest {
         if component.exists() {
             return Ok(component);
         }
-        let python = tools::python(&[REQUIREMENTS])?;
+        let python = tools::python(&[REQUIREMENTS], None)?;
         say(format_args!("building {} (a quarter of a minute)", self.file()));
         let scratch = Scratch::new("python-guests")?;
         let built = scratch.path().join(self.file());

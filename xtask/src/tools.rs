@@ -38,6 +38,9 @@ const REQUIREMENTS: [&str; 3] =
 /// SageMaker's SDK, as a peer to compare with.
 pub const SDK: &str = "tests/bench/sagemaker.txt";
 
+/// Packages of which a few modules are imported: neither what they require is installed, nor are they compiled.
+const ALONE: &str = "tests/services/requirements.txt";
+
 const IS_RECENT: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
 
 pub struct Tools {
@@ -49,7 +52,7 @@ pub struct Tools {
 
 pub fn ensure() -> Result<Tools> {
     let _lock = lock("tools")?;
-    Ok(Tools { registry: registry()?, python: python(&REQUIREMENTS)?, shells: shells() })
+    Ok(Tools { registry: registry()?, python: python(&REQUIREMENTS, Some(ALONE))?, shells: shells() })
 }
 
 /// Debian's build of the registry. It is unpacked and not installed: installing it would start it as a service.
@@ -95,7 +98,7 @@ pub struct LocalMode {
 pub fn local_mode() -> Result<Option<LocalMode>> {
     let _lock = lock("tools")?;
     let Some(path) = path_with_compose()? else { return Ok(None) };
-    Ok(Some(LocalMode { python: python(&[SDK])?, path }))
+    Ok(Some(LocalMode { python: python(&[SDK], None)?, path }))
 }
 
 /// The machine's own docker-compose, or the newest that runs on its libc: bookworm's is no single program.
@@ -132,13 +135,15 @@ fn wished_for(name: &str, found: Result<PathBuf>) -> Option<PathBuf> {
     found.inspect_err(|error| say(format_args!("no {name}: {error:#}"))).ok()
 }
 
-/// The Python of an environment with exactly what these files of the clone require: other requirements get another one.
-pub fn python(requirements: &[&str]) -> Result<PathBuf> {
+/// The Python of an environment with exactly what these files of the clone require, and with what the last one lists, alone:
+/// other requirements get another one.
+pub fn python(requirements: &[&str], alone: Option<&str>) -> Result<PathBuf> {
     let mut hasher = DefaultHasher::new();
     let files: Vec<PathBuf> =
         requirements.iter().map(|file| root().join(file)).filter(|file| file.exists()).collect();
     ensure!(!files.is_empty(), "{} is missing", requirements[0]);
-    for file in &files {
+    let alone = alone.map(|file| root().join(file));
+    for file in files.iter().chain(&alone) {
         fs::read(file)?.hash(&mut hasher);
     }
     let environment = cache()?.join("tools").join(format!("python-{:016x}", hasher.finish()));
@@ -150,13 +155,18 @@ pub fn python(requirements: &[&str]) -> Result<PathBuf> {
     say(format_args!("making {} (a minute or two)", environment.display()));
     remove(&environment)?;
     run(Command::new(recent_python()?).args(["-m", "venv"]).arg(&environment))?;
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    for file in files {
-        pip.arg("--requirement").arg(file);
+    let install = |more: &[&str], files: &[PathBuf]| {
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(more);
+        for file in files {
+            pip.arg("--requirement").arg(file);
+        }
+        run(&mut pip).with_context(|| format!("pip could not install what {files:?} list"))
+    };
+    install(&[], &files)?;
+    if let Some(alone) = alone {
+        install(&["--no-deps", "--no-compile"], &[alone])?;
     }
-    run(&mut pip)
-        .with_context(|| format!("pip could not install what {} lists", requirements.join(" and ")))?;
     fs::write(complete, "")?;
     Ok(python)
 }

@@ -1,8 +1,9 @@
 """`python -m services.google.types < REQUESTS`: holds recorded requests to Google's own descriptions of its APIs.
 
 These are the discovery documents that google-api-python-client brings: each request must be one of their methods, with
-no other parameters, and a body of exactly the members and types that they name. What is not so is printed, a line each,
-and the number of requests that were looked at.
+no other parameters, and a body of exactly the members and types that they name. Where a client of Google's has a type of
+message for the body, it must be that too. What is not so is printed, a line each, and then how many requests and messages
+were looked at.
 """
 
 import json
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import googleapiclient
+
+from . import messages
 
 _DOCUMENTS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
 _APIS = {
@@ -28,12 +31,17 @@ _FORMATS = {
     "google-duration": r"\d+(\.\d+)?s",
     "google-datetime": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
 }
+_WITHOUT_MESSAGES = "storage.v1"
+"""An API that is described by JSON alone."""
 
 
 class Api:
     def __init__(self, name: str) -> None:
         self._document = json.loads((_DOCUMENTS / f"{name}.json").read_text())
         self._schemas = self._document["schemas"]
+        self._has_messages = name != _WITHOUT_MESSAGES
+        self.messages = 0
+        """As many bodies were held to a type of message."""
 
     def _methods(self, resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from resource.get("methods", {}).values()
@@ -64,8 +72,13 @@ class Api:
             if name not in known:
                 yield f"{place}: no parameter {name}"
         if "request" in method:
-            for problem in self._wrong(request["body"], {"$ref": method["request"]["$ref"]}, "body"):
+            schema = method["request"]["$ref"]
+            for problem in self._wrong(request["body"], {"$ref": schema}, "body"):
                 yield f"{place}: {problem}"
+            if self._has_messages:
+                self.messages += 1
+                if (problem := messages.problem(schema, request["body"])) is not None:
+                    yield f"{place}: {problem}"
         elif request["length"]:
             yield f"{place}: it takes no body"
 
@@ -106,7 +119,7 @@ def main() -> None:
             api = apis.setdefault(host, Api(_APIS[host]))
             for problem in api.problems(request):
                 print(problem)
-    print(looked_at)
+    print(f"{looked_at} requests, {sum(api.messages for api in apis.values())} messages")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ impl Place {
         fs::create_dir_all(&home)?;
         let rig = Rig::start(&state, &tools::ensure()?)?;
         let environment = serde_json::from_value(rig::describe(&state)?["env"].clone())?;
-        let peers = tools::python(&[PEERS, SDK])?;
+        let peers = tools::python(&[PEERS, SDK], None)?;
         let path =
             tools::path_with_compose()?.context("the SDK's local mode needs docker-compose: install it")?;
         let (program, base_image) = (program.to_owned(), base_image.to_owned());
