@@ -35,9 +35,8 @@ def main(arguments: List[str]) -> int:
         results = _results(roots)
         roots.make_output_folders()
         job = read_job(roots)
-        leads = job.current_host == job.hosts[0]
         if results is not None:
-            results.begin(leads)
+            results.begin(job)
         missing = meet(job, roots, supervisor.is_stopping)
     except (SetupError, OSError) as error:
         _complain(str(error))
@@ -53,7 +52,7 @@ def main(arguments: List[str]) -> int:
         write_failure(roots.failure, explain(outcome))
     else:
         stay(job, met, supervisor.is_stopping)
-    if results is not None and not _keep(results, roots, leads, outcome):
+    if results is not None and not _keep(results, roots, outcome):
         return outcome.exit_code or SETUP_EXIT_CODE
     return outcome.exit_code
 
@@ -68,10 +67,10 @@ def _results(roots: Roots) -> "Optional[Results]":
     return Results(roots, os.environ)
 
 
-def _keep(results: "Results", roots: Roots, leads: bool, outcome: Outcome) -> bool:
+def _keep(results: "Results", roots: Roots, outcome: Outcome) -> bool:
     """Bring the results to where the platform wants them; without them a training has failed."""
     try:
-        results.keep(leads, with_model=outcome.exit_code == 0 or outcome.stop_signal is not None)
+        results.keep(with_model=outcome.exit_code == 0 or outcome.stop_signal is not None)
         return True
     except OSError as error:
         message = "the results could not be brought to {}: {}".format(results, error)

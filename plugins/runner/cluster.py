@@ -1,5 +1,6 @@
 """The other hosts of a job with several: what launchers expect to know of them."""
 
+import os
 import socket
 import time
 from typing import Callable, Dict, List
@@ -7,7 +8,6 @@ from typing import Callable, Dict, List
 from job import Job
 from roots import Roots
 
-MASTER_PORT = 7777  # what the SageMaker SDK uses
 # Names of hosts may be known only some time after the first of them has started.
 RESOLVE_SECONDS = 300.0
 PAUSE_SECONDS = 0.2
@@ -25,12 +25,15 @@ def cluster_environment(job: Job, roots: Roots) -> Dict[str, str]:
     if len(hosts) < 2:
         return {}
     rank = str(hosts.index(job.current_host))
+    # The platform may have said it.
+    address = os.environ.get("MASTER_ADDR", hosts[0])
+    port = os.environ.get("MASTER_PORT", str(job.master_port))
     interface = job.resource_config["network_interface_name"]
     hostfile = str(roots.hostfile)
     return {
         # torch.distributed and what follows it (env://)
-        "MASTER_ADDR": hosts[0],
-        "MASTER_PORT": str(MASTER_PORT),
+        "MASTER_ADDR": address,
+        "MASTER_PORT": port,
         "WORLD_SIZE": str(len(hosts)),
         "RANK": rank,
         "LOCAL_RANK": "0",
@@ -38,8 +41,8 @@ def cluster_environment(job: Job, roots: Roots) -> Dict[str, str]:
         # torchrun, in place of its options
         "PET_NNODES": str(len(hosts)),
         "PET_NODE_RANK": rank,
-        "PET_MASTER_ADDR": hosts[0],
-        "PET_MASTER_PORT": str(MASTER_PORT),
+        "PET_MASTER_ADDR": address,
+        "PET_MASTER_PORT": port,
         "GLOO_SOCKET_IFNAME": interface,
         "NCCL_SOCKET_IFNAME": interface,
         # mpirun of Open MPI, MPICH and Intel MPI

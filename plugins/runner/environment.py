@@ -11,7 +11,7 @@ import subprocess
 from typing import Any, Dict, List
 
 from arguments import script_arguments
-from cluster import MASTER_PORT, cluster_environment
+from cluster import cluster_environment
 from job import Job
 from roots import Roots
 
@@ -60,7 +60,7 @@ def _training_values(job: Job, roots: Roots) -> Dict[str, Any]:
         "current_host": job.current_host,
         "current_host_rank": job.hosts.index(job.current_host),
         "master_addr": job.hosts[0],
-        "master_port": MASTER_PORT,
+        "master_port": job.master_port,
         "current_instance_type": job.resource_config.get("current_instance_type", "local"),
         "num_gpus": _count_gpus(),
         "num_cpus": len(os.sched_getaffinity(0)),
@@ -80,7 +80,7 @@ def _training_values(job: Job, roots: Roots) -> Dict[str, Any]:
         channel_input_dirs=channel_folders,
         hyperparameters=job.hyperparameters,
         job_name=os.environ.get("TRAINING_JOB_NAME"),
-        is_master=job.current_host == job.hosts[0],
+        is_master=job.leads,
     )
     values.update(("channel_" + name, folder) for name, folder in channel_folders.items())
     values.update(("hp_" + key, value) for key, value in job.hyperparameters.items())

@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from roots import Roots
 
@@ -15,6 +15,8 @@ TUNING_METRIC = "_tuning_objective_metric"
 # Where a platform writes no files, the same is in variables: ours, and one of Vertex AI's.
 HYPERPARAMETERS_VARIABLE = "ALEKSEYLEARN_HYPERPARAMETERS"
 CLUSTER_VARIABLE = "CLUSTER_SPEC"
+
+MASTER_PORT = 7777  # what the SageMaker SDK uses
 
 
 class SetupError(Exception):
@@ -29,18 +31,24 @@ class Job(NamedTuple):
     platform_parameters: Dict[str, Any]
     input_data_config: Dict[str, Any]
     resource_config: Dict[str, Any]
+    # The one that leads comes first.
+    hosts: List[str]
+    # Where the others find the one that leads.
+    master_port: int
+    # What the platform's messages call this host.
+    replica: str
 
     @property
     def is_notebook(self) -> bool:
         return self.artifact.endswith(".ipynb")
 
     @property
-    def hosts(self) -> List[str]:
-        return sorted(self.resource_config["hosts"])
-
-    @property
     def current_host(self) -> str:
         return self.resource_config["current_host"]
+
+    @property
+    def leads(self) -> bool:
+        return self.current_host == self.hosts[0]
 
     @property
     def channels(self) -> List[str]:
@@ -68,7 +76,9 @@ def read_job(roots: Roots) -> Job:
         ).items()
     }
     resources = {"current_host": "algo-1", "network_interface_name": "eth0"}
-    resources.update(_cluster(os.environ.get(CLUSTER_VARIABLE, "{}")))
+    cluster = _cluster(os.environ.get(CLUSTER_VARIABLE, "{}"))
+    if cluster is not None:
+        resources.update(current_host=cluster.current, hosts=cluster.hosts)
     resources.update(_read_object(roots.input_config / "resourceconfig.json"))
     resources.setdefault("hosts", [resources["current_host"]])
     if resources["current_host"] not in resources["hosts"]:
@@ -79,6 +89,9 @@ def read_job(roots: Roots) -> Job:
         platform_parameters={k: v for k, v in parameters.items() if _is_reserved(k)},
         input_data_config=_read_object(roots.input_config / "inputdataconfig.json"),
         resource_config=resources,
+        hosts=sorted(resources["hosts"]) if cluster is None else resources["hosts"],
+        master_port=MASTER_PORT if cluster is None else cluster.port,
+        replica=resources["current_host"] if cluster is None else cluster.replica,
     )
 
 
@@ -94,10 +107,20 @@ def _decode(value: Any) -> Any:
         return value
 
 
-def _cluster(text: str) -> Dict[str, Any]:
-    """Give the hosts that Vertex AI tells of, where there are several.
+class _Cluster(NamedTuple):
+    """The hosts that Vertex AI tells of, the one that leads first."""
 
-    Its first pool has the one that leads, and the first name.
+    hosts: List[str]
+    current: str
+    port: int
+    replica: str
+
+
+def _cluster(text: str) -> Optional[_Cluster]:
+    """Give the cluster where there are several hosts.
+
+    The first pool has the one that leads. A host may be reached from others at
+    the port that is told with it alone.
     """
     description = _object(CLUSTER_VARIABLE, text)
     try:
@@ -105,11 +128,15 @@ def _cluster(text: str) -> Dict[str, Any]:
             name: [address.rpartition(":")[0] or address for address in addresses]
             for name, addresses in description["cluster"].items()
         }
-        current = pools[description["task"]["type"]][int(description["task"]["index"])]
+        pool, index = description["task"]["type"], int(description["task"]["index"])
+        current = pools[pool][index]
+        port = description["cluster"][min(pools)][0].rpartition(":")[2]
     except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-        return {}  # another program's variable
+        return None  # another program's variable
     hosts = [host for name in sorted(pools) for host in pools[name]]
-    return {"current_host": current, "hosts": hosts} if len(hosts) > 1 else {}
+    if len(hosts) < 2:
+        return None
+    return _Cluster(hosts, current, int(port) if port.isdigit() else MASTER_PORT, "{}-{}".format(pool, index))
 
 
 def _read_object(path: Path) -> Dict[str, Any]:

@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 from typing import Dict, Iterator, Mapping, Tuple
 
+from job import Job
 from roots import Roots
 from storage import Place, Storage
 
@@ -33,11 +34,20 @@ class Results:
         self._checkpoints = Place.parse(checkpoints) if checkpoints else None
         self._board = Place.parse(board) if board else None
         self._sent = {}  # type: Dict[str, Tuple[float, int]]
+        self._leads = True
+        self._failure = "failure"
         self._over = threading.Event()
         self._lock = threading.Lock()
 
-    def begin(self, leads: bool) -> None:
-        """Bring back the checkpoints of a run that was cut off, and keep new ones from now on."""
+    def begin(self, job: Job) -> None:
+        """Bring back the checkpoints of a run that was cut off, and keep new ones from now on.
+
+        Of several hosts all find what the first of them kept; the others keep
+        nothing but, beside its, why they failed.
+        """
+        self._leads = job.leads
+        if not job.leads:
+            self._failure = "failure-" + job.replica
         if self._checkpoints is None:
             return
         folder = self._roots.checkpoints
@@ -49,28 +59,27 @@ class Results:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(self._storage.read(self._checkpoints.object(name)))
             self._sent[name] = _state(path)
-        if leads:
+        if self._leads:
             threading.Thread(target=self._keep_checkpoints, daemon=True).start()
 
-    def keep(self, leads: bool, with_model: bool) -> None:
-        """Bring what the training left; of several hosts, what the first of them left."""
+    def keep(self, with_model: bool) -> None:
+        """Bring what the training left."""
         self._over.set()
-        if not leads:
-            return
-        if with_model:
-            self._send_folder(self._roots.model, self._model)
-            self._send_archive(self._roots.model, "model.tar.gz")
-        self._send_archive(self._roots.output_data, "output.tar.gz")
-        if self._board is not None:
-            self._send_folder(self._roots.tensorboard, self._board)
-        self._send_checkpoints()
+        if self._leads:
+            if with_model:
+                self._send_folder(self._roots.model, self._model)
+                self._send_archive(self._roots.model, "model.tar.gz")
+            self._send_archive(self._roots.output_data, "output.tar.gz")
+            if self._board is not None:
+                self._send_folder(self._roots.tensorboard, self._board)
+            self._send_checkpoints()
         self.keep_failure()
 
     def keep_failure(self) -> None:
         """Bring the reason of a failure, which the service would not know otherwise."""
         if self._roots.failure.is_file():
             with self._roots.failure.open("rb") as source:
-                self._storage.write(self._base.object("failure"), source)
+                self._storage.write(self._base.object(self._failure), source)
 
     def __str__(self) -> str:
         return str(self._base)

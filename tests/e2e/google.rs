@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use alekseylearn_tests::{Sandbox, Services, base_image_or_skip, installable, services_or_skip};
+use alekseylearn_tests::{Sandbox, Services, base_image_or_skip, installable, services_or_skip, skipped};
 use serde_json::{Value, json};
 
 /// As a user types them.
@@ -122,6 +122,64 @@ fn a_script_is_trained_and_its_model_comes_home() {
         let host = asked["host"].as_str().unwrap();
         assert_eq!(token.starts_with("Bearer ya29.made-secret"), host != "oauth2.googleapis.com", "{asked}");
     }
+}
+
+#[test]
+fn distributed_replicas_train_together_and_the_first_ones_model_comes_home() {
+    let services = services_or_skip!();
+    let Ok(torch) = std::env::var("ALEKSEYLEARN_TORCH_IMAGE") else {
+        return skipped("ALEKSEYLEARN_TORCH_IMAGE is not set: run `cargo xtask test`");
+    };
+    services.script("google", &json!({ "run": true }));
+    let sandbox = user(&services);
+    sandbox.project("tests/projects/distributed");
+    let train = fs::read_to_string(sandbox.path("distributed/train.py")).unwrap();
+    sandbox.write(
+        "train.py",
+        &format!(
+            "{train}\n(Path(os.environ['SM_OUTPUT_DATA_DIR']) / 'seen').write_text(f'by rank {{rank}}')\n\
+             assert os.environ['PET_MASTER_PORT'] == os.environ['MASTER_PORT'] == '2222'\n"
+        ),
+    );
+    let run =
+        fit(&sandbox, &options(&services, &torch), &["--config.replica_count=2", "--fetch", "../home/out"])
+            .success();
+    for (replica, rank) in [("workerpool0-0", 0), ("workerpool1-0", 1)] {
+        let line = format!("{replica} rank {rank} of 2: weight 3.0");
+        assert!(run.stdout.lines().any(|shown| shown == line), "{}", run.stdout);
+    }
+    assert_eq!(fs::read_to_string(sandbox.path("../home/out/line.txt")).unwrap(), "of rank 0\n");
+    assert!(!sandbox.path("../home/out/rank-1.txt").exists(), "only the first one's model is kept");
+    let job = sandbox.newest_job()["name"].as_str().unwrap().to_owned();
+    let objects = services.state("google")["objects"].clone();
+    assert_eq!(objects[format!("bucket/jobs/{job}/model/line.txt")], "of rank 0\n", "{objects}");
+    sandbox.run(&["fetch", "../home/all", &job, "--output-data"]).success();
+    assert_eq!(fs::read_to_string(sandbox.path("../home/all/output-data/seen")).unwrap(), "by rank 0");
+    let logs = sandbox.run(&["logs", &job]).success();
+    for node in ["workerpool0-0 rank 0", "workerpool1-0 rank 1"] {
+        assert!(logs.stdout.contains(node), "{}", logs.stdout);
+    }
+}
+
+#[test]
+fn one_replica_that_fails_is_the_end_of_all_and_says_why() {
+    let (services, base) = (services_or_skip!(), base_image_or_skip!());
+    services.script("google", &json!({ "run": true }));
+    let sandbox = user(&services);
+    sandbox.write(
+        "train.py",
+        "import os, socket, time\nrank = int(os.environ['RANK'])\n\
+         hosts = os.environ['SM_HOSTS']\nassert 'workerpool0' in hosts and 'workerpool1' in hosts, hosts\n\
+         open(f'/opt/ml/model/of-{rank}', 'w').write('x')\n\
+         if rank == 2:\n    time.sleep(1)\n    raise ValueError('this replica has had enough')\ntime.sleep(300)\n",
+    );
+    let run = fit(&sandbox, &options(&services, &base), &["--config.replica_count=3"]);
+    run.failure(10).one_error().says("workerpool1-1: ValueError: this replica has had enough");
+    let job = sandbox.newest_job()["name"].as_str().unwrap().to_owned();
+    let objects = services.state("google")["objects"].clone();
+    // It was told to stop, and so brought what it had.
+    assert_eq!(objects[format!("bucket/jobs/{job}/model/of-0")], "x", "{objects}");
+    assert!(objects.get(format!("bucket/jobs/{job}/model/of-2")).is_none(), "{objects}");
 }
 
 #[test]

@@ -205,6 +205,28 @@ fn a_log_comes_once_and_in_order_whatever_its_pages() {
 }
 
 #[test]
+fn lines_that_arrive_late_are_shown_and_shown_once() {
+    let (services, base) = (services_or_skip!(), base_image_or_skip!());
+    let (sandbox, options) = ready(&services, &base);
+    let late = |message: &str, looks: u32| json!({ "message": message, "seconds": 20, "looks": looks });
+    services.script(
+        "google",
+        &json!({
+            "log": ["first", "second"], "late": [late("late", 2), late("later", 3)],
+            "states": ["RUNNING", "RUNNING", "RUNNING", "RUNNING", "SUCCEEDED"],
+        }),
+    );
+    let run = fit(&sandbox, &options, &[]).success();
+    let words = ["first", "second", "late", "later"];
+    let shown: Vec<&str> = run.stdout.lines().filter(|line| words.contains(line)).collect();
+    assert_eq!(shown, words);
+    // Who reads it all at once has it in order.
+    let run = sandbox.run(&["logs", "work/train"]).success();
+    let shown: Vec<&str> = run.stdout.lines().filter(|line| words.contains(line)).collect();
+    assert_eq!(shown, ["late", "later", "first", "second"]);
+}
+
+#[test]
 fn words_that_are_not_known_are_taken_for_running_and_said() {
     let (services, base) = (services_or_skip!(), base_image_or_skip!());
     let (sandbox, options) = ready(&services, &base);

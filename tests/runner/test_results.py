@@ -209,6 +209,41 @@ def test_hyperparameters_and_hosts_may_come_in_variables(container):
     assert container.seen()["arguments"] == ["--epochs", "3", "--name", "first try"]
     assert variables["SM_HOSTS"] == '["127.0.0.1","127.0.0.2"]'
     assert (variables["SM_CURRENT_HOST"], variables["RANK"], variables["MASTER_ADDR"]) == ("127.0.0.2", "1", "127.0.0.1")
+    # Other ports than the one that is told need not be open.
+    assert variables["MASTER_PORT"] == variables["PET_MASTER_PORT"] == variables["SM_MASTER_PORT"] == "2222"
+
+
+def test_what_the_platform_says_of_the_first_host_is_said_to_torchrun_too(container):
+    container.holds_project("hyperparameters")
+    pools = {"workerpool0": ["127.0.0.1:2222"], "workerpool1": ["127.0.0.2:2222"]}
+    container.environment.update(
+        MASTER_ADDR="127.0.0.3",
+        MASTER_PORT="3333",
+        CLUSTER_SPEC=json.dumps({"cluster": pools, "task": {"type": "workerpool0", "index": 0}}),
+    )
+    assert container.run().exit_code == 0
+    variables = container.seen()["environment"]
+    for prefix in ("", "PET_"):
+        assert (variables[prefix + "MASTER_ADDR"], variables[prefix + "MASTER_PORT"]) == ("127.0.0.3", "3333")
+
+
+def test_of_several_hosts_the_first_one_keeps_results_and_others_why_they_failed(cloud, container):
+    pools = {"workerpool0": ["127.0.0.1:2222"], "workerpool1": ["127.0.0.12:2222", "127.0.0.2:2222"]}
+    container.environment["CLUSTER_SPEC"] = json.dumps({"cluster": pools, "task": {"type": "workerpool1", "index": 1}})
+    container.holds_script(
+        """
+        import os, pathlib
+        assert os.environ["RANK"] == "2", "by their places, whatever their names"
+        for name in ("MODEL_DIR", "OUTPUT_DATA_DIR"):
+            pathlib.Path(os.environ["SM_" + name], "mine").write_text("x")
+        pathlib.Path(os.environ["SM_MODEL_DIR"]).parent.joinpath("checkpoints/mine").write_text("x")
+        raise ValueError("this host has had enough")
+        """
+    )
+    assert container.run().exit_code == 1
+    objects = cloud.objects()
+    assert list(objects) == [f"{BASE}/failure-workerpool1-1"]
+    assert objects[f"{BASE}/failure-workerpool1-1"].startswith("ValueError: this host has had enough\n")
 
 
 def test_another_programs_description_of_a_cluster_is_left_alone(container):

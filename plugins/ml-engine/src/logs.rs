@@ -1,7 +1,13 @@
 //! The job's log in Cloud Logging.
 //!
-//! A cursor holds the time of the last entry that was read, and the identifiers of all entries of that time: the next
-//! page begins with that time again, and what is known of it is passed over.
+//! An entry may arrive later than others that were written after it: each machine sends its own. So the next page begins
+//! a minute before the newest entry, and what is known of that minute is passed over. A cursor holds that time and the
+//! known entries: of the whole minute, or as many as it may hold, and then nothing older than these is asked for.
+
+use std::{
+    collections::BTreeMap,
+    hash::{Hash, Hasher},
+};
 
 use alekseylearn_sdk::{Error, LogLine, LogPage};
 use serde_json::{Value, json};
@@ -14,13 +20,19 @@ const PAGE_ENTRIES: u32 = 1_000;
 const PAGE_LINES: usize = 10_000;
 /// An empty page may have a next one, but not without end.
 const MOST_PAGES: usize = 1_000;
-const BEGINNING: &str = "1970-01-01T00:00:00Z";
+/// Nanoseconds that an entry may be late.
+const LATE: u64 = 60_000_000_000;
+/// As many entries as a cursor holds: they are read again by every call.
+const MOST_KNOWN: usize = 1_000;
+/// As many of one time: all of them are needed there, up to that.
+const MOST_OF_ONE_TIME: usize = 10 * MOST_KNOWN;
 
 pub(crate) fn page(job: &CustomJob, cursor: Option<&str>) -> Result<LogPage, Error> {
     let mut read = Read::from(cursor)?;
     let filter = format!(
         "resource.type=\"ml_job\" AND resource.labels.job_id=\"{}\" AND timestamp>=\"{}\"",
-        job.id, read.from
+        job.id,
+        time::text(read.start)
     );
     let mut token: Option<String> = None;
     let mut drained = true;
@@ -49,45 +61,68 @@ pub(crate) fn page(job: &CustomJob, cursor: Option<&str>) -> Result<LogPage, Err
 }
 
 struct Read {
-    from: String,
-    seen: Vec<String>,
+    /// Nothing older is asked for.
+    start: u64,
+    /// What stands for the identifiers of the entries that were read, by their times.
+    known: BTreeMap<u64, Vec<u32>>,
     lines: Vec<LogLine>,
 }
 
 impl Read {
     fn from(cursor: Option<&str>) -> Result<Self, Error> {
         let Some(cursor) = cursor else {
-            return Ok(Self { from: BEGINNING.to_owned(), seen: Vec::new(), lines: Vec::new() });
+            return Ok(Self { start: 0, known: BTreeMap::new(), lines: Vec::new() });
         };
-        let known: Option<(String, Vec<String>)> = serde_json::from_str(cursor).ok();
-        let known = known.filter(|(from, _)| time::milliseconds(from).is_some());
-        let (from, seen) = known.ok_or_else(|| Error::invalid(format!("`{cursor}` is no cursor")))?;
-        Ok(Self { from, seen, lines: Vec::new() })
+        let (start, known) = serde_json::from_str(cursor)
+            .map_err(|error| Error::invalid(format!("`{cursor}` is no cursor: {error}")))?;
+        Ok(Self { start, known, lines: Vec::new() })
     }
 
     fn cursor(&self) -> String {
-        json!([self.from, self.seen]).to_string()
+        let newest = self.known.last_key_value().map_or(0, |(at, _)| *at);
+        let mut start = self.start.max(newest.saturating_sub(LATE));
+        let mut kept = BTreeMap::new();
+        let mut count = 0;
+        // The newest first. Of one time all are kept, or none and the next page begins after it.
+        for (at, entries) in self.known.range(start..).rev() {
+            count += entries.len();
+            let most = if kept.is_empty() { MOST_OF_ONE_TIME } else { MOST_KNOWN };
+            if count > most {
+                start = at + 1;
+                break;
+            }
+            kept.insert(at, entries);
+        }
+        json!([start, kept]).to_string()
     }
 
     fn add(&mut self, entry: &Value) {
-        let Some(at) = entry["timestamp"].as_str() else { return };
-        let id = entry["insertId"].as_str().unwrap_or_default();
-        // A service may write fractions of a second with more digits or fewer.
-        if at != self.from {
-            self.from = at.to_owned();
-            self.seen.clear();
-        } else if self.seen.iter().any(|seen| seen == id) {
+        let written = entry["timestamp"].as_str();
+        let Some(at) = written.and_then(time::nanoseconds) else { return };
+        let known = self.known.entry(at).or_default();
+        let entry_id = short(entry["insertId"].as_str().unwrap_or_default());
+        if known.contains(&entry_id) {
             return;
         }
-        self.seen.push(id.to_owned());
+        known.push(entry_id);
         let text = entry["jsonPayload"]["message"].as_str().or(entry["textPayload"].as_str());
         let Some(text) = text else { return };
         let node = entry["resource"]["labels"]["task_name"].as_str().unwrap_or("service");
-        let milliseconds = time::milliseconds(at);
         for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
-            self.lines.push(LogLine { node: node.to_owned(), time: milliseconds, text: line.to_owned() });
+            self.lines.push(LogLine {
+                node: node.to_owned(),
+                time: Some(at / 1_000_000),
+                text: line.to_owned(),
+            });
         }
     }
+}
+
+/// What tells identifiers of one nanosecond apart, however long they are.
+fn short(identifier: &str) -> u32 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    identifier.hash(&mut hasher);
+    (hasher.finish() >> 32) as u32
 }
 
 #[cfg(test)]
@@ -101,6 +136,14 @@ mod tests {
         })
     }
 
+    fn texts(read: &Read) -> Vec<&str> {
+        read.lines.iter().map(|line| line.text.as_str()).collect()
+    }
+
+    fn next(read: &Read) -> Read {
+        Read::from(Some(&read.cursor())).unwrap()
+    }
+
     #[test]
     fn entries_of_one_time_are_told_apart() {
         let (one, two) = ("2026-11-22T00:00:01Z", "2026-11-22T00:00:02.5Z");
@@ -111,16 +154,56 @@ mod tests {
         }
         read.add(&json!({ "timestamp": two, "insertId": "t", "textPayload": "fifth" }));
         read.add(&json!({ "timestamp": two, "insertId": "n", "protoPayload": {} }));
-        let texts: Vec<&str> = read.lines.iter().map(|line| line.text.as_str()).collect();
-        assert_eq!(texts, ["first", "second", "third", "fourth", "fifth"]);
+        assert_eq!(texts(&read), ["first", "second", "third", "fourth", "fifth"]);
         assert_eq!((read.lines[0].node.as_str(), read.lines[4].node.as_str()), ("workerpool0-0", "service"));
-        let mut next = Read::from(Some(&read.cursor())).unwrap();
-        assert_eq!(next.from, two);
-        next.add(&entry(two, "a", "third\nfourth"));
+        let mut next = next(&read);
+        // The service may write as many digits as it likes.
+        next.add(&entry("2026-11-22T00:00:02.500Z", "a", "third\nfourth"));
         next.add(&entry(two, "z", "sixth"));
-        assert_eq!(next.lines.len(), 1);
-        for cursor in ["", "x", "[\"\\\" OR a=\\\"\", []]"] {
+        assert_eq!(texts(&next), ["sixth"]);
+        for cursor in ["", "x", "[\"\\\" OR a=\\\"\", {}]", "[1, {\"a\": [1]}]"] {
             assert!(Read::from(Some(cursor)).is_err(), "{cursor}");
         }
+    }
+
+    #[test]
+    fn entries_that_come_late_are_read_once() {
+        let mut read = Read::from(None).unwrap();
+        read.add(&entry("2026-11-22T00:01:30Z", "a", "new"));
+        for _ in 0..2 {
+            let mut again = next(&read);
+            assert_eq!(time::text(again.start), "2026-11-22T00:00:30.000000000Z", "a minute before");
+            again.add(&entry("2026-11-22T00:00:31Z", "a", "late"));
+            again.add(&entry("2026-11-22T00:01:30Z", "a", "new"));
+            assert_eq!(texts(&again), if read.known.len() == 1 { vec!["late"] } else { vec![] });
+            read = again;
+        }
+    }
+
+    #[test]
+    fn a_cursor_stays_small() {
+        let at = |number: u64| time::text(1_795_305_600_000_000_000 + number * 1_000_000);
+        let mut read = Read::from(None).unwrap();
+        for number in 0..20_000 {
+            read.add(&entry(&at(number), "a", "x"));
+        }
+        assert!(read.cursor().len() < 40_000, "{}", read.cursor().len());
+        let mut again = next(&read);
+        assert_eq!(again.known.len(), MOST_KNOWN);
+        // It begins where it knows all, and so shows nothing twice.
+        assert_eq!(time::text(again.start - 1), at(20_000 - MOST_KNOWN as u64 - 1));
+        for number in 0..20_001 {
+            if at(number) >= time::text(again.start) {
+                again.add(&entry(&at(number), "a", "x"));
+            }
+        }
+        assert_eq!(again.lines.len(), 1);
+        // Of one time, too.
+        let mut flood = Read::from(None).unwrap();
+        for number in 0..=MOST_OF_ONE_TIME {
+            flood.add(&entry(&at(1), &number.to_string(), "x"));
+        }
+        let after = next(&flood);
+        assert!(after.known.is_empty() && time::text(after.start - 1) == at(1));
     }
 }

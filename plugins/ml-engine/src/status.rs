@@ -4,6 +4,8 @@ use alekseylearn_sdk::{Error, JobStatus, State};
 
 use crate::{api, job::CustomJob, storage::Location, time};
 
+/// The one that leads.
+const FIRST_REPLICA: &str = "workerpool0-0";
 /// As much of a failure as one reads.
 const LONGEST_REASON: usize = 1024;
 
@@ -35,10 +37,7 @@ pub(crate) fn of(job: &CustomJob, output: &Location) -> Result<JobStatus, Error>
         if let Some(code) = message.and_then(exit_code) {
             status.exit_code(code);
         }
-        // What the runner left says more than the service knows; not to have it is no second failure.
-        let own = api::content(&output.join("failure").download()).ok().flatten();
-        let own = own.map(|text| text.trim().chars().take(LONGEST_REASON).collect::<String>());
-        match (own.filter(|text| !text.is_empty()), message) {
+        match (own_reason(output, message.and_then(replica)), message) {
             (Some(reason), _) => status.reason(&reason),
             (None, Some(message)) => status.reason(message),
             (None, None) if word == "JOB_STATE_EXPIRED" => {
@@ -50,6 +49,19 @@ pub(crate) fn of(job: &CustomJob, output: &Location) -> Result<JobStatus, Error>
         status.reason(message);
     }
     Ok(status)
+}
+
+/// What the runner of a replica left says more than the service knows; not to have it is no second failure.
+fn own_reason(output: &Location, replica: Option<&str>) -> Option<String> {
+    let left = |name: &str| {
+        let text = api::content(&output.join(name).download()).ok().flatten()?;
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.chars().take(LONGEST_REASON).collect::<String>())
+    };
+    let other = replica.filter(|replica| *replica != FIRST_REPLICA);
+    let of_other = other
+        .and_then(|replica| left(&format!("failure-{replica}")).map(|reason| format!("{replica}: {reason}")));
+    of_other.or_else(|| left("failure"))
 }
 
 #[derive(Debug, PartialEq)]
@@ -79,6 +91,16 @@ fn state(word: &str) -> (State, Known) {
 fn exit_code(message: &str) -> Option<i32> {
     let (_, rest) = message.split_once("non-zero status of ")?;
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// The first that a message names.
+fn replica(message: &str) -> Option<&str> {
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').find(|word| {
+        word.strip_prefix("workerpool")
+            .and_then(|rest| rest.split_once('-'))
+            .is_some_and(|(pool, index)| is_number(pool) && is_number(index))
+    })
 }
 
 #[cfg(test)]
@@ -111,5 +133,8 @@ mod tests {
         let message = "The replica workerpool0-0 exited with a non-zero status of 137. To find out more, see";
         assert_eq!(exit_code(message), Some(137));
         assert_eq!(exit_code("Internal error"), None);
+        assert_eq!(replica(message), Some("workerpool0-0"));
+        assert_eq!(replica("Replicas low on memory: workerpool1-12, workerpool0-0."), Some("workerpool1-12"));
+        assert_eq!(replica("the workerpool-x/../0"), None);
     }
 }

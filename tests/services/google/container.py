@@ -1,17 +1,33 @@
-"""A job truly run: its image in the engine of this machine, with what Vertex AI gives a container."""
+"""A job truly run: its image in the engine of this machine, with what Vertex AI gives a container, one for each replica."""
 
 import io
 import json
+import queue
 import re
 import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import docker
+
+from .relay import Relay
 
 _LABEL = {"alekseylearn.test": "google"}
 _CERTIFICATES = "/tmp/certificates.pem"
 _VARIABLE = re.compile(r"(\$?)\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
+
+
+class _Replica(NamedTuple):
+    pool: str
+    index: int
+    host: str
+    spec: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.pool}-{self.index}"
 
 
 def run(job: Any, surroundings: dict[str, str]) -> None:
@@ -27,46 +43,111 @@ def run(job: Any, surroundings: dict[str, str]) -> None:
 
 
 def _run(client: Any, job: Any, surroundings: dict[str, str]) -> None:
-    spec = job.body["jobSpec"]
-    container = spec["workerPoolSpecs"][0]["containerSpec"]
-    base = spec["baseOutputDirectory"]["outputUriPrefix"].rstrip("/")
-    hosts = {"workerpool0": ["localhost:2222"]}
+    replicas = list(_replicas(job))
+    ended: queue.Queue[tuple[_Replica, int]] = queue.Queue()
+    with ExitStack() as stack:
+        network = None
+        if len(replicas) > 1:
+            network, surroundings = stack.enter_context(_network(client, job, surroundings))
+        containers, threads = [], []
+        for replica in replicas:
+            containers.append(_create(client, job, replica, replicas, surroundings, network))
+            stack.callback(containers[-1].remove, force=True, v=True)
+        for replica, created in zip(replicas, containers):
+            created.start()
+            threads.append(threading.Thread(target=_watch, args=(job, replica, created, ended), daemon=True))
+            threads[-1].start()
+        job.containers = containers
+        job.states = ["RUNNING"]
+        # One that fails, or the end of the first, is the end of all.
+        replica, code = ended.get()
+        while code == 0 and replica is not replicas[0]:
+            replica, code = ended.get()
+        for created in containers:
+            created.stop(timeout=10)
+        for thread in threads:
+            thread.join()
+    if job.cancelled:
+        job.states = ["CANCELLED"]
+    elif code == 0:
+        job.states = ["SUCCEEDED"]
+    else:
+        message = f"The replica {replica} exited with a non-zero status of {code}. To find out more, see the logs."
+        job.error = {"code": 3, "message": message}
+        job.states = ["FAILED"]
+
+
+def _replicas(job: Any) -> Iterator[_Replica]:
+    number = job.name.rpartition("/")[2]
+    for place, spec in enumerate(job.body["jobSpec"]["workerPoolSpecs"]):
+        for index in range(int(spec["replicaCount"])):
+            yield _Replica(f"workerpool{place}", index, f"cmle-training-workerpool{place}-{number}-{index}", spec)
+
+
+@contextmanager
+def _network(client: Any, job: Any, surroundings: dict[str, str]) -> Iterator[tuple[Any, dict[str, str]]]:
+    """Give a network on which replicas know each other by name, and what leads from there to the test's services."""
+    network = client.networks.create(f"google-{job.body['displayName']}", driver="bridge", labels=_LABEL)
+    network.reload()
+    gateway = network.attrs["IPAM"]["Config"][0]["Gateway"]
+    with ExitStack() as stack:
+        stack.callback(network.remove)
+        led = dict(surroundings)
+        for name in ("HTTPS_PROXY", "GCE_METADATA_HOST"):
+            address = surroundings[name].removeprefix("http://")
+            relay = stack.enter_context(Relay(gateway, address))
+            led[name] = surroundings[name].replace(address, relay.address)
+        yield network, led
+
+
+def _create(
+    client: Any, job: Any, replica: _Replica, replicas: list[_Replica], surroundings: dict[str, str], network: Any
+) -> Any:
+    container = replica.spec["containerSpec"]
+    # How the test's container finds the test's services; the machine's own finds Google's.
+    leads = {name: value for name, value in surroundings.items() if name != "certificates"}
+    networking: dict[str, Any] = {"network_mode": "host"}
+    if network is not None:
+        endpoint = client.api.create_endpoint_config(aliases=[replica.host])
+        networking = {"network": network.name, "networking_config": {network.name: endpoint}}
+    created = client.containers.create(
+        container["imageUri"],
+        container.get("args", []),
+        environment=_variables(job, replica, replicas) | leads | {"SSL_CERT_FILE": _CERTIFICATES},
+        labels=_LABEL,
+        **networking,
+    )
+    created.put_archive("/tmp", _tar("certificates.pem", Path(surroundings["certificates"]).read_bytes()))
+    return created
+
+
+def _variables(job: Any, replica: _Replica, replicas: list[_Replica]) -> dict[str, str]:
+    base = job.body["jobSpec"]["baseOutputDirectory"]["outputUriPrefix"].rstrip("/")
+    cluster: dict[str, list[str]] = {}
+    for other in replicas:
+        cluster.setdefault(other.pool, []).append(f"{other.host}:2222")
+    task = {"type": replica.pool, "index": replica.index}
     variables = {
         "AIP_MODEL_DIR": f"{base}/model/",
         "AIP_CHECKPOINT_DIR": f"{base}/checkpoints/",
         "AIP_TENSORBOARD_LOG_DIR": f"{base}/logs/",
         "CLOUD_ML_JOB_ID": job.name.rpartition("/")[2],
-        "CLUSTER_SPEC": json.dumps({"cluster": hosts, "task": {"type": "workerpool0", "index": 0}}),
+        "CLUSTER_SPEC": json.dumps({"cluster": cluster, "environment": "cloud", "task": task}),
     }
-    for variable in container.get("env", []):
+    for variable in replica.spec["containerSpec"].get("env", []):
         variables[variable["name"]] = _expanded(variable["value"], variables)
-    created = client.containers.create(
-        container["imageUri"],
-        container.get("args", []),
-        # How the test's container finds the test's services; the machine's own finds Google's.
-        environment=variables | {k: v for k, v in surroundings.items() if k != "certificates"} | {"SSL_CERT_FILE": _CERTIFICATES},
-        network_mode="host",
-        labels=_LABEL,
-    )
+    return variables
+
+
+def _watch(job: Any, replica: _Replica, created: Any, ended: "queue.Queue[tuple[_Replica, int]]") -> None:
     try:
-        created.put_archive("/tmp", _tar("certificates.pem", Path(surroundings["certificates"]).read_bytes()))
-        created.start()
-        job.container = created
-        job.states = ["RUNNING"]
         for line in created.logs(stream=True, follow=True, timestamps=True):
             at, _, text = line.decode("utf-8", "replace").partition(" ")
-            job.write(text, at)
-        code = created.wait()["StatusCode"]
-        if job.cancelled:
-            job.states = ["CANCELLED"]
-        elif code == 0:
-            job.states = ["SUCCEEDED"]
-        else:
-            message = f"The replica workerpool0-0 exited with a non-zero status of {code}. To find out more, see the logs."
-            job.error = {"code": 3, "message": message}
-            job.states = ["FAILED"]
-    finally:
-        created.remove(force=True, v=True)
+            job.write(text, at, str(replica))
+        ended.put((replica, created.wait()["StatusCode"]))
+    except Exception as error:  # noqa: BLE001: whoever waits for it must not do so for ever
+        job.write(f"the scripted Vertex AI broke: {error}", replica=str(replica))
+        ended.put((replica, 1))
 
 
 def _expanded(text: str, variables: dict[str, str]) -> str:

@@ -22,6 +22,12 @@ def now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
 
 
+def _nanoseconds(timestamp: str) -> tuple[str, str]:
+    """Give what timestamps are ordered by: fractions have as many digits as there are."""
+    whole, _, fraction = timestamp.removesuffix("Z").partition(".")
+    return whole, fraction.ljust(9, "0")
+
+
 @dataclass
 class Job:
     """One that was made."""
@@ -31,21 +37,33 @@ class Job:
     states: list[str]
     """One after the other; the last stays."""
     entries: list[dict[str, Any]] = field(default_factory=list)
+    late: list[dict[str, Any]] = field(default_factory=list)
+    """Lines that nobody sees at first: see `Vertex.late`."""
     error: dict[str, Any] | None = None
     created: str = field(default_factory=now)
-    container: Any = None
+    containers: list[Any] = field(default_factory=list)
     cancelled: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def write(self, message: str, at: str | None = None) -> None:
-        self.entries.append(
-            {
-                "logName": "projects/my-project/logs/workerpool0-0",
-                "resource": {"type": "ml_job", "labels": {"task_name": "workerpool0-0"}},
-                "timestamp": at or now(),
-                "insertId": str(len(self.entries)),
-                "jsonPayload": {"message": message, "levelname": "INFO"},
-            }
-        )
+    def write(self, message: str, at: str | None = None, replica: str = "workerpool0-0") -> None:
+        with self.lock:
+            self.entries.append(
+                {
+                    "logName": f"projects/my-project/logs/{replica}",
+                    "resource": {"type": "ml_job", "labels": {"task_name": replica}},
+                    "timestamp": at or now(),
+                    "insertId": str(len(self.entries)),
+                    "jsonPayload": {"message": message, "levelname": "INFO"},
+                }
+            )
+
+    def look(self) -> None:
+        """Its log is looked at from the start of a page on."""
+        for line in self.late:
+            line["looks"] -= 1
+            if line["looks"] == 0:
+                at = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=line["seconds"])
+                self.write(f"{line['message']}\n", at.isoformat().replace("+00:00", "Z"))
 
     def to_json(self) -> dict[str, Any]:
         state = self.states[0]
@@ -59,12 +77,16 @@ class Job:
 
 
 class Vertex:
-    scripted = ("states", "log", "error", "projects", "may_act", "run", "page_size", "empty_pages", "surroundings")
+    scripted = (
+        "states", "log", "late", "error", "projects", "may_act", "run", "page_size", "empty_pages", "surroundings"
+    )
 
     def __init__(self) -> None:
         self.states = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
         """Of a new job; `!WORD` stands for a word of its own."""
         self.log = ["hello"]
+        self.late: list[dict[str, Any]] = []
+        """Each is `{"message", "seconds", "looks"}`: that many seconds old when it arrives, and at which look."""
         self.error: dict[str, Any] | None = None
         self.projects = {"my-project": "123456789012"}
         self.may_act = ["trainer@my-project.iam.gserviceaccount.com"]
@@ -105,7 +127,8 @@ class Vertex:
         account = body["jobSpec"].get("serviceAccount")
         if account is not None and account not in self.may_act:
             raise Refusal(400, f"You do not have permission to act as service_account: {account}. (or it may not exist).")
-        job = Job(body, f"{parent}/{8800 + len(self.jobs)}", list(self.states), error=self.error)
+        late = [dict(line) for line in self.late]
+        job = Job(body, f"{parent}/{8800 + len(self.jobs)}", list(self.states), late=late, error=self.error)
         for line in self.log:
             job.write(f"{line}\n")
         self.jobs.append(job)
@@ -132,9 +155,9 @@ class Vertex:
     def _cancel(self, job: Job) -> dict[str, Any]:
         job.cancelled = True
         if job.states[0] not in _FINAL:
-            job.states = ["CANCELLING"] if job.container else ["CANCELLING", "CANCELLED"]
-        if job.container:
-            threading.Thread(target=job.container.stop, kwargs={"timeout": 10}, daemon=True).start()
+            job.states = ["CANCELLING"] if job.containers else ["CANCELLING", "CANCELLED"]
+        for replica in job.containers:
+            threading.Thread(target=replica.stop, kwargs={"timeout": 10}, daemon=True).start()
         return {}
 
     def entries(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +165,11 @@ class Vertex:
         if read is None or body["orderBy"] != "timestamp asc" or body["resourceNames"][0].count("/") != 1:
             raise Refusal(400, f"the filter {body['filter']} is none")
         job = next((job for job in self.jobs if job.name.endswith(f"/{read[1]}")), None)
-        found = [entry for entry in (job.entries if job else []) if entry["timestamp"] >= read[2]]
+        if job is not None and "pageToken" not in body:
+            job.look()
+        start_time = _nanoseconds(read[2])
+        found = [entry for entry in (job.entries if job else []) if _nanoseconds(entry["timestamp"]) >= start_time]
+        found.sort(key=lambda entry: _nanoseconds(entry["timestamp"]))
         empty, _, start = body.get("pageToken", "0/0").partition("/")
         if int(empty) < self.empty_pages:
             return {"nextPageToken": f"{int(empty) + 1}/0"}
