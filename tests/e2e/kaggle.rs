@@ -7,6 +7,8 @@ use alekseylearn_tests::{
 };
 use serde_json::{Value, json};
 
+use crate::projects::{POETRY, PYPROJECT, poetry_lock, uv_lock};
+
 /// As a user types them.
 pub(crate) const GRANTS: &str = "https://api.kaggle.com=kaggle,https://www.kaggleusercontent.com,\
                                  https://storage.googleapis.com,https://www.googleapis.com";
@@ -247,9 +249,51 @@ fn requirements_are_installed_where_there_is_internet() {
         .says("ModuleNotFoundError: No module named 'ours'");
     sandbox.write("requirements.txt", "--no-index\nnothing-of-that-name==1\n");
     sandbox.run(&fit(&[])).failure(10).says("requirements.txt cannot be installed");
-    fs::remove_file(sandbox.path("requirements.txt")).unwrap();
-    sandbox.write("pyproject.toml", "[project]\nname = 'x'\nversion = '1'\ndependencies = ['ours']\n");
-    sandbox.run(&fit(&[])).failure(2).one_error().says("does not read pyproject.toml").says("uv export");
+}
+
+/// Installs from such files, as an image would, and trains a script that uses what was installed and a package in `src`.
+fn installs_firstly(files: &[(&str, &str)]) {
+    let (services, base) = (services_or_skip!(), base_image_or_skip!());
+    services.script("kaggle", &json!({ "image": base }));
+    let sandbox = user(&services);
+    alekseylearn_tests::wheel(&sandbox.path(""), "firstly", "1.0");
+    sandbox.write("src/own/__init__.py", "NAME = 'own'\n");
+    for (name, text) in files {
+        sandbox.write(name, text);
+    }
+    sandbox.write("train.py", "import firstly, own\nprint('firstly', firstly.VERSION, own.NAME)\n");
+    let run = sandbox.run(&fit(&[])).success();
+    assert!(run.stdout.contains("firstly 1.0 own"), "{}", run.stdout);
+    // Nor is it left out in silence where nothing can be fetched.
+    let run = sandbox.run(&fit(&["--config.internet=false"])).failure(10);
+    run.says("is not installed, for the session has no internet").says("No module named 'firstly'");
+}
+
+#[test]
+fn a_pyproject_is_installed_on_kaggle() {
+    installs_firstly(&[("pyproject.toml", PYPROJECT)]);
+}
+
+#[test]
+fn a_uv_lock_is_installed_on_kaggle() {
+    installs_firstly(&[("pyproject.toml", PYPROJECT), ("uv.lock", &uv_lock())]);
+}
+
+#[test]
+fn a_poetry_lock_is_installed_on_kaggle() {
+    installs_firstly(&[("pyproject.toml", POETRY), ("poetry.lock", &poetry_lock())]);
+}
+
+#[test]
+fn a_lock_that_kaggle_cannot_install_is_said() {
+    let (services, base) = (services_or_skip!(), base_image_or_skip!());
+    services.script("kaggle", &json!({ "image": base }));
+    let sandbox = user(&services);
+    let lock = uv_lock().replace("firstly-1.0-py3-none-any.whl", "elsewhere-1.0-py3-none-any.whl");
+    alekseylearn_tests::wheel(&sandbox.path(""), "elsewhere", "1.0");
+    sandbox.write("pyproject.toml", PYPROJECT);
+    sandbox.write("uv.lock", &lock);
+    sandbox.run(&fit(&[])).failure(10).one_error().says("uv.lock cannot be installed");
 }
 
 #[test]

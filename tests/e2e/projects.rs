@@ -95,7 +95,7 @@ fn a_notebook_without_a_kernel_and_with_magics_and_widgets() {
 
 /// Of the wheel `firstly` 1.0.
 const FIRSTLY: &str = "sha256:d3e01c83dcdac42895e4e51f63543bf2abb5b7f8ca5d2ba9c098e58cbc0ccee7";
-const PYPROJECT: &str = "\
+pub(crate) const PYPROJECT: &str = "\
 [project]
 name = 'book'
 version = '0.1.0'
@@ -105,7 +105,7 @@ dependencies = ['firstly']
 firstly = { path = 'firstly-1.0-py3-none-any.whl' }
 ";
 
-fn uv_lock() -> String {
+pub(crate) fn uv_lock() -> String {
     format!(
         r#"version = 1
 requires-python = ">=3.9"
@@ -198,13 +198,18 @@ fn a_pyproject_without_a_lock() {
     installs_firstly("train.py", &[("pyproject.toml", PYPROJECT)], "pyproject.toml");
 }
 
+pub(crate) const POETRY: &str = "[tool.poetry]\nname = 'book'\nversion = '0.1.0'\npackage-mode = false\n[tool.poetry.dependencies]\npython = '^3.9'\nfirstly = { path = 'firstly-1.0-py3-none-any.whl' }\n";
+
+pub(crate) fn poetry_lock() -> String {
+    format!(
+        "[[package]]\nname = 'firstly'\nversion = '1.0'\ndescription = ''\noptional = false\npython-versions = '*'\ngroups = ['main']\nfiles = [{{file = 'firstly-1.0-py3-none-any.whl', hash = '{FIRSTLY}'}}]\n[package.source]\ntype = 'file'\nurl = 'firstly-1.0-py3-none-any.whl'\n[metadata]\nlock-version = '2.1'\npython-versions = '^3.9'\ncontent-hash = '64868b5d60a3a92b936b975b8218ed3fc4d50cb8b027ea30567add41f6135778'\n"
+    )
+}
+
 #[test]
 fn a_poetry_lock() {
-    let project = "[tool.poetry]\nname = 'book'\nversion = '0.1.0'\npackage-mode = false\n[tool.poetry.dependencies]\npython = '^3.9'\nfirstly = { path = 'firstly-1.0-py3-none-any.whl' }\n";
-    let lock = format!(
-        "[[package]]\nname = 'firstly'\nversion = '1.0'\ndescription = ''\noptional = false\npython-versions = '*'\ngroups = ['main']\nfiles = [{{file = 'firstly-1.0-py3-none-any.whl', hash = '{FIRSTLY}'}}]\n[package.source]\ntype = 'file'\nurl = 'firstly-1.0-py3-none-any.whl'\n[metadata]\nlock-version = '2.1'\npython-versions = '^3.9'\ncontent-hash = '64868b5d60a3a92b936b975b8218ed3fc4d50cb8b027ea30567add41f6135778'\n"
-    );
-    installs_firstly("train.py", &[("pyproject.toml", project), ("poetry.lock", &lock)], "poetry.lock");
+    let files = [("pyproject.toml", POETRY), ("poetry.lock", &poetry_lock())];
+    installs_firstly("train.py", &files, "poetry.lock");
 }
 
 #[test]

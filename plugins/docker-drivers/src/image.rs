@@ -1,16 +1,12 @@
 //! The build driver: one Dockerfile for every training folder, its layers in the order in which they change.
 
 use alekseylearn_sdk::{Error, OptionSpec, Training, build, docker};
+use runner::{POETRY, POETRY_EXPORT, UV};
 
 use crate::{Docker, Machine};
 
-/// Pinned, so that an unchanged folder gives an unchanged layer.
-const UV: &str = "uv==0.13.9";
 /// What runs a notebook; a training folder may ask for other versions.
 const NOTEBOOK_REQUIREMENTS: &str = "papermill>=2.6\nipykernel>=6.29\n";
-/// Reads what Poetry declares.
-const POETRY: &str = "poetry==2.2.1";
-const POETRY_EXPORT: &str = "poetry-plugin-export==1.9.0";
 /// Taken where the project does not say which one it wants.
 const USUAL_PYTHON: &str = "3.11";
 /// The training folder in the image, and while what it declares is installed: what is installed from the folder's own

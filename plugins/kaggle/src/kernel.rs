@@ -215,10 +215,10 @@ pub(crate) fn findings(training: &Training) -> Vec<Finding> {
                 &format!("what {file} lists is not installed, for the session has no internet"),
                 "Kaggle's own image has the usual packages; --config.internet=true installs the others",
             ));
-        } else if dependencies.form() != "requirements" {
+        } else if !source::FORMS.contains(&dependencies.form().as_str()) {
             findings.push(Finding::problem(
-                &format!("on Kaggle, pip installs the dependencies, and it does not read {file}"),
-                "write them to a requirements.txt, as by `uv export -o requirements.txt`, and name it with --env-file",
+                &format!("this driver cannot install what {file} lists"),
+                "list the dependencies in a requirements.txt, and name it with --env-file",
             ));
         }
     }

@@ -28,11 +28,19 @@ pub(crate) fn text(training: &Training, folder: &Folder) -> Result<String, Error
     if training.is_notebook() { notebook(training, &job) } else { Ok(script(&job, "train")) }
 }
 
-/// What is to be installed, by its file, and whether it lies in the training folder.
-pub(crate) fn requirements(training: &Training) -> Option<(String, bool)> {
-    let found = training.dependencies().filter(|found| found.form() == "requirements")?;
-    let internet = training.options().boolean("internet") == Some(true);
-    internet.then(|| (found.file(), found.inside()))
+/// Forms of dependencies that `start.py` installs from.
+pub(crate) const FORMS: [&str; 4] = ["requirements", "pyproject", "uv-lock", "poetry"];
+
+/// What is to be installed, where the session reaches what is to be fetched for it.
+fn dependencies(training: &Training) -> Option<Value> {
+    let found = training.dependencies().filter(|_| training.options().boolean("internet") == Some(true))?;
+    Some(json!({ "form": found.form(), "file": found.file(), "inside": found.inside() }))
+}
+
+/// Packages lie in `src`, as they may in what is no plain list of requirements.
+fn has_src(training: &Training) -> bool {
+    let is_project = training.dependencies().is_some_and(|found| found.form() != "requirements");
+    is_project && training.files().iter().any(|path| path.starts_with("src/"))
 }
 
 fn job(training: &Training, folder: &Folder) -> Map<String, Value> {
@@ -40,7 +48,6 @@ fn job(training: &Training, folder: &Folder) -> Map<String, Value> {
     let entries = |key: &str| -> Value {
         options.entries(key).into_iter().map(|(name, value)| (name, Value::String(value))).collect()
     };
-    let requirements = requirements(training);
     let (embedded, file, sha256) = match folder {
         Folder::Embedded(bytes) => (Some(BASE64_STANDARD.encode(bytes)), None, None),
         Folder::Dataset { file, sha256 } => (None, Some(file), Some(sha256)),
@@ -50,8 +57,10 @@ fn job(training: &Training, folder: &Folder) -> Map<String, Value> {
         "artifact": training.artifact(),
         "hyperparameters": entries("hyperparameters"),
         "environment": entries("environment"),
-        "requirements": requirements.as_ref().map(|(file, _)| file),
-        "inside": requirements.as_ref().is_some_and(|(_, inside)| *inside),
+        "dependencies": dependencies(training),
+        "src": has_src(training),
+        "uv": runner::UV,
+        "poetry": [runner::POETRY, runner::POETRY_EXPORT],
         "runner": packed_runner(),
         "folder": embedded,
         "file": file,

@@ -22,6 +22,7 @@ WORKING = Path("/kaggle/working")
 INPUT = Path("/kaggle/input")
 # Where a dataset lies below /kaggle/input has changed before.
 DEEPEST_MOUNT = 5
+PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
 # Set once the results are where Kaggle keeps them.
 KEPT = "ALEKSEYLEARN_KEPT"
 
@@ -41,8 +42,12 @@ def bring():
     (config / "hyperparameters.json").write_text(json.dumps(JOB["hyperparameters"]), encoding="utf-8")
     os.environ["TRAINING_JOB_NAME"] = JOB["name"]
     os.environ.update(JOB["environment"])
-    if JOB["requirements"] is not None:
-        install(JOB["requirements"])
+    if JOB["dependencies"] is not None:
+        install(**JOB["dependencies"])
+    if JOB["src"]:
+        # What lies in `src` can be imported, here and in the script.
+        sys.path.insert(1, str(CODE / "src"))
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CODE / "src"), os.environ.get("PYTHONPATH")]))
 
 
 def folder():
@@ -59,17 +64,40 @@ def folder():
     end("the dataset with the training folder is not below {}: {} is nowhere".format(INPUT, name))
 
 
-def install(requirements):
+def install(form, file, inside):
+    """Install what the training folder asks for, into the Python that runs this."""
     place = HOME / "dependencies"
-    if JOB["inside"]:
+    if inside:
         # Paths in them start from the training folder.
         shutil.copytree(place, CODE, dirs_exist_ok=True)
         place = CODE
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    print("alekseylearn: installing {}".format(requirements), flush=True)
-    code = subprocess.call(command + ["--requirement", requirements], cwd=str(place))
-    if code != 0:
-        end("{} cannot be installed: pip ended with exit code {}".format(requirements, code), code)
+    print("alekseylearn: installing {}".format(file), flush=True)
+
+    def run(command, folder=place):
+        code = subprocess.call(command, cwd=str(folder))
+        if code != 0:
+            end("{} cannot be installed: see what is said before this".format(file), code)
+
+    if form == "requirements" and not file.endswith(".toml"):
+        run(PIP + ["--requirement", file])
+        return
+    # The others are not for pip to read.
+    run(PIP + ["--target", str(HOME / "uv"), JOB["uv"]])
+    uv, quiet = str(HOME / "uv" / "bin" / "uv"), ["--no-cache", "--quiet", "--python", sys.executable]
+    folder, listed = (place / file).parent, file
+    if form in ("uv-lock", "poetry"):
+        listed = str(HOME / "locked-requirements.txt")
+    if form == "uv-lock":
+        export = ["--frozen", "--no-dev", "--no-emit-project", "--output-file", listed]
+        run([uv, "export"] + quiet + export, folder)
+    if form == "poetry":
+        os.environ["POETRY_VIRTUALENVS_CREATE"] = "false"
+        tool, plugin = JOB["poetry"]
+        poetry = [uv, "tool", "run"] + quiet + ["--from", tool, "--with", plugin, "poetry", "--no-interaction"]
+        if not file.endswith(".lock"):
+            run(poetry + ["lock"], folder)
+        run(poetry + ["export", "--only", "main", "--output", listed], folder)
+    run([uv, "pip", "install"] + quiet + ["--break-system-packages", "--requirement", listed])
 
 
 def train():

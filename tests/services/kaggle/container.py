@@ -1,12 +1,17 @@
 """A kernel truly run: in a container of an image of the engine's, laid out as Kaggle's own."""
 
 import io
+import os
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import docker
 
 _LABEL = {"alekseylearn.test": "kaggle"}
+_BUNDLE = "etc/certificates-of-the-machine.pem"
+# How this machine reaches the internet, which the session has too.
+_NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "UV_DEFAULT_INDEX")
 _NOTEBOOK = """
 import json
 cells = json.load(open("/kaggle/src/kernel"))["cells"]
@@ -33,14 +38,26 @@ def _run(client: Any, image: str, session: Any, inputs: dict[str, dict[str, byte
     is_notebook = session.request["kernelType"] == "notebook"
     command = ["python3", "-u"] + (["-c", _NOTEBOOK] if is_notebook else ["/kaggle/src/kernel"])
     network = None if session.request["enableInternet"] else "none"
+    bundle = next(filter(None, map(os.environ.get, ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"))), None)
+    variables = {name: os.environ[name] for name in _NETWORK if name in os.environ}
+    if bundle:
+        variables |= dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"), f"/{_BUNDLE}")
     created = client.containers.create(
-        image, command, entrypoint=[], working_dir="/kaggle/working", network_mode=network, labels=_LABEL
+        image,
+        command,
+        entrypoint=[],
+        working_dir="/kaggle/working",
+        network_mode=network,
+        environment=variables,
+        labels=_LABEL,
     )
     try:
         files = {"kaggle/src/kernel": session.request["text"].encode(), "kaggle/working/.keep": b""}
         for name, content in inputs.items():
             # One of the places that have been seen.
             files |= {f"kaggle/input/datasets/{name}/{file}": data for file, data in content.items()}
+        if bundle:
+            files[_BUNDLE] = Path(bundle).read_bytes()
         created.put_archive("/", _tar(files))
         created.start()
         session.statuses = ["RUNNING"]
