@@ -102,7 +102,10 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
         default(text("machine_type", "Kind of machine"), "n1-standard-4"),
         text("accelerator_type", "Accelerator, such as NVIDIA_TESLA_T4; none unless told"),
         within(integer("accelerator_count", "Accelerators of a machine; one unless told"), 1, Some(16)),
-        default(within(integer("replica_count", "Number of machines"), 1, None), "1"),
+        default(
+            within(integer("replica_count", "Number of machines; the first one's results are kept"), 1, None),
+            "1",
+        ),
         text("disk_type", "Boot disk, such as pd-ssd or pd-standard; the service's choice unless told"),
         within(integer("disk_size", "Boot disk of a machine in GB; 100 unless told"), 100, Some(64_000)),
         default(
