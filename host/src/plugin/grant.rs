@@ -74,7 +74,7 @@ pub struct Requests {
     /// Where to.
     pub origins: Origins,
     /// Only to read, and only at such addresses of what the run designates.
-    pub places: Option<Pattern>,
+    pub places: Option<Box<Pattern>>,
     /// Added by the host, and never seen by the plugin.
     pub credential: Option<CredentialSource>,
     /// Also where the name leads into the user's own networks.
@@ -169,7 +169,7 @@ impl FromStr for Grant {
             None => (rest, None),
         };
         let (origin, places) = match address.find('{').and_then(|_| address.get(8..)?.find('/')) {
-            Some(at) => (&address[..8 + at], Some(address[8 + at..].parse()?)),
+            Some(at) => (&address[..8 + at], Some(Box::new(address[8 + at..].parse()?))),
             None => (address, None),
         };
         Ok(Self::Requests(Requests { origins: origin.parse()?, places, credential, private }))

@@ -73,7 +73,7 @@ impl Pattern {
                 return None;
             }
             key = match (parameter.slash, value.is_empty()) {
-                (true, false) => value.strip_suffix('/')?.to_owned(),
+                (true, false) => value.strip_suffix('/').filter(|key| !key.is_empty())?.to_owned(),
                 _ => value.into_owned(),
             };
         }
