@@ -305,8 +305,10 @@ fn a_repository_is_made_where_it_is_missing_and_the_login_is_the_hosts() {
     };
     let (place, tag) = ("us-central1-docker.pkg.dev/my-project/alekseylearn", "work/train");
     let says = format!("The repository {place}/{tag} would be made");
-    let run = fit(&sandbox, &options, &["--dry-run"]).success();
+    let run = fit(&sandbox, &options, &["--dry-run", "--config.prices.n1-standard-4=0.25"]).success();
     assert!(run.stdout.contains(&says), "{}", run.stdout);
+    // The four hours that a job may take.
+    assert!(run.stdout.contains("1.00 USD"), "{}", run.stdout);
     assert_eq!((registry("GET"), registry("POST")), (1, 0), "a rehearsal makes none");
     let run = fit(&sandbox, &options, &[]).failure(3).one_error();
     run.says(&format!("Making the repository {place}")).says(&format!("cannot push {place}/{tag}"));

@@ -8,6 +8,7 @@ mod api;
 mod job;
 mod logs;
 mod options;
+mod price;
 mod registry;
 mod status;
 mod storage;
@@ -55,13 +56,7 @@ impl train::Guest for MlEngine {
         findings.push(Finding::note(&format!("project {project}, region {region}")));
         job::look(&options).map_err(|error| options::explain(error, &region))?;
         findings.extend(job::output(&options, &training.job_name())?.findings(&region)?);
-        let machines = options.integer("replica_count").unwrap_or(1);
-        let machine = options.text("machine_type").unwrap_or_default();
-        let hours = options.integer("timeout").unwrap_or_default() as f64 / 3600.0;
-        let basis = format!(
-            "{machines} × {machine}, for {hours:.1} hours at most: the prices of Vertex AI are not known here"
-        );
-        findings.push(Finding::cost(None, &basis));
+        findings.push(price::ceiling(&options));
         Ok(findings)
     }
 

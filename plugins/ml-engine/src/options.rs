@@ -130,6 +130,10 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
             "Artifact Registry repository for the image; REGION-docker.pkg.dev/PROJECT/alekseylearn unless told, made where missing",
         ),
         OptionSpec::entries("labels", "Labels of the job, for lists and bills"),
+        OptionSpec::entries(
+            "prices",
+            "What kinds of machines and accelerators cost you, in USD an hour, as --config.prices.n1-standard-4=0.22",
+        ),
         OptionSpec::entries("environment", "Variables that the script sees, at most 98"),
         OptionSpec::entries("hyperparameters", "Arguments of the script, or variables of the notebook"),
         OptionSpec::metrics(
