@@ -35,7 +35,7 @@ pub use reproduce::reproduce;
 pub use submit::Submission;
 
 use crate::{
-    config::{Location, OptionSpec, Values},
+    config::{Location, OptionSpec, OptionType, Values},
     environment::Environment,
     error::{Error, Kind, Result},
     plugin::{DriverKind, Job, Origin, Plugins, TrainDriver},
@@ -127,7 +127,10 @@ impl Context {
         let mut found = Vec::new();
         for driver in listed {
             let specs = self.plugins.train_driver(&driver.name).await?.options().await?;
-            let takes = |spec: &OptionSpec| spec.schemes.iter().any(|taken| taken == scheme);
+            // What a driver only reads from is no place of results.
+            let takes = |spec: &OptionSpec| {
+                spec.kind == OptionType::Location && spec.schemes.iter().any(|taken| taken == scheme)
+            };
             if specs.iter().any(takes) {
                 found.push(driver);
             }
