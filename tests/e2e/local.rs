@@ -56,9 +56,10 @@ fn a_script_is_trained_and_its_model_works() {
     child.stdin.take().unwrap().write_all(&fs::read(sandbox.path("out/model.joblib")).unwrap()).unwrap();
     assert_eq!(String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).trim(), "True");
 
-    // The same again: nothing is built, and what is in the way stays.
-    let again = sandbox.run(&["fit", "digits/train.py", &base, "--fetch", "out"]).failure(5);
-    let again = again.says("is used again").says("is there already");
+    // The same again: nothing is built, and what the first one brought is replaced by a fit, and not by a fetch.
+    let again = sandbox.run(&["fit", "digits/train.py", &base, "--fetch", "out"]).success();
+    let again = again.says("is used again");
+    sandbox.run(&["fetch", "out", "digits/train"]).failure(5).one_error().says("is there already");
     assert!(!again.stderr.contains("[dependencies"), "{}", again.stderr);
     sandbox.run(&["fetch", "out", "digits/train", "--overwrite"]).success();
     sandbox.run(&["fetch", "packed", "digits/train", "--no-extract"]).success();
