@@ -124,7 +124,9 @@ fn readable(seen: &Value) {
 fn a_browser_shows_all_of_a_page() {
     let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
     let Ok(chromium) = env::var("ALEKSEYLEARN_CHROMIUM") else {
-        return skipped("ALEKSEYLEARN_CHROMIUM is not set: `cargo xtask test` sets it, whole or with `browser` in a filter, where Debian's Chromium can be had");
+        return skipped(
+            "ALEKSEYLEARN_CHROMIUM is not set: `cargo xtask test` sets it, whole or with `browser` in a filter, where Debian's Chromium can be had",
+        );
     };
     let sandbox = Sandbox::with_rig(&rig);
     sandbox.write("page/train.py", &format!("{SCRIPT}print('wide ' + 'x' * 400)\n"));
