@@ -43,6 +43,14 @@ impl Error {
         self
     }
 
+    /// The same error, where a limit passes by itself: being asked too often is worth a retry.
+    pub fn passing(self) -> Self {
+        match self {
+            Self::Quota(problem) => Self::Unavailable(problem),
+            error => error,
+        }
+    }
+
     /// The message, whatever the case.
     pub fn message(&self) -> &str {
         match self {

@@ -11,9 +11,7 @@
 //!
 //! impl build::Guest for Driver {
 //!     fn options() -> Vec<OptionSpec> {
-//!         let base = OptionSpec::text("base_image", "Image to start from");
-//!         base.default("python:3.11-slim");
-//!         vec![base]
+//!         vec![OptionSpec::text("base_image", "Image to start from").default_to("python:3.11-slim")]
 //!     }
 //!
 //!     fn build(training: &Training) -> Result<docker::Image, Error> {
@@ -31,6 +29,7 @@
 pub mod bindings;
 mod error;
 pub mod http;
+mod option;
 
 pub use bindings::alekseylearn::driver::options::{OptionSpec, Values};
 pub use bindings::alekseylearn::driver::report::{

@@ -97,3 +97,22 @@ fn a_group_of_an_unknown_price_makes_the_whole_unknown() {
         "{unknown}"
     );
 }
+
+#[test]
+fn groups_take_the_place_of_what_the_defaults_name() {
+    let rig = rig_or_skip!();
+    let sandbox = Sandbox::with_rig(&rig);
+    sandbox.write("train.py", "");
+    sandbox.write("alekseylearn.toml", "[train.sagemaker]\ntrain_instance_type = 'ml.m5.large'\n");
+    let dry =
+        |more: &[&str]| run(&sandbox, &fit(&rig, "scratch", &[&["train.py", "--dry-run"], more].concat()));
+    let one_kind = dry(&["--json"]).success().data()["request"]["ResourceConfig"].clone();
+    assert_eq!(one_kind["InstanceType"], "ml.m5.large");
+    let resources =
+        dry(&[&GROUPS[..], &["--json"]].concat()).success().data()["request"]["ResourceConfig"].clone();
+    assert!(resources.get("InstanceType").is_none(), "{resources}");
+    assert_eq!(resources["InstanceGroups"].as_array().map(Vec::len), Some(2), "{resources}");
+    dry(&GROUPS)
+        .success()
+        .says("--config.train_instance_type is not used: --config.instance_groups takes its place");
+}

@@ -184,7 +184,6 @@ fn groups_of_instances_are_held_to_their_limits() {
     let with_input = |groups: &str| {
         [set("instance_groups.a", kind), set("input.data", "data"), set("input_groups.data", groups)].concat()
     };
-    let beside = |option: Vec<String>| [option, set("instance_groups.a", kind)].concat();
     let json = |count: usize| {
         let group = |n| json!({ "InstanceGroupName": format!("g{n}"), "InstanceType": "ml.m5.large", "InstanceCount": 1 });
         set("request.ResourceConfig.InstanceGroups", Value::from_iter((0..count).map(group)))
@@ -201,16 +200,6 @@ fn groups_of_instances_are_held_to_their_limits() {
                 set("instance_groups.a", kind),
                 set("instance_groups.a", "ml.m5.lagre:1"),
                 "none of its values, such as ml.m5.large",
-            ),
-            (
-                set("instance_groups.a", kind),
-                beside(set("train_instance_type", "ml.m5.large")),
-                "exclude each other",
-            ),
-            (
-                set("instance_groups.a", kind),
-                beside(set("train_instance_count", 1)),
-                "--config.train_instance_count",
             ),
             (with_input("a"), with_input("a, b"), "there is no instance group `b`"),
         ],

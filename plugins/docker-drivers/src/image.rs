@@ -30,8 +30,7 @@ impl<M: Machine> build::Guest for Docker<M> {
             "Image to start from, with Python 3 and pip; python:3.X-slim for the project's Python",
         );
         let platform = OptionSpec::text("platform", "Platform that the image is for, as os/architecture");
-        platform.default("linux/amd64");
-        vec![base, platform]
+        vec![base, platform.default_to("linux/amd64")]
     }
 
     fn build(training: &Training) -> Result<docker::Image, Error> {

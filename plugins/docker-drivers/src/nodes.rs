@@ -8,10 +8,9 @@ const COUNT: &str = "train_instance_count";
 const MOST: i64 = 20;
 
 pub(crate) fn option() -> OptionSpec {
-    let count = OptionSpec::integer(COUNT, "Number of containers, on a network of their own");
-    count.range(Some(1), Some(MOST));
-    count.default("1");
-    count
+    OptionSpec::integer(COUNT, "Number of containers, on a network of their own")
+        .within(1..=MOST)
+        .default_to("1")
 }
 
 /// `algo-1` to `algo-N`.

@@ -12,10 +12,7 @@ pub(crate) fn act(method: &str, body: &Value) -> Result<Value, Error> {
 
 /// Asks the service for something. That it is asked too often passes.
 pub(crate) fn ask(method: &str, body: &Value) -> Result<Value, Error> {
-    act(method, body).map_err(|error| match error {
-        Error::Quota(problem) => Error::Unavailable(problem),
-        error => error,
-    })
+    act(method, body).map_err(Error::passing)
 }
 
 fn answer(response: http::Response) -> Result<Value, Error> {

@@ -6,31 +6,18 @@ use alekseylearn_sdk::{OptionSpec, Values};
 const LONGEST_SESSION: i64 = 7 * 24 * 3600;
 
 pub(crate) fn specs() -> Vec<OptionSpec> {
-    let default = |spec: OptionSpec, value: &str| {
-        spec.default(value);
-        spec
-    };
     let text = OptionSpec::text;
     let boolean = OptionSpec::boolean;
-    let timeout = OptionSpec::integer(
-        "timeout",
-        "Seconds after which Kaggle ends the session; its own limit unless told",
-    );
-    timeout.range(Some(60), Some(LONGEST_SESSION));
-    let pinning = text("docker_image_pinning", "Which of Kaggle's images: the first one used, or the latest");
-    pinning.choices(&["original".to_owned(), "latest".to_owned()]);
     vec![
         text("username", "Kaggle user to train as; the credential's own unless told"),
         text(
             "title",
             "The kernel's title, of 5 to 50 characters; its address follows from it. Each run is a version of it",
         ),
-        default(boolean("private", "Only you see the kernel"), "true"),
+        boolean("private", "Only you see the kernel").default_to("true"),
         text("machine_shape", "Accelerator, such as NvidiaTeslaT4 or TpuV5E8; none unless told"),
-        default(
-            boolean("internet", "The session reaches the internet; requirements are installed only then"),
-            "true",
-        ),
+        boolean("internet", "The session reaches the internet; requirements are installed only then")
+            .default_to("true"),
         text("dataset_sources", "Datasets below /kaggle/input, as user/name, with commas between them"),
         text("kernel_sources", "Kernels whose output is below /kaggle/input, likewise"),
         text(
@@ -42,9 +29,14 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
             "Models below /kaggle/input, as user/model/framework/variation/version, likewise",
         ),
         text("keywords", "Tags of the kernel, with commas between them"),
-        timeout,
+        OptionSpec::integer(
+            "timeout",
+            "Seconds after which Kaggle ends the session; its own limit unless told",
+        )
+        .within(60..=LONGEST_SESSION),
         text("docker_image", "One of Kaggle's own images, by its digest"),
-        pinning,
+        text("docker_image_pinning", "Which of Kaggle's images: the first one used, or the latest")
+            .one_of(&["original", "latest"]),
         OptionSpec::entries("hyperparameters", "Arguments of the script, or variables of the notebook"),
         OptionSpec::entries(
             "environment",

@@ -99,10 +99,7 @@ fn lines(kernel: &Kernel, seen: usize) -> Result<(Vec<String>, bool), Error> {
         let status = answer.status().into();
         let text = answer.text().unwrap_or_default();
         let value: Value = serde_json::from_str(&text).unwrap_or_default();
-        return Err(match api::refusal(status, value["message"].as_str().unwrap_or_default()) {
-            Error::Quota(problem) => Error::Unavailable(problem),
-            error => error,
-        });
+        return Err(api::refusal(status, value["message"].as_str().unwrap_or_default()).passing());
     }
     let mut page = Page { seen, at: 0, lines: Vec::new() };
     if live {

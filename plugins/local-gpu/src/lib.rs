@@ -15,8 +15,7 @@ impl Machine for Nvidia {
 
     fn options() -> Vec<OptionSpec> {
         let gpus = OptionSpec::text("gpus", "GPUs to train with: all, how many, or which, as device=0,2");
-        gpus.default("all");
-        vec![gpus]
+        vec![gpus.default_to("all")]
     }
 
     fn check(_training: &Training) -> Result<Vec<Finding>, Error> {

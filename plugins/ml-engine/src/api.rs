@@ -5,12 +5,12 @@ use serde_json::Value;
 
 /// Asks a service for something. That it is asked too often passes.
 pub(crate) fn ask(url: &str) -> Result<Value, Error> {
-    passing(answer(http::get(url).send()?))
+    answer(http::get(url).send()?).map_err(Error::passing)
 }
 
 /// Asks for something by POST, as some services want it. That it is asked too often passes.
 pub(crate) fn ask_by_post(url: &str, body: &Value) -> Result<Value, Error> {
-    passing(act(url, body))
+    act(url, body).map_err(Error::passing)
 }
 
 /// Asks a service to do something. That it is asked for too much is a limit.
@@ -26,13 +26,6 @@ pub(crate) fn content(url: &str) -> Result<Option<String>, Error> {
         200 => response.bytes().map(|bytes| Some(String::from_utf8_lossy(&bytes).into_owned())),
         _ => answer(response).map(|_| None),
     }
-}
-
-fn passing(answer: Result<Value, Error>) -> Result<Value, Error> {
-    answer.map_err(|error| match error {
-        Error::Quota(problem) => Error::Unavailable(problem),
-        error => error,
-    })
 }
 
 fn answer(response: http::Response) -> Result<Value, Error> {

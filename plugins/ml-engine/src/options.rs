@@ -79,50 +79,30 @@ const MOST_LABELS: usize = 63;
 const MOST_VARIABLES: usize = 98;
 
 pub(crate) fn specs() -> Vec<OptionSpec> {
-    let default = |spec: OptionSpec, value: &str| {
-        spec.default(value);
-        spec
-    };
-    let within = |spec: OptionSpec, least: i64, most: Option<i64>| {
-        spec.range(Some(least), most);
-        spec
-    };
     let text = OptionSpec::text;
     let integer = OptionSpec::integer;
-    let output_path = OptionSpec::location(
-        "output_path",
-        "Where the results go, as gs://bucket/path; a bucket of the job's region is best",
-        &["gs".to_owned()],
-    );
-    output_path.require();
     vec![
-        output_path,
+        OptionSpec::location(
+            "output_path",
+            "Where the results go, as gs://bucket/path; a bucket of the job's region is best",
+            &["gs".to_owned()],
+        )
+        .required(),
         text("project", "Project to train in; the credential's own unless told"),
-        default(text("region", "Region to train in"), "us-central1"),
-        default(text("machine_type", "Kind of machine"), "n1-standard-4"),
+        text("region", "Region to train in").default_to("us-central1"),
+        text("machine_type", "Kind of machine").default_to("n1-standard-4"),
         text("accelerator_type", "Accelerator, such as NVIDIA_TESLA_T4; none unless told"),
-        within(integer("accelerator_count", "Accelerators of a machine; one unless told"), 1, Some(16)),
-        default(
-            within(integer("replica_count", "Number of machines; the first one's results are kept"), 1, None),
-            "1",
-        ),
+        integer("accelerator_count", "Accelerators of a machine; one unless told").within(1..=16),
+        integer("replica_count", "Number of machines; the first one's results are kept")
+            .within(1..)
+            .default_to("1"),
         text("disk_type", "Boot disk, such as pd-ssd or pd-standard; the service's choice unless told"),
-        within(integer("disk_size", "Boot disk of a machine in GB; 100 unless told"), 100, Some(64_000)),
-        default(
-            OptionSpec::boolean("spot", "Train on spare capacity, for less, which may be taken away"),
-            "false",
-        ),
-        default(
-            within(
-                integer(
-                    "timeout",
-                    "Seconds after which the job is stopped; 4 hours, the service's own is a week",
-                ),
-                60,
-                None,
-            ),
-            USUAL_TIMEOUT,
-        ),
+        integer("disk_size", "Boot disk of a machine in GB; 100 unless told").within(100..=64_000),
+        OptionSpec::boolean("spot", "Train on spare capacity, for less, which may be taken away")
+            .default_to("false"),
+        integer("timeout", "Seconds after which the job is stopped; 4 hours, the service's own is a week")
+            .within(60..)
+            .default_to(USUAL_TIMEOUT),
         text("service_account", "Service account that the job runs as; Vertex AI's own agent unless told"),
         text("network", "VPC network to join, as projects/NUMBER/global/networks/NAME"),
         text(

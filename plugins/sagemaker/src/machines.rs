@@ -3,8 +3,10 @@
 use alekseylearn_sdk::{Error, Values};
 use serde_json::{Value, json};
 
-/// Taken where the user names none.
-const KIND: &str = "ml.c4.2xlarge";
+/// Of what kind they are, where the user names none.
+pub(crate) const KIND: &str = "ml.c4.2xlarge";
+/// How many they are then.
+pub(crate) const COUNT: i64 = 1;
 
 /// Machines of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,22 +21,27 @@ pub(crate) struct Group {
 pub(crate) fn asked(options: &Values) -> Result<Vec<Group>, Error> {
     let groups = options.entries("instance_groups");
     if groups.is_empty() {
-        let kind = options.text("train_instance_type").unwrap_or(KIND.to_owned());
-        return Ok(vec![Group {
-            name: None,
-            kind,
-            count: options.integer("train_instance_count").unwrap_or(1),
-        }]);
-    }
-    for option in ["train_instance_type", "train_instance_count"] {
-        if options.text(option).is_some() || options.integer(option).is_some() {
-            return Err(Error::invalid(format!(
-                "--config.instance_groups and --config.{option} exclude each other"
-            ))
-            .hint(format!("leave --config.{option} out: each group names its own kind and number")));
-        }
+        return Ok(vec![of_one_kind(options)]);
     }
     groups.iter().map(|(name, text)| group(name, text)).collect()
+}
+
+fn of_one_kind(options: &Values) -> Group {
+    Group {
+        name: None,
+        kind: options.text("train_instance_type").unwrap_or(KIND.to_owned()),
+        count: options.integer("train_instance_count").unwrap_or(COUNT),
+    }
+}
+
+/// Options that say something which groups take the place of.
+pub(crate) fn idle(options: &Values) -> Vec<&'static str> {
+    if options.entries("instance_groups").is_empty() {
+        return Vec::new();
+    }
+    let one = of_one_kind(options);
+    let said = [("train_instance_type", one.kind != KIND), ("train_instance_count", one.count != COUNT)];
+    said.into_iter().filter(|(_, said)| *said).map(|(option, _)| option).collect()
 }
 
 fn group(name: &str, text: &str) -> Result<Group, Error> {

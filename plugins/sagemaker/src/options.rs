@@ -2,81 +2,48 @@
 
 use alekseylearn_sdk::OptionSpec;
 
+use crate::machines;
+
 /// 28 days, the service's own limit.
 const LONGEST_RUNTIME: i64 = 28 * 24 * 3600;
 
 pub(crate) fn specs() -> Vec<OptionSpec> {
-    let required = |spec: OptionSpec| {
-        spec.require();
-        spec
-    };
-    let default = |spec: OptionSpec, value: &str| {
-        spec.default(value);
-        spec
-    };
-    let within = |spec: OptionSpec, least: i64, most: Option<i64>| {
-        spec.range(Some(least), most);
-        spec
-    };
-    let one_of = |spec: OptionSpec, choices: &[&str]| {
-        spec.choices(&choices.iter().map(|choice| (*choice).to_owned()).collect::<Vec<_>>());
-        spec
-    };
     let text = OptionSpec::text;
-    let in_s3 = ["s3".to_owned()];
     let integer = OptionSpec::integer;
-    let boolean = |key: &str, help: &str| default(OptionSpec::boolean(key, help), "false");
+    let boolean = |key: &str, help: &str| OptionSpec::boolean(key, help).default_to("false");
+    let in_s3 = ["s3".to_owned()];
     vec![
-        required(OptionSpec::location("output_path", "Where the results go, as s3://bucket/path", &in_s3)),
-        required(OptionSpec::role("role_name", "Role that SageMaker runs the job as")),
-        text("train_instance_type", "Kind of instance; ml.c4.2xlarge unless told"),
-        within(integer("train_instance_count", "Number of instances; one unless told"), 1, None),
+        OptionSpec::location("output_path", "Where the results go, as s3://bucket/path", &in_s3).required(),
+        OptionSpec::role("role_name", "Role that SageMaker runs the job as").required(),
+        text("train_instance_type", "Kind of instance").default_to(machines::KIND),
+        integer("train_instance_count", "Number of instances")
+            .within(1..)
+            .default_to(&machines::COUNT.to_string()),
         OptionSpec::entries(
             "instance_groups",
             "In place of these, up to 5 groups of instances of different kinds, as --config.instance_groups.NAME=TYPE:COUNT",
         ),
-        default(within(integer("volume_size", "Disk of an instance in GiB"), 1, Some(16_384)), "30"),
-        within(
-            integer(
-                "keep_alive",
-                "Seconds that instances stay warm for a next job; they cost as in training",
-            ),
-            0,
-            Some(21_600),
-        ),
-        default(
-            within(
-                integer(
-                    "max_runtime",
-                    "Seconds after which the job is stopped; 4 hours, the service's own is a day",
-                ),
-                1,
-                Some(LONGEST_RUNTIME),
-            ),
-            "14400",
-        ),
+        integer("volume_size", "Disk of an instance in GiB").within(1..=16_384).default_to("30"),
+        integer("keep_alive", "Seconds that instances stay warm for a next job; they cost as in training")
+            .within(0..=21_600),
+        integer("max_runtime", "Seconds after which the job is stopped; 4 hours, the service's own is a day")
+            .within(1..=LONGEST_RUNTIME)
+            .default_to("14400"),
         boolean(
             "spot",
             "Train on spare capacity, for less, with interruptions; results go on from checkpoints",
         ),
-        within(
-            integer(
-                "max_wait",
-                "With spot: seconds for waiting and training together; twice max_runtime unless told",
-            ),
-            1,
-            None,
-        ),
+        integer(
+            "max_wait",
+            "With spot: seconds for waiting and training together; twice max_runtime unless told",
+        )
+        .within(1..),
         OptionSpec::location(
             "checkpoints",
             "Where /opt/ml/checkpoints is kept and comes back from; with spot a folder of the job's results",
             &in_s3,
         ),
-        within(
-            integer("retries", "Tries again after an error of the service's own, at most 30"),
-            1,
-            Some(30),
-        ),
+        integer("retries", "Tries again after an error of the service's own, at most 30").within(1..=30),
         OptionSpec::entries(
             "hyperparameters",
             "Arguments of the script, at most 100, of 256 characters each",
@@ -98,16 +65,9 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
             "input_groups",
             "Instance groups that an input is for, with commas between them; all unless told",
         ),
-        default(
-            one_of(
-                text(
-                    "input_mode",
-                    "How inputs arrive: copied before the start, read on demand, or as a pipe",
-                ),
-                &["File", "FastFile", "Pipe"],
-            ),
-            "File",
-        ),
+        text("input_mode", "How inputs arrive: copied before the start, read on demand, or as a pipe")
+            .one_of(&["File", "FastFile", "Pipe"])
+            .default_to("File"),
         OptionSpec::metrics(
             "metrics",
             "Regular expressions whose group is the value, by which metrics are found in the log",
@@ -117,16 +77,9 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
         text("security_groups", "Security groups of that VPC, with commas between them"),
         boolean("network_isolation", "No network for the container"),
         boolean("encrypt_traffic", "Encrypt what instances send each other; slower"),
-        default(
-            one_of(
-                text(
-                    "output_compression",
-                    "NONE where results are to be objects of their own and not archives: sooner done for large models",
-                ),
-                &["GZIP", "NONE"],
-            ),
-            "GZIP",
-        ),
+        text("output_compression", "NONE for results as objects, not archives: sooner done for large models")
+            .one_of(&["GZIP", "NONE"])
+            .default_to("GZIP"),
         text("output_kms_key", "KMS key that encrypts the results"),
         text("volume_kms_key", "KMS key that encrypts the instances' disks"),
         OptionSpec::entries(

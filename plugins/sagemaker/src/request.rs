@@ -310,6 +310,12 @@ pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
             ));
         }
     }
+    findings.extend(machines::idle(options).into_iter().map(|option| {
+        Finding::warning(
+            &format!("--config.{option} is not used: --config.instance_groups takes its place"),
+            "leave one of them out",
+        )
+    }));
     findings.extend(problems.iter().map(|(message, fix)| Finding::problem(message, fix)));
     findings
 }
