@@ -39,6 +39,8 @@ class Train(exports.Train):
         container.argument("train")
         container.scratch("/opt/ml")
         container.environment("TRAINING_JOB_NAME", training.job_name())
+        # Else the script's arguments are what SageMaker's toolkit makes of them, such as `True` of `true`.
+        container.environment("ALEKSEYLEARN_ARGUMENTS", "as-written")
         for name, content in {
             "hyperparameters": hyperparameters(training),
             "inputdataconfig": {},

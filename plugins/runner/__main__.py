@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
 
-from arguments import script_arguments
 from cluster import meet, stay
 from environment import script_environment
 from failure import explain, write_failure
@@ -91,7 +90,7 @@ def _command(job: Job) -> List[str]:
     """Give what to run: the script with its arguments, or the program that runs notebooks."""
     if job.is_notebook:
         return [sys.executable, "-u", str(Path(__file__).resolve().parent / "notebook.py")]
-    return [sys.executable, "-u", job.artifact] + script_arguments(job.hyperparameters)
+    return [sys.executable, "-u", job.artifact] + job.arguments
 
 
 def _complain(message: str) -> None:

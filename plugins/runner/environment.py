@@ -10,7 +10,6 @@ import shutil
 import subprocess
 from typing import Any, Dict, List
 
-from arguments import script_arguments
 from cluster import cluster_environment
 from job import Job
 from roots import Roots
@@ -68,7 +67,7 @@ def _training_values(job: Job, roots: Roots) -> Dict[str, Any]:
         "network_interface_name": job.resource_config["network_interface_name"],
         "resource_config": job.resource_config,
         "input_data_config": job.input_data_config,
-        "user_args": script_arguments(job.hyperparameters),
+        "user_args": job.arguments,
         "user_entry_point": job.artifact,
         "module_name": os.path.splitext(job.artifact)[0],
         "module_dir": str(roots.code),

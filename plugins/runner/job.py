@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
+from arguments import decode, script_arguments
 from roots import Roots
 
 # Hyperparameters meant for the platform or its tuner, never for the script.
@@ -15,6 +16,11 @@ TUNING_METRIC = "_tuning_objective_metric"
 # Where a platform writes no files, the same is in variables: ours, and one of Vertex AI's.
 HYPERPARAMETERS_VARIABLE = "ALEKSEYLEARN_HYPERPARAMETERS"
 CLUSTER_VARIABLE = "CLUSTER_SPEC"
+
+# Whoever starts the job says by this that arguments are to be what the user wrote, and not what SageMaker's toolkit
+# makes of it.
+ARGUMENTS_VARIABLE = "ALEKSEYLEARN_ARGUMENTS"
+AS_WRITTEN = "as-written"
 
 MASTER_PORT = 7777  # what the SageMaker SDK uses
 
@@ -28,6 +34,8 @@ class Job(NamedTuple):
 
     artifact: str
     hyperparameters: Dict[str, Any]
+    # The same as the script's command line.
+    arguments: List[str]
     platform_parameters: Dict[str, Any]
     input_data_config: Dict[str, Any]
     resource_config: Dict[str, Any]
@@ -68,13 +76,11 @@ def read_job(roots: Roots) -> Job:
                 artifact, roots.artifact_description, roots.code
             )
         )
-    parameters = {
-        key: _decode(value)
-        for key, value in dict(
-            _object(HYPERPARAMETERS_VARIABLE, os.environ.get(HYPERPARAMETERS_VARIABLE, "{}")),
-            **_read_object(roots.input_config / "hyperparameters.json")
-        ).items()
-    }
+    texts = dict(
+        _object(HYPERPARAMETERS_VARIABLE, os.environ.get(HYPERPARAMETERS_VARIABLE, "{}")),
+        **_read_object(roots.input_config / "hyperparameters.json")
+    )
+    of_the_script = {key: text for key, text in texts.items() if not _is_reserved(key)}
     resources = {"current_host": "algo-1", "network_interface_name": "eth0"}
     cluster = _cluster(os.environ.get(CLUSTER_VARIABLE, "{}"))
     if cluster is not None:
@@ -85,8 +91,9 @@ def read_job(roots: Roots) -> Job:
         raise SetupError("resourceconfig.json does not list this host, {}".format(resources["current_host"]))
     return Job(
         artifact=artifact,
-        hyperparameters={k: v for k, v in parameters.items() if not _is_reserved(k)},
-        platform_parameters={k: v for k, v in parameters.items() if _is_reserved(k)},
+        hyperparameters={key: decode(text) for key, text in of_the_script.items()},
+        arguments=script_arguments(of_the_script, os.environ.get(ARGUMENTS_VARIABLE) == AS_WRITTEN),
+        platform_parameters={key: decode(text) for key, text in texts.items() if _is_reserved(key)},
         input_data_config=_read_object(roots.input_config / "inputdataconfig.json"),
         resource_config=resources,
         hosts=sorted(resources["hosts"]) if cluster is None else resources["hosts"],
@@ -97,14 +104,6 @@ def read_job(roots: Roots) -> Job:
 
 def _is_reserved(key: str) -> bool:
     return key.startswith(RESERVED_PREFIX) or key == TUNING_METRIC
-
-
-def _decode(value: Any) -> Any:
-    """A hyperparameter arrives as a string: JSON where it can be, else as it stands."""
-    try:
-        return json.loads(value)
-    except (TypeError, ValueError):
-        return value
 
 
 class _Cluster(NamedTuple):

@@ -199,6 +199,60 @@ fn a_job_is_stopped_where_the_service_can() {
     });
 }
 
+/// What JSON, a shell, Python or a service could make something else of.
+const HYPERPARAMETERS: [(&str, &str); 20] = [
+    ("a-text", "it's \"quoted\""),
+    ("b-lines", "one\ntwo\ttabbed"),
+    ("c-json", "\"a JSON string\""),
+    ("d-number", "0.1"),
+    ("e-list", "[1, 2]"),
+    ("f-unicode", "größe 🚀"),
+    ("g-empty", ""),
+    ("h-boolean", "true"),
+    ("i-null", "null"),
+    ("j-object", "{\"b\": [true, null], \"a\": 1.50}"),
+    ("k-backslash", "C:\\new\\t"),
+    ("l-shell", "$(id) `id` ; && | > * ~ ! ${HOME}"),
+    ("m-dash", "--flag=-1"),
+    ("n-spaces", "  both ends  "),
+    ("o-exponent", "1e5"),
+    ("p-zeros", "0.10"),
+    ("q-long", "123456789012345678901234567890.123"),
+    ("r-python", "False"),
+    ("s-texts", "[\"a\", \"b\"]"),
+    ("x", "-1"),
+];
+
+#[test]
+fn hyperparameters_arrive_as_they_were_written() {
+    drivers(|driver| {
+        driver.sandbox.write(
+            "train.py",
+            "import json, os, sys\n\
+             seen = {'arguments': sys.argv[1:], 'values': json.loads(os.environ['SM_HPS'])}\n\
+             json.dump(seen, open('/opt/ml/model/seen.json', 'w'))\n",
+        );
+        let options = HYPERPARAMETERS.map(|(name, value)| format!("--config.hyperparameters.{name}={value}"));
+        let mut more = vec!["--fetch", "../home/seen"];
+        more.extend(options.iter().map(String::as_str));
+        driver.run(&driver.fit(&more)).success();
+        let seen = std::fs::read(driver.sandbox.path("../home/seen/seen.json")).unwrap();
+        let seen: Value = serde_json::from_slice(&seen).unwrap();
+        let flag = |name: &str| format!("{}{name}", if name.len() > 1 { "--" } else { "-" });
+        let expected: Vec<String> =
+            HYPERPARAMETERS.iter().flat_map(|(name, value)| [flag(name), (*value).to_owned()]).collect();
+        assert_eq!(seen["arguments"], json!(expected), "{}", driver.name);
+        // As values they have the types that they have in JSON.
+        let values = &seen["values"];
+        assert_eq!(
+            (&values["h-boolean"], &values["i-null"], &values["o-exponent"], &values["c-json"]),
+            (&json!(true), &json!(null), &json!(1e5), &json!("\"a JSON string\"")),
+            "{}",
+            driver.name
+        );
+    });
+}
+
 #[test]
 fn a_job_that_nobody_knows_is_said() {
     drivers(|driver| {

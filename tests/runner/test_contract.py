@@ -119,6 +119,21 @@ def test_arguments_follow_the_toolkit(container):
     assert container.seen()["known"] == {"c": 7, "learning_rate": 0.1, "shuffle": "True"}
 
 
+def test_arguments_are_as_they_were_written_where_the_job_says_so(container):
+    container.holds_project("hyperparameters")
+    container.environment["ALEKSEYLEARN_ARGUMENTS"] = "as-written"
+    container.has_hyperparameters(
+        **{"rate": "1e5", "shuffle": "true", "nothing": "null", "quoted": '"two words"', "table": '{"b": 2}'}
+    )
+    container.run()
+    assert container.seen()["arguments"] == [
+        *["--nothing", "null", "--quoted", "two words", "--rate", "1e5", "--shuffle", "true", "--table", '{"b": 2}']
+    ]
+    assert container.seen()["environment"]["SM_HPS"] == (
+        '{"nothing":null,"quoted":"two words","rate":100000.0,"shuffle":true,"table":{"b":2}}'
+    )
+
+
 def test_what_the_jobs_environment_sets_wins(container):
     container.holds_project("hyperparameters")
     container.environment.update(SM_NUM_GPUS="4", SM_LOG_LEVEL="10", PYTHONPATH="/somewhere")

@@ -37,7 +37,9 @@ pub(crate) fn resources(current: &str, nodes: &[String]) -> Value {
 pub(crate) fn environment(training: &Training) -> Vec<(String, String)> {
     let name = training.job_name();
     let arn = format!("arn:aws:sagemaker:local:000000000000:training-job/{name}");
-    let mut variables = vec![("TRAINING_JOB_NAME".to_owned(), name), ("TRAINING_JOB_ARN".to_owned(), arn)];
+    let (arguments, as_written) = runner::AS_WRITTEN;
+    let variables = [("TRAINING_JOB_NAME", &*name), ("TRAINING_JOB_ARN", &*arn), (arguments, as_written)];
+    let mut variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     variables.extend(training.options().entries("environment"));
     variables
 }

@@ -70,7 +70,7 @@ impl<M: Machine> train::Guest for Docker<M> {
             "nodes": nodes,
             "argument": "train",
             "environment": texts(&nodes::environment(training)),
-            "hyperparameters.json": texts(&options.entries("hyperparameters")),
+            "hyperparameters.json": runner::hyperparameters(options.entries("hyperparameters")),
             "resourceconfig.json": nodes::resources(&nodes[0], &nodes),
         })
         .to_string())
@@ -95,7 +95,7 @@ impl<M: Machine> train::Guest for Docker<M> {
                 container.environment(&key, &value);
             }
             for (file, content) in [
-                ("hyperparameters.json", texts(&options.entries("hyperparameters"))),
+                ("hyperparameters.json", runner::hyperparameters(options.entries("hyperparameters")).into()),
                 ("inputdataconfig.json", channels(&options)),
                 ("resourceconfig.json", nodes::resources(node, &nodes)),
             ] {

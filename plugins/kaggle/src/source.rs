@@ -55,7 +55,8 @@ fn job(training: &Training, folder: &Folder) -> Map<String, Value> {
     let job = json!({
         "name": training.job_name(),
         "artifact": training.artifact(),
-        "hyperparameters": entries("hyperparameters"),
+        "hyperparameters": runner::hyperparameters(options.entries("hyperparameters")),
+        "arguments": runner::AS_WRITTEN,
         "environment": entries("environment"),
         "dependencies": dependencies(training),
         "src": has_src(training),

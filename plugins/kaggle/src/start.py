@@ -41,6 +41,7 @@ def bring():
     config.mkdir(parents=True, exist_ok=True)
     (config / "hyperparameters.json").write_text(json.dumps(JOB["hyperparameters"]), encoding="utf-8")
     os.environ["TRAINING_JOB_NAME"] = JOB["name"]
+    os.environ.update([JOB["arguments"]])
     os.environ.update(JOB["environment"])
     if JOB["dependencies"] is not None:
         install(**JOB["dependencies"])

@@ -132,11 +132,12 @@ pub(crate) fn request(training: &Training, image: &str) -> Result<Value, Error> 
 }
 
 fn variables(training: &Training, options: &Values) -> Vec<Value> {
-    let hyperparameters: Map<String, Value> =
-        options.entries("hyperparameters").into_iter().map(|(name, value)| (name, value.into())).collect();
+    let hyperparameters = runner::hyperparameters(options.entries("hyperparameters"));
     let mut variables = vec![("TRAINING_JOB_NAME".to_owned(), training.job_name())];
     if !hyperparameters.is_empty() {
         variables.push((HYPERPARAMETERS.to_owned(), Value::Object(hyperparameters).to_string()));
+        let (arguments, as_written) = runner::AS_WRITTEN;
+        variables.push((arguments.to_owned(), as_written.to_owned()));
     }
     variables.extend(options.entries("environment"));
     // The service would put other variables' values there.

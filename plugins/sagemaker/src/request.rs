@@ -49,6 +49,8 @@ pub(crate) fn of(training: &Training, role_arn: &str) -> Result<Value, Error> {
     let missing = |key: &str| Error::invalid(format!("--config.{key} is missing"));
     let output = options.text("output_path").ok_or_else(|| missing("output_path"))?;
     let job = training.job_name();
+    let hyperparameters = runner::hyperparameters(options.entries("hyperparameters"));
+    let environment = environment(&options, !hyperparameters.is_empty());
     let mut request = json!({
         "TrainingJobName": job,
         "RoleArn": role_arn,
@@ -65,8 +67,8 @@ pub(crate) fn of(training: &Training, role_arn: &str) -> Result<Value, Error> {
             "KeepAlivePeriodInSeconds": options.integer("keep_alive"),
         },
         "StoppingCondition": { "MaxRuntimeInSeconds": options.integer("max_runtime") },
-        "HyperParameters": hyperparameters(&options),
-        "Environment": entries(&options, "environment"),
+        "HyperParameters": hyperparameters,
+        "Environment": environment,
     });
     for (member, value) in machines::members(&machines::asked(&options)?) {
         request["ResourceConfig"][member] = value;
@@ -135,16 +137,13 @@ fn entries(options: &Values, key: &str) -> Map<String, Value> {
     options.entries(key).into_iter().map(|(name, value)| (name, value.into())).collect()
 }
 
-/// As the script is to get them. The contract decodes JSON, and the service takes no line ends: a text that either
-/// would change is sent as a JSON string.
-fn hyperparameters(options: &Values) -> Map<String, Value> {
-    let mut all = entries(options, "hyperparameters");
-    for value in all.values_mut() {
-        let text = value.as_str().unwrap_or_default();
-        if text.contains(char::is_control) || serde_json::from_str::<String>(text).is_ok() {
-            *value = value.to_string().into();
-        }
+fn environment(options: &Values, has_arguments: bool) -> Map<String, Value> {
+    let (variable, as_written) = runner::AS_WRITTEN;
+    let mut all = Map::new();
+    if has_arguments {
+        all.insert(variable.into(), as_written.into());
     }
+    all.extend(entries(options, "environment"));
     all
 }
 
