@@ -90,15 +90,63 @@ fn all_problems_are_told_at_once_each_with_its_fix() {
 }
 
 #[test]
+fn more_instances_than_the_account_may_use_are_told() {
+    let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
+    rig.set(&json!({ "training_quota": 3, "spot_quota": 1 }));
+    let sandbox = Sandbox::with_rig(&rig);
+    sandbox.write("train.py", "");
+    let of = |more: &[&str]| check(&sandbox, &rig, &base, &[more, &["--json"]].concat());
+    let kind = "--config.train_instance_type=ml.p3.2xlarge";
+    let data = of(&[kind, "--config.train_instance_count=3"]).success().data();
+    assert!(said(&data, "note").contains("the account may use 3 × ml.p3.2xlarge at once"), "{data}");
+    let data = of(&[kind, "--config.train_instance_count=4"]).failure(2).data();
+    let problem = said(&data, "problem");
+    assert!(problem.contains("asks for 4 × ml.p3.2xlarge, and the account may use 3 at once"), "{problem}");
+    assert!(problem.contains("ml.p3.2xlarge for training job usage"), "{problem}");
+    // Spot capacity is counted by itself, and groups of one kind together.
+    let data = of(&[kind, "--config.train_instance_count=2", "--config.spot=true"]).failure(2).data();
+    assert!(said(&data, "problem").contains("ml.p3.2xlarge for spot training job usage"), "{data}");
+    let groups = ["a", "b"].map(|name| format!("--config.instance_groups.{name}=ml.m5.xlarge:2"));
+    let data = of(&groups.each_ref().map(String::as_str)).failure(2).data();
+    assert!(said(&data, "problem").contains("asks for 4 × ml.m5.xlarge"), "{data}");
+    // They come in many pages, and are read once, for as long as a user would wait.
+    let pages = || rig.calls("ListServiceQuotas").len();
+    let before = pages();
+    let first_and_last =
+        ["--config.instance_groups.a=ml.m5.xlarge:1", "--config.instance_groups.b=ml.r8i-flex.large:1"];
+    of(&first_and_last).success();
+    let all = pages() - before;
+    assert!(all > 5, "{all}");
+    rig.fault(&json!({
+        "match": { "operation": "ListServiceQuotas" }, "fault": "slow", "delay_ms": 6_000, "times": null,
+    }));
+    let notes = said(&of(&first_and_last).success().data(), "note");
+    assert!(notes.contains("how many ml.r8i-flex.large the account may use at once could not"), "{notes}");
+    assert!(notes.contains("the account may use 3 × ml.m5.xlarge"), "{notes}");
+    assert_eq!(pages() - before - all, 2, "ten seconds hold no third page");
+    rig.clear_faults();
+    // A run that is to begin does not wait for them.
+    let (before, output) = (pages(), format!("--config.output_path=s3://{}/jobs", rig.name("bucket")));
+    let (role, base) =
+        (format!("--config.role_name={}", rig.name("role")), format!("--config.base_image={base}"));
+    sandbox.run(&["fit", "train.py", "--train-driver", "sagemaker", &output, &role, &base]).success();
+    assert_eq!(pages(), before);
+}
+
+#[test]
 fn what_the_account_does_not_tell_is_no_problem() {
     let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
     let mut sandbox = Sandbox::with_rig(&rig);
     sandbox.write("train.py", "");
-    for operation in ["SimulatePrincipalPolicy", "GetRole"] {
+    for operation in ["SimulatePrincipalPolicy", "GetRole", "ListServiceQuotas"] {
         rig.fault(&json!({ "match": { "operation": operation }, "fault": "access-denied", "times": null }));
     }
     let data = check(&sandbox, &rig, &base, &["--json"]).success().data();
     assert!(said(&data, "note").contains("(iam:PassRole) could not be checked"), "{data}");
+    assert!(
+        said(&data, "note").contains("how many ml.c4.2xlarge the account may use at once could not be"),
+        "{data}"
+    );
     rig.clear_faults();
     // Nothing at all can be asked.
     rig.fault(

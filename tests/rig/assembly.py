@@ -18,6 +18,7 @@ from .faults import FaultPlan
 from .gateway import Gateway
 from .iam import Iam
 from .identify import aws_call, registry_call
+from .quotas import Quotas
 from .registry import Registry
 from .registry_proxy import RegistryProxy
 from .s3 import S3
@@ -54,7 +55,16 @@ class Rig:
         references = References(self._client("iam"), storage, self._registry, address)
         executor = Executor(self._engine, storage, self._registry, references, settings)
         sagemaker = SageMaker(moto, references, executor)
-        aws = AwsEndpoint(moto, s3=S3(moto), sagemaker=sagemaker, ecr=Ecr(moto, self._registry, address), iam=Iam(moto, settings))
+        aws = AwsEndpoint(
+            moto,
+            {
+                "s3": S3(moto),
+                "sagemaker": sagemaker,
+                "ecr": Ecr(moto, self._registry, address),
+                "iam": Iam(moto, settings),
+                "service-quotas": Quotas(moto, settings),
+            },
+        )
         control = Control(plan, calls, settings, storage, sagemaker.stop_jobs)
 
         self._inner_door.open(moto)

@@ -10,7 +10,7 @@ from .web import Environ
 class AwsEndpoint:
     """A WSGI application: by service, and to moto what nobody else claims."""
 
-    def __init__(self, moto: Any, **services: Any) -> None:
+    def __init__(self, moto: Any, services: dict[str, Any]) -> None:
         self._moto = moto
         self._services = services
 

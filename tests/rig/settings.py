@@ -26,6 +26,11 @@ class Settings:
     may_pass_role: float = 1.0
     """What SimulatePrincipalPolicy says of iam:PassRole: 0 is no."""
 
+    training_quota: float = 20.0
+    """How many instances of each type may train at once, by Service Quotas."""
+    spot_quota: float = 4.0
+    """The same on spot capacity."""
+
     def update(self, changes: dict[str, Any]) -> None:
         """Take the changes, or raise ValueError and take none of them."""
         known = {field.name for field in fields(self)}

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, IncompleteRe
 from .conftest import RigUnderTest
 
 _ONCE = {"retries": {"total_max_attempts": 1}}
+UNTURNED = {"stop_grace_seconds": 120, "may_pass_role": 1, "training_quota": 20, "spot_quota": 4}
 
 
 def error_code(client_call: Callable[..., Any], **parameters: Any) -> str:
@@ -149,6 +150,6 @@ def test_a_seam_that_is_misspelt_says_so(rig: RigUnderTest) -> None:
 
 
 def test_reset_puts_the_settings_back(rig: RigUnderTest) -> None:
-    assert rig.seam("POST", "settings", {"stop_grace_seconds": 5}).json() == {"stop_grace_seconds": 5, "may_pass_role": 1}
+    assert rig.seam("POST", "settings", {"stop_grace_seconds": 5}).json() == dict(UNTURNED, stop_grace_seconds=5)
     rig.seam("POST", "reset")
-    assert rig.seam("GET", "settings").json() == {"stop_grace_seconds": 120, "may_pass_role": 1}
+    assert rig.seam("GET", "settings").json() == UNTURNED

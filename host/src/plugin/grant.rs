@@ -60,7 +60,8 @@ impl Capability {
             Self::Ecr => "make the training's image repository in your AWS account",
             Self::S3 => "list what is under the S3 locations that you name, but read none of it",
             Self::Sagemaker => {
-                "start training jobs that cost money, with the role and output path that you name"
+                "start training jobs that cost money, with the role and output path that you name, and learn on how many \
+                 instances your account may train"
             }
             Self::CloudwatchLogs => "read what its own jobs write",
         }

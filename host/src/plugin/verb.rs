@@ -50,6 +50,8 @@ pub enum Verb<'a> {
     Bucket(&'a str),
     /// Start, look at or stop this job.
     TrainingJob(&'a str),
+    /// Learn on how many instances the account may train.
+    TrainingQuota,
     /// Have the job use something else in the cloud: a place, a key, a network, a file system, an image.
     Resource(&'a str),
     /// Read this job's log.
@@ -101,6 +103,7 @@ impl Verb<'_> {
             Self::Send { folder, place } => format!("send the folder {folder} to {place}"),
             Self::Bucket(bucket) => format!("touch the bucket {bucket}"),
             Self::TrainingJob(job) => format!("touch the job {job}"),
+            Self::TrainingQuota => "learn on how many instances your account may train".into(),
             Self::Resource(name) => format!("have the job use {name}"),
             Self::Log { group, stream, .. } => {
                 format!("read the log {group} {}", stream.unwrap_or_default()).trim_end().to_owned()

@@ -5,6 +5,7 @@ mod machines;
 mod model;
 mod options;
 mod price;
+mod quota;
 mod request;
 mod status;
 
@@ -73,6 +74,10 @@ impl train::Guest for Sagemaker {
         // A digest is as long whatever it is.
         request["AlgorithmSpecification"]["TrainingImage"] = image(training, &"0".repeat(64))?.into();
         findings.extend(request::findings(&request, &options));
+        if training.is_rehearsal() {
+            // A run that is to begin does not wait for this: the service decides at once.
+            findings.extend(quota::findings(&request)?);
+        }
         findings.push(price::ceiling(&request, &options, &region));
         Ok(findings)
     }

@@ -6,6 +6,7 @@ mod ecr;
 mod failure;
 mod identity;
 mod logs;
+mod quotas;
 mod s3;
 mod sagemaker;
 mod send;
@@ -28,6 +29,7 @@ const ATTEMPTS: u32 = 8;
 pub struct Aws {
     config: OnceCell<SdkConfig>,
     caller: OnceCell<identity::Caller>,
+    training_quotas: OnceCell<quotas::TrainingQuotas>,
 }
 
 impl Aws {

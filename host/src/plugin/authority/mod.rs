@@ -105,6 +105,7 @@ impl Authority {
                 scope.locations.iter().any(|holder| holder.scheme == S3 && holder.bucket == bucket),
             ),
             Verb::TrainingJob(job) => (Capability::Sagemaker, is(&scope.job, job)),
+            Verb::TrainingQuota => (Capability::Sagemaker, true),
             Verb::Resource(name) => {
                 let place = Location::in_s3(name);
                 let held = place.is_ok_and(|place| scope.locations.iter().any(|holder| holder.holds(&place)));

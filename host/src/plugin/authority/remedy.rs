@@ -89,6 +89,7 @@ impl Authority {
             | Verb::Identity
             | Verb::Repository(_)
             | Verb::TrainingJob(_)
+            | Verb::TrainingQuota
             | Verb::Log { .. } => "a run may touch only its own image, repository and job".into(),
         }
     }

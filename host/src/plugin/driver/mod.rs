@@ -31,6 +31,11 @@ pub(super) struct Driver<'a> {
     pub(super) plugin: Arc<Plugin>,
 }
 
+/// All that a training designates.
+fn scope_of(training: &Training) -> Scope {
+    Scope::of(&training.options, &training.project.tag, &training.job_name)
+}
+
 /// What a driver's function gives: its own answer or error, or the end of the driver.
 type Outcome<T> = wasmtime::Result<std::result::Result<T, types::Error>>;
 
@@ -47,8 +52,17 @@ impl Driver<'_> {
         training: Training,
         job: Option<&Path>,
     ) -> Result<(Call<'_>, Resource<SharedTraining>)> {
-        let scope = Scope::of(&training.options, &training.project.tag, &training.job_name);
-        let mut call = self.call(Scope { dry_run: training.dry_run, ..scope }, job)?;
+        self.call_in(Scope { dry_run: training.dry_run, ..scope_of(&training) }, training, job)
+    }
+
+    /// A call about a training, within another scope than its own.
+    fn call_in(
+        &self,
+        scope: Scope,
+        training: Training,
+        job: Option<&Path>,
+    ) -> Result<(Call<'_>, Resource<SharedTraining>)> {
+        let mut call = self.call(scope, job)?;
         let training = call.push(Arc::new(training))?;
         Ok((call, training))
     }

@@ -3,7 +3,7 @@ use std::{path::Path, sync::Arc};
 use url::Url;
 use wasmtime::component::Resource;
 
-use super::{Call, Driver};
+use super::{Call, Driver, scope_of};
 use crate::{
     capability::http::WebFile,
     config::{Location, OptionSpec},
@@ -50,8 +50,8 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The driver cannot look.
     pub async fn check(&self, training: Training) -> Result<Vec<Finding>> {
-        // The same in a dry run: some services can be looked at by POST alone.
-        let (mut call, training) = self.0.call_for(Training { dry_run: false, ..training }, None)?;
+        // In a dry run too: some services can be looked at by POST alone.
+        let (mut call, training) = self.0.call_in(scope_of(&training), training, None)?;
         let findings = call.train(async |driver, store| driver.call_check(store, training).await).await?;
         call.take_all(findings, "findings")
     }

@@ -27,6 +27,11 @@ impl sagemaker::Host for State {
         self.allow(Verb::TrainingJob(name))?;
         self.services.aws.stop_training_job(name).await
     }
+
+    async fn training_quota(&mut self, instance_type: String, spot: bool) -> Result<Option<u32>> {
+        self.allow(Verb::TrainingQuota)?;
+        Ok(self.services.aws.training_quota(&instance_type, spot).await)
+    }
 }
 
 impl sagemaker::HostTrainingJobRequest for State {

@@ -1,0 +1,47 @@
+//! Service Quotas: how much the account may use at once.
+
+use std::{collections::HashMap, time::Duration};
+
+use tokio::time::timeout;
+
+use super::Aws;
+
+/// SageMaker has thousands, in pages of a hundred, and not even their names can be asked for.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAGE: i32 = 100;
+/// What the names of those for training end in, after the instance's type.
+const ON_DEMAND: &str = " for training job usage";
+const SPOT: &str = " for spot training job usage";
+
+/// Numbers of instances by the quotas' names.
+pub(super) type TrainingQuotas = HashMap<String, u32>;
+
+impl Aws {
+    /// How many instances of a type may train at once; none where the account does not tell. All are read for the first
+    /// that is asked for.
+    pub async fn training_quota(&self, instance_type: &str, spot: bool) -> Option<u32> {
+        let quotas = self.training_quotas.get_or_init(|| async {
+            let mut quotas = TrainingQuotas::new();
+            // What was read in time is as true without the rest.
+            let _ = timeout(PATIENCE, self.read_training_quotas(&mut quotas)).await;
+            quotas
+        });
+        quotas.await.get(&format!("{instance_type}{}", if spot { SPOT } else { ON_DEMAND })).copied()
+    }
+
+    /// As far as they can be read: not to be told is no problem of a run.
+    async fn read_training_quotas(&self, quotas: &mut TrainingQuotas) {
+        let mut pages = aws_sdk_servicequotas::Client::new(self.config().await)
+            .list_service_quotas()
+            .service_code("sagemaker")
+            .into_paginator()
+            .page_size(PAGE)
+            .send();
+        while let Some(Ok(page)) = pages.next().await {
+            let named = page.quotas().iter().filter_map(|quota| quota.quota_name().zip(quota.value()));
+            let of_training = named.filter(|(name, _)| name.ends_with(ON_DEMAND) || name.ends_with(SPOT));
+            // They are whole numbers, told as others.
+            quotas.extend(of_training.map(|(name, value)| (name.to_owned(), value as u32)));
+        }
+    }
+}
