@@ -1,18 +1,18 @@
 //! What is found out before anything is built or spent: by the train driver of its service, and by the host of this
 //! machine.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use super::{
     Context, Fit, InEngine, Plan,
-    fit::{Task, open},
+    findings::find,
     plan::{ImagePlan, plan_of},
+    task::open,
 };
 use crate::{
     capability::transfer::room,
-    config::Values,
     error::{Error, Kind, Result},
-    plugin::{Finding, TrainDriver},
+    plugin::Finding,
     ui::bytes,
 };
 
@@ -61,43 +61,6 @@ pub async fn check(context: &Context, fit: &Fit) -> Result<Checked> {
 fn problem(error: &Error) -> Finding {
     let fix = error.hint_text().unwrap_or("`-v` may tell more");
     Finding::Problem { message: error.chain().replace('\n', " "), fix: fix.to_owned() }
-}
-
-/// What the train driver finds.
-pub(super) async fn find(
-    context: &Context,
-    trainer: &TrainDriver<'_>,
-    training: &Task,
-    options: &Arc<Values>,
-) -> Result<Vec<Finding>> {
-    context.ui.stage(&format!("Checking {} for {}", training.project.artifact, trainer.name()));
-    trainer.check(training.with(options, None)).await
-}
-
-/// Tells what was found.
-///
-/// # Errors
-/// There is a problem among it.
-pub(super) fn refuse(context: &Context, findings: &[Finding]) -> Result<()> {
-    let mut problems = Vec::new();
-    for finding in findings {
-        match finding {
-            Finding::Note(note) => context.ui.detail(note),
-            Finding::Warning { message, fix } => context.ui.warning(&format!("{message}; {fix}")),
-            Finding::Problem { message, fix } => problems.push((message, fix)),
-            Finding::Cost { most: Some(most), basis } => {
-                context.ui.detail(&format!("It costs at most {most:.2} USD: {basis}"));
-            }
-            Finding::Cost { most: None, basis } => {
-                context.ui.detail(&format!("What it costs is not known: {basis}"))
-            }
-        }
-    }
-    let mut problems = problems.into_iter();
-    let Some((message, fix)) = problems.next() else { return Ok(()) };
-    let error = Error::invalid(message.as_str()).hint(fix.as_str());
-    let others: Vec<String> = problems.map(|(message, fix)| format!("{message}\n  {fix}")).collect();
-    Err(if others.is_empty() { error } else { error.details(others.join("\n")) })
 }
 
 /// What the build needs of this machine.

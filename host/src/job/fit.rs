@@ -1,132 +1,17 @@
 //! From a training folder to a submitted job.
 
-use std::{path::PathBuf, sync::Arc};
-
-use jiff::Timestamp;
-
 use super::{
-    Context, Details, Record, check,
+    Context, Details, Fit, Record,
+    findings::{find, refuse},
     installed::installed,
-    name,
+    push::push,
     submit::{Ready, Submission, submit},
+    task::{Opened, open},
 };
 use crate::{
-    capability::{
-        Listener, Progress,
-        docker::{BuildContext, Image},
-    },
-    config::{Assignment, Chosen, Defaults, Values, validate},
-    error::{Context as _, Result},
-    plugin::{BuildDriver, Destination, Repository, TrainDriver, Training},
-    project::{Indexes, Project, Reason},
-    ui::{Event, bytes},
+    error::Result,
+    plugin::{BuildDriver, Destination, Repository, Training},
 };
-
-/// Taken where neither the command line nor a file names another.
-pub(super) const DEFAULT_DRIVER: &str = "local";
-
-/// What the user asked for.
-#[derive(Clone, Debug)]
-pub struct Fit {
-    /// The training artifact.
-    pub artifact: PathBuf,
-    /// Another dependency file than the one that would be found.
-    pub env_file: Option<PathBuf>,
-    /// By name, where the command line says.
-    pub build_driver: Option<String>,
-    /// By name, where the command line says.
-    pub train_driver: Option<String>,
-    /// `--config.KEY=VALUE`, as given.
-    pub options: Vec<Assignment>,
-    /// Make a new image even where nothing changed.
-    pub build_anew: bool,
-    /// Only find out what would be done.
-    pub dry_run: bool,
-}
-
-/// All that is known before anything is built.
-pub(super) struct Opened<'a> {
-    pub(super) builder: BuildDriver<'a>,
-    pub(super) trainer: TrainDriver<'a>,
-    pub(super) training: Task,
-    pub(super) build_options: Arc<Values>,
-    pub(super) train_options: Arc<Values>,
-}
-
-pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'a>> {
-    let defaults = Defaults::read(&context.environment)?;
-    let project = project_of(fit, &defaults)?;
-    tell(context, &project);
-    for path in defaults.paths() {
-        context.ui.detail(&format!("Defaults come from {}", path.display()));
-    }
-    let name = |given: &Option<String>, default: Option<&str>| match given {
-        Some(name) => name.clone(),
-        None => default.unwrap_or(DEFAULT_DRIVER).to_owned(),
-    };
-    let build_driver = name(&fit.build_driver, defaults.build_driver());
-    let train_driver = name(&fit.train_driver, defaults.train_driver());
-    let builder = context.plugins.build_driver(&build_driver).await?;
-    let trainer = context.plugins.train_driver(&train_driver).await?;
-    let (build_specs, train_specs) = (builder.options().await?, trainer.options().await?);
-    let build_defaults = defaults.build_options(builder.name(), &build_specs)?;
-    let train_defaults = defaults.train_options(trainer.name(), &train_specs)?;
-    let [build_options, train_options] = validate(
-        &fit.options,
-        [
-            Chosen { name: builder.name(), specs: &build_specs, defaults: &build_defaults },
-            Chosen { name: trainer.name(), specs: &train_specs, defaults: &train_defaults },
-        ],
-    )?;
-    let train_options = Arc::new(train_options);
-    let training = Task::new(context, project)?.asked_by(fit);
-    Ok(Opened { builder, trainer, training, build_options: Arc::new(build_options), train_options })
-}
-
-/// The training folder, with the dependency file that the command line or the defaults name.
-pub(super) fn project_of(fit: &Fit, defaults: &Defaults) -> Result<Project> {
-    let env_file = match &fit.env_file {
-        Some(file) => Some(file.clone()),
-        None => defaults.env_file()?,
-    };
-    Project::open(&fit.artifact, env_file.as_deref())
-}
-
-/// What of the folder is sent, and what stays at home and why.
-fn tell(context: &Context, project: &Project) {
-    let size = project.files.iter().map(|file| file.size).sum();
-    let count = project.files.len();
-    context.ui.detail(&format!("{count} files of {} are sent: {}", project.folder.display(), bytes(size)));
-    if let Some(dependencies) = &project.dependencies {
-        context.ui.detail(&format!("Dependencies come from {}", dependencies.origin));
-    }
-    if !project.proposal.is_empty() {
-        context.ui.warning(&format!(
-            "nothing says what to install, and the code imports packages; a requirements.txt beside it could hold: {}",
-            project.proposal.join(", ")
-        ));
-    }
-    if let Some(python) = &project.python {
-        context
-            .ui
-            .detail(&format!("The project asks for {}: {} is taken", python.origin, python.versions[0]));
-    }
-    for (reason, left) in &project.left {
-        let examples = left.examples.join(", ");
-        let more = match left.count - left.examples.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        if *reason == Reason::LeadsOut {
-            context.ui.warning(&format!(
-                "{examples}{more}: a link out of the training folder leads nowhere in the image; \
-                 copy what it leads to, or name it in .dockerignore"
-            ));
-        } else {
-            context.ui.detail(&format!("{examples}{more}: not sent, by {reason}"));
-        }
-    }
-}
 
 /// Understands the folder, checks the options, builds, pushes and submits.
 ///
@@ -134,7 +19,7 @@ fn tell(context: &Context, project: &Project) {
 /// Any step fails. Before the submission nothing is left but an image; after it the record knows the job.
 pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result<Submission<'a>> {
     let Opened { builder, trainer, training, build_options, train_options } = open(context, fit).await?;
-    check::refuse(context, &check::find(context, &trainer, &training, &train_options).await?)?;
+    refuse(context, &find(context, &trainer, &training, &train_options).await?)?;
     let (destination, repository) = trainer.prepare(training.with(&train_options, None)).await?;
     let code = training.hash(context)?;
     let (image, installed) = match destination {
@@ -185,107 +70,4 @@ async fn image(
         None => image.reference,
     };
     Ok((name, installed))
-}
-
-/// What stays the same through all steps of one fit.
-pub(super) struct Task {
-    pub(super) project: Arc<Project>,
-    pub(super) job_name: String,
-    certificates: Option<String>,
-    indexes: Arc<Indexes>,
-    build_anew: bool,
-    dry_run: bool,
-}
-
-impl Task {
-    pub(super) fn new(context: &Context, project: Project) -> Result<Self> {
-        let packages = &context.environment.packages;
-        let indexes = Indexes::read(packages, &project.folder, project.dependencies.as_ref())?;
-        for address in &indexes.unreachable {
-            let why = "a build has a network of its own, and cannot reach it there";
-            context.ui.warning(&format!("the package index {address} is on this machine: {why}"));
-        }
-        Ok(Self {
-            job_name: name::new(&project.tag, Timestamp::now()),
-            project: Arc::new(project),
-            certificates: certificates(context, &indexes)?,
-            indexes: Arc::new(indexes),
-            build_anew: false,
-            dry_run: false,
-        })
-    }
-
-    pub(super) fn asked_by(self, fit: &Fit) -> Self {
-        Self { build_anew: fit.build_anew, dry_run: fit.dry_run, ..self }
-    }
-
-    /// Of all files that are sent.
-    fn hash(&self, context: &Context) -> Result<String> {
-        let known = context.services.known_hashes(&self.project.folder);
-        let folder = BuildContext { known, ..BuildContext::of(&self.project) };
-        folder.hash()
-    }
-
-    pub(super) fn with(&self, options: &Arc<Values>, image: Option<String>) -> Training {
-        Training {
-            project: self.project.clone(),
-            options: options.clone(),
-            job_name: self.job_name.clone(),
-            image,
-            certificates: self.certificates.clone(),
-            indexes: self.indexes.clone(),
-            build_anew: self.build_anew,
-            dry_run: self.dry_run,
-        }
-    }
-}
-
-fn certificates(context: &Context, indexes: &Indexes) -> Result<Option<String>> {
-    let named = context.environment.certificates.as_ref().or(indexes.certificates.as_ref());
-    let Some(path) = named else { return Ok(None) };
-    let text = std::fs::read_to_string(path);
-    text.map(Some)
-        .context(|| format!("cannot read the certificates {}, which the environment names", path.display()))
-}
-
-/// The image's name in the repository, by its digest.
-async fn push(context: &Context, image: &Image, repository: &Repository) -> Result<String> {
-    let tag = tag_of(image);
-    if let Some(digest) = pushed(context, image, repository).await? {
-        context.ui.stage(&format!("Nothing changed: {}:{tag} is there already", repository.address));
-        return Ok(format!("{}@{digest}", repository.address));
-    }
-    context.ui.stage(&format!("Pushing to {}", repository.address));
-    let show: Listener<'_> = &|progress| {
-        if let Progress::Bytes { what, done, total } = progress {
-            context.ui.say(&Event::Progress { what, done, total });
-        }
-    };
-    let engine = context.services.docker().await?;
-    let login = repository.login(&context.services).await?;
-    let digest = match engine.push(image, &repository.address, tag, login, show).await {
-        // A login lasts twelve hours, and a large image on a slow line longer: what is there already is kept.
-        Err(error) if error.chain().contains("token has expired") => {
-            context.ui.detail("the registry's login has expired: logging in again");
-            let login = repository.login(&context.services).await?;
-            engine.push(image, &repository.address, tag, login, show).await?
-        }
-        pushed => pushed?,
-    };
-    Ok(format!("{}@{digest}", repository.address))
-}
-
-/// The image's digest, where the repository has this very image.
-pub(super) async fn pushed<'a>(
-    context: &Context,
-    image: &'a Image,
-    repository: &Repository,
-) -> Result<Option<&'a str>> {
-    let Some(digest) = image.digest_in(&repository.address) else { return Ok(None) };
-    let there = repository.digest(&context.services, tag_of(image)).await?;
-    Ok((there.as_deref() == Some(digest)).then_some(digest))
-}
-
-fn tag_of(image: &Image) -> &str {
-    image.reference.rsplit_once(':').map_or("latest", |(_, tag)| tag)
 }

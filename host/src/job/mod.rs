@@ -4,17 +4,20 @@ mod check;
 mod diff;
 mod earlier;
 mod fetch;
+mod findings;
 mod fit;
 mod follow;
 mod installed;
 mod metrics;
 pub mod name;
 mod plan;
+mod push;
 mod recipe;
 mod record;
 mod report;
 mod reproduce;
 mod submit;
+mod task;
 mod trouble;
 
 use std::sync::Arc;
@@ -24,7 +27,7 @@ pub use check::{Checked, check};
 pub use diff::diff;
 pub use earlier::Earlier;
 pub use fetch::{Fetch, fetch, has_unfetched};
-pub use fit::{Fit, fit};
+pub use fit::fit;
 pub use follow::{Ending, end_of, follow, look, print_logs, wait_for_end};
 pub use metrics::told as told_metrics;
 pub use plan::{ImagePlan, InEngine, Plan, Push, init, plan};
@@ -33,6 +36,7 @@ pub use record::{Claim, Details, Entry, Outcome, Record, SUBMITTING};
 pub use report::{Report, report};
 pub use reproduce::reproduce;
 pub use submit::Submission;
+pub use task::Fit;
 
 use crate::{
     config::{Location, OptionSpec, OptionType, Values},

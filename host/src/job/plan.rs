@@ -3,8 +3,10 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
-    Context, Fit, check,
-    fit::{DEFAULT_DRIVER, Opened, Task, open, project_of, pushed},
+    Context, Fit,
+    findings::{find, refuse},
+    push::pushed,
+    task::{DEFAULT_DRIVER, Opened, Task, open, project_of},
     write_recipe,
 };
 use crate::{
@@ -85,8 +87,8 @@ pub enum Push {
 /// What would make the run fail.
 pub async fn plan(context: &Context, fit: &Fit) -> Result<Plan> {
     let opened = open(context, fit).await?;
-    let findings = check::find(context, &opened.trainer, &opened.training, &opened.train_options).await?;
-    check::refuse(context, &findings)?;
+    let findings = find(context, &opened.trainer, &opened.training, &opened.train_options).await?;
+    refuse(context, &findings)?;
     plan_of(context, opened, findings).await
 }
 

@@ -3,9 +3,10 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
-    Context, Details, Entry, Record, check,
-    fit::Task,
+    Context, Details, Entry, Record,
+    findings::{find, refuse},
     submit::{Ready, Submission, submit},
+    task::Task,
 };
 use crate::{
     config::{Assignment, Values},
@@ -40,7 +41,7 @@ pub async fn reproduce<'a>(
     let options = Arc::new(Values::new(trainer.name(), &trainer.options().await?, &options)?);
     let project = Project::of_image(Path::new(&entry.artifact), &entry.tag);
     let training = Task::new(context, project)?;
-    check::refuse(context, &check::find(context, &trainer, &training, &options).await?)?;
+    refuse(context, &find(context, &trainer, &training, &options).await?)?;
     let details = Details {
         driver_digest: Some(trainer.digest()),
         reproduces: Some(entry.name.clone()),

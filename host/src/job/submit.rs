@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::UNIX_EPOCH};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::{Claim, Context, Details, Entry, Known, Record, SUBMITTING, fit::Task};
+use super::{Claim, Context, Details, Entry, Known, Record, SUBMITTING, task::Task};
 use crate::{
     config::Values,
     error::{Error, Kind, Result},

@@ -1,0 +1,47 @@
+//! What speaks for a run, and against it.
+
+use std::sync::Arc;
+
+use super::{Context, task::Task};
+use crate::{
+    config::Values,
+    error::{Error, Result},
+    plugin::{Finding, TrainDriver},
+};
+
+/// What the train driver finds.
+pub(super) async fn find(
+    context: &Context,
+    trainer: &TrainDriver<'_>,
+    training: &Task,
+    options: &Arc<Values>,
+) -> Result<Vec<Finding>> {
+    context.ui.stage(&format!("Checking {} for {}", training.project.artifact, trainer.name()));
+    trainer.check(training.with(options, None)).await
+}
+
+/// Tells what was found.
+///
+/// # Errors
+/// There is a problem among it.
+pub(super) fn refuse(context: &Context, findings: &[Finding]) -> Result<()> {
+    let mut problems = Vec::new();
+    for finding in findings {
+        match finding {
+            Finding::Note(note) => context.ui.detail(note),
+            Finding::Warning { message, fix } => context.ui.warning(&format!("{message}; {fix}")),
+            Finding::Problem { message, fix } => problems.push((message, fix)),
+            Finding::Cost { most: Some(most), basis } => {
+                context.ui.detail(&format!("It costs at most {most:.2} USD: {basis}"));
+            }
+            Finding::Cost { most: None, basis } => {
+                context.ui.detail(&format!("What it costs is not known: {basis}"))
+            }
+        }
+    }
+    let mut problems = problems.into_iter();
+    let Some((message, fix)) = problems.next() else { return Ok(()) };
+    let error = Error::invalid(message.as_str()).hint(fix.as_str());
+    let others: Vec<String> = problems.map(|(message, fix)| format!("{message}\n  {fix}")).collect();
+    Err(if others.is_empty() { error } else { error.details(others.join("\n")) })
+}

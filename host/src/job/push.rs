@@ -1,0 +1,51 @@
+//! From the engine to a registry.
+
+use super::Context;
+use crate::{
+    capability::{Listener, Progress, docker::Image},
+    error::Result,
+    plugin::Repository,
+    ui::Event,
+};
+
+/// The image's name in the repository, by its digest.
+pub(super) async fn push(context: &Context, image: &Image, repository: &Repository) -> Result<String> {
+    let tag = tag_of(image);
+    if let Some(digest) = pushed(context, image, repository).await? {
+        context.ui.stage(&format!("Nothing changed: {}:{tag} is there already", repository.address));
+        return Ok(format!("{}@{digest}", repository.address));
+    }
+    context.ui.stage(&format!("Pushing to {}", repository.address));
+    let show: Listener<'_> = &|progress| {
+        if let Progress::Bytes { what, done, total } = progress {
+            context.ui.say(&Event::Progress { what, done, total });
+        }
+    };
+    let engine = context.services.docker().await?;
+    let login = repository.login(&context.services).await?;
+    let digest = match engine.push(image, &repository.address, tag, login, show).await {
+        // A login lasts twelve hours, and a large image on a slow line longer: what is there already is kept.
+        Err(error) if error.chain().contains("token has expired") => {
+            context.ui.detail("the registry's login has expired: logging in again");
+            let login = repository.login(&context.services).await?;
+            engine.push(image, &repository.address, tag, login, show).await?
+        }
+        pushed => pushed?,
+    };
+    Ok(format!("{}@{digest}", repository.address))
+}
+
+/// The image's digest, where the repository has this very image.
+pub(super) async fn pushed<'a>(
+    context: &Context,
+    image: &'a Image,
+    repository: &Repository,
+) -> Result<Option<&'a str>> {
+    let Some(digest) = image.digest_in(&repository.address) else { return Ok(None) };
+    let there = repository.digest(&context.services, tag_of(image)).await?;
+    Ok((there.as_deref() == Some(digest)).then_some(digest))
+}
+
+fn tag_of(image: &Image) -> &str {
+    image.reference.rsplit_once(':').map_or("latest", |(_, tag)| tag)
+}
