@@ -106,8 +106,11 @@ fn none_is_forgotten() {
     found.sort();
     let released = found.extract_if(.., |name| name.starts_with("released_")).count();
     assert_eq!(released, fs::read_dir(workspace().join("tests/contract")).unwrap().count());
-    // The example of a driver in Python, which behaves: tests/e2e/python.rs.
-    assert_eq!(found.extract_if(.., |name| name == "local-python").count(), 1);
+    // The examples for authors, which behave: tests/e2e/examples.rs.
+    assert_eq!(
+        found.extract_if(.., |name| ["local-python", "local-rust"].contains(&name.as_str())).count(),
+        2
+    );
     let tested: Vec<&str> = GUESTS.iter().map(|(name, ..)| *name).chain(["writes"]).collect();
     assert_eq!(found, tested);
 }

@@ -1,6 +1,7 @@
-//! Plugins for the end-to-end tests, as components: the misbehaving ones of `tests/guests`, and those in Python. To
-//! `target/guests/NAME.wasm`.
+//! Plugins for the end-to-end tests, as components: the misbehaving ones of `tests/guests`, and those that authors start
+//! from or write in Python. To `target/guests/NAME.wasm`.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
@@ -12,13 +13,19 @@ use crate::python_guests::PYTHON_GUESTS;
 use crate::wasm_target::{self, TARGET};
 use crate::workspace::{cargo, root, target};
 
+/// The package of `examples/rust-driver`, and what cargo calls its component.
+const EXAMPLE: (&str, &str) = ("local-rust", "local_rust.wasm");
+
 /// Builds them, and tells their folder.
 pub fn build() -> Result<PathBuf> {
     wasm_target::ensure()?;
     run(&mut cargo(&["build", "--release", "--target", TARGET, "--package", "guests", "--examples"])?)?;
+    let (example, built) = EXAMPLE;
+    run(&mut cargo(&["build", "--release", "--target", TARGET, "--package", example])?)?;
     let folder = root().join("target/guests");
     fs::create_dir_all(&folder)?;
-    let mut components = Vec::new();
+    let mut components = vec![OsString::from(format!("{example}.wasm"))];
+    install(&target()?.join(TARGET).join("release").join(built), &folder.join(&components[0]))?;
     for source in fs::read_dir(root().join("tests/guests/examples"))? {
         let component = source?.path().with_extension("wasm");
         let Some(name) = component.file_name() else { continue };
