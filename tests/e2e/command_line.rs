@@ -83,7 +83,14 @@ fn the_drivers_are_listed_with_what_they_may() {
 fn a_driver_documents_its_options() {
     let sandbox = Sandbox::new();
     let text = sandbox.run(&["driver", "show", "sagemaker"]).success().stdout;
-    for part in ["--config.output_path", "(required)", "--config.train_instance_type", "ml.c4.2xlarge"] {
+    for part in [
+        "--config.output_path",
+        "(required)",
+        "ml.c4.2xlarge  Kind of instance",
+        "as a pipe (File, FastFile, Pipe)",
+        "(1 to 30)",
+        "(at least 1)",
+    ] {
         assert!(text.contains(part), "no {part} in\n{text}");
     }
     sandbox.run(&["driver", "show", "nothing"]).failure(4).one_error();

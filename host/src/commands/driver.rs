@@ -93,10 +93,10 @@ fn page(context: &Context, name: &str, kind: &str, specs: &[OptionSpec]) -> Stri
                 (None, true) => "(required)".into(),
                 (None, false) => String::new(),
             };
-            let mut help = spec.help.clone();
-            if !spec.choices.is_empty() {
-                help = format!("{help}: {}", spec.choices.join(", "));
-            }
+            let help = match spec.allowed() {
+                Some(allowed) => format!("{} ({allowed})", spec.help),
+                None => spec.help.clone(),
+            };
             [format!("--config.{}", spec.key), spec.form().into_owned(), value, help]
         })
         .collect();

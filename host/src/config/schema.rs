@@ -89,6 +89,17 @@ impl OptionSpec {
         })
     }
 
+    /// Which values are allowed of those that look so; none where all are.
+    pub fn allowed(&self) -> Option<String> {
+        match (self.choices.as_slice(), self.range) {
+            ([], (None, None)) => None,
+            ([], (Some(least), None)) => Some(format!("at least {least}")),
+            ([], (None, Some(most))) => Some(format!("at most {most}")),
+            ([], (Some(least), Some(most))) => Some(format!("{least} to {most}")),
+            (choices, _) => Some(choices.join(", ")),
+        }
+    }
+
     /// One value, typed.
     ///
     /// # Errors

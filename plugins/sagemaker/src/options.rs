@@ -43,7 +43,7 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
             "Where /opt/ml/checkpoints is kept and comes back from; with spot a folder of the job's results",
             &in_s3,
         ),
-        integer("retries", "Tries again after an error of the service's own, at most 30").within(1..=30),
+        integer("retries", "Tries again after an error of the service's own").within(1..=30),
         OptionSpec::entries(
             "hyperparameters",
             "Arguments of the script, at most 100, of 256 characters each",
