@@ -61,13 +61,22 @@ fn distributed_nodes_see_each_other_and_one_failure_stops_all() {
          assert len({socket.gethostbyname(host) for host in resources['hosts']}) == 3\n\
          assert socket.gethostname() == resources['current_host']\n\
          rank = int(os.environ['RANK'])\n\
+         def reach(host):\n    \
+             while True:\n        \
+                 try:\n            \
+                     return socket.create_connection((host, 5000))\n        \
+                 except OSError:\n            \
+                     time.sleep(0.1)\n\
          if rank == 1:\n    \
-             time.sleep(2)\n    \
+             # No sooner than the others can be stopped.\n    \
+             for host in ['algo-1', 'algo-3']:\n        \
+                 reach(host)\n    \
              raise ValueError('this node has had enough')\n\
          def stop(*_):\n    \
              open(f'/opt/ml/model/saved-{rank}', 'w').write('x')\n    \
              sys.exit(0)\n\
          signal.signal(signal.SIGTERM, stop)\n\
+         ready = socket.create_server(('', 5000))\n\
          time.sleep(300)\n",
     );
     let run = sandbox.run(&["fit", "cluster/train.py", &base, "--config.train_instance_count=3"]);
