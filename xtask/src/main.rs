@@ -13,6 +13,7 @@ mod dist;
 mod dockerd;
 mod fuzz;
 mod guests;
+mod install;
 mod plugins;
 mod process;
 mod python_guests;
