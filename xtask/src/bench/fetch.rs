@@ -1,83 +1,149 @@
-//! Models brought home, from an S3 server that is quick enough not to be what is measured.
+//! Models brought home, beside what their users would do it with today.
 
-use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::measure::{Contender, Figures, side_by_side};
+use super::Tell;
+use super::measure::{Contender, side_by_side};
 use super::place::Place;
 use super::report::{Section, mebibytes};
-use crate::daemon::Daemon;
+use super::s3::S3;
+use crate::process::say;
 
 const ROUNDS: usize = 3;
+/// Of what takes up to a minute each: 10,000 requests even out among themselves.
+const LONG_ROUNDS: usize = 1;
 const MOST_MEMORY: u64 = 64 << 20;
+/// With the program `aws`, the archive's place and the folder it goes to.
+const COPY_AND_UNPACK: &str = r#"
+"$1" s3 cp --only-show-errors "$2" "$3/" && tar -xzf "$3/model.tar.gz" -C "$3" && rm "$3/model.tar.gz""#;
 
-pub fn models(place: &Place) -> Result<Vec<Section>> {
-    let s3 = S3::start(place)?;
-    let (big, many) = (job(place, "big")?, job(place, "many")?);
-    let bucket = place.rig("bucket")?;
-    place.must(place.peer("seed.py", &[&s3.endpoint, &bucket, &key(&big), &key(&many)]))?;
-    let both = |job: &str, ours: &[&str], theirs: &[&str]| -> Result<[Figures; 2]> {
-        let ours = || fresh(place, &s3, place.ours(&[&["fetch", "out", job], ours].concat()));
-        let theirs = || {
-            let key = key(job);
-            let script = [&[&*bucket, &*key, "out"], theirs].concat();
-            fresh(place, &s3, place.peer("boto3_fetch.py", &script))
-        };
-        let contenders =
-            [Contender::new("`alekseylearn fetch`", ours), Contender::new("boto3 and tarfile", theirs)];
-        side_by_side(ROUNDS, &place.home, contenders)
+pub fn models(place: &Place, tell: Tell<'_>) -> Result<()> {
+    say("training the jobs whose models are fetched");
+    let jobs = Jobs {
+        big: job(place, "big", &[])?,
+        many: job(place, "many", &[])?,
+        objects: job(place, "objects", &["--config.output_compression=NONE"])?,
     };
-    Ok(vec![
-        judged("1 GiB, the archive as it is", both(&big, &["--no-extract"], &[])?),
-        judged("1 GiB, unpacked", both(&big, &[], &["--extract"])?),
-        judged("10,000 files, unpacked", both(&many, &[], &["--extract"])?),
-    ])
+    Comparison::new(place, &S3::ministack(place)?)?.of(&jobs, tell)?;
+    Comparison::new(place, &S3::s3s_fs(place)?)?.of(&jobs, tell)?;
+    // They are gigabytes.
+    place.forget("s3s-fs")?;
+    place.forget("out")
 }
 
-fn judged(title: &'static str, figures: [Figures; 2]) -> Section {
-    let times = figures[0].times_of(&figures[1]);
-    let memory = figures[0].memory;
-    Section::new(title)
-        .aim(format!("{times:.2} times boto3's time"), "at most 1", times <= 1.0)
-        .aim(format!("`fetch` holds {}", mebibytes(memory)), "at most 64 MiB", memory <= MOST_MEMORY)
-        .table(&figures)
+/// Names of jobs that the rig's SageMaker knows; their models are laid elsewhere.
+struct Jobs {
+    /// With a model of one large file.
+    big: String,
+    /// With a model of many small files.
+    many: String,
+    /// With the same files, each an object of its own.
+    objects: String,
 }
 
-/// A job that the rig's SageMaker knows; its model is laid elsewhere.
-fn job(place: &Place, name: &str) -> Result<String> {
+fn job(place: &Place, name: &str, options: &[&str]) -> Result<String> {
     let script = format!("{name}/train.py");
     place.write(&script, super::place::TRIVIAL)?;
-    place.must(place.fit_sagemaker(&script, &[])?)?;
+    place.must(place.fit_sagemaker(&script, options)?)?;
     Ok(place.newest_job()?["name"].as_str().context("the job has a name")?.to_owned())
 }
 
-fn key(job: &str) -> String {
-    format!("jobs/{job}/output/model.tar.gz")
+/// Contenders that fetch from the same server.
+struct Comparison<'a> {
+    place: &'a Place,
+    s3: &'a S3,
+    bucket: String,
 }
 
-/// Into a folder that is not there yet.
-fn fresh(place: &Place, s3: &S3, mut command: Command) -> Result<Command> {
-    place.forget("out")?;
-    command.env("AWS_ENDPOINT_URL_S3", &s3.endpoint);
-    Ok(command)
-}
+impl<'a> Comparison<'a> {
+    fn new(place: &'a Place, s3: &'a S3) -> Result<Self> {
+        Ok(Self { place, s3, bucket: place.rig("bucket")? })
+    }
 
-/// ministack, for as long as this lives.
-struct S3 {
-    endpoint: String,
-    _daemon: Daemon,
-}
+    fn of(&self, jobs: &Jobs, tell: Tell<'_>) -> Result<()> {
+        let [big, many] = [&jobs.big, &jobs.many].map(|job| format!("jobs/{job}/output/model.tar.gz"));
+        let objects = format!("jobs/{}/output/model/", jobs.objects);
+        say(format_args!("laying the models into {} (half a minute)", self.s3.name));
+        let seed = self.place.peer("seed.py", &[&self.bucket, &big, &many, &objects]);
+        self.place.must(self.s3.serve(seed))?;
+        tell(self.compare(
+            "1 GiB, the archive as it is",
+            ROUNDS,
+            [
+                self.ours(&jobs.big, &["--no-extract"]),
+                self.boto3("boto3", "boto3_fetch.py", &big, &[]),
+                self.aws("`aws s3 cp`", &big, &[]),
+            ],
+        )?);
+        tell(self.compare("1 GiB, unpacked", ROUNDS, self.unpacked(&jobs.big, &big))?);
+        tell(self.compare("10,000 files, unpacked", ROUNDS, self.unpacked(&jobs.many, &many))?);
+        tell(self.compare(
+            "10,000 objects",
+            LONG_ROUNDS,
+            [
+                self.ours(&jobs.objects, &[]),
+                self.boto3("boto3 in ten threads", "boto3_fetch_all.py", &objects, &[]),
+                self.aws("`aws s3 cp --recursive`", &objects, &["--recursive"]),
+            ],
+        )?);
+        Ok(())
+    }
 
-impl S3 {
-    fn start(place: &Place) -> Result<Self> {
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let mut ministack = place.installed("ministack", &[]);
-        ministack.env("BIND_HOST", "127.0.0.1").env("SERVICES", "s3").env("GATEWAY_PORT", port.to_string());
-        let mut daemon = Daemon::start("ministack", &mut ministack, &place.home.join("ministack.log"))?;
-        daemon.wait_until(|| TcpStream::connect(("127.0.0.1", port)).is_ok(), Duration::from_secs(60))?;
-        Ok(Self { endpoint: format!("http://127.0.0.1:{port}"), _daemon: daemon })
+    fn unpacked<'b>(&'b self, job: &'b str, key: &'b str) -> [Contender<'b>; 3] {
+        let copy_and_unpack = || {
+            let aws = self.place.installed("aws", &[]);
+            let arguments = ["sh", &*aws.get_program().to_string_lossy(), &self.address(key), "out"];
+            self.place.of_system("sh", &[&["-c", COPY_AND_UNPACK], &arguments[..]].concat())
+        };
+        [
+            self.ours(job, &[]),
+            self.boto3("boto3 and tarfile", "boto3_fetch.py", key, &["--extract"]),
+            self.contender("`aws s3 cp` and `tar -xzf`", copy_and_unpack),
+        ]
+    }
+
+    fn ours<'b>(&'b self, job: &'b str, more: &'b [&'b str]) -> Contender<'b> {
+        let fetch = move || self.place.ours(&[&["fetch", "out", job], more].concat());
+        self.contender("`alekseylearn fetch`", fetch)
+    }
+
+    fn boto3<'b>(&'b self, name: &str, script: &'b str, key: &'b str, more: &'b [&'b str]) -> Contender<'b> {
+        let fetch = move || self.place.peer(script, &[&[&*self.bucket, key, "out"], more].concat());
+        self.contender(name, fetch)
+    }
+
+    fn aws<'b>(&'b self, name: &str, key: &'b str, more: &'b [&'b str]) -> Contender<'b> {
+        let copy = move || {
+            let from = self.address(key);
+            self.place.installed("aws", &[&["s3", "cp", "--only-show-errors", &from, "out/"], more].concat())
+        };
+        self.contender(name, copy)
+    }
+
+    fn address(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket)
+    }
+
+    /// Fetches from this server, into a folder that is not there yet.
+    fn contender<'b>(&'b self, name: &str, command: impl Fn() -> Command + 'b) -> Contender<'b> {
+        Contender::new(name, move || {
+            self.place.forget("out")?;
+            Ok(self.s3.serve(command()))
+        })
+    }
+
+    fn compare(&self, what: &str, rounds: usize, contenders: [Contender<'_>; 3]) -> Result<Section> {
+        let title = format!("{what}, from {}", self.s3.name);
+        say(format_args!("measuring: {title}"));
+        let figures = side_by_side(rounds, &self.place.home, contenders)?;
+        let [ours, boto3, aws] = &figures;
+        let (times, memory) = (ours.times_of(boto3), ours.memory);
+        Ok(Section::new(title)
+            .aim(format!("{times:.2} times boto3's time"), "at most 1", times <= 1.0)
+            .aim(format!("`fetch` holds {}", mebibytes(memory)), "at most 64 MiB", memory <= MOST_MEMORY)
+            .note(format!("{:.2} times the time of {}", ours.times_of(aws), aws.name))
+            .table(&figures))
     }
 }

@@ -6,6 +6,7 @@ mod local;
 mod measure;
 mod place;
 mod report;
+mod s3;
 mod start;
 mod submit;
 
@@ -27,15 +28,35 @@ use crate::{base_image, dist};
 /// Where the figures of a whole run go, under its date.
 const FIGURES: &str = "docs/figures";
 
-type Part = fn(&Place) -> Result<Vec<Section>>;
+/// Takes what was found as soon as it is: a part may take minutes, and fail in the last of them.
+type Tell<'a> = &'a mut dyn FnMut(Section);
+type Part = fn(&Place, Tell<'_>) -> Result<()>;
 
 /// In the order in which they are told.
 const PARTS: [(&str, Part); 6] = [
-    ("start", |place| Ok(vec![start::help(place)?, start::size(place)?])),
-    ("drivers", |place| Ok(vec![drivers::answers(place)?, drivers::compiling(place)?])),
-    ("local", |place| Ok(vec![local::trivial(place)?])),
-    ("logs", |place| Ok(vec![local::log(place)?])),
-    ("submit", |place| Ok(vec![submit::unchanged(place)?, submit::changed(place)?])),
+    ("start", |place, tell| {
+        tell(start::help(place)?);
+        tell(start::size(place)?);
+        Ok(())
+    }),
+    ("drivers", |place, tell| {
+        tell(drivers::answers(place)?);
+        tell(drivers::compiling(place)?);
+        Ok(())
+    }),
+    ("local", |place, tell| {
+        tell(local::trivial(place)?);
+        Ok(())
+    }),
+    ("logs", |place, tell| {
+        tell(local::log(place)?);
+        Ok(())
+    }),
+    ("submit", |place, tell| {
+        tell(submit::unchanged(place)?);
+        tell(submit::changed(place)?);
+        Ok(())
+    }),
     ("fetch", fetch::models),
 ];
 
@@ -52,10 +73,10 @@ pub fn run_chore(wanted: &[&str]) -> Result<()> {
     print!("{figures}");
     for (name, part) in PARTS.iter().filter(|(name, _)| wanted.is_empty() || wanted.contains(name)) {
         say(format_args!("measuring: {name}"));
-        for section in part(&place)? {
+        part(&place, &mut |section| {
             print!("{section}");
             figures += &section.to_string();
-        }
+        })?;
     }
     if wanted.is_empty() {
         let file = root().join(FIGURES).join(format!("{}.md", today()?));

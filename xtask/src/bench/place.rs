@@ -90,7 +90,12 @@ impl Place {
     }
 
     pub fn docker(&self, arguments: &[&str]) -> Command {
-        self.command(Path::new("docker"), arguments)
+        self.of_system("docker", arguments)
+    }
+
+    /// A program that is everywhere.
+    pub fn of_system(&self, program: &str, arguments: &[&str]) -> Command {
+        self.command(Path::new(program), arguments)
     }
 
     fn command(&self, program: &Path, arguments: &[&str]) -> Command {
@@ -109,6 +114,12 @@ impl Place {
     pub fn rig(&self, name: &str) -> Result<String> {
         let description = rig::describe(&self.state)?;
         Ok(description[name].as_str().with_context(|| format!("the rig tells no {name}"))?.to_owned())
+    }
+
+    /// One of the variables by which the rig is found, such as `AWS_REGION`.
+    pub fn variable(&self, name: &str) -> Result<&str> {
+        let value = self.environment.get(name);
+        Ok(value.with_context(|| format!("the rig sets no {name}"))?)
     }
 
     /// Ends the rig's jobs, so that none takes the time of what is measured.

@@ -7,13 +7,13 @@ use super::measure::Figures;
 
 /// The figures of one question.
 pub struct Section {
-    title: &'static str,
+    title: String,
     text: String,
 }
 
 impl Section {
-    pub fn new(title: &'static str) -> Self {
-        Self { title, text: String::new() }
+    pub fn new(title: impl Into<String>) -> Self {
+        Self { title: title.into(), text: String::new() }
     }
 
     pub fn table(mut self, figures: &[Figures]) -> Self {
