@@ -10,7 +10,7 @@ use crate::process::{text, tidy};
 const ROUNDS: usize = 5;
 const MOST_MEMORY: u64 = 80 << 20;
 /// Writes its log as fast as it can.
-const TALKATIVE: &str = "import sys\nfor number in range(100_000):\n    \
+pub const TALKATIVE: &str = "import sys\nfor number in range(100_000):\n    \
     sys.stdout.write(f'epoch {number} loss {1 / (number + 1):.6f} accuracy {number / 100_000:.4f}\\n')\n";
 
 pub fn trivial(place: &Place) -> Result<Section> {

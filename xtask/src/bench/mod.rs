@@ -1,5 +1,6 @@
 //! `bench`: what the program costs, beside what its users know, in one run. It judges nothing but the aims that it names.
 
+mod cloud_log;
 mod drivers;
 mod fetch;
 mod local;
@@ -50,6 +51,7 @@ const PARTS: [(&str, Part); 6] = [
     }),
     ("logs", |place, tell| {
         tell(local::log(place)?);
+        tell(cloud_log::followed(place)?);
         Ok(())
     }),
     ("submit", |place, tell| {
