@@ -79,7 +79,7 @@ impl<'a> Comparison<'a> {
         )?);
         tell(self.compare("1 GiB, unpacked", ROUNDS, self.unpacked(&jobs.big, &big))?);
         tell(self.compare("10,000 files, unpacked", ROUNDS, self.unpacked(&jobs.many, &many))?);
-        tell(self.compare(
+        let section = self.compare(
             "10,000 objects",
             LONG_ROUNDS,
             [
@@ -87,7 +87,11 @@ impl<'a> Comparison<'a> {
                 self.boto3("boto3 in ten threads", "boto3_fetch_all.py", &objects, &[]),
                 self.aws("`aws s3 cp --recursive`", &objects, &["--recursive"]),
             ],
-        )?);
+        )?;
+        tell(match self.s3.caveat {
+            Some(caveat) => section.note(caveat),
+            None => section,
+        });
         Ok(())
     }
 

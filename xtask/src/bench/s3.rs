@@ -13,11 +13,16 @@ use crate::install::Crate;
 
 /// It keeps objects as files, and verifies signatures.
 const S3S_FS: Crate = Crate { name: "s3s-fs", version: "0.14.1", features: &["binary"] };
+/// It leaves Nagle's algorithm on.
+const WAITS: &str = "s3s-fs sends the body of a small object when its header was acknowledged, 40 ms later: what counts is how \
+                     many are asked for at once";
 const HOST: &str = "127.0.0.1";
 
 /// A server, for as long as this lives.
 pub struct S3 {
     pub name: &'static str,
+    /// What its figures of small objects must be read with.
+    pub caveat: Option<&'static str>,
     endpoint: String,
     _daemon: Daemon,
 }
@@ -40,13 +45,14 @@ impl S3 {
         s3s_fs.args(["--host", HOST, "--port", &port.to_string()]);
         s3s_fs.args(["--access-key", place.variable("AWS_ACCESS_KEY_ID")?]);
         s3s_fs.args(["--secret-key", place.variable("AWS_SECRET_ACCESS_KEY")?]);
-        Self::start("s3s-fs", s3s_fs.arg(root), port, place)
+        let s3s_fs = Self::start("s3s-fs", s3s_fs.arg(root), port, place)?;
+        Ok(Self { caveat: Some(WAITS), ..s3s_fs })
     }
 
     fn start(name: &'static str, command: &mut Command, port: u16, place: &Place) -> Result<Self> {
         let mut daemon = Daemon::start(name, command, &place.home.join(format!("{name}.log")))?;
         daemon.wait_until(|| TcpStream::connect((HOST, port)).is_ok(), Duration::from_secs(60))?;
-        Ok(Self { name, endpoint: format!("http://{HOST}:{port}"), _daemon: daemon })
+        Ok(Self { name, caveat: None, endpoint: format!("http://{HOST}:{port}"), _daemon: daemon })
     }
 
     /// Makes it what a command takes for S3; other services stay the rig's.
