@@ -40,6 +40,7 @@ mod registries;
 mod reports;
 mod requests;
 mod sagemaker;
+mod sagemaker_account;
 mod sagemaker_faults;
 mod sagemaker_groups;
 mod sagemaker_limits;

@@ -2,6 +2,7 @@
 //! of its code runs.
 
 mod arguments;
+mod aws;
 mod defaults;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
@@ -10,6 +11,7 @@ mod schema;
 mod values;
 
 pub use arguments::{Assignment, Origin, spell_out};
+pub use aws::{AwsSetting, AwsSettings};
 pub use defaults::Defaults;
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Location, Value, is_scheme};
+use super::{AwsSetting, Location, Value, is_scheme};
 
 /// One option of a driver.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub enum OptionType {
     Metrics,
     /// A role's name or ARN. The run may look it up and pass it on.
     Role,
+    /// How the run meets AWS.
+    Aws(AwsSetting),
 }
 
 impl OptionType {
@@ -86,6 +88,9 @@ impl OptionSpec {
             OptionType::Inputs => "NAME=PLACE",
             OptionType::Metrics => "NAME=REGEX…",
             OptionType::Role => "role",
+            OptionType::Aws(AwsSetting::Profile) => "profile",
+            OptionType::Aws(AwsSetting::Region) => "region",
+            OptionType::Aws(AwsSetting::Endpoint) => "https://…",
         })
     }
 
@@ -133,6 +138,7 @@ impl OptionSpec {
             }
             OptionType::Role if text.trim().is_empty() => Err("a role has a name".into()),
             OptionType::Role => Ok(Value::Text(text.to_owned())),
+            OptionType::Aws(setting) => setting.parse(text).map(Value::Text),
         }
     }
 

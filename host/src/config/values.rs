@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Assignment, Location, OptionSpec, OptionType, Origin, schema::is_place};
+use super::{
+    Assignment, AwsSetting, AwsSettings, Location, OptionSpec, OptionType, Origin, schema::is_place,
+};
 use crate::error::{Error, Result};
 
 /// One value, of its option's type.
@@ -30,6 +32,8 @@ pub struct Values {
     folders: Vec<String>,
     /// The roles it may pass on.
     roles: Vec<String>,
+    /// How it meets AWS.
+    aws: AwsSettings,
     /// The metrics to look for in the log.
     metrics: Vec<(String, String)>,
     /// As the user gave them, secrets left out: what a record keeps.
@@ -60,6 +64,11 @@ impl Values {
     /// The roles that the user designated.
     pub fn roles(&self) -> &[String] {
         &self.roles
+    }
+
+    /// How the run meets AWS.
+    pub fn aws(&self) -> &AwsSettings {
+        &self.aws
     }
 
     /// The metrics to look for in the log: names and regular expressions.
@@ -138,10 +147,17 @@ impl Values {
         };
         let shown = || assignment.map_or_else(|| format!("--config.{}", spec.key), Assignment::shown);
         let value = spec.parse(text).map_err(|problem| wrong(shown(), problem))?;
+        // Requests that are signed by the user's credentials would go to where somebody's project says.
+        if spec.kind == OptionType::Aws(AwsSetting::Endpoint)
+            && assignment.is_some_and(|assignment| assignment.origin != Origin::CommandLine)
+        {
+            return Err(wrong(shown(), "only the command line and AWS_ENDPOINT_URL can name it".into()));
+        }
         if let Value::Text(text) = &value {
             match spec.kind {
                 OptionType::Location => self.locations.extend(text.parse()),
                 OptionType::Role => self.roles.push(text.clone()),
+                OptionType::Aws(setting) => self.aws.set(setting, text),
                 _ => {}
             }
         }

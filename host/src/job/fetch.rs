@@ -163,7 +163,7 @@ async fn bring(
             let to = Folder { name, coming: staging.coming(), tree, beside };
             match files {
                 Files::S3(place) => {
-                    let objects = context.services.aws.objects_below(place).await?;
+                    let objects = context.services.aws(known.job.options.aws()).objects_below(place).await?;
                     transfer::download_all(objects, &to, show).await?
                 }
                 Files::Web(files) => {
@@ -196,7 +196,7 @@ async fn read_archive<T: Send + 'static>(
         }
         Archive::S3(place) => {
             context.ui.stage(&format!("Fetching {place}"));
-            let object = context.services.aws.object(place).await;
+            let object = context.services.aws(known.job.options.aws()).object(place).await;
             transfer::download(&object, &staging.archive(), show, read).await
         }
         Archive::Web(address) => {

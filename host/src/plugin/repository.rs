@@ -3,6 +3,7 @@
 use super::{origin::Origin, services::Services};
 use crate::{
     capability::{aws, docker::Login, http::CredentialSource, oci},
+    config::AwsSettings,
     error::Result,
 };
 
@@ -16,13 +17,17 @@ pub struct Repository {
 
 #[derive(Clone, Debug)]
 enum Keeper {
-    /// Made ready by the host.
-    Ecr(aws::Repository),
+    /// Made ready by the host, in the account of these settings.
+    Ecr(aws::Repository, AwsSettings),
     /// A registry that was granted, with this login.
     Granted(CredentialSource),
 }
 
 impl Repository {
+    pub(super) fn made_ready(repository: aws::Repository, settings: AwsSettings) -> Self {
+        Self { address: repository.address.clone(), keeper: Keeper::Ecr(repository, settings) }
+    }
+
     pub(super) fn granted(address: &str, login: CredentialSource) -> Self {
         Self { address: address.to_owned(), keeper: Keeper::Granted(login) }
     }
@@ -33,7 +38,7 @@ impl Repository {
     /// There is no login.
     pub async fn login(&self, services: &Services) -> Result<Login> {
         match &self.keeper {
-            Keeper::Ecr(_) => services.aws.login().await,
+            Keeper::Ecr(_, settings) => services.aws(settings).login().await,
             Keeper::Granted(source) => services.http.login(source).await,
         }
     }
@@ -44,7 +49,7 @@ impl Repository {
     /// The user may not look.
     pub async fn digest(&self, services: &Services, tag: &str) -> Result<Option<String>> {
         match &self.keeper {
-            Keeper::Ecr(repository) => services.aws.digest(repository, tag).await,
+            Keeper::Ecr(repository, settings) => services.aws(settings).digest(repository, tag).await,
             // Whatever stands in the way, the push says it better.
             Keeper::Granted(_) => {
                 let login = self.login(services).await?;
@@ -52,12 +57,6 @@ impl Repository {
                 Ok(oci::digest(&reference, login).await.ok())
             }
         }
-    }
-}
-
-impl From<aws::Repository> for Repository {
-    fn from(repository: aws::Repository) -> Self {
-        Self { address: repository.address.clone(), keeper: Keeper::Ecr(repository) }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The services that drivers ask for, connected to when a first verb needs them and shared by all calls.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::sync::OnceCell;
@@ -13,6 +14,7 @@ use crate::{
         docker::{Engine, known_hashes},
         http::Sender,
     },
+    config::AwsSettings,
     environment::{DockerEnvironment, Environment},
     error::Result,
     ui::Ui,
@@ -24,8 +26,7 @@ pub struct Services {
     ui: Arc<Ui>,
     cache: PathBuf,
     docker: OnceCell<Engine>,
-    /// The user's AWS account.
-    pub aws: Aws,
+    aws: Mutex<HashMap<AwsSettings, Arc<Aws>>>,
     /// Sends what drivers request.
     pub http: Arc<Sender>,
 }
@@ -38,7 +39,7 @@ impl Services {
             ui,
             cache: environment.cache.clone(),
             docker: OnceCell::new(),
-            aws: Aws::default(),
+            aws: Mutex::default(),
             http: Arc::new(Sender::new(environment.certificates.clone())),
         }
     }
@@ -46,6 +47,12 @@ impl Services {
     /// Tells the user what a service keeps everybody waiting for.
     pub fn say(&self, text: &str) {
         self.ui.stage(text);
+    }
+
+    /// The user's AWS account, by these settings.
+    pub fn aws(&self, settings: &AwsSettings) -> Arc<Aws> {
+        let mut known = self.aws.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(settings.clone()).or_insert_with(|| Arc::new(Aws::new(settings.clone()))).clone()
     }
 
     /// Where the hashes of a training folder's files are kept; nowhere, where the cache cannot be written.

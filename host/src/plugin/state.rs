@@ -20,7 +20,11 @@ use super::{
     verbs::Requester,
 };
 use crate::{
-    capability::{Progress, aws::Repository, docker::BuildContext},
+    capability::{
+        Progress,
+        aws::{Aws, Repository},
+        docker::BuildContext,
+    },
     error::{Error, Kind, Result},
     ui::{Event, Ui},
 };
@@ -35,6 +39,8 @@ pub struct State {
     pub(super) limits: Limits,
     pub(super) authority: Arc<Authority>,
     pub(super) services: Arc<Services>,
+    /// The account that its verbs are about.
+    pub(super) aws: Arc<Aws>,
     pub(super) ui: Arc<Ui>,
     /// What the driver sees as `/job`.
     pub(super) job: Option<PathBuf>,
@@ -86,6 +92,7 @@ impl State {
             requester: Requester::new(authority.clone(), services.clone()),
             table,
             limits: Limits::default(),
+            aws: services.aws(&authority.scope.aws),
             authority,
             services,
             ui,

@@ -39,7 +39,7 @@ impl train::Guest for Sagemaker {
             if bucket_region != region {
                 findings.push(Finding::problem(
                     &format!("{place} is in {bucket_region}, but the job would run in {region}"),
-                    &format!("set AWS_REGION={bucket_region}, or name a bucket in {region}"),
+                    &format!("add --config.region={bucket_region}, or name a bucket in {region}"),
                 ));
             } else if option.starts_with("input.") && !s3::holds_objects(&place)? {
                 findings.push(Finding::problem(

@@ -15,6 +15,9 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
     vec![
         OptionSpec::location("output_path", "Where the results go, as s3://bucket/path", &in_s3).required(),
         OptionSpec::role("role_name", "Role that SageMaker runs the job as").required(),
+        OptionSpec::aws_profile("profile", "Profile of your AWS configuration; the usual one unless told"),
+        OptionSpec::aws_region("region", "Region to train in; the usual one unless told"),
+        OptionSpec::aws_endpoint("endpoint", "Address in place of AWS's own, as AWS_ENDPOINT_URL"),
         text("train_instance_type", "Kind of instance").default_to(machines::KIND),
         integer("train_instance_count", "Number of instances")
             .within(1..)

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{Check, PATIENCE};
 use crate::{
+    config::AwsSettings,
     error::{Error, Kind},
     job::Context,
 };
@@ -13,7 +14,7 @@ const SOON: Duration = Duration::from_secs(15 * 60);
 
 /// The AWS account. None at all is no problem, but for a profile that the user named.
 pub(super) async fn look(context: &Context) -> Vec<Check> {
-    let aws = &context.services.aws;
+    let aws = context.services.aws(&AwsSettings::default());
     let none = || match &context.environment.aws_profile {
         Some(profile) => vec![Check::problem(
             "aws",
@@ -51,7 +52,7 @@ pub(super) async fn look(context: &Context) -> Vec<Check> {
 }
 
 async fn region(context: &Context) -> Check {
-    let aws = &context.services.aws;
+    let aws = context.services.aws(&AwsSettings::default());
     match (aws.region().await, aws.endpoint().await) {
         (Ok(region), None) => Check::ok("region", region),
         (Ok(region), Some(endpoint)) => Check::ok("region", format!("{region}, by way of {endpoint}")),

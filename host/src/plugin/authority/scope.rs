@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{Location, Values};
+use crate::config::{AwsSettings, Location, Values};
 
 /// What one run of a command may touch.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Scope {
     pub folders: Vec<String>,
     /// Roles, by name or ARN.
     pub roles: Vec<String>,
+    /// How it meets AWS.
+    pub aws: AwsSettings,
     /// The words of all options that the user gave: what they name, the user named.
     pub words: BTreeSet<String>,
     /// The training's tag.
@@ -30,6 +32,7 @@ impl Scope {
             locations: options.locations().to_vec(),
             folders: options.folders().to_vec(),
             roles: options.roles().to_vec(),
+            aws: options.aws().clone(),
             words: options.given().iter().flat_map(|(_, value)| words(value)).map(str::to_owned).collect(),
             tag: Some(tag.to_owned()),
             job: Some(job.to_owned()),

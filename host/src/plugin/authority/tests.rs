@@ -32,6 +32,7 @@ fn authority() -> Authority {
             tag: Some("models/train".into()),
             job: Some("models-train-1".into()),
             dry_run: false,
+            ..Scope::default()
         },
     }
 }

@@ -104,7 +104,7 @@ impl TrainDriver<'_> {
         let granted =
             registry.and_then(|registry| state.authority.granted.requests(&registry)?.credential.clone());
         let repository = match (ready, granted) {
-            (Some(ready), _) => Some(ready.into()),
+            (Some(ready), _) => Some(Repository::made_ready(ready, state.authority.scope.aws.clone())),
             (None, granted) => granted.map(|login| Repository::granted(address, login)),
         };
         Ok((destination, repository, exists))

@@ -24,24 +24,24 @@ use crate::{
 impl aws_identity::Host for State {
     async fn account(&mut self) -> Result<String> {
         self.allow(Verb::Identity)?;
-        self.services.aws.account().await
+        self.aws.account().await
     }
 
     async fn region(&mut self) -> Result<String> {
         self.allow(Verb::Identity)?;
-        self.services.aws.region().await
+        self.aws.region().await
     }
 
     async fn expiry(&mut self) -> Result<Option<u64>> {
         self.allow(Verb::Identity)?;
-        let expiry = self.services.aws.credentials().await?.and_then(|credentials| credentials.expiry);
+        let expiry = self.aws.credentials().await?.and_then(|credentials| credentials.expiry);
         let since = expiry.and_then(|expiry| expiry.duration_since(SystemTime::UNIX_EPOCH).ok());
         Ok(since.and_then(|since| since.as_millis().try_into().ok()))
     }
 
     async fn role(&mut self, name: String) -> Result<Resource<Role>> {
         self.allow(Verb::Role(&name))?;
-        let role = self.services.aws.role(&name).await?;
+        let role = self.aws.role(&name).await?;
         self.push(role)
     }
 }
@@ -58,7 +58,7 @@ impl aws_identity::HostIamRole for State {
     async fn may_be_passed_to(&mut self, this: Resource<Role>, service: String) -> Result<Option<bool>> {
         let arn = self.get(&this)?.arn.clone();
         self.allow(Verb::Role(&arn))?;
-        self.services.aws.may_pass(&arn, &service).await
+        self.aws.may_pass(&arn, &service).await
     }
 
     async fn drop(&mut self, this: Resource<Role>) -> wasmtime::Result<()> {
@@ -72,12 +72,12 @@ impl ecr::Host for State {
         let name = self.get(&training)?.project.tag.clone();
         self.allow(Verb::Repository(&name))?;
         let repository = match &mut self.rehearsal {
-            None => self.services.aws.ensure_repository(&name).await?,
-            Some(rehearsal) => match self.services.aws.repository(&name).await? {
+            None => self.aws.ensure_repository(&name).await?,
+            Some(rehearsal) => match self.aws.repository(&name).await? {
                 Some(found) => found,
                 None => {
                     rehearsal.repository_is_missing = true;
-                    self.services.aws.missing_repository(&name).await?
+                    self.aws.missing_repository(&name).await?
                 }
             },
         };
@@ -91,19 +91,19 @@ impl s3::Host for State {
     async fn object_size(&mut self, uri: String) -> Result<Option<u64>> {
         let place = place(&uri)?;
         self.allow(Verb::Location(&place))?;
-        Ok(self.services.aws.object(&place).await.describe().await?.map(|object| object.size))
+        Ok(self.aws.object(&place).await.describe().await?.map(|object| object.size))
     }
 
     async fn holds_objects(&mut self, uri: String) -> Result<bool> {
         let place = place(&uri)?;
         self.allow(Verb::Location(&place))?;
-        self.services.aws.holds_objects(&place).await
+        self.aws.holds_objects(&place).await
     }
 
     async fn folders(&mut self, uri: String) -> Result<Vec<String>> {
         let place = place(&uri)?;
         self.allow(Verb::Location(&place))?;
-        self.services.aws.folders(&place).await
+        self.aws.folders(&place).await
     }
 
     async fn folder_hash(&mut self, folder: String) -> Result<String> {
@@ -115,14 +115,14 @@ impl s3::Host for State {
         let place = place(&uri)?;
         self.allow(Verb::Send { folder: &folder, place: &place })?;
         let (_, files) = self.folder(&folder)?;
-        let (services, ui) = (self.services.clone(), self.ui.clone());
-        services.aws.send(&files, &place, &show(&ui)).await
+        let (aws, ui) = (self.aws.clone(), self.ui.clone());
+        aws.send(&files, &place, &show(&ui)).await
     }
 
     async fn bucket_region(&mut self, uri: String) -> Result<String> {
         let place = place(&uri)?;
         self.allow(Verb::Bucket(&place.bucket))?;
-        self.services.aws.bucket_region(&place.bucket).await
+        self.aws.bucket_region(&place.bucket).await
     }
 }
 
@@ -154,7 +154,7 @@ impl cloudwatch_logs::Host for State {
     async fn streams(&mut self, job: Resource<SharedJob>, group: String) -> Result<Vec<String>> {
         let job = &self.get(&job)?.name;
         self.allow(Verb::Log { job, group: &group, stream: None })?;
-        self.services.aws.log_streams(&group, &format!("{job}/")).await
+        self.aws.log_streams(&group, &format!("{job}/")).await
     }
 
     async fn events(
@@ -166,7 +166,7 @@ impl cloudwatch_logs::Host for State {
     ) -> Result<(Vec<cloudwatch_logs::Event>, String)> {
         let job = &self.get(&job)?.name;
         self.allow(Verb::Log { job, group: &group, stream: Some(&stream) })?;
-        let (events, token) = self.services.aws.log_events(&group, &stream, token.as_deref()).await?;
+        let (events, token) = self.aws.log_events(&group, &stream, token.as_deref()).await?;
         let events =
             events.into_iter().map(|event| cloudwatch_logs::Event { time: event.time, text: event.text });
         Ok((events.collect(), token))

@@ -3,7 +3,7 @@
 use wasmtime::{Result, component::Resource};
 
 use crate::{
-    config::{OptionSpec, OptionType, Value, is_scheme},
+    config::{AwsSetting, OptionSpec, OptionType, Value, is_scheme},
     error::{Error, Kind},
     plugin::{bindings::alekseylearn::driver::options, run::OptionValues, state::State},
 };
@@ -79,6 +79,18 @@ impl options::HostOptionSpec for State {
 
     async fn role(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
         self.spec(OptionType::Role, key, help)
+    }
+
+    async fn aws_profile(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        self.spec(OptionType::Aws(AwsSetting::Profile), key, help)
+    }
+
+    async fn aws_region(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        self.spec(OptionType::Aws(AwsSetting::Region), key, help)
+    }
+
+    async fn aws_endpoint(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
+        self.spec(OptionType::Aws(AwsSetting::Endpoint), key, help)
     }
 
     async fn require(&mut self, this: Resource<OptionSpec>) -> Result<()> {

@@ -18,19 +18,19 @@ impl sagemaker::Host for State {
     async fn describe(&mut self, job: Resource<SharedJob>) -> Result<Resource<TrainingJob>> {
         let name = &self.get(&job)?.name;
         self.allow(Verb::TrainingJob(name))?;
-        let job = self.services.aws.training_job(name).await?;
+        let job = self.aws.training_job(name).await?;
         self.push(job)
     }
 
     async fn stop(&mut self, job: Resource<SharedJob>) -> Result<()> {
         let name = &self.get(&job)?.name;
         self.allow(Verb::TrainingJob(name))?;
-        self.services.aws.stop_training_job(name).await
+        self.aws.stop_training_job(name).await
     }
 
     async fn training_quota(&mut self, instance_type: String, spot: bool) -> Result<Option<u32>> {
         self.allow(Verb::TrainingQuota)?;
-        Ok(self.services.aws.training_quota(&instance_type, spot).await)
+        Ok(self.aws.training_quota(&instance_type, spot).await)
     }
 }
 
@@ -65,7 +65,7 @@ impl sagemaker::HostTrainingJobRequest for State {
         for resource in resources(&request.body) {
             self.allow(Verb::Resource(resource))?;
         }
-        self.services.aws.create_training_job(request).await
+        self.aws.create_training_job(request).await
     }
 
     async fn drop(&mut self, this: Resource<TrainingJobRequest>) -> wasmtime::Result<()> {
