@@ -5,7 +5,7 @@
 use tar::Header;
 
 use crate::{
-    capability, config,
+    capability, config, disk,
     error::{Error, Result},
     plugin, project,
 };
@@ -22,7 +22,7 @@ pub struct Target {
 
 /// All of them.
 pub fn targets() -> impl Iterator<Item = &'static Target> {
-    [plugin::FUZZ, capability::FUZZ, config::FUZZ, project::FUZZ].into_iter().flatten()
+    [plugin::FUZZ, capability::FUZZ, config::FUZZ, disk::FUZZ, project::FUZZ].into_iter().flatten()
 }
 
 /// What was accepted; an error must be one that a person can read and act upon.

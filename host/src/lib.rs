@@ -1,11 +1,12 @@
 //! alekseylearn trains a person's script or notebook on cloud compute with one command.
 //!
-//! Directions: `commands` → `job` → `plugin` → `capability`; every room may use `error`, `config`, `environment` and
-//! `interrupt`.
+//! Directions: `commands` → `job` → `plugin` → `capability`; every room may use `error`, `config`, `disk`,
+//! `environment`, `interrupt` and `shell`.
 
 mod capability;
 mod commands;
 mod config;
+mod disk;
 mod environment;
 mod error;
 #[cfg(any(test, fuzzing))]
@@ -14,6 +15,7 @@ mod interrupt;
 mod job;
 mod plugin;
 mod project;
+mod shell;
 mod ui;
 
 use std::{process::ExitCode, sync::Arc};

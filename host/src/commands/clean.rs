@@ -10,6 +10,7 @@ use amount::{age, size};
 
 use super::completions;
 use crate::{
+    disk::{Folder, What},
     error::{Context as _, Error, Result},
     job::{self, Context, Record},
     ui::bytes,
@@ -221,7 +222,7 @@ fn jobs(record: &Record, arguments: &Arguments) -> Result<Vec<Kept>> {
             kind: Kind::Job,
             name: job.name,
             age_seconds,
-            bytes: weight(&folder),
+            bytes: Folder::open(&folder).map_or(0, |folder| weight(&folder)),
             note,
             stays,
             removed: false,
@@ -253,12 +254,13 @@ fn caches(cache: &Path) -> Result<Vec<Kept>> {
 }
 
 /// What lies in a folder, in bytes.
-fn weight(folder: &Path) -> u64 {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let weights = entries.map(|entry| match entry.file_type() {
-        Ok(kind) if kind.is_dir() => weight(&entry.path()),
-        _ => entry.metadata().map_or(0, |data| data.len()),
-    });
+fn weight(folder: &Folder) -> u64 {
+    let entries = folder.entries().unwrap_or_default();
+    let weights =
+        entries.iter().map(|entry| (Path::new(&entry.name), entry.what)).map(|(name, what)| match what {
+            What::Folder => folder.below(name).map_or(0, |below| weight(&below)),
+            _ => folder.facts(name).map_or(0, |facts| facts.size),
+        });
     weights.sum()
 }
 

@@ -1,12 +1,13 @@
 mod page;
 mod plot;
 
-use std::path::PathBuf;
+use std::{io::Write, path::PathBuf};
 
 use serde_json::json;
 
 use super::completions;
 use crate::{
+    disk::{self, SHARED},
     error::{Context as _, Error, Kind, Result},
     job::{self, Context, Record},
 };
@@ -46,12 +47,8 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         return Err(Error::new(Kind::Conflict, format!("{} is there already", shown.display()))
             .hint("name another file by --output, or replace it by --overwrite"));
     }
-    let folder = path.parent().unwrap_or(&path).to_owned();
-    let failed = || format!("cannot write {}", shown.display());
-    // Whole or not at all.
-    let mut file = tempfile::NamedTempFile::new_in(&folder).context(failed)?;
-    std::io::Write::write_all(&mut file, page::of(&report).as_bytes()).context(failed)?;
-    file.persist(&path).map_err(|error| error.error).context(failed)?;
+    disk::write(&path, SHARED, |file| file.write_all(page::of(&report).as_bytes()))
+        .context(|| format!("cannot write {}", shown.display()))?;
     context.ui.result(
         &format!("page: {}", shown.display()),
         json!({ "job": name, "page": path, "log_lines": report.log.len(), "log_lines_left_out": report.left_out }),

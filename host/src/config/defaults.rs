@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Component, Path, PathBuf},
 };
 
@@ -14,12 +13,16 @@ use toml::{Spanned, Value};
 
 use super::{Assignment, OptionSpec, OptionType, Origin};
 use crate::{
+    disk,
     environment::Environment,
     error::{Error, Result},
 };
 
 /// The file's name, everywhere.
 pub const DEFAULTS_FILE: &str = "alekseylearn.toml";
+
+/// In bytes.
+const LARGEST: u64 = 1 << 20;
 
 /// The files that count here, the more important one last.
 #[derive(Debug, Default)]
@@ -46,6 +49,7 @@ struct Content {
     /// `[train.NAME]`: options of that train driver.
     train: Sections,
     plugins: PluginsSection,
+    projects: ProjectsSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -70,6 +74,13 @@ struct PluginsSection {
     require_signatures: bool,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ProjectsSection {
+    /// Folders whose own file may belong to another user, with all below them.
+    safe: Vec<PathBuf>,
+}
+
 impl Defaults {
     /// The user's own file, whether there is one or not.
     pub fn users_file(environment: &Environment) -> PathBuf {
@@ -82,22 +93,38 @@ impl Defaults {
     /// One of them cannot be read, or is wrong.
     pub fn read(environment: &Environment) -> Result<Self> {
         let project = environment.current.ancestors().map(|folder| folder.join(DEFAULTS_FILE));
-        let project = project.into_iter().find(|path| path.is_file());
+        let project = project.into_iter().find(|path| path.symlink_metadata().is_ok());
         let user = Self::users_file(environment);
         let project = project.filter(|path| *path != user);
-        let mut files = Vec::new();
-        for path in [Some(user.clone()), project].into_iter().flatten().filter(|path| path.is_file()) {
-            let text = fs::read_to_string(&path).map_err(|error| {
-                Error::invalid(format!("cannot read {}", path.display()))
-                    .hint("mend the file or its permissions, or move it away")
-                    .source(error)
+        let mut files: Vec<File> = Vec::new();
+        for path in [Some(user.clone()), project].into_iter().flatten() {
+            let folder = path.parent().unwrap_or(&path);
+            let allow = match path == user {
+                true => "make it yours: it says whom to trust".to_owned(),
+                false => format!(
+                    "if you trust its owner, write to {}: [projects] safe = [{:?}]",
+                    user.display(),
+                    folder.display().to_string()
+                ),
+            };
+            let safe = files.iter().flat_map(|file| &file.content.projects.safe);
+            let is_safe = path != user && safe.into_iter().any(|safe| folder.starts_with(safe));
+            let allow = (!is_safe).then_some(allow.as_str());
+            let Some(text) = disk::read_own(&path, LARGEST, allow)? else { continue };
+            let text = String::from_utf8(text).map_err(|_| {
+                Error::invalid(format!("{} is not UTF-8", path.display())).hint("save it as UTF-8")
             })?;
             let content = Content::parse(&path, &text)?;
-            if path != user && !content.plugins.trusted_keys.is_empty() {
-                return Err(Error::invalid(format!("{} names keys to trust", path.display())).hint(format!(
-                    "whom to trust is each user's to say: move [plugins.trusted-keys] to {}",
-                    user.display()
-                )));
+            for (section, is_there) in [
+                ("plugins.trusted-keys", !content.plugins.trusted_keys.is_empty()),
+                ("projects", !content.projects.safe.is_empty()),
+            ] {
+                if path != user && is_there {
+                    return Err(Error::invalid(format!("{} has [{section}]", path.display())).hint(format!(
+                        "whom to trust is each user's to say: move [{section}] to {}",
+                        user.display()
+                    )));
+                }
             }
             files.push(File { content, foreign: path != user, path, text });
         }
@@ -267,6 +294,8 @@ impl Content {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn defaults(texts: &[&str]) -> Result<Defaults> {

@@ -3,7 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
-    fs, io,
+    fs::File,
+    io::{self, BufWriter},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -13,12 +14,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    disk::{self, Folder, PRIVATE, What},
     environment::Environment,
     error::{Context, Result},
 };
 
 /// Beside the record, a file for each folder that something was brought to.
 const FOLDER: &str = "fetched";
+/// In bytes: more than a list of a million files has.
+const LARGEST: u64 = 256 << 20;
 /// A folder that nothing came to for so long is one like any other.
 const LONGEST_KEPT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -39,7 +43,7 @@ pub struct Earlier {
 impl Earlier {
     /// Nothing, where nothing is known.
     pub fn of(environment: &Environment, folder: &Path) -> Self {
-        let known = fs::read(place(environment, folder)).ok();
+        let known = disk::read(&place(environment, folder), LARGEST).ok();
         let known: Self = known.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         Self { folder: folder.to_owned(), ..known }
     }
@@ -56,17 +60,16 @@ impl Earlier {
         let stamped = files.iter().filter_map(|file| Some((file.clone(), stamp(&folder.join(file)).ok()?)));
         let earlier = Self { job: job.to_owned(), folder: PathBuf::new(), files: stamped.collect() };
         let failed = || format!("cannot write {}", place.display());
-        let mut partial = tempfile::NamedTempFile::new_in(&all).context(failed)?;
-        serde_json::to_writer(&mut partial, &earlier).context(failed)?;
-        partial.persist(&place).context(failed)?;
-        Ok(())
+        let write = |file: &mut File| Ok(serde_json::to_writer(BufWriter::new(file), &earlier)?);
+        disk::write(&place, PRIVATE, write).context(failed)
     }
 
     /// What may be replaced: what lies in the folder and holds nothing but files that are as they were.
     pub fn unchanged(&self) -> BTreeSet<OsString> {
         let firsts = self.files.keys().filter_map(|file| file.iter().next());
         let firsts: BTreeSet<OsString> = firsts.map(OsString::from).collect();
-        firsts.into_iter().filter(|first| self.is_unchanged(Path::new(first))).collect()
+        let Ok(folder) = Folder::open(&self.folder) else { return BTreeSet::new() };
+        firsts.into_iter().filter(|first| self.is_unchanged(&folder, Path::new(first))).collect()
     }
 
     /// One of its files that is not as it was, where it is still there.
@@ -75,18 +78,15 @@ impl Earlier {
         paths.find(|(path, known)| stamp(path).is_ok_and(|now| now != **known)).map(|(path, _)| path)
     }
 
-    fn is_unchanged(&self, path: &Path) -> bool {
-        let full = self.folder.join(path);
-        let Ok(data) = full.symlink_metadata() else { return false };
-        if !data.is_dir() {
+    fn is_unchanged(&self, folder: &Folder, path: &Path) -> bool {
+        let Ok(facts) = folder.facts(path) else { return false };
+        if facts.what != What::Folder {
+            let full = self.folder.join(path);
             return self.files.get(path).is_some_and(|known| stamp(&full).is_ok_and(|now| now == *known));
         }
-        let Ok(entries) = fs::read_dir(&full).and_then(|entries| entries.collect::<io::Result<Vec<_>>>())
-        else {
-            return false;
-        };
+        let Ok(entries) = folder.below(path).and_then(|below| below.entries()) else { return false };
         // An empty folder may be the training's or the user's: there is nothing in it to lose.
-        entries.iter().all(|entry| self.is_unchanged(&path.join(entry.file_name())))
+        entries.iter().all(|entry| self.is_unchanged(folder, &path.join(&entry.name)))
     }
 }
 
@@ -110,15 +110,17 @@ fn tidy(folder: &Path) {
             .map(|time| SystemTime::now().duration_since(time));
         age.is_ok_and(|age| age.is_ok_and(|age| age > LONGEST_KEPT))
     };
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in folder.read_dir().into_iter().flatten().flatten() {
         if is_old(&entry.path()) {
-            let _ = fs::remove_file(entry.path());
+            let _ = std::fs::remove_file(entry.path());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -146,7 +148,7 @@ mod tests {
         // As long, and as old, as it was.
         let then = out.join("a/b/2").metadata().unwrap().modified().unwrap();
         fs::write(out.join("a/b/2"), "A/B/2").unwrap();
-        fs::File::options().append(true).open(out.join("a/b/2")).unwrap().set_modified(then).unwrap();
+        File::options().append(true).open(out.join("a/b/2")).unwrap().set_modified(then).unwrap();
         assert_eq!(
             (unchanged(), earlier.changed()),
             (["d", "m"].map(String::from).into(), Some(out.join("a/b/2")))

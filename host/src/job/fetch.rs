@@ -8,9 +8,10 @@ use super::{Context, Known, earlier::Earlier, record::FETCHED};
 use crate::{
     capability::{
         Listener, Progress,
-        transfer::{self, Arriving, Brought, Folder, Staging, Unpack},
+        transfer::{self, Arriving, At, Brought, Destination, Staging, Unpack},
     },
-    error::{Error, Kind, Result},
+    disk::{self, Folder, PRIVATE},
+    error::{Context as _, Error, Kind, Result},
     plugin::{Archive, Artifact, ArtifactKind, Folder as Files, Place},
     ui::Event,
 };
@@ -98,16 +99,16 @@ pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> R
     Earlier::keep(&context.environment, fetch.folder, name, &brought.files)?;
     if all_of_it {
         // Without it, `clean` says once too often that there is something to fetch.
-        let _ = std::fs::write(known.job.folder.with_extension(FETCHED), "");
+        let _ = disk::write(&known.job.folder.with_extension(FETCHED), PRIVATE, |_| Ok(()));
     }
     Ok(Fetched { brought, _staging: staging })
 }
 
 /// A job's folder holds results of which there may be no other copy.
 pub fn has_unfetched(folder: &Path) -> bool {
-    let results = |path: &Path| path.extension().is_some_and(|extension| extension == "gz");
-    let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    !folder.with_extension(FETCHED).exists() && entries.any(|entry| results(&entry.path()))
+    let is_result = |name: &Path| name.extension().is_some_and(|extension| extension == "gz");
+    let entries = Folder::open(folder).and_then(|folder| folder.entries()).unwrap_or_default();
+    !folder.with_extension(FETCHED).exists() && entries.iter().any(|entry| is_result(Path::new(&entry.name)))
 }
 
 /// A result that is to be brought.
@@ -141,12 +142,13 @@ async fn bring(
         staging.refuse(Path::new(if archive_as_it_is.is_some() { archive } else { folder }))?;
     }
     if let Some(place) = archive_as_it_is {
-        let target = staging.tree().join(archive);
+        let target = At::new(&staging.tree()?, archive);
         bring_packed(context, known, staging, place, &target, show).await?;
-        let size = target.metadata().map(|data| data.len()).unwrap_or(0);
+        let size = target.folder.facts(&target.name).map(|facts| facts.size).unwrap_or(0);
         return Ok(Brought { files: vec![archive.into()], size });
     }
-    let tree = staging.tree().join(folder);
+    let tree = staging.tree()?.make_below(Path::new(folder));
+    let tree = tree.context(|| format!("cannot make {folder} in {}", fetch.folder.display()))?;
     let beside = (!fetch.overwrite && folder.is_empty()).then(|| staging.beside());
     let mut brought = match &artifact.place {
         Place::Archive(place) => {
@@ -160,7 +162,7 @@ async fn bring(
                 Files::Web(_) => format!("the {} of the job {}", artifact.kind.name(), known.job.name),
             };
             context.ui.stage(&format!("Fetching all below {name}"));
-            let to = Folder { name, coming: staging.coming(), tree, beside };
+            let to = Destination { name, coming: staging.coming()?, tree, beside };
             match files {
                 Files::S3(place) => {
                     let objects = context.services.aws(known.job.options.aws()).objects_below(place).await?;
@@ -192,7 +194,7 @@ async fn read_archive<T: Send + 'static>(
     match place {
         Archive::JobFile(file) => {
             context.ui.stage(&format!("Unpacking {file}"));
-            transfer::local(&known.job.folder.join(file), show, read).await
+            transfer::local(&job_file(known, file)?, show, read).await
         }
         Archive::S3(place) => {
             context.ui.stage(&format!("Fetching {place}"));
@@ -213,14 +215,21 @@ async fn bring_packed(
     known: &Known<'_>,
     staging: &Staging,
     place: &Archive,
-    target: &Path,
+    target: &At,
     show: Listener<'_>,
 ) -> Result<()> {
     if let Archive::JobFile(file) = place {
-        return transfer::copy(&known.job.folder.join(file), target);
+        return transfer::copy(&job_file(known, file)?, target).map(drop);
     }
     read_archive(context, known, staging, place, show, |_| Ok(())).await?;
     staging.take_archive(target)
+}
+
+/// A file of the job's folder, into which its driver can write.
+fn job_file(known: &Known<'_>, file: &str) -> Result<At> {
+    let folder = Folder::open(&known.job.folder);
+    let folder = folder.map_err(|error| disk::cannot_read(&known.job.folder, error))?;
+    Ok(At::new(&folder, file))
 }
 
 fn nothing(known: &Known<'_>, fetch: &Fetch<'_>, artifacts: &[Artifact]) -> Error {

@@ -1,12 +1,19 @@
 //! What was truly installed in an image: its build writes that down, and it is read once for each image.
 
-use std::fs;
+use std::io::Write;
 
 use super::Context;
-use crate::{capability::docker::Image, environment::Environment, error::Result};
+use crate::{
+    capability::docker::Image,
+    disk::{self, PRIVATE},
+    environment::Environment,
+    error::Result,
+};
 
 /// Written by the build drivers that install Python packages, as `pip freeze` does.
 const FILE: &str = "/opt/alekseylearn/venv/installed.txt";
+/// In bytes; a list of packages has a few KiB.
+const LARGEST: u64 = 16 << 20;
 
 /// Names and versions, sorted; none where the image's build wrote nothing down.
 pub(super) async fn installed(context: &Context, image: &Image) -> Option<Vec<String>> {
@@ -22,7 +29,7 @@ pub(super) async fn installed(context: &Context, image: &Image) -> Option<Vec<St
 async fn read(context: &Context, image: &Image) -> Result<Option<String>> {
     let folder = context.environment.cache.join("installed");
     let kept = folder.join(image.id.trim_start_matches("sha256:"));
-    if let Ok(text) = fs::read_to_string(&kept) {
+    if let Ok(text) = disk::text(&kept, LARGEST) {
         return Ok(Some(text));
     }
     let engine = context.services.docker().await?;
@@ -30,7 +37,7 @@ async fn read(context: &Context, image: &Image) -> Result<Option<String>> {
     let text = String::from_utf8_lossy(&bytes).into_owned();
     // Without it, the image is looked into once more.
     if Environment::private_folder(&folder).is_ok() {
-        let _ = fs::write(&kept, &text);
+        let _ = disk::write(&kept, PRIVATE, |file| file.write_all(text.as_bytes()));
     }
     Ok(Some(text))
 }

@@ -2,14 +2,13 @@
 //! and only where they were asked for.
 
 use std::{
-    fs,
-    io::Write,
-    os::unix::fs::PermissionsExt,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use crate::{
-    error::{Context, Error, Kind, Result},
+    disk::{Folder, SHARED, cannot_read},
+    error::{Error, Kind, Result},
     project::Recipe,
 };
 
@@ -19,30 +18,68 @@ use crate::{
 /// # Errors
 /// Another file is in the way and may not be overwritten: then nothing is written. Or the disk is full.
 pub fn write(recipe: &Recipe, overwrite: bool) -> Result<Vec<PathBuf>> {
-    let files = recipe.files.iter().map(|(path, content)| (recipe.folder.join(path), content.as_slice()));
-    let dockerfile = (recipe.dockerfile_path(), recipe.dockerfile.as_bytes());
+    let project = recipe.folder.parent().unwrap_or(&recipe.folder);
+    let root = Folder::open(project).map_err(|error| cannot_read(project, error))?;
+    let inside = |path: PathBuf| path.strip_prefix(project).map(Path::to_owned).unwrap_or(path);
+    let files =
+        recipe.files.iter().map(|(path, content)| (inside(recipe.folder.join(path)), content.as_slice()));
+    let dockerfile = (inside(recipe.dockerfile_path()), recipe.dockerfile.as_bytes());
     let files: Vec<(PathBuf, &[u8])> = files.chain([dockerfile]).collect();
-    let in_the_way = |(path, content): &&(PathBuf, &[u8])| match fs::read(path) {
+    let in_the_way = |(path, content): &&(PathBuf, &[u8])| match root.read(path, content.len() as u64) {
         Ok(there) => there != *content,
-        Err(_) => path.symlink_metadata().is_ok(),
+        Err(_) => root.holds(path),
     };
     if !overwrite && let Some((path, _)) = files.iter().find(in_the_way) {
+        let path = project.join(path);
         return Err(Error::new(Kind::Conflict, format!("{} is there already, and differs", path.display()))
             .hint("nothing was written; --overwrite replaces it"));
     }
     for (path, content) in &files {
-        write_whole(path, content).context(|| format!("cannot write {}", path.display()))?;
+        write_whole(&root, path, content).map_err(|error| {
+            let hint = "see that its folder is no link, and can be written to";
+            Error::failed(format!("cannot write {}", project.join(path).display())).hint(hint).source(error)
+        })?;
     }
-    Ok(files.into_iter().map(|(path, _)| path).collect())
+    Ok(files.into_iter().map(|(path, _)| project.join(path)).collect())
 }
 
-fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut partial = tempfile::Builder::new().prefix(".alekseylearn-").tempfile_in(folder)?;
-    partial.write_all(content)?;
-    partial.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-    partial.as_file().sync_all()?;
-    partial.persist(path)?;
-    Ok(())
+fn write_whole(root: &Folder, path: &Path, content: &[u8]) -> io::Result<()> {
+    root.make_below(path.parent().unwrap_or(Path::new("")))?;
+    root.write(path, SHARED, |file| file.write_all(content))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    /// A project from elsewhere could hold a link to any folder or file of the user's.
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let (root, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(home.path().join("Dockerfile"), "mine").unwrap();
+        let folder = root.path().join("alekseylearn");
+        let recipe = Recipe {
+            dockerfile: "FROM scratch".into(),
+            files: [("runner/run.py".to_owned(), b"run".to_vec())].into(),
+            folder: folder.clone(),
+        };
+        symlink(home.path(), &folder).unwrap();
+        for overwrite in [false, true] {
+            let error = write(&recipe, overwrite).unwrap_err();
+            assert!(error.chain().contains("is a link") || error.kind() == Kind::Conflict, "{error:?}");
+        }
+        fs::remove_file(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+        symlink(home.path(), folder.join("runner")).unwrap();
+        assert!(write(&recipe, true).is_err());
+        fs::remove_file(folder.join("runner")).unwrap();
+        symlink(home.path().join("Dockerfile"), folder.join("Dockerfile")).unwrap();
+        assert_eq!(write(&recipe, false).unwrap_err().kind(), Kind::Conflict);
+        write(&recipe, true).unwrap();
+        assert_eq!(fs::read(folder.join("Dockerfile")).unwrap(), b"FROM scratch");
+        assert_eq!(fs::read(home.path().join("Dockerfile")).unwrap(), b"mine");
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+    }
 }

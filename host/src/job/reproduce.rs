@@ -12,6 +12,7 @@ use crate::{
     config::{Assignment, Values},
     error::{Error, Kind, Result},
     project::Project,
+    shell::command,
 };
 
 /// Submits a recorded job again. `changes` are options that are to be others.
@@ -30,7 +31,7 @@ pub async fn reproduce<'a>(
             Kind::Unsupported,
             format!("{} trains without an image, by the files themselves", entry.driver),
         )
-        .hint(format!("`alekseylearn fit {}` trains them as they are now", entry.artifact))
+        .hint(format!("`{}` trains them as they are now", command(["alekseylearn", "fit", &entry.artifact])))
     })?;
     let before = entry.details.driver_digest.as_ref();
     if before.is_some_and(|before| *before != trainer.digest()) {

@@ -8,6 +8,7 @@ use super::{Context, name};
 use crate::{
     capability::docker::BuildContext,
     config::{Assignment, Chosen, Defaults, Values, validate},
+    disk,
     error::{Context as _, Result},
     plugin::{BuildDriver, TrainDriver, Training},
     project::{Indexes, Project, Reason},
@@ -173,10 +174,13 @@ impl Task {
     }
 }
 
+/// In bytes; the bundles of systems have less than 1 MiB.
+const LARGEST_BUNDLE: u64 = 16 << 20;
+
 fn certificates(context: &Context, indexes: &Indexes) -> Result<Option<String>> {
     let named = context.environment.certificates.as_ref().or(indexes.certificates.as_ref());
     let Some(path) = named else { return Ok(None) };
-    let text = std::fs::read_to_string(path);
+    let text = disk::text(path, LARGEST_BUNDLE);
     text.map(Some)
         .context(|| format!("cannot read the certificates {}, which the environment names", path.display()))
 }

@@ -8,12 +8,14 @@ use std::{
 
 use super::{
     candidate::Candidate,
-    file,
     manifest::is_name,
     source::MOST_BYTES,
     store::{Installed, digest_of},
 };
-use crate::error::{Context, Error, Kind, Result};
+use crate::{
+    disk::{self, PRIVATE},
+    error::{Context, Error, Kind, Result},
+};
 
 const LIST: &str = "plugins.json";
 const MOST_PLUGINS: usize = 1_000;
@@ -23,7 +25,7 @@ const MOST_PLUGINS: usize = 1_000;
 /// # Errors
 /// The file cannot be written.
 pub(super) fn write(path: &Path, plugins: &[(Installed, Vec<u8>)]) -> Result<()> {
-    file::write(path, 0o600, |file| pack(file, plugins))
+    disk::write(path, PRIVATE, |file| pack(file, plugins))
         .context(|| format!("cannot write {}", path.display()))
 }
 
@@ -42,7 +44,7 @@ pub(super) fn pack(to: impl Write, plugins: &[(Installed, Vec<u8>)]) -> io::Resu
 /// # Errors
 /// It is no such file, or is damaged.
 pub(super) fn read(path: &Path) -> Result<Vec<(Candidate, Installed)>> {
-    let file = file::open(path).map_err(|error| {
+    let file = disk::open(path).map_err(|error| {
         Error::new(Kind::NotFound, format!("cannot read {}", path.display()))
             .hint("give a file that `alekseylearn plugin export` made")
             .source(error)

@@ -5,10 +5,10 @@
 //! component it is of, and for which engine.
 
 use std::{
-    fs::{self, File, Metadata},
+    fs,
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,6 +17,7 @@ use crc_fast::{CrcAlgorithm, Digest};
 use wasmtime::{Engine, component::Component};
 
 use crate::{
+    disk::{self, Folder, PRIVATE, is_private},
     environment::Environment,
     error::{Context, Result},
 };
@@ -65,17 +66,14 @@ impl Compiled {
             fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700)).context(failed)?;
         }
         self.tidy();
-        let mut partial =
-            tempfile::Builder::new().suffix(".part").tempfile_in(&self.folder).context(failed)?;
-        // Held for as long as somebody writes to it.
-        partial.as_file().lock().context(failed)?;
+        let folder = Folder::open(&self.folder).context(failed)?;
+        let mut partial = folder.begin(Path::new(&name), PRIVATE).context(failed)?;
         let mut checksum = Digest::new(CHECKSUM);
         checksum.update(code);
-        partial.write_all(code).context(failed)?;
-        partial.write_all(&finish(checksum, &name)).context(failed)?;
+        partial.file_mut().write_all(code).context(failed)?;
+        partial.file_mut().write_all(&finish(checksum, &name)).context(failed)?;
         // Not synced: what a power cut leaves of it the checksum tells.
-        partial.persist(&path).context(failed)?;
-        Ok(())
+        partial.commit_unsynced().context(failed)
     }
 
     /// The component is not installed any more.
@@ -87,7 +85,7 @@ impl Compiled {
     fn tidy(&self) {
         self.remove(|name, path| {
             if name.ends_with(".part") {
-                return File::open(path).is_ok_and(|partial| partial.try_lock().is_ok());
+                return disk::open(path).is_ok_and(|partial| partial.try_lock().is_ok());
             }
             let age = path.metadata().and_then(|data| data.modified()).map(|made| made.elapsed());
             age.is_ok_and(|age| age.is_ok_and(|age| age > LONGEST_KEPT))
@@ -105,14 +103,9 @@ impl Compiled {
     }
 }
 
-/// Of this user, and nobody else may write to it.
-fn is_private(data: &Metadata) -> bool {
-    data.uid() == rustix::process::geteuid().as_raw() && data.mode() & 0o022 == 0
-}
-
 /// Private, and what `keep` wrote under that name.
 fn is_whole(path: &Path, name: &str) -> io::Result<bool> {
-    let mut file = File::open(path)?;
+    let mut file = disk::open(path)?;
     let data = file.metadata()?;
     let Some(length) = data.len().checked_sub(CHECKSUM_BYTES) else { return Ok(false) };
     if !is_private(&data) {
@@ -150,6 +143,8 @@ fn prefix(digest: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::File, os::unix::fs::MetadataExt};
+
     use wasmtime::Config;
 
     use super::*;

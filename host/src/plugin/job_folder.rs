@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs::{self, File},
+    fs::File,
     io,
     os::unix::fs::MetadataExt,
     path::Path,
@@ -30,7 +30,10 @@ use super::{
     limits::{MOST_FILES, MOST_WRITTEN},
     state::State,
 };
-use crate::error::{Error, Kind};
+use crate::{
+    disk::{Folder, PRIVATE, What},
+    error::{Error, Kind},
+};
 
 /// What all calls of a plugin wrote.
 #[derive(Debug, Default)]
@@ -87,24 +90,24 @@ impl Writes {
     pub(super) fn undo(&self, folder: &Path) {
         if self.written.is_too_much() {
             // What cannot be removed is still within the limits.
-            let _ = self.undo_in(folder);
+            let _ = Folder::open(folder).and_then(|folder| self.undo_in(&folder));
         }
     }
 
-    fn undo_in(&self, folder: &Path) -> io::Result<()> {
-        for entry in fs::read_dir(folder)?.flatten() {
-            let (Ok(data), path) = (entry.metadata(), entry.path()) else { continue };
-            let identity = (data.dev(), data.ino());
-            let _ = match (self.made.contains(&identity), data.is_dir()) {
-                (true, true) => fs::remove_dir_all(path),
-                (true, false) => fs::remove_file(path),
-                (false, true) => self.undo_in(&path),
-                (false, false) => match self.found.get(&identity) {
-                    Some(&length) if data.len() > length => {
-                        File::options().write(true).open(path).and_then(|file| file.set_len(length))
+    fn undo_in(&self, folder: &Folder) -> io::Result<()> {
+        for entry in folder.entries()? {
+            let name = Path::new(&entry.name);
+            let Ok(facts) = folder.facts(name) else { continue };
+            let _ = match (self.made.contains(&facts.identity), facts.what) {
+                (true, _) => folder.remove_all(name),
+                (false, What::Folder) => folder.below(name).and_then(|below| self.undo_in(&below)),
+                (false, What::File) => match self.found.get(&facts.identity) {
+                    Some(&length) if facts.size > length => {
+                        folder.update(name, PRIVATE).and_then(|file| file.set_len(length))
                     }
                     _ => Ok(()),
                 },
+                (false, _) => Ok(()),
             };
         }
         Ok(())
@@ -291,27 +294,21 @@ impl HostDescriptor for View<'_> {
         self.writes.made_at(self.inner.table.get(&folder)?, &path).map_err(FsError::trap)
     }
 
-    async fn symlink_at(
-        &mut self,
-        folder: Resource<Descriptor>,
-        target: String,
-        path: String,
-    ) -> FsResult<()> {
-        self.inner.symlink_at(again(&folder), target, path.clone()).await?;
-        self.writes.made_at(self.inner.table.get(&folder)?, &path).map_err(FsError::trap)
+    /// Refused: the host, the user and other programs would follow a link out of the folder.
+    async fn symlink_at(&mut self, _: Resource<Descriptor>, _: String, _: String) -> FsResult<()> {
+        Err(types::ErrorCode::NotPermitted.into())
     }
 
+    /// Refused, as symbolic links are.
     async fn link_at(
         &mut self,
-        folder: Resource<Descriptor>,
-        flags: types::PathFlags,
-        path: String,
-        new_folder: Resource<Descriptor>,
-        new_path: String,
+        _: Resource<Descriptor>,
+        _: types::PathFlags,
+        _: String,
+        _: Resource<Descriptor>,
+        _: String,
     ) -> FsResult<()> {
-        self.inner.link_at(folder, flags, path, new_folder, new_path).await?;
-        // Another name of what is there.
-        self.writes.written.files(1).map_err(FsError::trap)
+        Err(types::ErrorCode::NotPermitted.into())
     }
 
     async fn rename_at(
@@ -386,6 +383,8 @@ impl HostDirectoryEntryStream for View<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

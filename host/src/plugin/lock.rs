@@ -4,8 +4,11 @@ use std::{io::Write, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{file, grant::Grants, source::Source, store::Installed};
-use crate::error::{Context, Error, Kind, Result};
+use super::{grant::Grants, source::Source, store::Installed};
+use crate::{
+    disk::{self, SHARED},
+    error::{Context, Error, Kind, Result},
+};
 
 /// The file's name, in the current folder.
 pub const LOCK_FILE: &str = "alekseylearn.lock";
@@ -53,7 +56,7 @@ pub fn write(folder: &Path, plugins: Vec<Installed>) -> Result<()> {
     let path = folder.join(LOCK_FILE);
     let failed = || format!("cannot write {}", path.display());
     let text = render(plugins.into_iter().map(Locked::from).collect()).context(failed)?;
-    file::write(&path, 0o644, |file| file.write_all(text.as_bytes())).context(failed)
+    disk::write(&path, SHARED, |file| file.write_all(text.as_bytes())).context(failed)
 }
 
 pub(super) fn render(plugins: Vec<Locked>) -> Result<String, toml::ser::Error> {
@@ -67,7 +70,7 @@ pub(super) fn render(plugins: Vec<Locked>) -> Result<String, toml::ser::Error> {
 /// There is none, or it is damaged or of a newer alekseylearn.
 pub fn read(folder: &Path) -> Result<Vec<Locked>> {
     let path = folder.join(LOCK_FILE);
-    let text = file::read(&path, MOST_BYTES).map_err(|error| {
+    let text = disk::read(&path, MOST_BYTES as u64).map_err(|error| {
         Error::new(Kind::NotFound, format!("there is no {LOCK_FILE} here"))
             .hint("`alekseylearn plugin lock` writes one of the installed plugins")
             .source(error)

@@ -10,8 +10,8 @@ mod bundle;
 mod candidate;
 mod compiled;
 mod compiler;
+mod confined;
 mod driver;
-mod file;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod grant;

@@ -10,12 +10,10 @@ use std::{
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    file,
-    manifest::{CONTRACT, compatible},
-};
+use super::manifest::{CONTRACT, compatible};
 use crate::{
     capability::{http, oci},
+    disk,
     error::{Context, Error, Kind, Result},
 };
 
@@ -256,7 +254,7 @@ fn as_text(content: Vec<u8>) -> String {
 }
 
 fn read(path: &Path, most: usize) -> Result<Vec<u8>> {
-    file::read(path, most).map_err(|error| {
+    disk::read(path, most as u64).map_err(|error| {
         let (kind, hint) = match error.kind() {
             ErrorKind::InvalidInput => {
                 (Kind::Invalid, "pipes and devices are not read: save it to a file first")

@@ -12,15 +12,22 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{grant::Grants, signature::Claim, source::Source};
+use super::{
+    grant::Grants,
+    signature::Claim,
+    source::{MOST_BYTES, Source},
+};
 use crate::{
+    disk::{self, PRIVATE},
     environment::Environment,
     error::{Context, Error, Kind, Result},
+    shell::command,
 };
 
 /// Raised with every change of the list's form.
 const FORM: u32 = 1;
 const LIST: &str = "plugins.json";
+const LARGEST_LIST: u64 = 64 << 20;
 
 /// One installed plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,11 +98,9 @@ impl Store {
     /// The list is damaged, or of a newer alekseylearn.
     pub fn list(&self) -> Result<Vec<Installed>> {
         let path = self.folder.join(LIST);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Error::failed(format!("cannot read {}", path.display())).source(error)),
-        };
+        // What it says is granted.
+        let text = disk::read_own(&path, LARGEST_LIST, Some("move it away, and install the plugins again"))?;
+        let Some(text) = text else { return Ok(Vec::new()) };
         let list: List = serde_json::from_slice(&text).map_err(|error| {
             Error::failed(format!("the list of plugins {} is damaged", path.display()))
                 .hint("move it away, and install the plugins again")
@@ -156,8 +161,11 @@ impl Store {
     /// It is missing, or is not what was installed.
     pub fn wasm(&self, plugin: &Installed) -> Result<Vec<u8>> {
         let path = self.component(&plugin.digest);
-        let again = format!("install it again: `alekseylearn plugin install {}`", plugin.source);
-        let wasm = fs::read(&path).map_err(|error| {
+        let again = format!(
+            "install it again: `{}`",
+            command(["alekseylearn", "plugin", "install", &plugin.source.to_string()])
+        );
+        let wasm = disk::read(&path, MOST_BYTES as u64).map_err(|error| {
             Error::new(Kind::Plugin, format!("the component of the plugin {} cannot be read", plugin.name))
                 .hint(&again)
                 .source(error)
@@ -180,8 +188,8 @@ impl Store {
         for Chosen { wasm, plugin, before } in components {
             let path = self.component(&plugin.digest);
             // What is damaged is mended by installing it again.
-            if !fs::read(&path).is_ok_and(|there| there == *wasm) {
-                write_whole(&self.folder, &path, wasm)?;
+            if !disk::read(&path, MOST_BYTES as u64).is_ok_and(|there| there == *wasm) {
+                write_whole(&path, wasm)?;
             }
             let now = plugins.iter().find(|known| known.name == plugin.name).map(|known| &known.granted);
             let mut plugin = Installed::clone(plugin);
@@ -226,7 +234,7 @@ impl Store {
         Environment::private_folder(&self.folder)?;
         let path = self.folder.join("lock");
         let failed = || format!("cannot lock {}", path.display());
-        let file = File::options().create(true).append(true).open(&path).context(failed)?;
+        let file = disk::lock_file(&path).context(failed)?;
         file.lock().context(failed)?;
         Ok(file)
     }
@@ -237,7 +245,7 @@ impl Store {
         let keep: BTreeSet<PathBuf> = plugins.iter().map(|plugin| self.component(&plugin.digest)).collect();
         let list = serde_json::to_vec_pretty(&List { form: FORM, plugins })
             .context(|| "cannot write the list".into())?;
-        write_whole(&self.folder, &self.folder.join(LIST), &list)?;
+        write_whole(&self.folder.join(LIST), &list)?;
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let path = entry.path();
             let ours = path.extension().is_some_and(|extension| extension == "wasm" || extension == "part");
@@ -254,13 +262,9 @@ impl Store {
     }
 }
 
-fn write_whole(folder: &Path, path: &Path, content: &[u8]) -> Result<()> {
-    let failed = || format!("cannot write {}", path.display());
-    let mut partial = tempfile::Builder::new().suffix(".part").tempfile_in(folder).context(failed)?;
-    partial.write_all(content).context(failed)?;
-    partial.as_file().sync_all().context(failed)?;
-    partial.persist(path).context(failed)?;
-    File::open(folder).and_then(|folder| folder.sync_all()).context(failed)
+fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+    disk::write(path, PRIVATE, |file| file.write_all(content))
+        .context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]

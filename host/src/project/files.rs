@@ -3,12 +3,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::ErrorKind,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
 use super::rules::{Chain, Reason, Rules};
-use crate::error::{Error, Kind, Result};
+use crate::{
+    disk::Folder,
+    error::{Error, Kind, Result},
+};
 
 /// As many examples of what a rule keeps at home as are shown.
 const EXAMPLES: usize = 3;
@@ -28,6 +31,29 @@ pub struct File {
     pub link: Option<String>,
     /// The content without the logins in its addresses, where there were any.
     pub cleaned: Option<String>,
+}
+
+impl File {
+    /// Opens it without following a link: what took its place since it was listed is not read.
+    ///
+    /// # Errors
+    /// It is gone, cannot be read, or is not a regular file any more.
+    pub fn open(&self) -> io::Result<fs::File> {
+        // Of a link in a folder of data, the source is the target, as it was found: no link led to it.
+        let (root, path) = match self.source.to_str().and_then(|source| source.strip_suffix(&self.path)) {
+            Some(root) if root.ends_with('/') => (Path::new(root), Path::new(&self.path)),
+            _ => (Path::new("/"), self.source.strip_prefix("/").unwrap_or(&self.source)),
+        };
+        Folder::open(root)?.open_file(path)
+    }
+
+    /// Reads it, if it has at most `most` bytes.
+    ///
+    /// # Errors
+    /// Those of [`File::open`], or it is larger.
+    pub fn read(&self, most: u64) -> io::Result<Vec<u8>> {
+        crate::disk::at_most(self.open()?, most)
+    }
 }
 
 /// What one rule keeps at home.
@@ -166,7 +192,7 @@ impl Listing {
     }
 }
 
-pub(super) fn unreadable(path: &Path, error: std::io::Error) -> Error {
+pub(super) fn unreadable(path: &Path, error: io::Error) -> Error {
     let hint = match error.kind() {
         ErrorKind::PermissionDenied => "allow yourself to read it, or name it in .dockerignore",
         ErrorKind::IsADirectory => "it is a folder: name a file",

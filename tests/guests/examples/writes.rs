@@ -33,7 +33,6 @@ fn submit(training: &Training) -> Result<String, Error> {
                 fs::create_dir_all("/job/evil").and_then(|()| deeper(usize::try_from(number).unwrap_or(0)))
             }
             "a size" => File::create("/job/evil").and_then(|file| file.set_len(number << 20)),
-            "links" => append("/job/evil", &[]).and_then(|()| fs::hard_link("/job/evil", name)),
             "renaming" => append("/job/evil", &block)
                 .and_then(|()| fs::rename("/job/evil", "/job/evil"))
                 .and_then(|()| File::create(&name).map(drop))

@@ -1,15 +1,13 @@
 //! Where the engine is, by the rules of Docker's own command line: `DOCKER_HOST`, then `DOCKER_CONTEXT`, then the
 //! context that `docker context use` chose, then the usual socket, or another one where that is missing.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    disk,
     environment::DockerEnvironment,
     error::{Context, Error, Kind, Result},
 };
@@ -84,6 +82,9 @@ fn unverified(message: &str) -> Error {
         .hint("give the engine a certificate, and set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH")
 }
 
+/// In bytes.
+const LARGEST_CONFIG: u64 = 16 << 20;
+
 /// The context that `docker context use` chose.
 fn current_context(config: &Path) -> Result<Option<String>> {
     #[derive(Deserialize)]
@@ -93,7 +94,7 @@ fn current_context(config: &Path) -> Result<Option<String>> {
     }
     let path = config.join("config.json");
     // Docker itself goes on without it, too.
-    let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
+    let Ok(text) = disk::text(&path, LARGEST_CONFIG) else { return Ok(None) };
     let config: Config = serde_json::from_str(&text)
         .map_err(|error| Error::invalid(format!("{} is no JSON", path.display())).source(error))?;
     Ok(config.current.filter(|name| !name.is_empty()))
@@ -119,7 +120,7 @@ fn of_context(config: &Path, name: &str, origin: String) -> Result<Address> {
     }
     let id = hex::encode(Sha256::digest(name));
     let path = config.join("contexts/meta").join(&id).join("meta.json");
-    let text = fs::read_to_string(&path).map_err(|error| {
+    let text = disk::text(&path, LARGEST_CONFIG).map_err(|error| {
         Error::new(Kind::NotFound, format!("there is no Docker context {name}"))
             .hint("`docker context ls` lists them; DOCKER_CONTEXT=default is this machine's own engine")
             .source(error)
@@ -177,6 +178,8 @@ fn others(docker: &DockerEnvironment) -> Vec<(PathBuf, &'static str)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn user(config: &Path) -> DockerEnvironment {

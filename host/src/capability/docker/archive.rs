@@ -14,8 +14,11 @@ use flate2::{Compression, write::GzEncoder};
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
-use super::{Engine, explain, failure, partial::Partial};
-use crate::error::{Context, Error, Result};
+use super::{Engine, explain, failure};
+use crate::{
+    disk::{Folder, PRIVATE, Partial},
+    error::{Context, Error, Result},
+};
 
 /// As much of one file as `read` gives.
 const LONGEST_READ: u64 = 64 << 10;
@@ -59,11 +62,11 @@ impl Engine {
 
     /// A folder's content in all of these containers together, as a `.tar.gz`, flat: the folder itself has no part in
     /// the names. Of what several have under one name, the first one's is taken. False where there is no such folder,
-    /// or an empty one; then no archive is left.
+    /// or an empty one; then no archive is left. `archive` is a path below the folder `to`.
     ///
     /// # Errors
     /// There is no such container, or the disk is full.
-    pub async fn collect(&self, names: &[String], folder: &str, archive: &Path) -> Result<bool> {
+    pub async fn collect(&self, names: &[String], folder: &str, to: &Folder, archive: &Path) -> Result<bool> {
         let failed = |name: &str, error| {
             Error::failed(format!("cannot bring {folder} of the container {name} to {}", archive.display()))
                 .hint("the container is kept: free some disk if that is full, and ask again")
@@ -74,7 +77,7 @@ impl Engine {
             let Some(stream) = self.download(name, folder).await? else { continue };
             let mut begun: Packing = match packing.take() {
                 Some(packing) => packing,
-                None => Packing::begin(archive).map_err(|error| failed(name, error))?,
+                None => Packing::begin(to, archive).map_err(|error| failed(name, error))?,
             };
             let packed = blocking(stream, move |tar| begun.add(tar).map(|()| begun)).await;
             packing = Some(packed.map_err(|error| failed(name, error))?);
@@ -146,8 +149,8 @@ struct Packing {
 }
 
 impl Packing {
-    fn begin(archive: &Path) -> io::Result<Self> {
-        let partial = Partial::of(archive)?;
+    fn begin(to: &Folder, archive: &Path) -> io::Result<Self> {
+        let partial = to.begin(archive, PRIVATE)?;
         let packed = tar::Builder::new(GzEncoder::new(partial.file().try_clone()?, Compression::fast()));
         Ok(Self { packed, partial, names: HashSet::new() })
     }
@@ -191,7 +194,7 @@ impl Packing {
         if self.names.is_empty() {
             return Ok(false);
         }
-        self.partial.complete()?;
+        self.partial.commit()?;
         Ok(true)
     }
 }
@@ -227,7 +230,8 @@ mod tests {
     fn packing_drops_the_folder_and_its_owners_and_keeps_the_first_of_each_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.tar.gz");
-        let mut packing = Packing::begin(&path).unwrap();
+        let mut packing =
+            Packing::begin(&Folder::open(folder.path()).unwrap(), Path::new("model.tar.gz")).unwrap();
         packing.add(tar_of(&[("model/", ""), ("model/a/b.txt", "first")]).as_slice()).unwrap();
         packing
             .add(tar_of(&[("model/", ""), ("model/a/b.txt", "other"), ("model/c", "x")]).as_slice())
@@ -250,8 +254,8 @@ mod tests {
     #[test]
     fn of_empty_folders_nothing_is_left() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("model.tar.gz");
-        let mut packing = Packing::begin(&path).unwrap();
+        let mut packing =
+            Packing::begin(&Folder::open(folder.path()).unwrap(), Path::new("model.tar.gz")).unwrap();
         packing.add(tar_of(&[("model/", "")]).as_slice()).unwrap();
         assert!(!packing.complete().unwrap());
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);

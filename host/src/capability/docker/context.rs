@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs,
     io::{self, Read, Write},
     path::PathBuf,
 };
@@ -13,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Secrets, hashes::Hashes, steps::base};
 use crate::{
+    disk::cannot_read,
     error::{Context, Result},
     project::{Content, File, Project, RUNNER, Recipe},
 };
@@ -211,7 +211,7 @@ impl BuildContext {
                 append(&mut tar, &place, text.len() as u64, file.executable, text.as_bytes())?;
                 continue;
             }
-            let source = fs::File::open(&file.source)?;
+            let source = file.open()?;
             let size = source.metadata()?.len();
             let mut source = Hashing { source: source.take(size), hash: Sha256::new() };
             append(&mut tar, &place, size, file.executable, &mut source)?;
@@ -254,8 +254,7 @@ fn append<W: Write>(
 
 fn file_hash(file: &File) -> Result<[u8; 32]> {
     let mut hash = Sha256::new();
-    let mut source =
-        fs::File::open(&file.source).context(|| format!("cannot read {}", file.source.display()))?;
+    let mut source = file.open().map_err(|error| cannot_read(&file.source, error))?;
     let mut buffer = vec![0; 1 << 16];
     loop {
         let read = source.read(&mut buffer).context(|| format!("cannot read {}", file.source.display()))?;
@@ -268,6 +267,8 @@ fn file_hash(file: &File) -> Result<[u8; 32]> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn context(code: &str) -> (tempfile::TempDir, BuildContext) {

@@ -13,10 +13,14 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+use crate::disk::{self, Folder, PRIVATE};
+
 /// A file that changed within this time may change again without its time telling, as with git's index.
 const RACY: Duration = Duration::from_secs(2);
 /// A folder that is not trained from for so long is forgotten.
 const KEPT: Duration = Duration::from_secs(60 * 24 * 60 * 60);
+/// In bytes: more than a list of a million files has.
+const LARGEST: u64 = 512 << 20;
 const HEADER: &str = "alekseylearn hashes 1";
 
 /// What changes whenever a file does: size, inode, device, and the times of its content and of its entry.
@@ -34,7 +38,7 @@ pub(super) struct Hashes {
 impl Hashes {
     /// Those kept in a file, which may be missing.
     pub(super) fn open(path: &Path) -> Self {
-        let before = fs::read_to_string(path).ok().and_then(|text| parse(&text)).unwrap_or_default();
+        let before = disk::text(path, LARGEST).ok().and_then(|text| parse(&text)).unwrap_or_default();
         Self { path: Some(path.to_owned()), before, now: HashMap::new() }
     }
 
@@ -64,10 +68,12 @@ impl Hashes {
         let Some(path) = self.path.as_ref().filter(|_| self.now != self.before) else { return };
         let Some(cache) = path.parent() else { return };
         forget_old(cache);
-        let Ok(mut file) = tempfile::NamedTempFile::new_in(cache) else { return };
-        if file.write_all(format(&self.now).as_bytes()).is_ok() {
+        let Some(name) = path.file_name() else { return };
+        let partial = Folder::open(cache).and_then(|cache| cache.begin(Path::new(name), PRIVATE));
+        let Ok(mut partial) = partial else { return };
+        if partial.file_mut().write_all(format(&self.now).as_bytes()).is_ok() {
             // A process that kept its own meanwhile loses nothing that cannot be found out again.
-            let _ = file.persist(path);
+            let _ = partial.commit_unsynced();
         }
     }
 }

@@ -1,8 +1,7 @@
 //! What containers write, line by line and without a lost one: a cursor is the number of lines seen.
 
 use std::{
-    fs,
-    io::{BufRead, BufReader, BufWriter, Write},
+    io::{self, BufRead, BufReader, BufWriter, Write},
     path::Path,
     pin::{Pin, pin},
     time::Duration,
@@ -13,8 +12,11 @@ use futures_util::{Stream, StreamExt, stream::poll_fn};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use super::{Engine, explain, partial::Partial};
-use crate::error::{Context, Error, Result};
+use super::{Engine, explain};
+use crate::{
+    disk::{Folder, PRIVATE, cannot_read},
+    error::{Error, Result},
+};
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub struct LogLines {
 /// As many lines, and as many bytes of them, as one page holds.
 const PAGE_LINES: usize = 10_000;
 const PAGE_BYTES: usize = 1 << 20;
+/// The longest line, in bytes: what is beyond it is left out, and a note says how much.
+const LONGEST_LINE: usize = 256 << 10;
 /// How long to wait for a first line, and then for another one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const NEXT_WAIT: Duration = Duration::from_millis(50);
@@ -101,20 +105,19 @@ impl Engine {
         Ok(page)
     }
 
-    /// Keeps all that a container wrote in a file: a line each, its time in front.
+    /// Keeps all that a container wrote in a file below a folder: a line each, its time in front.
     ///
     /// # Errors
     /// The engine does not answer, or the disk is full.
-    pub async fn save_logs(&self, container: &str, file: &Path) -> Result<()> {
+    pub async fn save_logs(&self, container: &str, folder: &Folder, file: &Path) -> Result<()> {
         let operation = format!("cannot keep the log of {container} in {}", file.display());
-        let failed = |error: std::io::Error| {
+        let failed = |error: io::Error| {
             Error::failed(&operation)
                 .hint("the container is kept: free some disk if that is full, and ask again")
                 .source(error)
         };
-        let folder = file.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(folder).map_err(failed)?;
-        let partial = Partial::of(file).map_err(failed)?;
+        folder.make_below(file.parent().unwrap_or(Path::new(""))).map_err(failed)?;
+        let partial = folder.begin(file, PRIVATE).map_err(failed)?;
         let mut out = BufWriter::new(partial.file());
         let mut frames = self.frames(container, false);
         let mut split = Splitter::default();
@@ -133,7 +136,7 @@ impl Engine {
         }
         out.flush().map_err(failed)?;
         drop(out);
-        partial.complete().map_err(failed)
+        partial.commit().map_err(failed)
     }
 
     async fn follow(&self, container: &str, seen: u64) -> Result<Follower> {
@@ -200,27 +203,50 @@ fn ahead(frames: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> +
     Box::pin(poll_fn(move |context| receiver.poll_recv(context)))
 }
 
-/// Lines of a file that `save_logs` made, after the first `seen` ones.
+/// Lines of a file that `save_logs` made below a folder, after the first `seen` ones.
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn saved(file: &Path, seen: u64) -> Result<LogLines> {
-    let failed = || format!("cannot read {}", file.display());
+pub fn saved(folder: &Folder, file: &Path, seen: u64) -> Result<LogLines> {
+    let failed = |error| cannot_read(&folder.path().join(file), error);
     let mut page = LogLines { seen, ..LogLines::default() };
     let mut size = 0;
-    let start = usize::try_from(seen).map_err(|error| Error::failed(failed()).source(error))?;
-    let mut lines = BufReader::new(fs::File::open(file).context(failed)?).split(b'\n').skip(start).peekable();
+    let mut saved = BufReader::new(folder.open_file(file).map_err(failed)?);
+    for _ in 0..seen {
+        if next_line(&mut saved, 0).map_err(failed)?.is_none() {
+            break;
+        }
+    }
     while page.lines.len() < PAGE_LINES && size < PAGE_BYTES {
-        let Some(line) = lines.next() else { break };
-        let line = line.context(failed)?;
+        let Some(line) = next_line(&mut saved, LONGEST_LINE).map_err(failed)? else { break };
         let line = String::from_utf8_lossy(&line);
         let (time, text) = line.split_once(' ').unwrap_or(("", &line));
         size += text.len();
         page.lines.push(Line { time: time.parse().ok(), text: text.to_owned() });
     }
     page.seen += page.lines.len() as u64;
-    page.drained = lines.peek().is_none();
+    page.drained = saved.fill_buf().map_err(failed)?.is_empty();
     Ok(page)
+}
+
+/// The next line without its end, and at most `most` bytes of it.
+fn next_line(from: &mut impl BufRead, most: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let mut is_begun = false;
+    loop {
+        let bytes = from.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(is_begun.then_some(line));
+        }
+        is_begun = true;
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let (piece, used) = (&bytes[..end.unwrap_or(bytes.len())], end.map_or(bytes.len(), |end| end + 1));
+        line.extend_from_slice(&piece[..piece.len().min(most - line.len())]);
+        from.consume(used);
+        if end.is_some() {
+            return Ok(Some(line));
+        }
+    }
 }
 
 /// Frames into lines. A frame is a line, or a part of a long one; every frame starts with its time.
@@ -236,6 +262,8 @@ struct Splitter {
 struct Part {
     time: Option<u64>,
     text: Vec<u8>,
+    /// Bytes that had no room.
+    left_out: usize,
     open: bool,
 }
 
@@ -254,12 +282,9 @@ impl Splitter {
             part.time = str::from_utf8(time).ok().and_then(milliseconds);
             part.open = true;
         }
-        match text.strip_suffix(b"\n") {
-            Some(text) => {
-                part.text.extend_from_slice(text);
-                self.ready.push_back(part.take());
-            }
-            None => part.text.extend_from_slice(text),
+        part.add(text.strip_suffix(b"\n").unwrap_or(text));
+        if text.ends_with(b"\n") {
+            self.ready.push_back(part.take());
         }
     }
 
@@ -283,9 +308,29 @@ impl Iterator for Splitter {
 }
 
 impl Part {
+    fn add(&mut self, text: &[u8]) {
+        let room = LONGEST_LINE - self.text.len();
+        if text.len() > room
+            && let Some(redrawn) = text.iter().rposition(|byte| *byte == b'\r')
+            && text.len() - redrawn <= LONGEST_LINE
+        {
+            // A progress bar is drawn over: only its last state is seen.
+            self.text = text[redrawn..].to_owned();
+            self.left_out = 0;
+            return;
+        }
+        let (kept, rest) = text.split_at(text.len().min(room));
+        self.text.extend_from_slice(kept);
+        self.left_out += rest.len();
+    }
+
     fn take(&mut self) -> Line {
         let part = std::mem::take(self);
-        Line { time: part.time, text: String::from_utf8_lossy(&part.text).into_owned() }
+        let mut text = String::from_utf8_lossy(&part.text).into_owned();
+        if part.left_out > 0 {
+            text.push_str(&format!(" [{} more bytes of this line are left out]", part.left_out));
+        }
+        Line { time: part.time, text }
     }
 }
 
@@ -323,22 +368,46 @@ mod tests {
     }
 
     #[test]
+    fn a_line_without_an_end_is_cut() {
+        let mut split = Splitter::default();
+        let piece = "x".repeat(LONGEST_LINE / 3);
+        for _ in 0..10 {
+            split.push(out(&format!("1970-01-01T00:00:01Z {piece}")));
+        }
+        split.push(out("1970-01-01T00:00:01Z end\n"));
+        let line = split.next().unwrap();
+        let left_out = 10 * piece.len() + 3 - LONGEST_LINE;
+        assert_eq!(line.text[LONGEST_LINE..], format!(" [{left_out} more bytes of this line are left out]"));
+        // A progress bar that is drawn again and again.
+        for number in 0..100_000 {
+            split.push(out(&format!("1970-01-01T00:00:01Z \r{number} of 100000")));
+        }
+        split.push(out("1970-01-01T00:00:01Z \n"));
+        let line = split.next().unwrap();
+        assert!(line.text.len() <= LONGEST_LINE && line.text.ends_with("\r99999 of 100000"));
+    }
+
+    #[test]
     fn a_saved_log_is_read_page_by_page() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("algo-1.log");
+        let (file, folder) = (Path::new("algo-1.log"), Folder::open(folder.path()).unwrap());
+        let long = "x".repeat(LONGEST_LINE * 2);
         let text: String = (0..25_000).map(|n| format!("{n} line {n}\n")).collect();
-        fs::write(&file, text).unwrap();
+        let text = format!("{text}{long}\n{long}\n7 last");
+        folder.write(file, PRIVATE, |file| file.write_all(text.as_bytes())).unwrap();
         let mut seen = 0;
         let mut all = Vec::new();
         loop {
-            let page = saved(&file, seen).unwrap();
+            let page = saved(&folder, file, seen).unwrap();
             seen = page.seen;
             all.extend(page.lines);
             if page.drained {
                 break;
             }
         }
-        assert_eq!(all.len(), 25_000);
+        assert_eq!(all.len(), 25_003);
+        assert_eq!(all[25_000].text.len(), LONGEST_LINE);
+        assert_eq!(all[25_002], Line { time: Some(7), text: "last".into() });
         assert_eq!(all[24_999], Line { time: Some(24_999), text: "line 24999".into() });
     }
 }

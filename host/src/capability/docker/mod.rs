@@ -15,7 +15,6 @@ mod logins;
 mod logs;
 mod narration;
 mod network;
-mod partial;
 mod peek;
 mod push;
 mod session;

@@ -32,6 +32,7 @@ use super::{
 };
 use crate::{
     capability::docker::Login,
+    disk,
     error::{Context, Error, Kind, Result},
 };
 
@@ -212,6 +213,9 @@ impl Sender {
     }
 }
 
+/// In bytes; the bundles of systems have less than 1 MiB.
+const LARGEST_BUNDLE: u64 = 16 << 20;
+
 /// What all clients have in common: they follow nothing, and trust what the system trusts and the bundle.
 pub(super) fn builder(certificates: Option<&Path>) -> Result<ClientBuilder> {
     let client = Client::builder()
@@ -220,7 +224,7 @@ pub(super) fn builder(certificates: Option<&Path>) -> Result<ClientBuilder> {
         .redirect(Policy::none());
     let Some(path) = certificates else { return Ok(client) };
     let unreadable = || format!("the certificates in {} cannot be read", path.display());
-    let pem = std::fs::read(path).context(unreadable)?;
+    let pem = disk::read(path, LARGEST_BUNDLE).context(unreadable)?;
     Ok(client.tls_certs_merge(Certificate::from_pem_bundle(&pem).context(unreadable)?))
 }
 

@@ -4,7 +4,6 @@ use std::{
     fs::File,
     io::{self, Read},
     os::unix::fs::FileExt,
-    path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
 };
@@ -95,13 +94,13 @@ pub(super) struct Reading<T> {
 
 impl<T: Send + 'static> Reading<T> {
     pub(super) fn start(
-        path: &Path,
+        file: File,
+        shown: &str,
         size: u64,
         read: impl FnOnce(Arriving) -> Result<T> + Send + 'static,
     ) -> Result<Self> {
-        let cannot_read = || format!("cannot read {}", path.display());
+        let cannot_read = || format!("cannot read {shown}");
         let level = Arc::new(Level::default());
-        let file = File::open(path).context(cannot_read)?;
         let arriving = Arriving { file, size, at: 0, level: level.clone() };
         let (sender, outcome) = oneshot::channel();
         let thread = std::thread::Builder::new().name("reading".into()).spawn(move || {

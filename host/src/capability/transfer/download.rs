@@ -20,9 +20,11 @@ use super::{
     parts::Parts,
     room,
     source::{Bytestream, Object, Source},
+    staging::At,
 };
 use crate::{
     capability::{Listener, Progress},
+    disk::cannot_read,
     error::{Context, Error, Kind, Result},
 };
 
@@ -34,14 +36,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// How often the progress is told.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
-/// Brings the object to the file `archive`, and lets `read` have its bytes in their order meanwhile. A connection that
+/// Brings the object to a file, and lets `read` have its bytes in their order meanwhile. A connection that
 /// breaks is taken up again where it broke; what a killed run left of the same object is gone on with.
 ///
 /// # Errors
 /// There is no such object, it changed meanwhile, the disk is full, the service cannot be reached, or `read` fails.
 pub async fn download<T: Send + 'static, S: Source>(
     from: &S,
-    archive: &Path,
+    to: &At,
     listener: Listener<'_>,
     read: impl FnOnce(Arriving) -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -49,11 +51,11 @@ pub async fn download<T: Send + 'static, S: Source>(
         Error::new(Kind::NotFound, format!("there is no {from}"))
             .hint("the training wrote nothing to /opt/ml/model, or the artifact was deleted since")
     })?;
-    let folder = archive.parent().unwrap_or(Path::new("."));
-    let (mut parts, file) =
-        Parts::open(archive, &object).map_err(|error| room::cannot_write(folder, error))?;
-    room::make_sure_of(object.size - parts.bytes(), folder)?;
-    let mut reading = Reading::start(archive, object.size, read)?;
+    let folder = to.folder.path();
+    let (mut parts, file) = Parts::open(to, &object).map_err(|error| room::cannot_write(folder, error))?;
+    room::make_sure_of(object.size - parts.bytes(), &to.folder)?;
+    let coming = to.folder.open_file(&to.name).map_err(|error| cannot_read(&to.path(), error))?;
+    let mut reading = Reading::start(coming, &to.path().display().to_string(), object.size, read)?;
     let done = Arc::new(AtomicU64::new(parts.bytes()));
     let part = Part {
         from: from.clone(),
@@ -114,12 +116,14 @@ pub(super) fn verify<S: Source>(from: &S, object: &Object, parts: &Parts) -> Res
 /// # Errors
 /// Those of `read`.
 pub async fn local<T: Send + 'static>(
-    archive: &Path,
+    archive: &At,
     listener: Listener<'_>,
     read: impl FnOnce(Arriving) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let size = archive.metadata().context(|| format!("cannot read {}", archive.display()))?.len();
-    let mut reading = Reading::start(archive, size, read)?;
+    let unreadable = |error| cannot_read(&archive.path(), error);
+    let file = archive.folder.open_file(&archive.name).map_err(unreadable)?;
+    let size = file.metadata().map_err(unreadable)?.len();
+    let mut reading = Reading::start(file, &archive.path().display().to_string(), size, read)?;
     reading.level().rise_to(size);
     let level = reading.level().clone();
     let mut ticks = tokio::time::interval(TICK);

@@ -3,8 +3,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
-    path::{Path, PathBuf},
+    io,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,11 +20,12 @@ use super::{
     parts::Parts,
     room,
     source::Source,
-    staging::{Beside, Brought},
+    staging::{At, Beside, Brought},
     unpack::{MOST_ENTRIES, safe_path},
 };
 use crate::{
     capability::{Listener, Progress},
+    disk::Folder,
     error::{Context, Error, Kind, Result},
 };
 
@@ -32,13 +33,13 @@ use crate::{
 const AT_ONCE: usize = 16;
 
 /// Where objects are brought to.
-pub struct Folder {
+pub struct Destination {
     /// How messages name all of them.
     pub name: String,
     /// Where each comes to, under a name of ours: what a killed run left there is gone on with.
-    pub coming: PathBuf,
+    pub coming: Folder,
     /// Where all are moved to in the end, under their own names.
-    pub tree: PathBuf,
+    pub tree: Folder,
     /// What is there already is in the way; none where it may be replaced.
     pub beside: Option<Beside>,
 }
@@ -50,7 +51,7 @@ pub struct Folder {
 /// reached.
 pub async fn download_all<S: Source>(
     objects: Vec<(String, u64, S)>,
-    to: &Folder,
+    to: &Destination,
     listener: Listener<'_>,
 ) -> Result<Brought> {
     let hostile = |what: String| {
@@ -75,11 +76,10 @@ pub async fn download_all<S: Source>(
         return Err(hostile(format!("{} is a file in it, and a folder", one.display())));
     }
 
-    fs::create_dir_all(&to.coming).map_err(|error| room::cannot_write(&to.coming, error))?;
-    let total = objects.iter().map(|(_, size, _)| size).sum();
+    let total = objects.iter().fold(0, |total: u64, (_, size, _)| total.saturating_add(*size));
     let done = Arc::new(AtomicU64::new(0));
     let way = Way {
-        folder: to.coming.as_path().into(),
+        folder: to.coming.path().into(),
         done: done.clone(),
         at_once: Arc::new(Semaphore::new(AT_ONCE)),
     };
@@ -92,7 +92,7 @@ pub async fn download_all<S: Source>(
         while coming.len() < AT_ONCE
             && let Some((name, _, from)) = waiting.next()
         {
-            let (way, from, at) = (way.clone(), from.clone(), place(&to.coming, name));
+            let (way, from, at) = (way.clone(), from.clone(), At::new(&to.coming, place(name)));
             coming.spawn(async move { way.bring(&from, &at).await });
         }
         if coming.is_empty() {
@@ -107,8 +107,8 @@ pub async fn download_all<S: Source>(
     let mut brought = Brought::default();
     for (name, ..) in &objects {
         let path = safe_path(Path::new(name)).map_err(hostile)?;
-        brought.size += settle(&place(&to.coming, name), &to.tree.join(&path))
-            .map_err(|error| room::cannot_write(&to.tree, error))?;
+        let settled = settle(&At::new(&to.coming, place(name)), &to.tree, &path);
+        brought.size += settled.map_err(|error| room::cannot_write(to.tree.path(), error))?;
         brought.files.push(path);
     }
     brought.files.sort();
@@ -116,24 +116,24 @@ pub async fn download_all<S: Source>(
 }
 
 /// Where an object of that name comes to.
-fn place(coming: &Path, name: &str) -> PathBuf {
-    coming.join(hex::encode(Sha256::digest(name)))
+fn place(name: &str) -> String {
+    hex::encode(Sha256::digest(name))
 }
 
 /// What is there already of all that comes.
-fn size_of(folder: &Path) -> u64 {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).map(|data| data.len()).sum()
+fn size_of(folder: &Folder) -> u64 {
+    let entries = folder.entries().unwrap_or_default();
+    entries.iter().filter_map(|entry| folder.facts(Path::new(&entry.name)).ok()).map(|facts| facts.size).sum()
 }
 
 /// Its size.
-fn settle(from: &Path, to: &Path) -> io::Result<u64> {
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent)?;
+fn settle(from: &At, tree: &Folder, path: &Path) -> io::Result<u64> {
+    if let Some(parent) = path.parent() {
+        tree.make_below(parent)?;
     }
-    fs::rename(from, to)?;
-    fs::remove_file(from.with_added_extension("parts"))?;
-    Ok(to.metadata()?.len())
+    from.folder.rename(&from.name, tree, path)?;
+    from.folder.remove_file(&from.notes())?;
+    Ok(tree.facts(path)?.size)
 }
 
 /// What all objects share on their way.
@@ -145,7 +145,7 @@ struct Way {
 }
 
 impl Way {
-    async fn bring<S: Source>(&self, from: &S, at: &Path) -> Result<()> {
+    async fn bring<S: Source>(&self, from: &S, at: &At) -> Result<()> {
         let object = from.describe().await?.ok_or_else(|| {
             Error::new(Kind::Conflict, format!("{from} went away while the others were coming"))
                 .hint("nothing was written: fetch it again")
@@ -181,7 +181,7 @@ impl Way {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, fmt, ops::Range, sync::Mutex};
+    use std::{collections::BTreeMap, fmt, ops::Range, path::PathBuf, sync::Mutex};
 
     use super::*;
     use crate::capability::transfer::{Bytestream, Object};
@@ -232,24 +232,23 @@ mod tests {
         (names.iter().map(object).collect(), read)
     }
 
-    fn folder(root: &Path) -> Folder {
-        let tree = root.join("tree");
-        fs::create_dir_all(&tree).unwrap();
-        Folder { name: "it".into(), coming: root.join("coming"), tree, beside: None }
+    fn destination(root: &Path) -> Destination {
+        let below = |name| Folder::open(root).unwrap().make_below(Path::new(name)).unwrap();
+        Destination { name: "it".into(), coming: below("coming"), tree: below("tree"), beside: None }
     }
 
     #[tokio::test]
     async fn what_came_before_is_not_asked_for_again() {
         let root = tempfile::tempdir().unwrap();
-        let to = folder(root.path());
+        let to = destination(root.path());
         let (all, _) = objects(&["a", "deep/er/b", "refused"]);
         assert_eq!(download_all(all, &to, &|_| {}).await.unwrap_err().kind(), Kind::Unavailable);
-        assert_eq!(fs::read_dir(&to.tree).unwrap().count(), 0);
+        assert_eq!(to.tree.entries().unwrap().len(), 0);
         let (all, read) = objects(&["a", "deep/er/b", "c"]);
         let brought = download_all(all, &to, &|_| {}).await.unwrap();
         assert_eq!(brought.files, ["a", "c", "deep/er/b"].map(PathBuf::from));
         assert_eq!(brought.size, 3 + 3 + 27);
-        assert_eq!(fs::read_to_string(to.tree.join("c")).unwrap(), "ccc");
+        assert_eq!(to.tree.read(Path::new("c"), 10).unwrap(), b"ccc");
         let read = read.lock().unwrap().clone();
         assert!(read.contains(&"c".to_owned()) && read.len() <= 3, "{read:?}");
     }
@@ -267,14 +266,14 @@ mod tests {
             &["ok", "damaged"],
         ] {
             let root = tempfile::tempdir().unwrap();
-            let to = folder(root.path());
+            let to = destination(root.path());
             let error = download_all(objects(names).0, &to, &|_| {}).await.unwrap_err();
             let said = error.message();
             assert!(
                 said.contains("is not to be trusted") || said.contains("came damaged"),
                 "{names:?}: {error}"
             );
-            assert_eq!(fs::read_dir(&to.tree).unwrap().count(), 0, "{names:?}");
+            assert_eq!(to.tree.entries().unwrap().len(), 0, "{names:?}");
         }
     }
 }

@@ -10,7 +10,10 @@ use flate2::{Compression, write::GzEncoder};
 use tar::{Builder, EntryType, Header};
 
 use super::Unpack;
-use crate::fuzz::{Target, settled, told};
+use crate::{
+    disk::Folder,
+    fuzz::{Target, settled, told},
+};
 
 /// The targets.
 pub const FUZZ: &[Target] = &[Target { name: "archive", run: archive, seeds: archives }];
@@ -26,7 +29,11 @@ fn archive(bytes: &[u8]) {
     let root = tempfile::tempdir().expect("a folder can be made");
     fs::write(root.path().join("beside"), "untouched").expect("a file can be written");
     let tree = root.path().join("tree");
-    let unpack = Unpack { name: "model.tar.gz".into(), tree: tree.clone(), beside: None };
+    let unpack = Unpack {
+        name: "model.tar.gz".into(),
+        tree: Folder::make(&tree).expect("a folder can be made"),
+        beside: None,
+    };
     let brought = told(unpack.within(LIMIT, packed.as_slice()));
     assert_eq!(fs::read(root.path().join("beside")).ok().as_deref(), Some(&b"untouched"[..]));
     assert_eq!(fs::read_dir(root.path()).expect("it is there").count(), 2);

@@ -14,10 +14,10 @@ mod unpack;
 
 pub use arriving::Arriving;
 pub use download::{download, local};
-pub use folder::{Folder, download_all};
+pub use folder::{Destination, download_all};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
 pub use room::{copy, room};
 pub use source::{Bytestream, Object, Source};
-pub use staging::{Brought, Staging};
+pub use staging::{At, Brought, Staging};
 pub use unpack::Unpack;

@@ -2,19 +2,21 @@
 //! where a killed one stopped.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Write},
     ops::Range,
     os::unix::fs::FileExt,
-    path::Path,
 };
 
 use crc_fast::{CrcAlgorithm, Digest, checksum, checksum_combine};
 
-use super::source::Object;
+use super::{At, source::Object};
+use crate::disk::{PRIVATE, SHARED};
 
 /// In bytes.
 pub(super) const PART: u64 = 8 << 20;
+/// The longest list of parts, in bytes: more than a file of 10 TiB has.
+const LONGEST_NOTES: u64 = 64 << 20;
 
 /// What is there of a file.
 pub(super) struct Parts {
@@ -30,21 +32,27 @@ pub(super) struct Parts {
 
 impl Parts {
     /// What an earlier run left of the same object, if its bytes are still what they were.
-    pub(super) fn open(archive: &Path, object: &Object) -> io::Result<(Self, File)> {
+    pub(super) fn open(archive: &At, object: &Object) -> io::Result<(Self, File)> {
         let algorithm =
             object.checksum.as_ref().map_or(CrcAlgorithm::Crc32IsoHdlc, |(algorithm, _)| *algorithm);
         let part = if object.in_parts { PART } else { object.size.max(1) };
         let count = usize::try_from(object.size.div_ceil(part)).map_err(io::Error::other)?;
-        let notes = archive.with_added_extension("parts");
+        let (folder, notes) = (&archive.folder, archive.notes());
         let head = format!("{} {} {algorithm:?}", object.size, object.etag.as_deref().unwrap_or_default());
-        let earlier = fs::read_to_string(&notes).unwrap_or_default();
+        let earlier = folder.read(&notes, LONGEST_NOTES).unwrap_or_default();
+        let earlier = String::from_utf8_lossy(&earlier);
         let mut lines = earlier.lines();
         // Without an ETag nothing tells whether it is still the same object.
         let same = object.etag.is_some() && lines.next() == Some(&head);
-        let file = File::options().create(true).read(true).write(true).truncate(!same).open(archive)?;
+        let file = folder.update(&archive.name, SHARED)?;
+        if !same {
+            file.set_len(0)?;
+        }
         file.set_len(object.size)?;
+        folder.remove_all(&notes)?;
         let there = vec![None; count];
-        let mut parts = Self { size: object.size, part, algorithm, there, notes: File::create(&notes)? };
+        let mut parts =
+            Self { size: object.size, part, algorithm, there, notes: folder.create(&notes, PRIVATE)? };
         writeln!(parts.notes, "{head}")?;
         if same {
             for line in lines {
@@ -116,6 +124,7 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::Folder;
 
     fn object(size: u64, etag: &str) -> Object {
         Object { size, etag: Some(etag.into()), checksum: None, in_parts: true }
@@ -124,7 +133,7 @@ mod tests {
     #[test]
     fn what_was_there_is_taken_up_only_where_it_is_the_same() {
         let folder = tempfile::tempdir().unwrap();
-        let archive = folder.path().join("archive");
+        let archive = At::new(&Folder::open(folder.path()).unwrap(), "archive");
         let content: Vec<u8> = (0..PART * 2 + 5).map(|n| (n % 251) as u8).collect();
         let size = content.len() as u64;
         let (mut parts, file) = Parts::open(&archive, &object(size, "one")).unwrap();

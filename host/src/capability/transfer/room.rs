@@ -2,20 +2,23 @@
 
 use std::{io, path::Path};
 
-use crate::error::{Error, Result};
+use super::At;
+use crate::{
+    disk::{Folder, SHARED, cannot_read},
+    error::{Error, Result},
+};
 
-/// In bytes; none where the file system does not tell.
+/// In bytes; `None` if the file system does not tell.
 pub fn room(folder: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(folder).ok()?;
-    disk.f_bavail.checked_mul(disk.f_frsize)
+    Folder::open(folder).ok()?.room()
 }
 
 /// # Errors
 /// The disk cannot take as much.
-pub(super) fn make_sure_of(needed: u64, folder: &Path) -> Result<()> {
-    match room(folder) {
+pub(super) fn make_sure_of(needed: u64, folder: &Folder) -> Result<()> {
+    match folder.room() {
         Some(room) if room < needed => {
-            Err(full(folder).source(format!("{needed} bytes are needed, {room} are free")))
+            Err(full(folder.path()).source(format!("{needed} bytes are needed, {room} are free")))
         }
         _ => Ok(()),
     }
@@ -36,16 +39,14 @@ fn full(folder: &Path) -> Error {
         .hint("nothing was written: free some of it, or fetch into another folder")
 }
 
-/// A file of this machine, copied.
+/// Copies a file of this machine, and tells its size.
 ///
 /// # Errors
-/// It cannot be read, or the disk is full.
-pub fn copy(from: &Path, to: &Path) -> Result<()> {
-    let folder = to.parent().unwrap_or(Path::new("."));
-    let size = from
-        .metadata()
-        .map(|data| data.len())
-        .map_err(|error| Error::failed(format!("cannot read {}", from.display())).source(error))?;
-    make_sure_of(size, folder)?;
-    std::fs::copy(from, to).map(drop).map_err(|error| cannot_write(folder, error))
+/// It cannot be read, something has the new name, or the disk is full.
+pub fn copy(from: &At, to: &At) -> Result<u64> {
+    let unreadable = |error| cannot_read(&from.path(), error);
+    let mut source = from.folder.open_file(&from.name).map_err(unreadable)?;
+    make_sure_of(source.metadata().map_err(unreadable)?.len(), &to.folder)?;
+    let copied = to.folder.create(&to.name, SHARED).and_then(|mut target| io::copy(&mut source, &mut target));
+    copied.map_err(|error| cannot_write(to.folder.path(), error))
 }

@@ -3,18 +3,49 @@
 use std::{
     collections::BTreeSet,
     ffi::OsString,
-    fs::{self, File, TryLockError},
-    io,
+    fs::{File, TryLockError},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::room;
-use crate::error::{Context, Error, Kind, Result};
+use crate::{
+    disk::{Folder, PRIVATE, What},
+    error::{Context, Error, Kind, Result},
+};
 
 /// What the names of all such places begin with; no archive may hold one.
 pub(super) const PREFIX: &str = ".alekseylearn-";
+/// Lists of files, and of parts, that killed programs left: more than a million entries have.
+const LONGEST_LIST: u64 = 256 << 20;
+
+/// The place of a file in a folder.
+#[derive(Clone, Debug)]
+pub struct At {
+    /// The folder.
+    pub folder: Folder,
+    /// The path in it.
+    pub name: PathBuf,
+}
+
+impl At {
+    /// A place in a folder.
+    pub fn new(folder: &Folder, name: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.clone(), name: name.into() }
+    }
+
+    /// For messages.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join(&self.name)
+    }
+
+    /// Beside a file that is coming: which parts of it are there.
+    pub(super) fn notes(&self) -> PathBuf {
+        self.name.with_added_extension("parts")
+    }
+}
 
 /// What came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +64,9 @@ pub struct Brought {
 ///
 /// It is removed when it is dropped; a program that is killed leaves it to the next one.
 pub struct Staging {
-    folder: PathBuf,
-    path: PathBuf,
+    target: Folder,
+    name: PathBuf,
+    folder: Folder,
     keep: bool,
     /// What goes from the user's folder where this comes, by its first names.
     replaceable: BTreeSet<OsString>,
@@ -52,12 +84,13 @@ impl Staging {
         let cannot_write = |error| room::cannot_write(folder, error);
         let missing = folder.ancestors().take_while(|folder| !folder.exists());
         let made = missing.map(Path::to_owned).collect();
-        fs::create_dir_all(folder).context(|| format!("cannot make the folder {}", folder.display()))?;
-        let path = folder.join(format!("{PREFIX}{name}"));
-        sweep(folder, &path).map_err(cannot_write)?;
-        let lock = loop {
-            fs::create_dir_all(&path).map_err(cannot_write)?;
-            match locked(&path).map_err(cannot_write)? {
+        let target =
+            Folder::make(folder).context(|| format!("cannot make the folder {}", folder.display()))?;
+        let place = PathBuf::from(format!("{PREFIX}{name}"));
+        sweep(&target, &place).map_err(cannot_write)?;
+        let (inner, lock) = loop {
+            let inner = target.make_below(&place).map_err(cannot_write)?;
+            match locked(&target, &place).map_err(cannot_write)? {
                 Lock::Held => {
                     return Err(Error::new(
                         Kind::Conflict,
@@ -66,12 +99,13 @@ impl Staging {
                     .hint("wait for its end, or fetch into another folder"));
                 }
                 Lock::Gone => {}
-                Lock::Taken(lock) => break lock,
+                Lock::Taken(lock) => break (inner, lock),
             }
         };
-        let (folder, replaceable) = (folder.to_owned(), BTreeSet::new());
-        let staging = Self { folder, path, keep: false, replaceable, made, _lock: lock };
-        if !staging.path.join("ready").exists() {
+        let replaceable = BTreeSet::new();
+        let staging =
+            Self { target, name: place, folder: inner, keep: false, replaceable, made, _lock: lock };
+        if !staging.folder.holds(Path::new("ready")) {
             staging.clear().map_err(cannot_write)?;
         }
         Ok(staging)
@@ -84,46 +118,50 @@ impl Staging {
 
     /// What may be in the way of what comes.
     pub fn beside(&self) -> Beside {
-        Beside { folder: self.folder.clone(), replaceable: self.replaceable.clone() }
+        Beside { folder: self.target.clone(), replaceable: self.replaceable.clone() }
     }
 
     /// An empty tree.
     fn clear(&self) -> io::Result<()> {
-        match fs::remove_dir_all(self.tree()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => fs::create_dir(self.tree()),
-        }
+        self.folder.remove_all(Path::new("tree"))?;
+        self.folder.make_below(Path::new("tree")).map(drop)
     }
 
     /// Where an archive comes to.
-    pub fn archive(&self) -> PathBuf {
-        self.path.join("archive")
+    pub fn archive(&self) -> At {
+        At::new(&self.folder, "archive")
     }
 
     /// Where objects come to that are no archive.
-    pub fn coming(&self) -> PathBuf {
-        self.path.join("coming")
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn coming(&self) -> Result<Folder> {
+        self.folder.make_below(Path::new("coming")).map_err(|error| self.cannot_write(error))
     }
 
     /// The archive is not needed any more.
     pub fn drop_archive(&self) {
         // What cannot be removed now is removed with all the rest.
-        let _ = fs::remove_file(self.archive());
-        let _ = fs::remove_file(self.notes());
+        let archive = self.archive();
+        let _ = archive.folder.remove_file(&archive.name);
+        let _ = archive.folder.remove_file(&archive.notes());
     }
 
     /// The archive is what was wanted.
     ///
     /// # Errors
     /// The folder cannot be written to.
-    pub fn take_archive(&self, target: &Path) -> Result<()> {
-        fs::rename(self.archive(), target).map_err(|error| room::cannot_write(&self.folder, error))?;
+    pub fn take_archive(&self, to: &At) -> Result<()> {
+        let archive = self.archive();
+        let moved = archive.folder.rename(&archive.name, &to.folder, &to.name);
+        moved.map_err(|error| self.cannot_write(error))?;
         self.drop_archive();
         Ok(())
     }
 
-    fn notes(&self) -> PathBuf {
-        self.archive().with_added_extension("parts")
+    fn cannot_write(&self, error: io::Error) -> Error {
+        room::cannot_write(self.target.path(), error)
     }
 
     /// # Errors
@@ -133,29 +171,38 @@ impl Staging {
     }
 
     /// What is to be moved to the user's folder.
-    pub fn tree(&self) -> PathBuf {
-        self.path.join("tree")
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn tree(&self) -> Result<Folder> {
+        self.folder.below(Path::new("tree")).map_err(|error| self.cannot_write(error))
     }
 
     /// What a killed program had brought, all but for the last moving.
     pub fn left(&self, of: &str) -> Result<Option<Brought>> {
-        let Ok(text) = fs::read(self.path.join("ready")) else { return Ok(None) };
+        let Ok(text) = self.folder.read(Path::new("ready"), LONGEST_LIST) else { return Ok(None) };
         if let Ok((what, brought)) = serde_json::from_slice::<(String, Brought)>(&text)
             && what == of
         {
             return Ok(Some(brought));
         }
-        let removed = fs::remove_file(self.path.join("ready")).and_then(|()| self.clear());
-        removed.map_err(|error| room::cannot_write(&self.folder, error))?;
+        let removed = self.folder.remove_file(Path::new("ready")).and_then(|()| self.clear());
+        removed.map_err(|error| self.cannot_write(error))?;
         Ok(None)
     }
 
     /// Leaves to the next run what came, if anything did.
     pub fn keep(&mut self) {
-        let objects = fs::read_dir(self.coming()).into_iter().flatten().flatten().map(|entry| entry.path());
-        let mut notes = objects.filter(|path| path.extension().is_some()).chain([self.notes()]);
-        self.keep =
-            notes.any(|notes| fs::read_to_string(notes).is_ok_and(|text| text.lines().nth(1).is_some()));
+        let coming = self.folder.below(Path::new("coming"));
+        let entries = coming.and_then(|coming| coming.entries()).unwrap_or_default();
+        let objects = entries.iter().map(|entry| Path::new("coming").join(&entry.name));
+        let mut notes = objects.filter(|path| path.extension().is_some()).chain([self.archive().notes()]);
+        self.keep = notes.any(|notes| {
+            let text = self.folder.read(&notes, LONGEST_LIST);
+            text.is_ok_and(|text| {
+                text.split(|byte| *byte == b'\n').nth(1).is_some_and(|line| !line.is_empty())
+            })
+        });
     }
 
     /// Moves the tree to the user's folder, all or nothing: what is cut off is finished by the next run. Files that
@@ -164,61 +211,56 @@ impl Staging {
     /// # Errors
     /// Something is in the way, or the folder cannot be written to.
     pub fn publish(&self, of: &str, brought: &Brought, overwrite: bool) -> Result<()> {
-        let cannot_write = |error| room::cannot_write(&self.folder, error);
-        let names = self.names().map_err(cannot_write)?;
+        let cannot_write = |error| self.cannot_write(error);
+        let tree = self.tree()?;
+        let names = names(&tree).map_err(cannot_write)?;
         if !overwrite {
             names.iter().try_for_each(|name| self.refuse(Path::new(name)))?;
         }
         self.settle(of, brought).map_err(cannot_write)?;
         for name in &names {
             self.take_away(name).map_err(cannot_write)?;
-            fs::rename(self.tree().join(name), self.folder.join(name)).map_err(cannot_write)?;
+            tree.rename(Path::new(name), &self.target, Path::new(name)).map_err(cannot_write)?;
         }
         for name in self.replaceable.iter().filter(|name| !names.contains(name)) {
             self.take_away(name).map_err(cannot_write)?;
         }
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(cannot_write)
+        self.target.sync().map_err(cannot_write)
     }
 
     /// Moves away what is there of that name: what is replaced is never seen half-removed.
     fn take_away(&self, name: &OsString) -> io::Result<()> {
-        let target = self.folder.join(name);
-        if target.symlink_metadata().is_err() {
+        if !self.target.holds(Path::new(name)) {
             return Ok(());
         }
-        let replaced = self.path.join("replaced");
-        fs::create_dir_all(&replaced)?;
-        let away = tempfile::Builder::new().tempdir_in(&replaced)?.keep();
-        fs::rename(&target, away.join(name))
-    }
-
-    fn names(&self) -> io::Result<Vec<OsString>> {
-        fs::read_dir(self.tree())?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+        let replaced = self.folder.make_below(Path::new("replaced"))?;
+        let away = replaced.make_below(Path::new(&uuid::Uuid::new_v4().to_string()))?;
+        self.target.rename(Path::new(name), &away, Path::new(name))
     }
 
     /// On the disk, and said so.
     fn settle(&self, of: &str, brought: &Brought) -> io::Result<()> {
-        let ready = self.path.join("ready");
-        if ready.exists() {
+        let ready = Path::new("ready");
+        if self.folder.holds(ready) {
             return Ok(());
         }
-        // One call for a hundred thousand files.
-        #[cfg(target_os = "linux")]
-        rustix::fs::syncfs(&File::open(self.tree())?)?;
-        let partial = self.path.join("ready.part");
-        fs::write(&partial, serde_json::to_vec(&(of, brought))?)?;
-        File::open(&partial)?.sync_all()?;
-        fs::rename(partial, ready)
+        self.folder.sync_all()?;
+        let content = serde_json::to_vec(&(of, brought))?;
+        self.folder.write(ready, PRIVATE, |file| file.write_all(&content))
     }
+}
+
+fn names(tree: &Folder) -> io::Result<Vec<OsString>> {
+    Ok(tree.entries()?.into_iter().map(|entry| entry.name).collect())
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
         if !self.keep {
             // Whoever comes next removes what could not be removed.
-            let _ = fs::remove_dir_all(&self.path);
+            let _ = self.target.remove_all(&self.name);
             // Not those that hold anything.
-            let _ = self.made.iter().try_for_each(fs::remove_dir);
+            let _ = self.made.iter().try_for_each(std::fs::remove_dir);
         }
     }
 }
@@ -226,7 +268,7 @@ impl Drop for Staging {
 /// What lies in the user's folder already.
 #[derive(Clone, Debug)]
 pub struct Beside {
-    folder: PathBuf,
+    folder: Folder,
     replaceable: BTreeSet<OsString>,
 }
 
@@ -237,8 +279,8 @@ impl Beside {
         let Some(first) = path.iter().next().filter(|first| !self.replaceable.contains(*first)) else {
             return Ok(());
         };
-        let first = self.folder.join(first);
-        if first.symlink_metadata().is_ok() {
+        if self.folder.holds(Path::new(first)) {
+            let first = self.folder.path().join(first);
             return Err(Error::new(Kind::Conflict, format!("{} is there already", first.display()))
                 .hint("fetch into another folder, or replace it with --overwrite"));
         }
@@ -254,10 +296,10 @@ enum Lock {
     Gone,
 }
 
-fn locked(path: &Path) -> io::Result<Lock> {
+fn locked(target: &Folder, place: &Path) -> io::Result<Lock> {
     use std::os::unix::fs::MetadataExt;
-    let lock = path.join("lock");
-    let file = match File::options().create(true).append(true).open(&lock) {
+    let lock = place.join("lock");
+    let file = match target.update(&lock, PRIVATE) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lock::Gone),
         file => file?,
     };
@@ -266,18 +308,20 @@ fn locked(path: &Path) -> io::Result<Lock> {
         Err(TryLockError::WouldBlock) => return Ok(Lock::Held),
         Err(TryLockError::Error(error)) => return Err(error),
     }
-    match lock.metadata() {
-        Ok(there) if there.ino() == file.metadata()?.ino() => Ok(Lock::Taken(file)),
+    let data = file.metadata()?;
+    match target.facts(&lock) {
+        Ok(there) if there.identity == (data.dev(), data.ino()) => Ok(Lock::Taken(file)),
         _ => Ok(Lock::Gone),
     }
 }
 
-fn sweep(folder: &Path, but: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX) && entry.file_type()?.is_dir();
-        if ours && entry.path() != but && !matches!(locked(&entry.path())?, Lock::Held) {
-            fs::remove_dir_all(entry.path())?;
+/// Removes what killed programs left under other names. What has a name of ours and no lock of ours goes too.
+fn sweep(target: &Folder, but: &Path) -> io::Result<()> {
+    for entry in target.entries()? {
+        let ours = entry.name.to_string_lossy().starts_with(PREFIX) && entry.what == What::Folder;
+        let place = Path::new(&entry.name);
+        if ours && place != but && !matches!(locked(target, place), Ok(Lock::Held)) {
+            target.remove_all(place)?;
         }
     }
     Ok(())
@@ -285,6 +329,8 @@ fn sweep(folder: &Path, but: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn brought(names: &[&str]) -> Brought {
@@ -307,10 +353,10 @@ mod tests {
     fn what_was_cut_off_while_it_was_moved_is_finished() {
         let root = tempfile::tempdir().unwrap();
         let staging = Staging::open(root.path(), "job").unwrap();
-        fs::write(staging.tree().join("a"), "a").unwrap();
-        fs::write(staging.tree().join("b"), "b").unwrap();
+        fs::write(staging.tree().unwrap().path().join("a"), "a").unwrap();
+        fs::write(staging.tree().unwrap().path().join("b"), "b").unwrap();
         staging.settle("it", &brought(&["a", "b"])).unwrap();
-        fs::rename(staging.tree().join("a"), root.path().join("a")).unwrap();
+        fs::rename(staging.tree().unwrap().path().join("a"), root.path().join("a")).unwrap();
         killed(staging);
         let staging = Staging::open(root.path(), "job").unwrap();
         assert_eq!(staging.left("it").unwrap(), Some(brought(&["a", "b"])));
@@ -324,17 +370,17 @@ mod tests {
     fn what_is_left_of_something_else_is_removed() {
         let root = tempfile::tempdir().unwrap();
         let staging = Staging::open(root.path(), "other").unwrap();
-        fs::write(staging.tree().join("a"), "a").unwrap();
+        fs::write(staging.tree().unwrap().path().join("a"), "a").unwrap();
         staging.settle("it", &brought(&["a"])).unwrap();
         killed(staging);
         let staging = Staging::open(root.path(), "job").unwrap();
         assert_eq!(names(root.path()), [".alekseylearn-job"]);
-        fs::write(staging.tree().join("a"), "a").unwrap();
+        fs::write(staging.tree().unwrap().path().join("a"), "a").unwrap();
         staging.settle("it", &brought(&["a"])).unwrap();
         killed(staging);
         let staging = Staging::open(root.path(), "job").unwrap();
         assert_eq!(staging.left("another way").unwrap(), None);
-        assert!(staging.names().unwrap().is_empty());
+        assert!(super::names(&staging.tree().unwrap()).unwrap().is_empty());
     }
 
     #[test]
@@ -346,7 +392,7 @@ mod tests {
         drop(Staging::open(&root.path().join("a/b"), "job").unwrap());
         assert_eq!(names(root.path()), ["a"]);
         let staging = Staging::open(&root.path().join("a/b"), "job").unwrap();
-        fs::write(staging.tree().join("m"), "m").unwrap();
+        fs::write(staging.tree().unwrap().path().join("m"), "m").unwrap();
         staging.publish("it", &brought(&["m"]), false).unwrap();
         drop(staging);
         assert_eq!(names(&root.path().join("a/b")), ["m"]);
@@ -359,7 +405,7 @@ mod tests {
             fs::write(root.path().join(name), "before").unwrap();
         }
         let mut staging = Staging::open(root.path(), "job").unwrap();
-        fs::write(staging.tree().join("a"), "after").unwrap();
+        fs::write(staging.tree().unwrap().path().join("a"), "after").unwrap();
         assert_eq!(staging.refuse(Path::new("a")).unwrap_err().kind(), Kind::Conflict);
         staging.may_replace(["a", "old", "never there"].map(OsString::from).into());
         assert_eq!(staging.refuse(Path::new("mine/x")).unwrap_err().kind(), Kind::Conflict);
@@ -378,5 +424,42 @@ mod tests {
         assert_eq!(names(root.path()).len(), 2, "what another program uses stays");
         drop((first, beside));
         assert!(names(root.path()).is_empty());
+    }
+
+    /// What somebody else put into the user's folder before: links under the names that are ours.
+    #[test]
+    fn links_that_were_there_before_lead_nowhere() {
+        use std::os::unix::fs::symlink;
+        for link in ["", "lock", "tree", "archive", "archive.parts", "coming", "ready", "replaced"] {
+            let root = tempfile::tempdir().unwrap();
+            let (out, victim) = (root.path().join("out"), root.path().join("victim"));
+            fs::create_dir_all(out.join(".alekseylearn-job")).unwrap();
+            fs::create_dir(&victim).unwrap();
+            fs::write(victim.join("kept"), "kept").unwrap();
+            let place = out.join(".alekseylearn-job").join(link);
+            if link.is_empty() {
+                fs::remove_dir(out.join(".alekseylearn-job")).unwrap();
+                symlink(&victim, out.join(".alekseylearn-job")).unwrap();
+            } else {
+                symlink(victim.join(if link == "coming" { "" } else { "kept" }), &place).unwrap();
+            }
+            let tried = || -> Result<()> {
+                let staging = Staging::open(&out, "job")?;
+                fs::write(staging.tree()?.path().join("m"), "m").unwrap();
+                let object =
+                    super::super::Object { size: 3, etag: Some("e".into()), checksum: None, in_parts: true };
+                let at = At::new(&staging.coming()?, "x");
+                for at in [at, staging.archive()] {
+                    let (_, file) = super::super::parts::Parts::open(&at, &object)
+                        .map_err(|error| staging.cannot_write(error))?;
+                    (&file).write_all(b"new").unwrap();
+                }
+                staging.publish("it", &brought(&["m"]), true)
+            };
+            // Whether it works or not, nothing behind the link is touched.
+            let _ = tried();
+            assert_eq!(names(&victim), ["kept"], "{link}");
+            assert_eq!(fs::read(victim.join("kept")).unwrap(), b"kept", "{link}");
+        }
     }
 }

@@ -3,9 +3,9 @@
 
 use std::{
     cell::Cell,
-    collections::BTreeSet,
-    ffi::OsStr,
-    fs,
+    collections::{BTreeSet, VecDeque},
+    ffi::{OsStr, OsString},
+    fs::Permissions,
     io::{self, Read},
     path::{Component, Path, PathBuf},
 };
@@ -15,9 +15,12 @@ use tar::{Archive, Entry, EntryType};
 
 use super::{
     room,
-    staging::{Beside, Brought, PREFIX},
+    staging::{At, Beside, Brought, PREFIX},
 };
-use crate::error::{Error, Result};
+use crate::{
+    disk::{Facts, Folder, PRIVATE, What},
+    error::{Error, Result},
+};
 
 /// Model artifacts hold far fewer, folders included.
 pub(super) const MOST_ENTRIES: usize = 1_000_000;
@@ -33,8 +36,8 @@ const WORTH_ASKING: u64 = 1 << 20;
 pub struct Unpack {
     /// How messages name the archive.
     pub name: String,
-    /// An empty folder, or none yet; nothing is written elsewhere.
-    pub tree: PathBuf,
+    /// An empty folder; nothing is written elsewhere.
+    pub tree: Folder,
     /// What is there already is in the way; none where it may be replaced.
     pub beside: Option<Beside>,
 }
@@ -54,7 +57,9 @@ impl Unpack {
             Problem::Hostile(what) => Error::failed(format!("{} is not to be trusted: {what}", self.name))
                 .hint("nothing was written; fetch with --no-extract to look at the archive itself"),
             Problem::Told(error) => error,
-            Problem::Io(error) if error.raw_os_error().is_some() => room::cannot_write(&self.tree, error),
+            Problem::Io(error) if error.raw_os_error().is_some() => {
+                room::cannot_write(self.tree.path(), error)
+            }
             Problem::Io(error) => Error::failed(format!("{} is damaged", self.name))
                 .hint("nothing was written; fetch it again")
                 .source(error),
@@ -96,10 +101,9 @@ impl From<Error> for Problem {
 
 impl Unpack {
     fn all(&self, source: impl Read, limit: u64) -> Result<Brought, Problem> {
-        let staging = &self.tree;
-        fs::create_dir_all(staging)?;
+        let tree = &self.tree;
         let mut unpacked = Brought::default();
-        let mut made = PathBuf::new();
+        let mut made = (PathBuf::new(), tree.clone());
         let mut seen = BTreeSet::new();
         let mut links = Vec::new();
         let left = Cell::new(MOST_BETWEEN);
@@ -118,38 +122,37 @@ impl Unpack {
             if let Some(beside) = &self.beside {
                 beside.refuse(&path)?;
             }
-            let target = staging.join(&path);
             let kind = entry.header().entry_type();
             if kind.is_dir() {
-                fs::create_dir_all(&target)?;
+                tree.make_below(&path)?;
                 continue;
             }
             let shown = path.display().to_string();
             if !seen.insert(path.clone()) {
                 return Err(Problem::Hostile(format!("it holds {shown} twice")));
             }
-            unpacked.size += entry.size();
+            unpacked.size = unpacked.size.saturating_add(entry.size());
             if unpacked.size > limit {
                 return Err(Problem::Hostile(format!(
                     "it unpacks to more than {limit} bytes, a small archive to fill a disk"
                 )));
             }
             if entry.size() >= WORTH_ASKING {
-                room::make_sure_of(entry.size(), staging)?;
+                room::make_sure_of(entry.size(), tree)?;
             }
             // A folder's files mostly stand together.
-            if let Some(parent) = target.parent().filter(|parent| *parent != made) {
-                fs::create_dir_all(parent)?;
-                parent.clone_into(&mut made);
+            if let Some(parent) = path.parent().filter(|parent| *parent != made.0) {
+                made = (parent.to_owned(), tree.make_below(parent)?);
             }
+            let target = At::new(&made.1, path.file_name().unwrap_or_default());
             match kind {
                 EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                     write_file(&mut entry, &target)?
                 }
                 EntryType::Symlink => {
-                    links.push((target, entry.link_name()?.unwrap_or_default().into_owned()))
+                    links.push((path.clone(), entry.link_name()?.unwrap_or_default().into_owned()))
                 }
-                EntryType::Link => copy_of(&entry, staging, &target)?,
+                EntryType::Link => copy_of(&entry, tree, &target)?,
                 other => {
                     return Err(Problem::Hostile(format!(
                         "{shown} is neither a file nor a folder ({other:?})"
@@ -161,7 +164,7 @@ impl Unpack {
         }
         // The tar's end is not the stream's: a cut or corrupt tail shows only when it is read.
         io::copy(&mut archive.into_inner(), &mut io::sink())?;
-        make_links(staging, &links)?;
+        make_links(tree, &links)?;
         unpacked.files.sort();
         Ok(unpacked)
     }
@@ -207,55 +210,84 @@ fn is_ours(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
 }
 
-fn write_file<R: Read>(entry: &mut Entry<'_, R>, target: &Path) -> Result<(), Problem> {
-    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(target)?;
+fn write_file<R: Read>(entry: &mut Entry<'_, R>, target: &At) -> Result<(), Problem> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut file = target.folder.create(&target.name, PRIVATE)?;
     let copied = io::copy(entry, &mut file)?;
     if copied < entry.size() {
         return Err(Problem::Io(io::Error::from(io::ErrorKind::UnexpectedEof)));
     }
     let executable = entry.header().mode().is_ok_and(|mode| mode & 0o100 != 0);
-    file.set_permissions(fs::Permissions::from_mode(if executable { 0o755 } else { 0o644 }))?;
+    file.set_permissions(Permissions::from_mode(if executable { 0o755 } else { 0o644 }))?;
     Ok(())
 }
 
 /// Symbolic links come last, so that no file was ever written through one; each must lead to something within the
 /// folder, also through others.
-fn make_links(staging: &Path, links: &[(PathBuf, PathBuf)]) -> Result<(), Problem> {
+fn make_links(tree: &Folder, links: &[(PathBuf, PathBuf)]) -> Result<(), Problem> {
     for (link, points_to) in links {
         if points_to.is_absolute() {
-            return Err(leads_out(staging, link));
+            return Err(leads_out(link));
         }
-        std::os::unix::fs::symlink(points_to, link)?;
+        tree.link(points_to, link)?;
     }
-    let root = staging.canonicalize()?;
-    for (link, _) in links {
-        if !link.canonicalize().is_ok_and(|end| end.starts_with(&root)) {
-            return Err(leads_out(staging, link));
-        }
+    match links.iter().find(|(link, _)| !leads_inside(tree, link)) {
+        Some((link, _)) => Err(leads_out(link)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-fn leads_out(staging: &Path, link: &Path) -> Problem {
-    let name = link.strip_prefix(staging).unwrap_or(link);
-    Problem::Hostile(format!("{} is a link to nothing in the folder", name.display()))
+/// As many links as a system follows for one path.
+const MOST_LINKS: usize = 40;
+
+/// Whether a path leads to something in the folder, whatever links are on its way.
+fn leads_inside(tree: &Folder, path: &Path) -> bool {
+    let parts = |path: &Path| path.iter().map(OsStr::to_owned).collect::<Vec<OsString>>();
+    let mut rest: VecDeque<OsString> = parts(path).into();
+    let (mut at, mut links) = (PathBuf::new(), 0);
+    while let Some(part) = rest.pop_front() {
+        match part.as_encoded_bytes() {
+            b"." => continue,
+            b".." if at.pop() => continue,
+            b".." | b"/" => return false,
+            _ => at.push(part),
+        }
+        match tree.facts(&at) {
+            Ok(Facts { what: What::Folder, .. }) => {}
+            Ok(Facts { what: What::File, .. }) if rest.is_empty() => {}
+            Ok(Facts { what: What::Link, .. }) if links < MOST_LINKS => {
+                let Ok(target) = tree.target(&at) else { return false };
+                at.pop();
+                links += 1;
+                parts(&target).into_iter().rev().for_each(|part| rest.push_front(part));
+            }
+            _ => return false,
+        }
+    }
+    true
+}
+
+fn leads_out(link: &Path) -> Problem {
+    Problem::Hostile(format!("{} is a link to nothing in the folder", link.display()))
 }
 
 /// A hard link to a file of the same archive, as a copy.
-fn copy_of<R: Read>(entry: &Entry<'_, R>, staging: &Path, target: &Path) -> Result<(), Problem> {
+fn copy_of<R: Read>(entry: &Entry<'_, R>, tree: &Folder, target: &At) -> Result<(), Problem> {
     let name = entry.link_name()?.unwrap_or_default();
-    let inside = name.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    let original = staging.join(&name);
-    if !inside || !original.symlink_metadata().is_ok_and(|data| data.is_file()) {
+    let original = tree.open_file(&name);
+    let Ok(mut original) = original else {
         return Err(Problem::Hostile(format!("a link leads to {}, which is no file of it", name.display())));
-    }
-    fs::copy(original, target)?;
+    };
+    let mut copy = target.folder.create(&target.name, PRIVATE)?;
+    io::copy(&mut original, &mut copy)?;
+    copy.set_permissions(original.metadata()?.permissions())?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use flate2::{Compression, write::GzEncoder};
 
     use super::*;
@@ -296,7 +328,7 @@ mod tests {
         let beside = (!overwrite).then(|| staging.beside());
         let size = bytes.len() as u64;
         let unpacked =
-            Unpack { name: "model.tar.gz".into(), tree: staging.tree(), beside }.run(size, bytes)?;
+            Unpack { name: "model.tar.gz".into(), tree: staging.tree()?, beside }.run(size, bytes)?;
         staging.publish("it", &unpacked, overwrite)?;
         Ok(unpacked)
     }
@@ -395,14 +427,17 @@ mod tests {
     #[test]
     fn a_bomb_is_found_before_it_fills_the_disk() {
         let root = tempfile::tempdir().unwrap();
-        let unpack = Unpack { name: "model.tar.gz".into(), tree: root.path().join("tree"), beside: None };
+        let tree = Folder::make(&root.path().join("tree")).unwrap();
+        let unpack = Unpack { name: "model.tar.gz".into(), tree, beside: None };
         let files: Vec<String> = (0..64).map(|number| number.to_string()).collect();
         let items: Vec<_> = files.iter().map(|name| File(name, &[0; 100_000])).collect();
         let bytes = archive(&items);
         let error = unpack.within(1 << 20, bytes.as_slice()).unwrap_err();
         assert!(error.message().contains("it unpacks to more than 1048576 bytes"), "{error}");
-        let written: u64 =
-            fs::read_dir(&unpack.tree).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+        let written: u64 = fs::read_dir(unpack.tree.path())
+            .unwrap()
+            .map(|file| file.unwrap().metadata().unwrap().len())
+            .sum();
         assert!(written <= 1 << 20, "{written}");
         // By size alone where it is small, by the ratio where it is large.
         assert_eq!(most_of(1 << 10), BOMB_SIZE);

@@ -7,7 +7,7 @@ mod opening;
 use std::{
     collections::BTreeMap,
     fs::{File, TryLockError},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
@@ -18,6 +18,7 @@ use entry::{SELECT, entry};
 
 use super::metrics::Series;
 use crate::{
+    disk::{self, Folder},
     environment::Environment,
     error::{Context, Error, Kind, Result},
 };
@@ -49,6 +50,10 @@ impl Record {
         let folder = environment.data.clone();
         Environment::private_folder(&folder)?;
         let path = folder.join(FILE);
+        // SQLite gives the files beside it the same mode.
+        if !path.exists() {
+            disk::lock_file(&path).context(|| format!("cannot create {}", path.display()))?;
+        }
         let connection = opening::open(&path)?;
         Ok(Self { connection, folder, path })
     }
@@ -82,7 +87,7 @@ impl Record {
         let path = self.folder(name)?.with_extension("lock");
         let failed = format!("cannot lock {}", path.display());
         let locking = tokio::task::spawn_blocking(move || {
-            let file = File::options().create(true).append(true).open(&path)?;
+            let file = disk::lock_file(&path)?;
             file.lock().map(|()| file)
         });
         match locking.await {
@@ -98,7 +103,7 @@ impl Record {
     pub fn claim(&self, name: &str) -> Result<Option<Claim>> {
         let path = self.folder(name)?.with_extension("run");
         let failed = || format!("cannot lock {}", path.display());
-        let file = File::options().create(true).append(true).open(&path).context(failed)?;
+        let file = disk::lock_file(&path).context(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Claim(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -235,7 +240,8 @@ impl Record {
         for beside in ["lock", "run", FETCHED] {
             let _ = std::fs::remove_file(folder.with_extension(beside));
         }
-        match std::fs::remove_dir_all(&folder) {
+        let jobs = Folder::open(folder.parent().unwrap_or(&folder));
+        match jobs.and_then(|jobs| jobs.remove_all(Path::new(name))) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(error).context(|| format!("cannot remove {}", folder.display()))
             }

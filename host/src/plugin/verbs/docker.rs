@@ -9,6 +9,7 @@ use wasmtime::component::Resource;
 
 use crate::{
     capability::docker::{self, BuildContext, ContainerSpec, ContainerState, Image, Secrets},
+    disk::{Folder, What, cannot_read},
     error::{Error, Kind, Result},
     plugin::{
         bindings::alekseylearn::driver::{
@@ -41,8 +42,10 @@ impl State {
         nodes.iter().map(|node| self.container_of(job, node)).collect()
     }
 
-    fn saved_log(&self, job: &Resource<SharedJob>, node: &str) -> Result<PathBuf> {
-        Ok(self.get(job)?.folder.join("logs").join(format!("{node}.log")))
+    /// The folder of a job, into which its driver can write.
+    fn folder_of(&self, job: &Resource<SharedJob>) -> Result<Folder> {
+        let path = &self.get(job)?.folder;
+        Folder::open(path).map_err(|error| cannot_read(path, error))
     }
 }
 
@@ -52,6 +55,11 @@ fn node_name(job: &str, node: &str) -> Result<String> {
         return Err(Error::new(Kind::Plugin, format!("`{node}` is no name of a node")));
     }
     Ok(format!("alekseylearn-{job}-{node}"))
+}
+
+/// Where the log of a node is kept in the job's folder.
+fn saved_log(node: &str) -> PathBuf {
+    Path::new("logs").join(format!("{node}.log"))
 }
 
 /// Of the network on which a job's nodes find each other.
@@ -120,19 +128,20 @@ impl wit::Host for State {
         cursor: Option<String>,
     ) -> Result<LogPage> {
         let name = self.container_of(&job, &node)?;
-        let file = self.saved_log(&job, &node)?;
+        let (folder, file) = (self.folder_of(&job)?, saved_log(&node));
+        let is_saved = || folder.facts(&file).is_ok_and(|facts| facts.what == What::File);
         let seen = match cursor {
             Some(cursor) => {
                 cursor.parse().map_err(|_| Error::invalid(format!("`{cursor}` is no cursor of a log")))?
             }
             None => 0,
         };
-        let page = if file.is_file() {
-            docker::saved(&file, seen)?
+        let page = if is_saved() {
+            docker::saved(&folder, &file, seen)?
         } else {
             match self.services.docker().await?.logs(&name, seen).await {
                 // It may have been collected just now, by another process.
-                Err(_) if file.is_file() => docker::saved(&file, seen)?,
+                Err(_) if is_saved() => docker::saved(&folder, &file, seen)?,
                 page => page?,
             }
         };
@@ -169,14 +178,14 @@ impl wit::Host for State {
     ) -> Result<bool> {
         let names = self.containers_of(&job, &nodes)?;
         self.allow(Verb::JobFile(&archive))?;
-        let archive = self.get(&job)?.folder.join(archive);
-        self.services.docker().await?.collect(&names, &folder, &archive).await
+        let to = self.folder_of(&job)?;
+        self.services.docker().await?.collect(&names, &folder, &to, Path::new(&archive)).await
     }
 
     async fn save_logs(&mut self, job: Resource<SharedJob>, node: String) -> Result<()> {
         let name = self.container_of(&job, &node)?;
-        let file = self.saved_log(&job, &node)?;
-        self.services.docker().await?.save_logs(&name, &file).await
+        let folder = self.folder_of(&job)?;
+        self.services.docker().await?.save_logs(&name, &folder, &saved_log(&node)).await
     }
 
     async fn remove(&mut self, job: Resource<SharedJob>, node: String) -> Result<()> {

@@ -1,7 +1,8 @@
 //! `run`: what a driver works on.
 
 use std::{
-    io::{self, ErrorKind, Read, Write},
+    io::{self, ErrorKind, Write},
+    path::Path,
     sync::Arc,
 };
 
@@ -11,7 +12,8 @@ use wasmtime::{Result, component::Resource};
 use super::LONGEST_TEXT;
 use crate::{
     capability::docker::BuildContext,
-    error::{Context, Error, Kind},
+    disk::{Folder, PRIVATE, cannot_read},
+    error::{Error, Kind},
     plugin::{
         bindings::alekseylearn::driver::run,
         run::{OptionValues, SharedDependencies, SharedJob, SharedPython, SharedTraining},
@@ -95,16 +97,12 @@ impl run::HostTraining for State {
         if let Some(text) = &file.cleaned {
             return Ok(text.clone().into_bytes());
         }
-        let cannot_read = || format!("cannot read {}", file.source.display());
-        let mut content = Vec::new();
-        let source = std::fs::File::open(&file.source).context(cannot_read)?;
-        source.take(LARGEST_FILE + 1).read_to_end(&mut content).context(cannot_read)?;
-        if content.len() as u64 > LARGEST_FILE {
-            return Err(Error::invalid(format!(
-                "{path} is too large to be read by a driver: at most 16 MiB"
-            )));
-        }
-        Ok(content)
+        file.read(LARGEST_FILE).map_err(|error| match error.kind() {
+            ErrorKind::FileTooLarge => {
+                Error::invalid(format!("{path} is too large to be read by a driver: at most 16 MiB"))
+            }
+            _ => cannot_read(&file.source, error),
+        })
     }
 
     async fn packed(&mut self, this: Resource<SharedTraining>, most: u32) -> Result<Option<Vec<u8>>, Error> {
@@ -128,12 +126,11 @@ impl run::HostTraining for State {
         let job = job.ok_or_else(|| Error::invalid("there is no job yet, and no folder of it"))?;
         let folder = BuildContext::of(&self.get(&this)?.project);
         let pack = move || -> io::Result<String> {
-            let mut partial = tempfile::NamedTempFile::new_in(&job)?;
-            let mut hashed = Hashed { out: partial.as_file_mut(), hash: Sha256::new() };
+            let mut partial = Folder::open(&job)?.begin(Path::new(&path), PRIVATE)?;
+            let mut hashed = Hashed { out: partial.file_mut(), hash: Sha256::new() };
             folder.pack(&mut hashed)?;
             let hash = hex::encode(hashed.hash.finalize());
-            partial.as_file().sync_all()?;
-            partial.persist(job.join(path))?;
+            partial.commit()?;
             Ok(hash)
         };
         let packed = tokio::task::spawn_blocking(pack).await;

@@ -26,6 +26,9 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
+/// Beyond this, a file is no configuration and no list.
+const LARGEST: u64 = 16 << 20;
+
 /// What an installation on this machine would use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Indexes {

@@ -1,14 +1,12 @@
 //! uv's configuration: its files, the nearest one most, then its variables.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::Settings;
+use super::{LARGEST, Settings};
 use crate::{
+    disk,
     environment::PackageEnvironment,
     error::{Error, Result},
 };
@@ -51,7 +49,8 @@ pub(super) fn read(environment: &PackageEnvironment, nearby: &[&Path]) -> Result
 
 /// What a file says to uv.
 fn table(path: &Path) -> Result<Option<Table>> {
-    let Ok(text) = fs::read_to_string(path) else { return Ok(None) };
+    let Some(bytes) = disk::optional(path, LARGEST)? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes);
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         // Without the line, which may hold a password.
         Error::invalid(format!("{} is not TOML: {}", path.display(), error.message())).hint("mend it")
@@ -120,6 +119,8 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -15,6 +15,7 @@ use kept::Exchange;
 
 use crate::{
     capability::docker::Login,
+    disk,
     environment::Environment,
     error::{Error, Kind, Result},
 };
@@ -153,15 +154,10 @@ async fn read(path: &str) -> Result<Option<String>> {
         Some(rest) => PathBuf::from(Environment::variable("HOME").unwrap_or_default()).join(rest),
         None => PathBuf::from(path),
     };
-    match tokio::fs::metadata(&place).await {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-        Ok(file) if !file.is_file() || file.len() > LONGEST_SECRET => {
-            return Err(failed(std::io::Error::other("it is no file of at most 64 KiB")));
-        }
-        Ok(_) => {}
+    match disk::text(&place, LONGEST_SECRET) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        text => text.map(Some).map_err(failed),
     }
-    tokio::fs::read_to_string(&place).await.map(Some).map_err(failed)
 }
 
 impl FromStr for CredentialSource {

@@ -1,0 +1,83 @@
+//! Whose a file is: what decides what the program does must be its user's, as git's `safe.directory` has it.
+
+use std::{fs::Metadata, io::ErrorKind, os::unix::fs::MetadataExt, path::Path};
+
+use rustix::process::geteuid;
+
+use super::read::{at_most, cannot_read, open};
+use crate::{
+    error::{Error, Kind, Result},
+    shell::quote,
+};
+
+const OTHERS_WRITE: u32 = 0o002;
+const GROUP_WRITES: u32 = 0o020;
+
+/// Whether a file or folder is this user's, and nobody else may write to it.
+pub fn is_private(data: &Metadata) -> bool {
+    data.uid() == geteuid().as_raw() && data.mode() & (GROUP_WRITES | OTHERS_WRITE) == 0
+}
+
+/// Reads a file that decides what the program does, if it is there. It must belong to the user or to root, who can write
+/// any file, and not everybody may write to it. `allow` is what the user can do about one of another user; with `None`,
+/// any owner will do.
+///
+/// # Errors
+/// It is somebody else's, can be written by everybody, or cannot be read.
+pub fn read_own(path: &Path, most: u64, allow: Option<&str>) -> Result<Option<Vec<u8>>> {
+    let unreadable = |error| cannot_read(path, error);
+    let file = match open(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        file => file.map_err(unreadable)?,
+    };
+    let data = file.metadata().map_err(unreadable)?;
+    let (shown, owner) = (path.display(), data.uid());
+    if let Some(allow) = allow
+        && owner != geteuid().as_raw()
+        && owner != 0
+    {
+        let message = format!("{shown} belongs to another user (uid {owner})");
+        return Err(Error::new(Kind::Denied, message).hint(allow));
+    }
+    if data.mode() & OTHERS_WRITE != 0 {
+        let message = format!("{shown} can be written by every user of this machine");
+        let chmod = format!("check its content, then run `chmod o-w {}`", quote(&shown.to_string()));
+        return Err(Error::new(Kind::Denied, message).hint(chmod));
+    }
+    at_most(file, most).map(Some).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn what_others_can_write_decides_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a file");
+        assert_eq!(read_own(&path, 10, Some("no")).unwrap(), None);
+        fs::write(&path, "mine").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+        assert_eq!(read_own(&path, 10, Some("no")).unwrap().unwrap(), b"mine");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o646)).unwrap();
+        let error = read_own(&path, 10, None).unwrap_err();
+        assert_eq!(error.kind(), Kind::Denied);
+        assert!(
+            error.hint_text().unwrap().ends_with(&format!("`chmod o-w '{}'`", path.display())),
+            "{error:?}"
+        );
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        // Only root can give a file away.
+        if geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(12345), None).unwrap();
+            let error = read_own(&path, 10, Some("trust its user")).unwrap_err();
+            assert!(error.message().ends_with("belongs to another user (uid 12345)"), "{error:?}");
+            assert_eq!(error.hint_text(), Some("trust its user"));
+            assert!(read_own(&path, 10, None).unwrap().is_some());
+        }
+    }
+}
