@@ -5,6 +5,7 @@ use crate::{
     error::{Error, Result},
     job::{self, Checked, Context},
     plugin::Finding,
+    ui,
 };
 
 /// Look whether a run would work, and what it may cost
@@ -37,12 +38,12 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
 }
 
 fn told(checked: &Checked) -> String {
-    let mut lines: Vec<String> = checked.findings.iter().map(line).collect();
+    let mut text = ui::lines(checked.findings.iter().map(line));
     if let Some(plan) = &checked.plan {
         let request = serde_json::to_string_pretty(&plan.request).unwrap_or_default();
-        lines.push(format!("\n{} would be asked for\n{request}", checked.train_driver));
+        text = format!("{text}\n\n{} would be asked for\n{request}", checked.train_driver);
     }
-    lines.join("\n")
+    text
 }
 
 /// One finding, for a person.

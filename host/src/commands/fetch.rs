@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Kind, Result},
     job::{self, Brought, Context, Fetch, Known, Record},
     plugin::DriverKind,
-    ui::bytes,
+    ui::{self, bytes},
 };
 
 /// Bring a job's model home
@@ -120,5 +120,5 @@ pub(super) fn told(folder: &Path, brought: &Brought) -> String {
     if count <= FEW {
         lines.extend(brought.files.iter().map(|file| format!("  {}", folder.join(file).display())));
     }
-    lines.join("\n")
+    ui::lines(lines)
 }

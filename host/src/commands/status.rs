@@ -7,7 +7,7 @@ use super::completions;
 use crate::{
     error::Result,
     job::{self, Context, Record},
-    ui::duration,
+    ui::{self, duration},
 };
 
 /// Ask the service how a job is
@@ -38,15 +38,16 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         lines.push(format!("  billed:  {}{cost}", duration(Duration::from_secs(seconds))));
     }
     if let Some(reason) = &status.reason {
-        lines.push(format!("  reason:  {}", reason.replace('\n', "\n           ")));
+        lines.push(format!("  reason:  {reason}"));
     }
     let details = record.get(&known.job.name)?.map(|entry| entry.details).unwrap_or_default();
+    let mut text = ui::lines(lines);
     let metrics = job::told_metrics(&details.metrics);
     if !metrics.is_empty() {
-        lines.push(context.ui.metrics_table(&metrics));
+        text = format!("{text}\n{}", context.ui.metrics_table(&metrics));
     }
     context.ui.result(
-        &lines.join("\n"),
+        &text,
         json!({
             "job": known.job.name,
             "driver": known.driver.name(),

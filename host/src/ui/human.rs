@@ -9,7 +9,7 @@ use std::{
 use super::{
     Event, Metric, Style, Voice, Volume, duration, metrics,
     moving::Moving,
-    text::{ascii, block, harmless, log_line, paragraph},
+    text::{ascii, block, harmless, log_line, paragraph, result},
     width,
 };
 
@@ -131,7 +131,7 @@ impl Human {
     fn result(&mut self, text: &str) {
         self.settle();
         if !text.is_empty() {
-            let text = harmless(text);
+            let text = result(text);
             let _ = writeln!(self.out, "{}", ascii(&text, self.style.out.ascii));
         }
     }

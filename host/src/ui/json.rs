@@ -1,8 +1,12 @@
 //! NDJSON on standard output: one event a line, for programs.
 
-use std::io::{self, BufWriter, Stdout, Write, stdout};
+use std::{
+    borrow::Cow,
+    fmt::Write as _,
+    io::{self, BufWriter, Stdout, Write, stdout},
+};
 
-use super::{Event, Voice, Volume};
+use super::{Event, Voice, Volume, text::is_obeyed};
 
 pub(super) struct Json {
     volume: Volume,
@@ -27,12 +31,42 @@ impl Voice for Json {
         if self.volume < least {
             return;
         }
-        if serde_json::to_writer(&mut self.out, event).is_ok() {
-            let _ = self.out.write_all(b"\n");
+        if let Ok(line) = serde_json::to_string(event) {
+            let _ = writeln!(self.out, "{}", escaped(&line));
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+/// What a terminal obeys, of which JSON asks only for a part to be escaped: it stands in strings alone.
+fn escaped(line: &str) -> Cow<'_, str> {
+    if line.is_ascii() || !line.contains(is_obeyed) {
+        return line.into();
+    }
+    let mut escaped = String::with_capacity(line.len() + 16);
+    for c in line.chars() {
+        if is_obeyed(c) {
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_holds_nothing_that_a_terminal_obeys_and_says_the_same() {
+        let text = "é\u{9b}31m\u{202e}\u{7f}\x1b\n";
+        let line = serde_json::to_string(text).unwrap();
+        let escaped = escaped(&line);
+        assert!(!escaped.contains(is_obeyed), "{escaped}");
+        assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), text);
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub use metrics::{Metric, number};
-pub use text::{bytes, duration};
+pub use text::{bytes, duration, lines};
 
 /// One thing to be told. In `--json` each is one line: an object whose `event` names it.
 #[derive(Debug, Serialize)]
@@ -207,7 +207,7 @@ impl Ui {
             return Ok(false);
         }
         let failed = || "cannot ask".to_owned();
-        write!(io::stderr(), "{} [y/N] ", text::harmless(question)).context(failed)?;
+        write!(io::stderr(), "{} [y/N] ", text::result(question)).context(failed)?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).context(failed)?;
         Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

@@ -20,10 +20,10 @@ pub fn bytes(count: u64) -> String {
     indicatif::HumanBytes(count).to_string()
 }
 
-/// A text with nothing in it that a terminal would obey instead of showing: escape sequences, and marks that turn the
+/// A text with nothing in it that a terminal would obey instead of showing: control characters, and marks that turn the
 /// direction of writing. Drivers, services and files of strangers have their say in what the program prints.
 pub fn harmless(text: &str) -> Cow<'_, str> {
-    let obeyed = |c: char| (c.is_control() && c != '\n' && c != '\t') || turns(c);
+    let obeyed = |c: char| c != '\n' && is_obeyed(c);
     if !text.contains(obeyed) {
         return text.into();
     }
@@ -32,6 +32,36 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
         if obeyed(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     shown.into()
+}
+
+/// The lines of a result, without what a terminal obeys. An end of a line within one is somebody else's: what follows it
+/// is indented, so that it does not pass for a line of its own.
+pub fn lines(lines: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let line = |line: &str| harmless(line.trim_end()).replace('\n', "\n    ");
+    lines.into_iter().map(|text| line(text.as_ref())).collect::<Vec<_>>().join("\n")
+}
+
+/// How the program's own remarks begin.
+const REMARKS: [&str; 3] = ["error:", "hint:", "warning:"];
+
+/// A result. The program itself never begins one of its lines as it begins a remark: such a line is somebody else's, and
+/// is indented.
+pub fn result(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len() + 16);
+    for (number, line) in harmless(text).split('\n').enumerate() {
+        if number > 0 {
+            shown.push('\n');
+        }
+        let visible = line.trim_start_matches(|c: char| !c.is_ascii_graphic()).as_bytes();
+        let begins = |remark: &&str| {
+            visible.get(..remark.len()).is_some_and(|start| start.eq_ignore_ascii_case(remark.as_bytes()))
+        };
+        if !line.starts_with("  ") && REMARKS.iter().any(|remark| begins(remark)) {
+            shown.push_str("    ");
+        }
+        shown.push_str(line);
+    }
+    shown
 }
 
 /// Its further lines are indented, so that none of them passes for a line of the program's own.
@@ -53,10 +83,10 @@ pub fn block(text: &str, width: Option<u16>, lead: usize, hang: usize) -> String
     shown
 }
 
-/// A line of a training's log: its colours stay where they are welcome, up to its end, and whatever else a terminal would
-/// obey goes.
+/// A line of a training's log: its colours (SGR sequences of numbers) stay where they are welcome, up to its end, and
+/// whatever else a terminal would obey goes.
 pub fn log_line(text: &str, colors: bool) -> Cow<'_, str> {
-    if !text.contains(|c: char| c.is_control() && c != '\t') {
+    if !text.contains(is_obeyed) {
         return text.into();
     }
     let mut shown = String::with_capacity(text.len());
@@ -65,11 +95,11 @@ pub fn log_line(text: &str, colors: bool) -> Cow<'_, str> {
     while let Some(c) = rest.chars().next() {
         let length = sequence(rest).unwrap_or(c.len_utf8());
         let (piece, after) = rest.split_at(length);
-        let is_color = piece.len() > 1 && piece.ends_with('m') && piece.starts_with('\x1b');
+        let is_color = is_color(piece);
         if is_color && colors {
             shown.push_str(piece);
             colored = !matches!(piece, "\x1b[m" | "\x1b[0m");
-        } else if c == '\t' || !c.is_control() {
+        } else if !is_obeyed(c) {
             shown.push_str(piece);
         }
         rest = after;
@@ -87,9 +117,24 @@ fn sequence(text: &str) -> Option<usize> {
     matches!(parameters.as_bytes()[end], b'@'..=b'~').then_some("\x1b[".len() + end + 1)
 }
 
-/// Turns the direction of writing: with these a name can be made to read as another.
+/// Whether a control sequence sets a colour or a style, and nothing else: of those that end in `m`, some set how keys are
+/// reported.
+fn is_color(sequence: &str) -> bool {
+    let parameters = sequence.strip_prefix("\x1b[").and_then(|rest| rest.strip_suffix('m'));
+    parameters.is_some_and(|rest| rest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')))
+}
+
+/// Whether a terminal obeys a character instead of showing it. A tab is as good as spaces.
+pub(super) fn is_obeyed(c: char) -> bool {
+    (c.is_control() && c != '\t') || turns(c)
+}
+
+/// Turns the direction of writing, with which a name can be made to read as another, or ends a line.
 fn turns(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 /// The same text where a terminal shows nothing but ASCII, as far as its signs are the program's own.
@@ -113,6 +158,8 @@ pub fn ascii(text: &str, wanted: bool) -> Cow<'_, str> {
 /// for the first, of which `lead` columns are taken already. Neither a `command` nor a word is cut: what is longer than
 /// the width is left to the terminal, so that it can be copied.
 pub fn folded(line: &str, width: Option<u16>, lead: usize, hang: usize) -> String {
+    // What others wrote may hold an end of a line.
+    let line = &line.replace('\n', &format!("\n{:hang$}", ""));
     let Some(width) = width.map(usize::from) else { return line.to_owned() };
     let mut shown = String::with_capacity(line.len() + 16);
     let mut column = lead;
@@ -259,9 +306,25 @@ mod tests {
             ("\x1b[3\x1b[1mé", "[3\x1b[1mé\x1b[0m"),
             ("\x1b", ""),
             ("a\rb", "ab"),
+            ("\x1b[38;5;1mx\x1b[4:3my\x1b[m", "\x1b[38;5;1mx\x1b[4:3my\x1b[m"),
+            // xterm: how keys are reported, and what is asked of the terminal.
+            ("\x1b[>4;2mx\x1b[?4my\x1b[=1m", "xy"),
+            ("\x1b[1 mx\u{9b}31my", "x31my"),
+            ("a\u{202e}b\u{200f}c\u{2066}d\u{2028}e", "abcde"),
         ] {
             assert_eq!(log_line(line, true), shown, "{line:?}");
         }
+    }
+
+    #[test]
+    fn no_line_of_a_result_passes_for_another() {
+        assert_eq!(lines(["ok  a\nerror: b", "c\r\nd"]), "ok  a\n    error: b\nc\\r\n    d");
+        assert_eq!(
+            result("all\nerror: x\n hint: y\n\u{200b}WARNING: z\n  error: t\nerrors: 1"),
+            "all\n    error: x\n     hint: y\n    \u{200b}WARNING: z\n  error: t\nerrors: 1"
+        );
+        assert_eq!(folded("what: a\nerror: b", None, 0, 4), "what: a\n    error: b");
+        assert_eq!(folded("what: a\nerror: b", Some(80), 0, 4), "what: a\n    error: b");
     }
 
     #[test]

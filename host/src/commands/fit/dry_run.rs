@@ -10,7 +10,7 @@ use crate::{
     error::Result,
     job::{self, Context, Fit, ImagePlan, InEngine, Plan, Push},
     plugin::Finding,
-    ui::{bytes, duration},
+    ui::{self, bytes, duration},
 };
 
 /// As many files, the largest, and as many characters of an instruction as are shown without --verbose.
@@ -55,7 +55,7 @@ fn told(context: &Context, plan: &Plan) -> String {
     }
     // What is wrong, and what may be, was said already.
     let cost = plan.findings.iter().find(|finding| matches!(finding, Finding::Cost { .. }));
-    parts.extend(cost.map(check::line));
+    parts.extend(cost.map(|cost| ui::lines([check::line(cost)])));
     let mut request = plan.request.clone();
     if !verbose {
         shorten(&mut request);
@@ -88,7 +88,7 @@ fn dockerfile(plan: &Plan, image: &ImagePlan) -> String {
         Some(recipe) => recipe.dockerfile_path().display().to_string(),
         None => format!("by the driver {}", plan.build_driver),
     };
-    format!("Dockerfile, {by}\n{}", indented(image.context.dockerfile.trim_end()))
+    format!("{}\n{}", ui::lines([format!("Dockerfile, {by}")]), indented(image.context.dockerfile.trim_end()))
 }
 
 /// What is in the context, by path, with its size.
@@ -115,13 +115,15 @@ fn files(image: &ImagePlan, verbose: bool) -> String {
     if !verbose && more > 0 {
         lines.push(format!("  and {more} smaller ones: -v lists them"));
     }
-    lines.join("\n")
+    ui::lines(lines)
 }
 
 fn layers(image: &ImagePlan, verbose: bool) -> String {
     let (before, steps) = match &image.engine {
         InEngine::Ready => return String::new(),
-        InEngine::Unknown(why) => return format!("Layers\n  not known which would be reused: {why}"),
+        InEngine::Unknown(why) => {
+            return ui::lines(["Layers", &format!("  not known which would be reused: {why}")]);
+        }
         InEngine::Steps { before: None, .. } => {
             return "Layers\n  nothing to compare with: the engine has no earlier image of this tag"
                 .to_owned();
@@ -141,7 +143,7 @@ fn layers(image: &ImagePlan, verbose: bool) -> String {
         format!("  {state:4}  {shown}")
     }));
     lines.push("  The same ones are reused, as long as the base image and the builder's cache stay.".into());
-    lines.join("\n")
+    ui::lines(lines)
 }
 
 fn indented(text: &str) -> String {

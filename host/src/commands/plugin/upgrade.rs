@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::consent::{consent, install, named, obtain, told};
-use crate::{commands::completions, error::Result, job::Context, plugin::Grants};
+use crate::{commands::completions, error::Result, job::Context, plugin::Grants, ui};
 
 /// Get newer versions of plugins from where they came from
 ///
@@ -42,6 +42,6 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             data.push(told(context, &after));
         }
     }
-    context.ui.result(&lines.join("\n"), json!({ "plugins": data }));
+    context.ui.result(&ui::lines(lines), json!({ "plugins": data }));
     Ok(())
 }
