@@ -139,7 +139,12 @@ fn bash_completes_what_is_typed() {
 fn zsh_completes_what_is_typed() {
     let (shells, base) = (shells_or_skip!(), base_image_or_skip!());
     let mut sandbox = trained(&base);
-    // It is unpacked and not installed, and knows no other place for its own parts than the system's.
+    let mut shell = zsh(&mut sandbox, &shells);
+    completes_what_is_typed(&sandbox, &mut shell);
+}
+
+/// It is unpacked and not installed, and knows no other place for its own parts than the system's.
+fn zsh(sandbox: &mut Sandbox, shells: &Path) -> Terminal {
     let start = format!(
         "module_path=({0}/usr/lib/*/zsh/*(N))
         fpath=({0}/usr/share/zsh/functions/Completion{{,/*}}(N/))
@@ -150,6 +155,62 @@ fn zsh_completes_what_is_typed() {
     );
     sandbox.write_home(".zshrc", &start);
     sandbox.set("LD_LIBRARY_PATH", shells.join("usr/lib/x86_64-linux-gnu").to_str().unwrap());
-    let mut shell = sandbox.other_on_terminal(200, &shells.join("bin/zsh"), &["-d", "-i"]);
-    completes_what_is_typed(&sandbox, &mut shell);
+    sandbox.other_on_terminal(200, &shells.join("bin/zsh"), &["-d", "-i"])
+}
+
+/// A file whose name is a command to a shell that takes it as it is.
+const ODD: &str = "$(touch pwned);touch pwned;`touch pwned` *'x.py";
+
+fn odd() -> Sandbox {
+    let mut sandbox = sandbox();
+    sandbox.set("LANG", "C.UTF-8");
+    sandbox.write(&format!("odd/{ODD}"), "");
+    sandbox
+}
+
+/// Completes the name and presses Enter: the program gets the file's name, and the shell runs nothing else.
+fn takes_a_name_for_a_name(sandbox: &Sandbox, shell: &mut Terminal) {
+    let is_ready =
+        |screen: &str| screen.trim_end().lines().last().is_some_and(|line| line.trim_end() == "ready>");
+    shell.wait_until(is_ready);
+    shell.type_in("alekseylearn fit --dry-run odd/\t");
+    shell.wait_until(|screen| screen.contains("x.py"));
+    shell.type_in("\r");
+    shell.wait_until(is_ready);
+    shell.type_in("echo $?\r");
+    let screen = shell.wait_until(|screen| screen.contains("echo $?") && is_ready(screen));
+    assert!(!screen.contains("there is no file"), "{screen}");
+    assert!(!sandbox.path("pwned").exists(), "{screen}");
+    shell.type_in("exit 0\r");
+    assert_eq!(shell.end(), Some(0));
+}
+
+#[test]
+fn zsh_takes_a_completed_name_for_a_name() {
+    let shells = shells_or_skip!();
+    let mut sandbox = odd();
+    let mut shell = zsh(&mut sandbox, &shells);
+    takes_a_name_for_a_name(&sandbox, &mut shell);
+}
+
+#[test]
+fn fish_takes_a_completed_name_for_a_name() {
+    let shells = shells_or_skip!();
+    let mut sandbox = odd();
+    sandbox.set("LD_LIBRARY_PATH", shells.join("usr/lib/x86_64-linux-gnu").to_str().unwrap());
+    // As it is put into the line, and then read from there.
+    let script = "alekseylearn completions fish | source
+        set words (complete --escape -C 'alekseylearn fit odd/' | string split -f 1 \\t)
+        eval printf %s $words";
+    let run = sandbox.run_other(&shells.join("usr/bin/fish"), &["--no-config", "-c", script]).success();
+    assert_eq!(run.stdout, format!("odd/{ODD}"));
+    assert!(!sandbox.path("pwned").exists());
+}
+
+#[test]
+fn bash_takes_a_completed_name_for_a_name() {
+    let sandbox = odd();
+    let start = sandbox.write("start", "source <(alekseylearn completions bash)\nPS1='ready> '\n");
+    let arguments = ["--noprofile", "--rcfile", start.to_str().unwrap(), "-i"];
+    takes_a_name_for_a_name(&sandbox, &mut sandbox.other_on_terminal(200, Path::new("bash"), &arguments));
 }

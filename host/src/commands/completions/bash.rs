@@ -13,7 +13,7 @@ pub(super) struct Bash;
 
 const SCRIPT: &str = r#"
 _alekseylearn() {
-    local words=() rest=$COMP_LINE piece trimmed at prefix candidate
+    local words=() rest=$COMP_LINE piece trimmed at prefix candidate quoted
     for ((at = 0; at <= COMP_CWORD; at++)); do
         piece=${COMP_WORDS[at]}
         trimmed=${rest#"${rest%%[![:space:]]*}"}
@@ -28,7 +28,8 @@ _alekseylearn() {
     prefix=${prefix%"$2"}
     COMPREPLY=()
     while IFS= read -r candidate || [[ -n $candidate ]]; do
-        COMPREPLY+=("${candidate#"$prefix"}")
+        printf -v quoted %q "${candidate#"$prefix"}"
+        COMPREPLY+=("$quoted")
     done < <(
         VARIABLE=bash _CLAP_IFS=$'\n' _CLAP_COMPLETE_INDEX=$((${#words[@]} - 1)) COMPLETER -- "${words[@]}" 2> /dev/null
     )

@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Kind, Result},
     job::Context,
     plugin::{Candidate, Consented, Grant, Grants, Installed, Source},
+    shell::{command, quote},
 };
 
 /// Gets a component, and lets Ctrl-C end that.
@@ -44,10 +45,10 @@ pub(super) fn consent(
         let name = &candidate.name;
         let question = format!("{}\n\nInstall it, and let it?", described(&candidate, &asked));
         if yes {
-            let allow = asked.to_string().replace(',', "");
-            context.ui.warning(&format!(
-                "{name} also wants {asked}: `alekseylearn plugin grant {name} {allow}` allows it"
-            ));
+            let grants: Vec<String> = asked.iter().map(|grant| grant.to_string()).collect();
+            let words = ["alekseylearn", "plugin", "grant", name].into_iter();
+            let allow = command(words.chain(grants.iter().map(String::as_str)));
+            context.ui.warning(&format!("{name} also wants {asked}: `{allow}` allows it"));
         } else if context.ui.ask(&question)? {
             granted.extend(asked);
         } else {
@@ -68,7 +69,7 @@ fn not_granted(candidate: &Candidate, asked: &Grants) -> Error {
     let wanted = candidate.manifest.wants.spelled_out();
     Error::new(Kind::Denied, format!("{} wants {asked}, which it was not granted", candidate.name))
         .details(described(candidate, asked))
-        .hint(format!("nothing was installed; to grant it, add `--yes --grant {wanted}`"))
+        .hint(format!("nothing was installed; to grant it, add `--yes --grant {}`", quote(&wanted)))
 }
 
 /// What it could do at worst, in plain words.

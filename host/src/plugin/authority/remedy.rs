@@ -3,24 +3,28 @@
 use std::collections::BTreeSet;
 
 use super::{Authority, is_forbidden};
-use crate::plugin::{
-    address::Region,
-    grant::{Grant, Requests},
-    origin::Origin,
-    verb::Verb,
+use crate::{
+    plugin::{
+        address::Region,
+        grant::{Grant, Requests},
+        origin::Origin,
+        verb::Verb,
+    },
+    shell::{command, quote},
 };
 
 impl Authority {
     /// What grants it.
     pub(super) fn command(&self, grant: &Grant) -> String {
-        // Signs that a shell would take for its own.
-        let grant = match grant.to_string() {
-            plain if !plain.contains(['*', '?', '{', '~']) => plain,
-            other => format!("'{other}'"),
-        };
+        let grant = grant.to_string();
         match self.lent {
-            true => format!("to allow it: add `--grant {grant}` before the `--`"),
-            false => format!("to allow it: `alekseylearn plugin grant {} {grant}`", self.plugin),
+            true => format!("to allow it: add `--grant {}` before the `--`", quote(&grant)),
+            false => {
+                format!(
+                    "to allow it: `{}`",
+                    command(["alekseylearn", "plugin", "grant", &self.plugin, &grant])
+                )
+            }
         }
     }
 
@@ -38,9 +42,17 @@ impl Authority {
             self.command(&Grant::Requests(requests))
         };
         match verb {
-            Verb::Location(place) => format!("it may touch what you name: --config.output_path={place}"),
-            Verb::Bucket(bucket) => format!("it may touch what you name: --config.output_path=s3://{bucket}"),
-            Verb::Role(role) => format!("it may pass on what you name: --config.role_name={role}"),
+            Verb::Location(place) => {
+                let option = format!("--config.output_path={place}");
+                format!("it may touch what you name: {}", quote(&option))
+            }
+            Verb::Bucket(bucket) => {
+                let option = format!("--config.output_path=s3://{bucket}");
+                format!("it may touch what you name: {}", quote(&option))
+            }
+            Verb::Role(role) => {
+                format!("it may pass on what you name: {}", quote(&format!("--config.role_name={role}")))
+            }
             Verb::Push { registry: Some(registry), .. }
                 if self.granted.requests(registry).is_none_or(|granted| granted.credential.is_none()) =>
             {
