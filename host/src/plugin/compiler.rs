@@ -1,6 +1,7 @@
 //! Compiling a stranger's component: what that costs, the component's author decides. So it is done by this program once
-//! more, as a process of its own, that has limits, is killed with its parent, and touches neither file nor network: by a
-//! socket, its standard input, it gets the component and gives the compiled form or what is wrong.
+//! more, as a process of its own, that has limits, is killed with its parent, and, where the kernel has seccomp, can open
+//! neither file nor network: by a socket, its standard input, it gets the component and gives the compiled form or what
+//! is wrong.
 
 use std::{
     io::{Read, Write},
@@ -15,6 +16,7 @@ use tokio::{
 };
 
 use super::{
+    confined::confine,
     limits::{
         LONGEST_COMPILING, MOST_COMPILED, MOST_COMPILING_MEMORY as MOST_MEMORY,
         MOST_COMPILING_SECONDS as MOST_SECONDS,
@@ -126,15 +128,17 @@ pub fn serve() -> Result<()> {
     let alone = || format!("`{COMPILE}` is what this program calls itself with");
     let stdin = std::io::stdin().as_fd().try_clone_to_owned().context(alone)?;
     let mut parent = UnixStream::from(stdin);
+    let listener = parent.try_clone().context(alone)?;
     limit().context(|| "cannot limit the compiler".into())?;
+    let engine = runtime::engine()?;
+    confine();
     let mut length = [0; 8];
     parent.read_exact(&mut length).context(alone)?;
     let length = usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX);
     let mut wasm = vec![0; length.min(MOST_BYTES)];
     parent.read_exact(&mut wasm).context(alone)?;
-    let listener = parent.try_clone().context(alone)?;
     std::thread::spawn(move || end_with(listener));
-    let (what, content) = match runtime::engine()?.precompile_component(&wasm) {
+    let (what, content) = match engine.precompile_component(&wasm) {
         Ok(code) => (COMPILED, code),
         Err(error) => (REFUSED, format!("{error:#}").into_bytes()),
     };
