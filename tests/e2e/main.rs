@@ -6,6 +6,7 @@ mod checks;
 mod clean;
 mod command_line;
 mod completions;
+mod contained;
 mod contract;
 mod costly;
 mod defaults;

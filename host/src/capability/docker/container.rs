@@ -14,6 +14,9 @@ use jiff::Timestamp;
 use super::{Engine, Gpus, LABEL, archive, explain, failure, network};
 use crate::error::{Error, Kind, Result};
 
+/// Processes and threads of one container: data loaders on a large machine have a few thousand.
+const MOST_PROCESSES: i64 = 32_768;
+
 /// One container to be started.
 #[derive(Clone, Debug, Default)]
 pub struct ContainerSpec {
@@ -234,6 +237,9 @@ fn body(spec: &ContainerSpec, devices: Option<Vec<DeviceRequest>>) -> ContainerC
                 config: Some(HashMap::new()),
             }),
             device_requests: devices,
+            // A program of root's in the image does not make the training root, and a fork bomb has an end.
+            security_opt: Some(vec!["no-new-privileges".into()]),
+            pids_limit: Some(MOST_PROCESSES),
             network_mode: spec.network.clone(),
             mounts: Some(spec.inputs.iter().map(|(path, folder)| mount(path, folder)).collect()),
             ..HostConfig::default()
