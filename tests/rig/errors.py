@@ -70,12 +70,16 @@ class ServiceError(Exception):
 
 def response(call: Call, kind: str) -> Response:
     """The answer a service gives to this call when this kind of thing goes wrong."""
-    dialect = _dialect(call.service)
-    status, code, message = _ERRORS[dialect][kind]
+    status, code, message = _ERRORS[_dialect(call.service)][kind]
     message = message or (
         f"User: arn:aws:sts::{ACCOUNT}:user/moto is not authorized to perform: {call.service}:{call.operation}"
     )
-    match dialect:
+    return refusal(call, status, code, message)
+
+
+def refusal(call: Call, status: int, code: str, message: str) -> Response:
+    """Any refusal of this call, as its service words it."""
+    match _dialect(call.service):
         case "json":
             return _json(status, code, message)
         case "registry":

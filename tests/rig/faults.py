@@ -16,9 +16,10 @@ from . import errors
 from .calls import Call
 from .web import Environ, json_response, read_body
 
-KINDS = errors.KINDS | {"cut", "slow", "empty-page", "name-unknown"}
+KINDS = errors.KINDS | {"cut", "slow", "empty-page", "name-unknown", "replace", "refuse"}
 _MATCH_FIELDS = {"service", "operation", "method", "path"}
 _NUMBERS = {"times", "after_bytes", "delay_ms", "bytes_per_second"}
+_TEXTS = {"find", "put", "code", "message", "status"}
 
 
 @dataclass
@@ -31,19 +32,24 @@ class Fault:
     after_bytes: int | None = None
     delay_ms: int = 0
     bytes_per_second: int | None = None
+    find: str = ""
+    put: str = ""
+    code: str = ""
+    message: str = ""
+    status: int = 400
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Fault":
         """Take only what is understood: a misspelt fault that never fires would let a test pass."""
         match, kind = value.get("match", {}), value.get("fault")
-        if unknown := (value.keys() - {"match", "fault"} - _NUMBERS) | (match.keys() - _MATCH_FIELDS):
+        if unknown := (value.keys() - {"match", "fault"} - _NUMBERS - _TEXTS) | (match.keys() - _MATCH_FIELDS):
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
         if kind not in KINDS:
             raise ValueError(f"unknown fault {kind!r}; known: {', '.join(sorted(KINDS))}")
         if kind == "name-unknown" and match.get("service") != "registry":
             raise ValueError("only the registry answers name-unknown")
         re.compile(match.get("path", ""))
-        return cls(match, kind, **{name: value[name] for name in _NUMBERS & value.keys()})
+        return cls(match, kind, **{name: value[name] for name in (_NUMBERS | _TEXTS) & value.keys()})
 
     def hits(self, call: Call) -> bool:
         if self.times == 0:
@@ -90,6 +96,10 @@ def apply(fault: Fault, call: Call, app: Any, environ: Environ, start_response: 
             return _cut(fault, app, environ, start_response)
         case "slow":
             return _slow(fault, app(environ, start_response))
+        case "replace":
+            return _replace(fault, app, environ, start_response)
+        case "refuse":
+            return errors.refusal(call, fault.status, fault.code, fault.message)(environ, start_response)
         case "empty-page":
             return _empty_page(environ)(environ, start_response)
         case kind:
@@ -123,6 +133,19 @@ def _slow(fault: Fault, pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield piece[start : start + step]
             if rate:
                 time.sleep(step / rate)
+
+
+def _replace(fault: Fault, app: Any, environ: Environ, start_response: Any) -> Iterable[bytes]:
+    """Do the work, and tell it in other words: `find` is a regular expression, `put` what stands in its place."""
+    answer: list[Any] = []
+    body = b"".join(app(environ, lambda *head: answer.extend(head[:2]))).decode()
+    changed, count = re.subn(fault.find, fault.put, body)
+    if not count:
+        raise ValueError(f"{fault.find!r} is not in {body!r}")
+    status, headers = answer
+    kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
+    start_response(status, [*kept, ("Content-Length", str(len(changed.encode())))])
+    return [changed.encode()]
 
 
 def _empty_page(environ: Environ) -> Response:

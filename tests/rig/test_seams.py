@@ -96,6 +96,16 @@ def test_an_empty_page_is_not_the_end_of_a_log(rig: RigUnderTest) -> None:
     assert (len(tokens), page["events"][0]["message"]) == (2, "m")
 
 
+def test_an_answer_is_told_in_other_words_or_refused_in_any(rig: RigUnderTest) -> None:
+    sts, sagemaker = rig.client("sts"), rig.client("sagemaker")
+    rig.fault("replace", match={"operation": "GetCallerIdentity"}, find="arn:aws:", put="arn:aws-cn:")
+    assert sts.get_caller_identity()["Arn"].startswith("arn:aws-cn:")
+    assert sts.get_caller_identity()["Arn"].startswith("arn:aws:")
+    rig.fault("refuse", match={"operation": "ListTrainingJobs"}, status=400, code="OddException", message="odd")
+    with pytest.raises(sagemaker.exceptions.ClientError, match="OddException.*odd"):
+        sagemaker.list_training_jobs()
+
+
 def test_the_registry_fails_too(rig: RigUnderTest) -> None:
     rig.fault("expired-token", match={"service": "registry"})
     answer = requests.get(f"http://{rig.facts['registry']}/v2/", timeout=10)
