@@ -224,7 +224,8 @@ impl Read for Response {
             Err(StreamError::Closed) => Ok(0),
             Err(StreamError::LastOperationFailed(error)) => Err(match http_error_code(&error) {
                 Some(ErrorCode::HttpResponseTimeout) => io::ErrorKind::TimedOut.into(),
-                _ => io::Error::other(error.to_debug_string()),
+                Some(code) => io::Error::other(words(&code)),
+                None => io::Error::other("the answer broke off"),
             }),
         }
     }
@@ -284,6 +285,28 @@ fn explain(url: &str, code: &ErrorCode) -> Error {
             Error::denied(format!("a request to {place} was refused"))
         }
         ErrorCode::ConnectionLimitReached => Error::failed("too many requests are open at once"),
-        code => Error::unavailable(format!("a request to {place} failed: {code}")),
+        code => Error::unavailable(format!("a request to {place} failed: {}", words(code))),
+    }
+}
+
+/// A code of the standard's, for a person.
+fn words(code: &ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::DnsTimeout | ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
+            "its host is not known"
+        }
+        ErrorCode::ConnectionRefused
+        | ErrorCode::ConnectionTimeout
+        | ErrorCode::DestinationUnavailable
+        | ErrorCode::DestinationIpUnroutable => "no connection could be made",
+        ErrorCode::ConnectionTerminated
+        | ErrorCode::HttpResponseIncomplete
+        | ErrorCode::ConnectionReadTimeout
+        | ErrorCode::ConnectionWriteTimeout => "the connection broke",
+        ErrorCode::TlsCertificateError | ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => {
+            "its TLS certificate could not be verified"
+        }
+        ErrorCode::HttpResponseTimeout => "no answer came in time",
+        _ => "the answer could not be read",
     }
 }

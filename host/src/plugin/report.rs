@@ -110,6 +110,12 @@ pub struct JobStatus {
     pub cost: Option<f64>,
     /// On how many machines it runs.
     pub nodes: u32,
+    /// In so many seconds it is worth asking again, where the driver says.
+    pub ask_again: Option<u32>,
+    /// The same for its log.
+    pub read_log_again: Option<u32>,
+    /// It ended for a reason of the service's.
+    pub by_service: bool,
 }
 
 /// One phase of a job, in milliseconds since the Unix epoch.
@@ -135,6 +141,9 @@ impl JobStatus {
             billable_seconds: None,
             cost: None,
             nodes: 1,
+            ask_again: None,
+            read_log_again: None,
+            by_service: false,
         }
     }
 }

@@ -144,6 +144,8 @@ impl<M: Machine> train::Guest for Docker<M> {
             // Made, and never started: whoever was to start it was cut off.
             None => State::Queued,
         });
+        status.ask_again(0);
+        status.read_log_again(0);
         status.nodes(nodes.len() as u32);
         if let Some(started) = started {
             status.phase("Training", started, None);

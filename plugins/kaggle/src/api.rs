@@ -37,6 +37,13 @@ pub(crate) fn refusal(code: u64, message: &str) -> Error {
         ),
         403 => Error::denied(format!("Kaggle does not allow it: {said}"))
             .hint("it may belong to another user, or have another name by now: see --config.username and --config.title"),
+        // Kaggle says so of a kernel that is another user's, too.
+        404 if message.to_lowercase().contains("notebook not found") => {
+            Error::not_found(format!("Kaggle has no such kernel for this user: {said}")).hint(
+                "see that the credential is of the user in --config.username, and that the kernel was not deleted or \
+                 renamed on Kaggle's page",
+            )
+        }
         404 | 410 => Error::not_found(format!("Kaggle has no such thing: {said}"))
             .hint("it may have been deleted or renamed on Kaggle's page"),
         409 => Error::conflict(format!("Kaggle refuses: {said}")).hint("run the same command again"),

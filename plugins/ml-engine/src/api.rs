@@ -43,6 +43,15 @@ fn refusal(status: u16, error: &Value) -> Error {
         let hint = format!("run `gcloud services enable {service}`, with --project and the project's name");
         return Error::denied(format!("the project does not use {service} yet: {said}")).hint(hint);
     }
+    if reason(error, "USER_PROJECT_DENIED").is_some() {
+        return Error::denied(format!(
+            "Google does not bill the requests to the credential's quota project: {said}"
+        ))
+        .hint(
+            "run `gcloud auth application-default set-quota-project PROJECT` with a project that you may use \
+                 (serviceusage.services.use), or set GOOGLE_CLOUD_QUOTA_PROJECT to it",
+        );
+    }
     let lower = said.to_lowercase();
     if (status == 400 || status == 403) && (lower.contains("act as") || lower.contains("actas")) {
         return Error::denied(format!("Google does not allow it: {said}")).hint(
@@ -73,8 +82,12 @@ fn refusal(status: u16, error: &Value) -> Error {
 
 /// The API that the project would have to use first.
 fn disabled(error: &Value) -> Option<&str> {
-    let detail = error["details"].as_array()?.iter().find(|detail| detail["reason"] == "SERVICE_DISABLED")?;
-    detail["metadata"]["service"].as_str()
+    reason(error, "SERVICE_DISABLED")?["metadata"]["service"].as_str()
+}
+
+/// The detail of an error that gives this reason.
+fn reason<'a>(error: &'a Value, reason: &str) -> Option<&'a Value> {
+    error["details"].as_array()?.iter().find(|detail| detail["reason"] == reason)
 }
 
 #[cfg(test)]
@@ -97,6 +110,12 @@ mod tests {
         let act = said(400, "You do not have permission to act as service_account: a@b.");
         assert!(
             matches!(&act, Error::Denied(problem) if problem.hint.as_deref().unwrap().contains("serviceAccountUser"))
+        );
+        let denied = json!([{ "reason": "USER_PROJECT_DENIED", "metadata": { "consumer": "projects/p" } }]);
+        let denied =
+            refusal(403, &json!({ "message": "Caller does not have permission.", "details": denied }));
+        assert!(
+            matches!(denied, Error::Denied(problem) if problem.hint.as_deref().unwrap().contains("set-quota-project"))
         );
         let details =
             json!([{ "reason": "SERVICE_DISABLED", "metadata": { "service": "aiplatform.googleapis.com" } }]);

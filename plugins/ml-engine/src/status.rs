@@ -1,11 +1,17 @@
 //! Vertex AI's states as the contract's.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use alekseylearn_sdk::{Error, JobStatus, State};
 
 use crate::{api, job::CustomJob, storage::Location, time};
 
 /// The one that leads.
 const FIRST_REPLICA: &str = "workerpool0-0";
+/// RESOURCE_EXHAUSTED, INTERNAL and UNAVAILABLE: no failure of the training's.
+const OF_THE_SERVICE: [i64; 3] = [8, 13, 14];
+/// Seconds between two questions: Cloud Logging lets a project read sixty times a minute, for all who do.
+const ASK_AGAIN: u32 = 5;
 /// As much of a failure as one reads.
 const LONGEST_REASON: usize = 1024;
 
@@ -26,16 +32,22 @@ pub(crate) fn of(job: &CustomJob, output: &Location) -> Result<JobStatus, Error>
     status.nodes(nodes.max(1));
     let at = |member: &str| answer[member].as_str().and_then(time::milliseconds);
     let (created, started, ended) = (at("createTime"), at("startTime"), at("endTime"));
+    let pause = pause(created.unwrap_or_default());
+    status.ask_again(pause);
+    status.read_log_again(pause);
     if let Some(created) = created {
         status.phase("Pending", created, started.or(ended));
     }
     if let Some(started) = started {
         status.phase("Running", started, ended);
     }
+    let code = answer["error"]["code"].as_i64().unwrap_or_default();
     let message = answer["error"]["message"].as_str().filter(|message| !message.is_empty());
     if state == State::Failed {
-        if let Some(code) = message.and_then(exit_code) {
-            status.exit_code(code);
+        match message.and_then(exit_code) {
+            Some(code) => status.exit_code(code),
+            None if OF_THE_SERVICE.contains(&code) => status.by_service(),
+            None => {}
         }
         match (own_reason(output, message.and_then(replica)), message) {
             (Some(reason), _) => status.reason(&reason),
@@ -49,6 +61,13 @@ pub(crate) fn of(job: &CustomJob, output: &Location) -> Result<JobStatus, Error>
         status.reason(message);
     }
     Ok(status)
+}
+
+/// Seconds to the next question: fewer for a young job, which may be a short one.
+fn pause(created: u64) -> u32 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let age = now.saturating_sub(created / 1000);
+    u32::try_from(age / 5).unwrap_or(ASK_AGAIN).clamp(1, ASK_AGAIN)
 }
 
 /// What the runner of a replica left says more than the service knows; not to have it is no second failure.

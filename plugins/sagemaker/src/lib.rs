@@ -35,18 +35,7 @@ impl train::Guest for Sagemaker {
         let mut findings = vec![Finding::note(&format!("account {account}, region {region}"))];
         findings.extend(expiry(&options)?);
         for (option, place) in places(&options) {
-            let bucket_region = s3::bucket_region(&place)?;
-            if bucket_region != region {
-                findings.push(Finding::problem(
-                    &format!("{place} is in {bucket_region}, but the job would run in {region}"),
-                    &format!("add --config.region={bucket_region}, or name a bucket in {region}"),
-                ));
-            } else if option.starts_with("input.") && !s3::holds_objects(&place)? {
-                findings.push(Finding::problem(
-                    &format!("--config.{option}: there is nothing at {place}"),
-                    "put the data there, or name another place",
-                ));
-            }
+            findings.extend(of_place(&option, &place, &region)?);
         }
         let role_name = options.text("role_name").unwrap_or_default();
         let role = aws_identity::role(&role_name)?;
@@ -58,7 +47,13 @@ impl train::Guest for Sagemaker {
                 ))
             }
             Some(_) => {}
-            None => findings.push(Finding::note("this user may not look at the role: it is taken as it is")),
+            None if role_name.starts_with("arn:") => {
+                findings.push(Finding::note("this user may not look at the role: it is taken as it is"))
+            }
+            None => findings.push(Finding::warning(
+                &format!("this user may not look up the role {role_name}: it is taken to be {}", role.arn()),
+                "if the role has a path, SageMaker will not find it so: give its whole ARN",
+            )),
         }
         findings.push(match role.may_be_passed_to(SERVICE)? {
             Some(true) => Finding::note(&format!("this user may pass {role_name} to SageMaker")),
@@ -168,8 +163,7 @@ impl train::Guest for Sagemaker {
 
 /// What the image is called, in the account's own registry.
 fn image(training: &Training, digest: &str) -> Result<String, Error> {
-    let (account, region) = (aws_identity::account()?, aws_identity::region()?);
-    Ok(format!("{account}.dkr.ecr.{region}.amazonaws.com/{}@sha256:{digest}", training.tag()))
+    Ok(format!("{}@sha256:{digest}", ecr::address(training)?))
 }
 
 /// What lies at an output path: the service may not know the job any more, nor this user.
@@ -180,6 +174,43 @@ fn found(output: &str, job: &str) -> Result<Vec<Artifact>, Error> {
         artifacts.push(Artifact::s3_folder(ArtifactKind::Checkpoints, &checkpoints));
     }
     Ok(artifacts)
+}
+
+/// What speaks against a place in S3.
+fn of_place(option: &str, place: &str, region: &str) -> Result<Option<Finding>, Error> {
+    let is_input = option.starts_with("input.");
+    let bucket_region = match s3::bucket_region(place) {
+        Ok(bucket_region) => bucket_region,
+        // The role may be allowed more than its user, but what a job leaves must be fetched.
+        Err(Error::Denied(problem)) if is_input => {
+            return Ok(Some(Finding::warning(
+                &format!("--config.{option}: {}", problem.message),
+                "see that the role may read it",
+            )));
+        }
+        Err(error) => return Err(error),
+    };
+    if bucket_region != region {
+        return Ok(Some(Finding::problem(
+            &format!("{place} is in {bucket_region}, but the job would run in {region}"),
+            &format!("add --config.region={bucket_region}, or name a bucket in {region}"),
+        )));
+    }
+    if !is_input {
+        return Ok(None);
+    }
+    match s3::holds_objects(place) {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some(Finding::problem(
+            &format!("--config.{option}: there is nothing at {place}"),
+            "put the data there, or name another place",
+        ))),
+        Err(Error::Denied(problem)) => Ok(Some(Finding::warning(
+            &format!("--config.{option}: {}", problem.message),
+            "see that the role may read it: it is taken as you wrote it",
+        ))),
+        Err(error) => Err(error),
+    }
 }
 
 /// Credentials that end before the job was submitted, or before it ends.

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use alekseylearn_sdk::{Error, Job, LogLine, LogPage, cloudwatch_logs};
 
 const GROUP: &str = "/aws/sagemaker/TrainingJobs";
+/// As many empty pages of a stream as are read before the next call goes on.
+const MOST_EMPTY: u32 = 10;
 /// As many lines as one page may grow to before the rest waits for the next call.
 const PAGE_LINES: usize = 10_000;
 
@@ -19,10 +21,12 @@ pub(crate) fn page(job: &Job, cursor: Option<&str>) -> Result<LogPage, Error> {
     let mut drained = true;
     for stream in cloudwatch_logs::streams(job, GROUP)? {
         let node = node_of(&stream);
+        let mut empty = 0;
         loop {
             let before = tokens.get(&stream);
             let (events, after) = cloudwatch_logs::events(job, GROUP, &stream, before.map(String::as_str))?;
             let end = before == Some(&after);
+            empty = if events.is_empty() { empty + 1 } else { 0 };
             lines.extend(events.into_iter().map(|event| LogLine {
                 node: node.clone(),
                 time: Some(event.time),
@@ -32,7 +36,7 @@ pub(crate) fn page(job: &Job, cursor: Option<&str>) -> Result<LogPage, Error> {
             if end {
                 break;
             }
-            if lines.len() >= PAGE_LINES {
+            if lines.len() >= PAGE_LINES || empty >= MOST_EMPTY {
                 drained = false;
                 break;
             }

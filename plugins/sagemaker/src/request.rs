@@ -161,6 +161,20 @@ pub(crate) fn checkpoints(output: &str, job: &str) -> String {
     format!("{}/{job}/checkpoints", output.trim_end_matches('/'))
 }
 
+/// One object lies at a place. Where the user may not look, the place is taken as it is written.
+fn is_object(place: &str) -> Result<bool, Error> {
+    match s3::object_size(place) {
+        Ok(size) => Ok(size.is_some()),
+        Err(Error::Denied(_)) => Ok(!place.ends_with('/')),
+        Err(error) => Err(error),
+    }
+}
+
+/// A prefix of `data` would also take `database`: a folder ends in a slash.
+fn folder(place: &str) -> String {
+    format!("{}/", place.trim_end_matches('/'))
+}
+
 /// The input channels.
 fn inputs(options: &Values) -> Result<Vec<Value>, Error> {
     let inputs = options.entries("input");
@@ -178,9 +192,8 @@ fn inputs(options: &Values) -> Result<Vec<Value>, Error> {
     let channel = |(name, place): &(String, String)| {
         let uri = match sent_to(options, place)? {
             Some(sent) => format!("{sent}/"),
-            None if s3::object_size(place)?.is_some() => place.clone(),
-            // A prefix of `data` would also take `database`: a folder ends in a slash.
-            None => format!("{place}/"),
+            None if is_object(place)? => place.clone(),
+            None => folder(place),
         };
         let sharding = shardings.get(name).cloned().unwrap_or("FullyReplicated".into());
         let groups = groups.get(name).and_then(Value::as_str).map(listed);

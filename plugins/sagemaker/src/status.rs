@@ -1,8 +1,17 @@
 //! SageMaker's statuses as the contract's states.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use alekseylearn_sdk::{JobStatus, State, Values, sagemaker::TrainingJob};
 
 use crate::price;
+
+/// How the reasons of a failure begin that is not the training's own.
+const OF_THE_SERVICE: [&str; 2] = ["CapacityError", "InternalServerError"];
+/// Seconds between two questions: the service lets an account ask a few times a second, for all who do.
+const ASK_AGAIN: u32 = 5;
+const ASK_AGAIN_WAITING: u32 = 10;
+const READ_LOG_AGAIN: u32 = 3;
 
 pub(crate) fn of(job: &TrainingJob, options: &Values) -> JobStatus {
     let (primary, secondary) = (job.status(), job.secondary_status());
@@ -10,18 +19,35 @@ pub(crate) fn of(job: &TrainingJob, options: &Values) -> JobStatus {
     let status = JobStatus::new(state);
     status.nodes(job.instance_count());
     if !is_final(state) && !secondary.is_empty() {
-        status.detail(&secondary);
+        status.detail(&detail(state, &secondary, job.status_message().as_deref()));
     }
+    let age = job.transitions().first().map_or(0, |(_, start, _)| seconds_since(*start));
+    let most = if state == State::Queued { ASK_AGAIN_WAITING } else { ASK_AGAIN };
+    status.ask_again(pause(age, most));
+    status.read_log_again(pause(age, most.min(READ_LOG_AGAIN)));
     for (name, start, end) in job.transitions() {
         status.phase(&name, start, end);
     }
     if let Some(reason) = job.failure_reason() {
         status.reason(&reason);
-        if let Some(code) = exit_code(&reason) {
-            status.exit_code(code);
+        match exit_code(&reason) {
+            Some(code) => status.exit_code(code),
+            None if OF_THE_SERVICE.iter().any(|start| reason.starts_with(start)) => status.by_service(),
+            None => {}
         }
-    } else if secondary == "MaxRuntimeExceeded" {
-        status.reason("it ran longer than --config.max_runtime allows");
+    } else if is_final(state) {
+        match secondary.as_str() {
+            "MaxRuntimeExceeded" => status.reason("it ran longer than --config.max_runtime allows"),
+            "MaxWaitTimeExceeded" => {
+                status.reason("no spot capacity came in the time that --config.max_wait allows");
+                status.by_service();
+            }
+            "Interrupted" => {
+                status.reason("its spot instances were taken back, and no time was left to start again");
+                status.by_service();
+            }
+            _ => {}
+        }
     }
     if let Some(seconds) = job.billable_seconds() {
         status.billable_seconds(seconds);
@@ -33,6 +59,25 @@ pub(crate) fn of(job: &TrainingJob, options: &Values) -> JobStatus {
         }
     }
     status
+}
+
+/// Seconds to the next question: fewer for a young job, which may be a short one.
+fn pause(age: u64, most: u32) -> u32 {
+    u32::try_from(age / 5).unwrap_or(most).clamp(1, most)
+}
+
+/// Of a time in milliseconds since the Unix epoch.
+fn seconds_since(time: u64) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    now.saturating_sub(time / 1000)
+}
+
+/// The service's word for what happens, and while the job waits, what it says of that: such as a lack of capacity.
+fn detail(state: State, secondary: &str, message: Option<&str>) -> String {
+    match message.filter(|message| state == State::Queued && !message.is_empty()) {
+        Some(message) => format!("{secondary}: {message}"),
+        None => secondary.to_owned(),
+    }
 }
 
 /// Both lists of statuses may grow: what is not known still runs.
@@ -68,6 +113,14 @@ mod tests {
         assert_eq!(state("InProgress", "SomethingNew"), State::Running);
         assert_eq!(state("BrandNew", ""), State::Running);
         assert_eq!(state("Stopped", "MaxRuntimeExceeded"), State::Stopped);
+    }
+
+    #[test]
+    fn a_job_that_waits_tells_what_for() {
+        let message = Some("Insufficient capacity error from EC2 while launching instances, retrying!");
+        assert!(detail(State::Queued, "Starting", message).contains("Insufficient capacity"));
+        assert_eq!(detail(State::Running, "Training", message), "Training");
+        assert_eq!(detail(State::Queued, "Pending", None), "Pending");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use url::Url;
 use wasmtime::{Result, component::Resource};
 
+use super::in_job;
 use crate::{
     config::Location,
     error::{Error, Kind},
@@ -135,6 +136,21 @@ impl report::HostJobStatus for State {
         Ok(())
     }
 
+    async fn ask_again(&mut self, this: Resource<JobStatus>, seconds: u32) -> Result<()> {
+        self.get_mut(&this)?.ask_again = Some(seconds);
+        Ok(())
+    }
+
+    async fn read_log_again(&mut self, this: Resource<JobStatus>, seconds: u32) -> Result<()> {
+        self.get_mut(&this)?.read_log_again = Some(seconds);
+        Ok(())
+    }
+
+    async fn by_service(&mut self, this: Resource<JobStatus>) -> Result<()> {
+        self.get_mut(&this)?.by_service = true;
+        Ok(())
+    }
+
     async fn drop(&mut self, this: Resource<JobStatus>) -> Result<()> {
         self.table.delete(this)?;
         Ok(())
@@ -165,7 +181,7 @@ fn on_the_web(address: &str) -> Result<Url> {
 impl report::HostArtifact for State {
     async fn job_file(&mut self, kind: report::ArtifactKind, path: String) -> Result<Resource<Artifact>> {
         self.hold(path.len())?;
-        self.artifact(kind, Place::Archive(Archive::JobFile(path)))
+        self.artifact(kind, Place::Archive(Archive::JobFile(in_job(path))))
     }
 
     async fn s3_object(&mut self, kind: report::ArtifactKind, uri: String) -> Result<Resource<Artifact>> {

@@ -114,6 +114,10 @@ impl sagemaker::HostTrainingJob for State {
         Ok(self.get(&this)?.transitions.clone())
     }
 
+    async fn status_message(&mut self, this: Resource<TrainingJob>) -> wasmtime::Result<Option<String>> {
+        Ok(self.get(&this)?.status_message.clone())
+    }
+
     async fn drop(&mut self, this: Resource<TrainingJob>) -> wasmtime::Result<()> {
         self.table.delete(this)?;
         Ok(())
