@@ -59,7 +59,7 @@ fn of_host(host: &str, docker: &DockerEnvironment) -> Result<Address> {
             let folder = docker.certificates.clone().unwrap_or_else(|| docker.config.clone());
             Ok(Address { url: tcp(rest, secure), origin, certificates: secure.then_some(folder) })
         }
-        _ => Err(Error::invalid(format!("DOCKER_HOST={host} cannot be spoken to"))
+        _ => Err(Error::invalid("DOCKER_HOST does not hold the address of an engine")
             .hint("it may begin with unix://, tcp:// or ssh://")),
     }
 }

@@ -14,6 +14,8 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
+/// In Kaggle's configuration folder.
+const API_KEY_FILE: &str = "kaggle.json";
 const API: &str = "https://api.kaggle.com/v1";
 const HINT: &str = "make a token at https://www.kaggle.com/settings/api and put it into KAGGLE_API_TOKEN or \
                     ~/.kaggle/access_token, or run `kaggle auth login`";
@@ -52,14 +54,15 @@ async fn access_token() -> Result<Option<(String, String)>> {
     if let Some(value) = Environment::variable("KAGGLE_API_TOKEN") {
         // A token, or the path of a file with one.
         let token = match Path::new(&value).exists() {
-            true => text(Path::new(&value)).await?,
+            true => text(Path::new(&value), "the file that KAGGLE_API_TOKEN names").await?,
             false => Some(value.trim().to_owned()),
         };
         return Ok(token.map(|token| (token, "KAGGLE_API_TOKEN".to_owned())));
     }
     for name in ["access_token", "access_token.txt"] {
-        if let Some(token) = text(&home().join(name)).await? {
-            return Ok(Some((token, format!("~/.kaggle/{name}"))));
+        let shown = format!("~/.kaggle/{name}");
+        if let Some(token) = text(&home().join(name), &shown).await? {
+            return Ok(Some((token, shown)));
         }
     }
     Ok(None)
@@ -78,9 +81,12 @@ async fn introspect(exchange: &Exchange, token: &str) -> Result<Option<String>> 
 
 /// User and key, by `kaggle.json` and, stronger, by variables.
 async fn api_key() -> Result<Option<(String, String)>> {
-    let path = config_folder().join("kaggle.json");
-    let file: Value = match text(&path).await? {
-        Some(text) => serde_json::from_str(&text).unwrap_or_default(),
+    let file: Value = match text(&config_folder().join(API_KEY_FILE), API_KEY_FILE).await? {
+        // The parser's own message may hold a part of the key.
+        Some(text) => serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|_| {
+            Error::new(Kind::Denied, format!("{API_KEY_FILE} is not JSON"))
+                .hint("download it again at https://www.kaggle.com/settings/api, and do not edit it")
+        })?,
         None => Value::Null,
     };
     let part = |variable: &str, member: &str| {
@@ -100,7 +106,8 @@ struct Login {
 
 impl Login {
     async fn read() -> Result<Option<Self>> {
-        let Some(content) = text(&home().join("credentials.json")).await? else { return Ok(None) };
+        let place = home().join("credentials.json");
+        let Some(content) = text(&place, "~/.kaggle/credentials.json").await? else { return Ok(None) };
         let file: Value = serde_json::from_str(&content).unwrap_or_default();
         let member = |name: &str| file[name].as_str().filter(|value| !value.is_empty()).map(str::to_owned);
         Ok(member("refresh_token").map(|refresh_token| Self {
@@ -154,8 +161,8 @@ fn troubled(status: u16) -> Error {
     .hint("try again later")
 }
 
-async fn text(path: &Path) -> Result<Option<String>> {
-    let content = read(&path.to_string_lossy()).await?;
+async fn text(path: &Path, name: &str) -> Result<Option<String>> {
+    let content = read(path, name).await?;
     Ok(content.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()))
 }
 

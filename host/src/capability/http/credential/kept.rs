@@ -1,6 +1,6 @@
 //! Credentials that a service has to be asked for, kept as long as they last.
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 use reqwest::{
@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, OnceCell};
 use super::{Credential, CredentialSource};
 use crate::{
     capability::http::{innermost, outgoing::builder},
+    environment::CertificateBundle,
     error::{Error, Kind, Result},
 };
 
@@ -33,12 +34,12 @@ pub(in crate::capability::http) struct Credentials {
 
 /// Asks the services that give tokens.
 pub(super) struct Exchange {
-    certificates: Option<PathBuf>,
+    certificates: Option<CertificateBundle>,
     client: OnceCell<Client>,
 }
 
 impl Credentials {
-    pub(in crate::capability::http) fn new(certificates: Option<PathBuf>) -> Self {
+    pub(in crate::capability::http) fn new(certificates: Option<CertificateBundle>) -> Self {
         Self { exchange: Exchange::new(certificates), kept: Mutex::default() }
     }
 
@@ -87,7 +88,7 @@ pub(super) struct Nearby {
 }
 
 impl Exchange {
-    pub(super) fn new(certificates: Option<PathBuf>) -> Self {
+    pub(super) fn new(certificates: Option<CertificateBundle>) -> Self {
         Self { certificates, client: OnceCell::new() }
     }
 
@@ -115,6 +116,18 @@ impl Exchange {
         Self::json(url, request).await
     }
 
+    /// The status and the text of an answer.
+    ///
+    /// # Errors
+    /// There is no answer. Nothing of what was sent is in the message.
+    pub(super) async fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<(u16, String)> {
+        let request = self.client(url).await?.get(url);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let mut answer = request.send().await.map_err(|error| failed(url, &error))?;
+        let text = String::from_utf8_lossy(&content(url, &mut answer).await?).into_owned();
+        Ok((answer.status().as_u16(), text))
+    }
+
     /// Asks a metadata server, which no proxy leads to.
     ///
     /// # Errors
@@ -132,7 +145,7 @@ impl Exchange {
     }
 
     async fn client(&self, url: &str) -> Result<&Client> {
-        let build = async || builder(self.certificates.as_deref());
+        let build = async || builder(self.certificates.as_ref());
         self.client
             .get_or_try_init(async || {
                 build().await?.timeout(ANSWERS_WITHIN).build().map_err(|error| failed(url, &error))

@@ -4,7 +4,11 @@ mod google;
 mod kaggle;
 mod kept;
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use jiff::Timestamp;
@@ -113,9 +117,10 @@ impl CredentialSource {
             Self::Variable(name) => {
                 (Environment::variable(name), format!("set the environment variable {name} to the token"))
             }
-            Self::File(path) => {
-                (read(path).await?, format!("write the token to {path}, and let nobody else read it"))
-            }
+            Self::File(path) => (
+                read(&from_home(path), path).await?,
+                format!("write the token to {path}, and let nobody else read it"),
+            ),
             Self::Kaggle => return kaggle::find(exchange, refused).await,
             Self::Google => return google::find(exchange).await,
         };
@@ -127,6 +132,14 @@ impl CredentialSource {
         let text = if secret.contains(' ') { secret.to_owned() } else { format!("Bearer {secret}") };
         let authorization = header(&text).map_err(|error| error.source(format!("it comes from {self}")))?;
         Ok(Credential::new(authorization, None))
+    }
+}
+
+/// A path from the root, or from `~` on.
+fn from_home(path: &str) -> PathBuf {
+    match path.strip_prefix("~/") {
+        Some(rest) => PathBuf::from(Environment::variable("HOME").unwrap_or_default()).join(rest),
+        None => PathBuf::from(path),
     }
 }
 
@@ -144,17 +157,15 @@ fn header(text: &str) -> Result<HeaderValue> {
     Ok(value)
 }
 
-async fn read(path: &str) -> Result<Option<String>> {
+/// What is in a file, if there is one. Messages call it by `name`, which never is a variable's value: a user may have put
+/// the secret itself there.
+async fn read(place: &Path, name: &str) -> Result<Option<String>> {
     let failed = |error: std::io::Error| {
-        Error::new(Kind::Denied, format!("the credential in {path} cannot be read"))
+        Error::new(Kind::Denied, format!("cannot read {name}"))
             .hint("see that the file is yours, and holds a token")
             .source(error)
     };
-    let place = match path.strip_prefix("~/") {
-        Some(rest) => PathBuf::from(Environment::variable("HOME").unwrap_or_default()).join(rest),
-        None => PathBuf::from(path),
-    };
-    match disk::text(&place, LONGEST_SECRET) {
+    match disk::text(place, LONGEST_SECRET) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         text => text.map(Some).map_err(failed),
     }

@@ -1,33 +1,22 @@
 //! Google's application default credentials, as its own libraries find them: the file that the environment names, what
 //! `gcloud auth application-default login` left, and the metadata server of a machine in Google's cloud.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod file;
 
-use aws_lc_rs::{
-    rand::SystemRandom,
-    signature::{RSA_PKCS1_SHA256, RsaKeyPair},
-};
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
+use std::{path::PathBuf, time::Duration};
+
 use jiff::{Span, Timestamp};
-use serde_json::{Value, json};
-use url::Url;
+use serde_json::Value;
 
 use super::{Credential, header, kept::Exchange, read};
 use crate::{
-    capability::http::is_safe,
     environment::Environment,
     error::{Error, Kind, Result},
 };
 
-const TOKEN_ADDRESS: &str = "https://oauth2.googleapis.com/token";
 /// Who shows an access token as a password.
 pub(super) const REGISTRY_USER: &str = "oauth2accesstoken";
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
-/// An hour, the longest that is allowed.
-const ASSERTION_SECONDS: i64 = 3600;
 /// Google's own name of it, and the address that needs no name.
 const METADATA_HOST: &str = "metadata.google.internal";
 const METADATA_ADDRESS: &str = "169.254.169.254";
@@ -76,18 +65,23 @@ impl Places {
 
     async fn find(&self, exchange: &Exchange) -> Result<Credential> {
         if let Some(path) = &self.named {
-            let content = read(&path.to_string_lossy()).await?;
-            let content = content.ok_or_else(|| {
-                let message = format!(
-                    "there is no file {}, which GOOGLE_APPLICATION_CREDENTIALS names",
-                    path.display()
-                );
-                Error::new(Kind::Denied, message).hint(HINT)
-            })?;
-            return self.of_file(exchange, path, &content).await;
+            // The value itself is never shown: it may be the key.
+            if path.to_string_lossy().trim_start().starts_with('{') {
+                return Err(Error::new(
+                    Kind::Denied,
+                    "GOOGLE_APPLICATION_CREDENTIALS holds a key, but must be the path of a file",
+                )
+                .hint("write the key to a file that only you can read, and set the variable to its path"));
+            }
+            let name = "the file that GOOGLE_APPLICATION_CREDENTIALS names";
+            let content = read(path, name)
+                .await?
+                .ok_or_else(|| Error::new(Kind::Denied, format!("{name} does not exist")).hint(HINT))?;
+            return self.of_file(exchange, name, &content).await;
         }
-        if let Some(content) = read(&self.well_known.to_string_lossy()).await? {
-            return self.of_file(exchange, &self.well_known, &content).await;
+        let name = self.well_known.display().to_string();
+        if let Some(content) = read(&self.well_known, &name).await? {
+            return self.of_file(exchange, &name, &content).await;
         }
         if !self.never_metadata
             && let Some(credential) = self.of_this_machine(exchange).await?
@@ -97,61 +91,15 @@ impl Places {
         Err(Error::new(Kind::Denied, "there is no credential for Google").hint(HINT))
     }
 
-    async fn of_file(&self, exchange: &Exchange, path: &Path, content: &str) -> Result<Credential> {
-        let place = path.display();
-        let wrong =
-            |why: &str| Error::new(Kind::Denied, format!("the credential in {place} {why}")).hint(HINT);
+    async fn of_file(&self, exchange: &Exchange, place: &str, content: &str) -> Result<Credential> {
         // The parser's own message may hold a part of it.
-        let file: Value = serde_json::from_str(content).map_err(|_| wrong("is no JSON"))?;
+        let file: Value = serde_json::from_str(content.trim_start_matches('\u{feff}'))
+            .map_err(|_| file::wrong(place, "is no JSON"))?;
+        let got = file::token(exchange, place, &file).await?;
         let member = |name: &str| file[name].as_str().filter(|value| !value.is_empty());
-        let needed = |name: &str| member(name).ok_or_else(|| wrong(&format!("has no `{name}`")));
-        let address = member("token_uri").unwrap_or(TOKEN_ADDRESS);
-        // The secret goes there.
-        if !address.parse::<Url>().is_ok_and(|address| is_safe(&address)) {
-            return Err(wrong("names a `token_uri` that is no https:// address"));
-        }
-        let (form, user) = match member("type").unwrap_or_default() {
-            "authorized_user" => {
-                let form = vec![
-                    ("grant_type", "refresh_token".to_owned()),
-                    ("client_id", needed("client_id")?.to_owned()),
-                    ("client_secret", needed("client_secret")?.to_owned()),
-                    ("refresh_token", needed("refresh_token")?.to_owned()),
-                ];
-                (form, member("account"))
-            }
-            "service_account" => {
-                let (email, key) = (needed("client_email")?, needed("private_key")?);
-                let assertion = assertion(email, member("private_key_id"), key, Timestamp::now())
-                    .ok_or_else(|| wrong("has a `private_key` that is no RSA key in PKCS #8"))?;
-                let form = vec![
-                    ("assertion", assertion),
-                    ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned()),
-                ];
-                (form, Some(email))
-            }
-            other => return Err(wrong(&format!("is of the type `{other}`, which is not supported"))),
-        };
-        let (status, answer) = exchange.post_form(address, &form).await?;
-        let (token, until) = match status {
-            200 => token(&answer)?,
-            400..=404 => {
-                let said: String = [&answer["error"], &answer["error_description"]]
-                    .iter()
-                    .filter_map(|text| text.as_str())
-                    .collect::<Vec<_>>()
-                    .join(": ");
-                let said = said.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
-                return Err(Error::new(
-                    Kind::Denied,
-                    format!("Google does not take the credential in {place} ({said})"),
-                )
-                .hint(HINT));
-            }
-            status => return Err(troubled(status)),
-        };
         let of_user = member("quota_project_id");
-        self.credential(&token, until, user, of_user, member("project_id").or(of_user))
+        let project = member("project_id").or(of_user);
+        self.credential(&got.token, got.until, got.user.as_deref(), of_user, project)
     }
 
     /// None where this is no machine of Google's.
@@ -213,28 +161,6 @@ fn token(answer: &Value) -> Result<(String, Timestamp)> {
     Ok((token.to_owned(), Timestamp::now() + Span::new().seconds(seconds)))
 }
 
-/// What a service account shows instead of a password: a JWT (RFC 7523), signed by RS256. None where the key is none.
-fn assertion(email: &str, key_id: Option<&str>, key: &str, now: Timestamp) -> Option<String> {
-    let pem: String = key.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect();
-    let key = RsaKeyPair::from_pkcs8(&BASE64_STANDARD.decode(pem).ok()?).ok()?;
-    let mut head = json!({ "typ": "JWT", "alg": "RS256" });
-    if let Some(id) = key_id {
-        head["kid"] = id.into();
-    }
-    let claims = json!({
-        "iat": now.as_second(),
-        "exp": now.as_second() + ASSERTION_SECONDS,
-        "iss": email,
-        "aud": TOKEN_ADDRESS,
-        "scope": SCOPE,
-    });
-    let encode = |part: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(part);
-    let signed = format!("{}.{}", encode(head.to_string().as_bytes()), encode(claims.to_string().as_bytes()));
-    let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature).ok()?;
-    Some(format!("{signed}.{}", encode(&signature)))
-}
-
 fn troubled(status: u16) -> Error {
     Error::new(Kind::Unavailable, format!("Google gives no token now: it answers {status}"))
         .hint("try again later")
@@ -242,12 +168,19 @@ fn troubled(status: u16) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::{
+        path::Path,
+        sync::{Arc, Mutex},
+    };
 
+    use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
+    use serde_json::json;
+
+    use super::file::TOKEN_ADDRESS;
     use aws_lc_rs::{
         encoding::{AsDer, Pkcs8V1Der},
         rsa::KeySize,
-        signature::{KeyPair, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey},
+        signature::{KeyPair, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey},
     };
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -433,7 +366,7 @@ mod tests {
             (account("SECRET"), "no RSA key"),
             (with("refresh_token", Value::Null), "has no `refresh_token`"),
             (with("token_uri", "http://example.com/token".into()), "no https:// address"),
-            (with("type", "external_account".into()), "`external_account`, which is not supported"),
+            (with("type", "external_account".into()), "names no `credential_source`"),
             (json!("SECRET"), "of the type ``"),
         ] {
             let error =
@@ -449,6 +382,65 @@ mod tests {
         let gone = Places { named: Some(folder.path().join("gone.json")), ..nowhere };
         let error = gone.find(&Exchange::new(None)).await.map(|_| ()).unwrap_err();
         assert!(error.message().contains("GOOGLE_APPLICATION_CREDENTIALS names"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_key_in_the_place_of_its_path_is_never_told() {
+        let long = format!("/{}", "SECRET".repeat(1000));
+        for value in ["{\"private_key\": \"SECRET\"}", " {\n  \"private_key\": \"SECRET\"}", "SECRET", &long]
+        {
+            let places = Places { named: Some(value.into()), never_metadata: true, ..Places::default() };
+            let error = places.find(&Exchange::new(None)).await.map(|_| ()).unwrap_err();
+            assert_eq!(error.kind(), Kind::Denied);
+            assert!(error.hint_text().is_some() && !format!("{error:?}").contains("SECRET"), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_federated_identity_is_exchanged_and_stands_in_for_an_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let answer = json!({
+            "access_token": "ya29.own", "expires_in": 3599, "accessToken": "ya29.SECRET",
+            "expireTime": "2100-01-01T00:00:00Z", "value": "SECRET-subject",
+        });
+        let stub = Stub::giving(&answer).await;
+        let subject = folder.path().join("subject");
+        std::fs::write(&subject, "SECRET-subject\n").unwrap();
+        let impersonation = format!("{}/serviceAccounts/a@p.iam:generateAccessToken", stub.url());
+        let of_url = json!({
+            "url": stub.url(), "headers": { "Authorization": "Bearer x" },
+            "format": { "type": "json", "subject_token_field_name": "value" },
+        });
+        for source in [json!({ "file": subject }), of_url] {
+            let file = json!({
+                "type": "external_account", "audience": "//iam/pool", "subject_token_type": "jwt",
+                "token_url": stub.url(), "credential_source": source,
+                "service_account_impersonation_url": impersonation,
+            });
+            stub.asked.lock().unwrap().clear();
+            let credential = places(folder.path(), &file).find(&Exchange::new(None)).await.unwrap();
+            assert_eq!(credential.authorization.to_str().unwrap(), "Bearer ya29.SECRET");
+            assert_eq!(credential.user.as_deref(), Some("a@p.iam"));
+            let asked = stub.asked.lock().unwrap().join("\n");
+            assert!(asked.contains("subject_token=SECRET-subject"), "{asked}");
+            assert!(asked.to_lowercase().contains("authorization: bearer ya29.own"), "{asked}");
+        }
+        let file = json!({
+            "type": "impersonated_service_account", "source_credentials": user(&stub),
+            "service_account_impersonation_url": impersonation,
+        });
+        let credential = places(folder.path(), &file).find(&Exchange::new(None)).await.unwrap();
+        assert_eq!(credential.authorization.to_str().unwrap(), "Bearer ya29.SECRET");
+        // One that stands on itself has an end.
+        let mut deep = file.clone();
+        for _ in 0..4 {
+            deep = json!({
+                "type": "impersonated_service_account", "source_credentials": deep,
+                "service_account_impersonation_url": impersonation,
+            });
+        }
+        let error = places(folder.path(), &deep).find(&Exchange::new(None)).await.map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Denied);
     }
 
     #[tokio::test]
