@@ -36,14 +36,47 @@ pub struct Environment {
     pub packages: PackageEnvironment,
     /// The AWS profile that the user names by `AWS_PROFILE`.
     pub aws_profile: Option<String>,
-    /// A bundle of certificates that this network needs, by `SSL_CERT_FILE`, `PIP_CERT` or `REQUESTS_CA_BUNDLE`.
-    pub certificates: Option<PathBuf>,
+    /// The bundle of certificates that this network needs.
+    pub certificates: Option<CertificateBundle>,
     /// Standard output.
     pub out: Look,
     /// Standard error.
     pub err: Look,
     /// Somebody watches standard error.
     pub interactive: bool,
+}
+
+/// A file of certificates in PEM, and who names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateBundle {
+    /// Such as `SSL_CERT_FILE`. Messages name this, never the path: it is a variable's value.
+    pub named_by: String,
+    /// The file.
+    pub path: PathBuf,
+}
+
+impl CertificateBundle {
+    /// The variables that name one, the first that is set first: those of OpenSSL, pip, Python's requests, curl and AWS.
+    const VARIABLES: [&str; 5] =
+        ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", Self::OF_AWS];
+    /// The variable that AWS's own tools read.
+    const OF_AWS: &str = "AWS_CA_BUNDLE";
+
+    fn named_by(variable: &str) -> Option<Self> {
+        let path = env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)?;
+        // requests takes a folder as well, which is not a bundle: the system's certificates are then used.
+        (!path.is_dir()).then(|| Self { named_by: variable.to_owned(), path })
+    }
+
+    /// The one that the environment names.
+    pub fn of_the_environment() -> Option<Self> {
+        Self::VARIABLES.iter().find_map(|variable| Self::named_by(variable))
+    }
+
+    /// The one that `AWS_CA_BUNDLE` names, for requests to AWS.
+    pub fn of_aws() -> Option<Self> {
+        Self::named_by(Self::OF_AWS)
+    }
 }
 
 /// How a stream is looked at.
@@ -165,15 +198,29 @@ impl Environment {
             docker: DockerEnvironment::read(folders.home_dir()),
             packages: PackageEnvironment::read(&folders),
             aws_profile: text("AWS_PROFILE"),
-            certificates: ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"]
-                .iter()
-                .filter_map(env::var_os)
-                .map(PathBuf::from)
-                .find(|path| path.is_file()),
+            certificates: CertificateBundle::of_the_environment(),
             out: Look::read(&out),
             err: Look::read(&err),
             interactive: err.is_terminal() && !is_dumb(),
         })
+    }
+
+    /// Cleans the variables that AWS's SDK reads itself: it takes an empty one for a value, and panics at a key with a line
+    /// end. Other AWS tools ignore both.
+    pub fn clean() {
+        for (name, value) in env::vars_os() {
+            let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
+            if !name.starts_with("AWS_") || value.trim() == value && !value.is_empty() {
+                continue;
+            }
+            // SAFETY: the program has no other thread yet that could read or write variables.
+            unsafe {
+                match value.trim() {
+                    "" => env::remove_var(name),
+                    value => env::set_var(name, value),
+                }
+            }
+        }
     }
 
     /// A shell asks how a command line could go on.

@@ -20,7 +20,7 @@ pub enum Kind {
     Conflict,
     /// A limit of the service or of the account was reached.
     Quota,
-    /// Docker or the service cannot be reached or is overloaded.
+    /// Docker or the service cannot be reached, is overloaded, or has no capacity for a job.
     Unavailable,
     /// The service or driver cannot do this at all.
     Unsupported,
@@ -102,7 +102,7 @@ impl Kind {
             Self::NotFound => "what was named does not exist",
             Self::Conflict => "it exists already, or its state forbids this",
             Self::Quota => "a limit of the service or the account was reached",
-            Self::Unavailable => "Docker or the service cannot be reached",
+            Self::Unavailable => "Docker or the service cannot be reached, or has no capacity",
             Self::Unsupported => "the service or driver cannot do this",
             Self::Plugin => "a plugin is broken, or broke its limits",
             Self::JobFailed => "the training failed",

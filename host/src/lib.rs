@@ -13,6 +13,7 @@ mod error;
 pub mod fuzz;
 mod interrupt;
 mod job;
+mod panic;
 mod plugin;
 mod project;
 mod shell;
@@ -27,12 +28,14 @@ use ui::{Style, Ui};
 
 /// Reads the command line, does what it asks, and tells how it went.
 pub fn run() -> ExitCode {
+    Environment::clean();
+    panic::listen();
     if Environment::is_completing() {
         commands::complete(Environment::arguments());
         return ExitCode::SUCCESS;
     }
     if Environment::arguments().get(1).is_some_and(|word| word == plugin::COMPILE) {
-        return match plugin::compile_component() {
+        return match panic::caught(plugin::compile_component) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&Ui::new(Style::PLAIN), &error),
         };
@@ -52,7 +55,7 @@ pub fn run() -> ExitCode {
         }
     };
     let ui = Arc::new(Ui::new(arguments.style(&environment)));
-    match work(arguments, environment, ui.clone()) {
+    match panic::caught(|| work(arguments, environment, ui.clone())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&ui, &error),
     }

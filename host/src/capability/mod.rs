@@ -2,10 +2,12 @@
 //! the AWS SDK or a client of registries. None of them knows of plugins, grants or the terminal.
 
 pub mod aws;
+pub mod certificates;
 pub mod docker;
 pub mod http;
 mod logins;
 pub mod oci;
+mod proxy;
 pub mod transfer;
 
 #[cfg(any(test, fuzzing))]

@@ -86,6 +86,7 @@ impl Values {
     /// # Errors
     /// The first value that is missing or wrong.
     pub fn new(driver: &str, specs: &[OptionSpec], given: &[Assignment]) -> Result<Self> {
+        missing(driver, specs, given)?;
         let mut values = Self::default();
         for spec in specs {
             values.take(driver, spec, given)?;
@@ -139,10 +140,6 @@ impl Values {
         // The last one wins, as on every command line.
         let assignment = given.iter().rfind(|assignment| assignment.key == spec.key);
         let Some(text) = assignment.map(|assignment| &assignment.value).or(spec.default.as_ref()) else {
-            if spec.required {
-                return Err(Error::invalid(format!("--config.{} is missing: {driver} needs it", spec.key))
-                    .hint(format!("{}: add --config.{}=VALUE", spec.help, spec.key)));
-            }
             return Ok(());
         };
         let shown = || assignment.map_or_else(|| format!("--config.{}", spec.key), Assignment::shown);
@@ -171,6 +168,28 @@ impl Values {
     fn remember(&mut self, spec: &OptionSpec, assignment: &Assignment) {
         if !spec.secret {
             self.given.push((assignment.key.clone(), assignment.value.clone()));
+        }
+    }
+}
+
+/// Refuses what lacks values that the driver needs: all of them are named at once.
+fn missing(driver: &str, specs: &[OptionSpec], given: &[Assignment]) -> Result<()> {
+    let is_given = |spec: &OptionSpec| given.iter().any(|assignment| assignment.key == spec.key);
+    let missing = specs
+        .iter()
+        .filter(|spec| spec.required && spec.default.is_none() && !spec.kind.is_named() && !is_given(spec));
+    let missing: Vec<&OptionSpec> = missing.collect();
+    let names: Vec<String> = missing.iter().map(|spec| format!("--config.{}", spec.key)).collect();
+    match missing.as_slice() {
+        [] => Ok(()),
+        [spec] => Err(Error::invalid(format!("{} is missing: {driver} needs it", names[0]))
+            .hint(format!("{}: add {}=VALUE", spec.help, names[0]))),
+        several => {
+            let lines: Vec<String> =
+                several.iter().map(|spec| format!("--config.{}=VALUE  {}", spec.key, spec.help)).collect();
+            Err(Error::invalid(format!("{} are missing: {driver} needs them", names.join(" and ")))
+                .hint("add each of them")
+                .details(lines.join("\n")))
         }
     }
 }
@@ -316,6 +335,13 @@ mod tests {
             assert!(error.message().starts_with(expected), "{line:?}: {error}");
             assert!(error.hint_text().is_some(), "{line:?}");
         }
+        let mut specs = specs();
+        specs[3].required = true;
+        let error = Values::new("sagemaker", &specs, &[]).unwrap_err();
+        assert!(
+            error.message().starts_with("--config.output_path and --config.role_name are missing"),
+            "{error}"
+        );
         let error = values(&["output_path=s3://bucket", "output_paht=x"]).unwrap_err();
         assert_eq!(error.hint_text(), Some("did you mean --config.output_path?"));
     }

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::{Context, name};
 use crate::{
-    capability::docker::BuildContext,
+    capability::{certificates, docker::BuildContext},
     config::{Assignment, Chosen, Defaults, Values, validate},
-    disk,
-    error::{Context as _, Result},
+    environment::CertificateBundle,
+    error::Result,
     plugin::{BuildDriver, TrainDriver, Training},
     project::{Indexes, Project, Reason},
     ui::bytes,
@@ -174,13 +174,12 @@ impl Task {
     }
 }
 
-/// In bytes; the bundles of systems have less than 1 MiB.
-const LARGEST_BUNDLE: u64 = 16 << 20;
-
+/// What a build and a plugin trust beside the system's certificates, in PEM.
 fn certificates(context: &Context, indexes: &Indexes) -> Result<Option<String>> {
-    let named = context.environment.certificates.as_ref().or(indexes.certificates.as_ref());
-    let Some(path) = named else { return Ok(None) };
-    let text = disk::text(path, LARGEST_BUNDLE);
-    text.map(Some)
-        .context(|| format!("cannot read the certificates {}, which the environment names", path.display()))
+    let of_pip = || {
+        let path = indexes.certificates.clone()?;
+        Some(CertificateBundle { named_by: "`cert` in pip's configuration".to_owned(), path })
+    };
+    let bundle = context.environment.certificates.clone().or_else(of_pip);
+    bundle.map(|bundle| certificates::read(&bundle).map(|found| certificates::in_pem(&found))).transpose()
 }

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     capability::{
-        aws::Aws,
+        aws::{Aws, Surroundings},
         docker::{Engine, known_hashes},
         http::Sender,
     },
@@ -26,6 +26,7 @@ pub struct Services {
     ui: Arc<Ui>,
     cache: PathBuf,
     docker: OnceCell<Engine>,
+    surroundings: Surroundings,
     aws: Mutex<HashMap<AwsSettings, Arc<Aws>>>,
     /// Sends what drivers request.
     pub http: Arc<Sender>,
@@ -34,9 +35,17 @@ pub struct Services {
 impl Services {
     /// Connects to nothing yet.
     pub fn new(environment: &Environment, ui: Arc<Ui>) -> Self {
+        let terminal = ui.clone();
+        let surroundings = Surroundings {
+            certificates: environment.certificates.clone(),
+            profile: environment.aws_profile.clone(),
+            terminal: ui.can_ask(),
+            ask: Arc::new(move |question: &str| terminal.ask_for(question)),
+        };
         Self {
             docker_environment: environment.docker.clone(),
             ui,
+            surroundings,
             cache: environment.cache.clone(),
             docker: OnceCell::new(),
             aws: Mutex::default(),
@@ -49,10 +58,16 @@ impl Services {
         self.ui.stage(text);
     }
 
+    /// The same for who wants to know more.
+    pub fn tell(&self, text: &str) {
+        self.ui.detail(text);
+    }
+
     /// The user's AWS account, by these settings.
     pub fn aws(&self, settings: &AwsSettings) -> Arc<Aws> {
         let mut known = self.aws.lock().unwrap_or_else(PoisonError::into_inner);
-        known.entry(settings.clone()).or_insert_with(|| Arc::new(Aws::new(settings.clone()))).clone()
+        let new = || Arc::new(Aws::new(settings.clone(), self.surroundings.clone()));
+        known.entry(settings.clone()).or_insert_with(new).clone()
     }
 
     /// Where the hashes of a training folder's files are kept; nowhere, where the cache cannot be written.

@@ -198,19 +198,33 @@ impl Ui {
         text::folded(line, width(&io::stdout()), 0, hang)
     }
 
+    /// A person watches, and can answer.
+    pub fn can_ask(&self) -> bool {
+        self.style.interactive && !self.style.json && io::stdin().is_terminal()
+    }
+
     /// Asks a question of a person: yes or no. Where nobody watches, or another program listens, the answer is no.
     ///
     /// # Errors
     /// The answer cannot be read.
     pub fn ask(&self, question: &str) -> Result<bool> {
-        if !self.style.interactive || self.style.json || !io::stdin().is_terminal() {
-            return Ok(false);
+        let answer = self.ask_for(&format!("{question} [y/N]"))?;
+        Ok(answer.is_some_and(|answer| matches!(answer.as_str(), "y" | "Y" | "yes")))
+    }
+
+    /// Asks a person for a line; `None` where nobody watches, or another program listens.
+    ///
+    /// # Errors
+    /// The answer cannot be read.
+    pub fn ask_for(&self, question: &str) -> Result<Option<String>> {
+        if !self.can_ask() {
+            return Ok(None);
         }
         let failed = || "cannot ask".to_owned();
-        write!(io::stderr(), "{} [y/N] ", text::result(question)).context(failed)?;
+        write!(io::stderr(), "{} ", text::result(question)).context(failed)?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).context(failed)?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+        Ok(Some(answer.trim().to_owned()))
     }
 
     /// The command failed.

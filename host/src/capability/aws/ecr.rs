@@ -30,7 +30,7 @@ impl Aws {
         if let Some(found) = self.repository(name).await? {
             return Ok(found);
         }
-        let made = self.ecr().await.create_repository().repository_name(name).send().await;
+        let made = self.ecr().await?.create_repository().repository_name(name).send().await;
         match made {
             Ok(answer) => of(name, answer.repository),
             // Another run made it meanwhile.
@@ -42,13 +42,14 @@ impl Aws {
         }
     }
 
-    /// The repository of that name as it would be made.
+    /// The repository of that name as it would be made: in the account's own registry.
     ///
     /// # Errors
     /// It cannot be told whose it would be.
     pub async fn missing_repository(&self, name: &str) -> Result<Repository> {
         let (account, region) = (self.account().await?, self.region().await?);
-        let address = format!("{account}.dkr.ecr.{region}.amazonaws.com/{name}");
+        let domain = domain_of(self.partition().await?);
+        let address = format!("{account}.dkr.ecr.{region}.{domain}/{name}");
         Ok(Repository { name: name.to_owned(), address })
     }
 
@@ -57,7 +58,7 @@ impl Aws {
     /// # Errors
     /// The user may not see it.
     pub async fn repository(&self, name: &str) -> Result<Option<Repository>> {
-        match self.ecr().await.describe_repositories().repository_names(name).send().await {
+        match self.ecr().await?.describe_repositories().repository_names(name).send().await {
             Ok(answer) => of(name, answer.repositories.unwrap_or_default().pop()).map(Some),
             Err(error) if code(&error) == "RepositoryNotFoundException" => Ok(None),
             Err(error) => Err(explain(format!("cannot look up the ECR repository {name}"), error)),
@@ -72,7 +73,7 @@ impl Aws {
         let image = ImageIdentifier::builder().image_tag(tag).build();
         let asked = self
             .ecr()
-            .await
+            .await?
             .describe_images()
             .repository_name(&repository.name)
             .image_ids(image)
@@ -98,7 +99,7 @@ impl Aws {
     pub async fn login(&self) -> Result<Login> {
         let answer = self
             .ecr()
-            .await
+            .await?
             .get_authorization_token()
             .send()
             .await
@@ -112,8 +113,21 @@ impl Aws {
         Ok(Login { user: user.to_owned(), password: password.to_owned() })
     }
 
-    async fn ecr(&self) -> aws_sdk_ecr::Client {
-        aws_sdk_ecr::Client::new(self.config().await)
+    async fn ecr(&self) -> Result<aws_sdk_ecr::Client> {
+        Ok(aws_sdk_ecr::Client::new(self.config().await?))
+    }
+}
+
+/// Where the registries of one of AWS's worlds are.
+fn domain_of(partition: &str) -> &'static str {
+    match partition {
+        "aws-cn" => "amazonaws.com.cn",
+        "aws-eusc" => "amazonaws.eu",
+        "aws-iso" => "c2s.ic.gov",
+        "aws-iso-b" => "sc2s.sgov.gov",
+        "aws-iso-e" => "cloud.adc-e.uk",
+        "aws-iso-f" => "csp.hci.ic.gov",
+        _ => "amazonaws.com",
     }
 }
 

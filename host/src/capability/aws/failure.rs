@@ -2,7 +2,10 @@
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use crate::error::{Error, Kind};
+use crate::{
+    environment::Environment,
+    error::{Error, Kind},
+};
 
 const CREDENTIALS: &str = "log in (`aws sso login`, or `aws configure`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and \
                            AWS_SECRET_ACCESS_KEY; `aws sts get-caller-identity` shows who you are";
@@ -20,6 +23,9 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let operation = operation.into();
+    if let Some(known) = known(&error) {
+        return said(operation, known);
+    }
     let text = causes(&error);
     let Some(code) = error.code() else {
         return without_answer(operation, &text, &error);
@@ -34,6 +40,56 @@ where
         Some(hint) => failure.hint(hint),
         None => failure,
     }
+}
+
+/// The same for an answer to HEAD, which has no body that could say more than its status.
+pub(super) fn explain_head<E>(operation: impl Into<String>, error: SdkError<E>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let answer = error.raw_response().filter(|_| error.code().is_none());
+    let region = answer.and_then(|answer| answer.headers().get("x-amz-bucket-region")).map(str::to_owned);
+    let (kind, why, hint) = match answer.map(|answer| answer.status().as_u16()) {
+        Some(403) => (
+            Kind::Denied,
+            "access denied (403)".to_owned(),
+            "ask the bucket's owner for s3:GetObject and s3:ListBucket, or use another profile".to_owned(),
+        ),
+        Some(400) => (
+            Kind::Denied,
+            "the request was refused (400): the credentials may have expired".to_owned(),
+            CREDENTIALS.to_owned(),
+        ),
+        Some(301 | 307) => {
+            let there = region.unwrap_or_else(|| "another region".to_owned());
+            let hint = format!("set the region to that of the bucket, {there}");
+            (Kind::Invalid, format!("the bucket is in {there}"), hint)
+        }
+        _ => return explain(operation, error),
+    };
+    Error::new(kind, format!("{}: {why}", operation.into())).hint(hint)
+}
+
+/// An error of this program's own that a request ended with.
+fn known<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
+}
+
+/// What it means for an operation.
+fn said(operation: String, known: &Error) -> Error {
+    let error = Error::new(known.kind(), operation).source(known.chain());
+    match known.hint_text() {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// There are credentials, but they cannot be got.
+pub(super) fn without_credentials(operation: String, error: &(dyn std::error::Error + 'static)) -> Error {
+    if let Some(known) = known(error) {
+        return said(operation, known);
+    }
+    Error::new(Kind::Denied, operation).hint(CREDENTIALS).source(last_causes(&causes(error)))
 }
 
 /// The code of the service's answer, where there is one.
@@ -115,7 +171,7 @@ where
         _ if named && !is_of_the_network(error) && !lower.contains("dns error") => {
             Error::new(Kind::Denied, format!("{operation}: there are no usable AWS credentials"))
                 .hint(CREDENTIALS)
-                .source(cause())
+                .source(last_causes(text))
         }
         _ if lower.contains("region") && lower.contains("missing") => Error::invalid(format!(
             "{operation}: no AWS region is set"
@@ -160,10 +216,37 @@ fn is_of_the_network(error: &(dyn std::error::Error + 'static)) -> bool {
     })
 }
 
-/// The innermost of the causes that says anything: the library has some that do not.
+/// The innermost of the causes that says anything.
 fn cause(text: &str) -> &str {
-    let says = |line: &&str| !matches!(*line, "" | "Error" | "unhandled error" | "service error" | "error");
-    text.lines().rfind(says).unwrap_or("no reason was given")
+    text.lines().rfind(|line| says(line)).unwrap_or("no reason was given")
+}
+
+/// The library has causes that say nothing.
+fn says(line: &str) -> bool {
+    !matches!(line, "" | "Error" | "unhandled error" | "service error" | "error")
+}
+
+/// The innermost causes of a login that fails: the last one alone may not name the file or profile that it is about.
+fn last_causes(text: &str) -> String {
+    const MOST: usize = 3;
+    let mut lines: Vec<&str> = text.lines().map(str::trim).filter(|line| says(line)).collect();
+    lines.dedup();
+    let told = lines[lines.len().saturating_sub(MOST)..].join(": ");
+    without_secrets(&told)
+}
+
+/// With the variables' names in the place of their values, which may be secrets that were put there by mistake.
+fn without_secrets(text: &str) -> String {
+    const VARIABLES: [&str; 4] = [
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ];
+    VARIABLES.iter().fold(text.to_owned(), |text, name| match Environment::variable(name) {
+        Some(value) => text.replace(&value, name),
+        None => text,
+    })
 }
 
 pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {

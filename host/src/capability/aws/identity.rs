@@ -1,5 +1,7 @@
 //! Who the user is, and which roles there are.
 
+use std::time::Duration;
+
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
 use serde_json::Value;
 
@@ -8,6 +10,9 @@ use super::{
     failure::{code, explain, kind_of},
 };
 use crate::error::{Error, Kind, Result};
+
+/// How long an answer is waited for without which a run can do.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A role of the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,9 +61,15 @@ impl Aws {
         self.caller().await.map(|caller| caller.account.clone())
     }
 
+    /// Which of AWS's separate worlds this account is in, such as `aws` or `aws-cn`.
+    pub(super) async fn partition(&self) -> Result<&str> {
+        let arn = &self.caller().await?.arn;
+        Ok(arn.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws"))
+    }
+
     async fn caller(&self) -> Result<&Caller> {
         let asked = self.caller.get_or_try_init(|| async {
-            let answer = aws_sdk_sts::Client::new(self.config().await)
+            let answer = aws_sdk_sts::Client::new(self.config().await?)
                 .get_caller_identity()
                 .send()
                 .await
@@ -79,7 +90,7 @@ impl Aws {
     /// AWS cannot be asked at all.
     pub async fn may_pass(&self, role: &str, service: &str) -> Result<Option<bool>> {
         let Some(caller) = self.caller().await?.principal() else { return Ok(None) };
-        let iam = aws_sdk_iam::Client::new(self.config().await);
+        let iam = aws_sdk_iam::Client::new(self.config().await?);
         let context = ContextEntry::builder()
             .context_key_name("iam:PassedToService")
             .context_key_values(service)
@@ -91,8 +102,9 @@ impl Aws {
             .action_names("iam:PassRole")
             .resource_arns(role)
             .context_entries(context)
-            .send()
-            .await;
+            .send();
+        // Not to be told in time is no problem of the run either.
+        let Ok(asked) = tokio::time::timeout(PATIENCE, asked).await else { return Ok(None) };
         match asked {
             Ok(answer) => {
                 let first = answer.evaluation_results.unwrap_or_default().into_iter().next();
@@ -110,12 +122,19 @@ impl Aws {
     /// There is no such role.
     pub async fn role(&self, name: &str) -> Result<Role> {
         let short = name.rsplit('/').next().unwrap_or(name);
-        let asked = aws_sdk_iam::Client::new(self.config().await).get_role().role_name(short).send().await;
+        let asked = aws_sdk_iam::Client::new(self.config().await?).get_role().role_name(short).send().await;
         match asked {
             Ok(answer) => {
                 let role = answer
                     .role
                     .ok_or_else(|| Error::failed(format!("AWS told nothing of the role {name}")))?;
+                if !is_of_name(&role.arn, name) {
+                    return Err(Error::new(
+                        Kind::NotFound,
+                        format!("there is no role {name} in this account"),
+                    )
+                    .hint(format!("the role of that name is {}: give this, if it is the one", role.arn)));
+                }
                 Ok(Role {
                     trusted_services: role.assume_role_policy_document.map(|text| services(&text)),
                     arn: role.arn,
@@ -128,13 +147,21 @@ impl Aws {
             Err(error) if matches!(code(&error), "AccessDenied" | "AccessDeniedException") => {
                 let arn = match name.starts_with("arn:") {
                     true => name.to_owned(),
-                    false => format!("arn:aws:iam::{}:role/{name}", self.account().await?),
+                    false => {
+                        let Caller { account, .. } = self.caller().await?;
+                        format!("arn:{}:iam::{account}:role/{name}", self.partition().await?)
+                    }
                 };
                 Ok(Role { arn, trusted_services: None })
             }
             Err(error) => Err(explain(format!("cannot look up the role {name}"), error)),
         }
     }
+}
+
+/// An ARN is that of a role by its name, its path and name, or its whole ARN.
+fn is_of_name(arn: &str, name: &str) -> bool {
+    arn == name || !name.starts_with("arn:") && arn.ends_with(&format!("/{name}"))
 }
 
 /// Who is allowed to assume a role, out of its trust policy: JSON, percent-encoded.
@@ -166,6 +193,21 @@ mod tests {
         let session = principal("arn:aws-cn:sts::1:assumed-role/Dev/me@example.com");
         assert_eq!(session.as_deref(), Some("arn:aws-cn:iam::1:role/Dev"));
         assert_eq!(principal("arn:aws:iam::1:root"), None);
+    }
+
+    #[test]
+    fn a_role_is_named_in_three_ways() {
+        let arn = "arn:aws-cn:iam::1:role/service-role/Trainer";
+        for (name, is) in [
+            ("Trainer", true),
+            ("service-role/Trainer", true),
+            (arn, true),
+            ("other/Trainer", false),
+            ("arn:aws-cn:iam::2:role/service-role/Trainer", false),
+            ("arn:aws-cn:iam::1:role/Trainer", false),
+        ] {
+            assert_eq!(is_of_name(arn, name), is, "{name}");
+        }
     }
 
     #[test]

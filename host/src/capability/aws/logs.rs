@@ -24,7 +24,7 @@ impl Aws {
     pub async fn log_streams(&self, group: &str, prefix: &str) -> Result<Vec<String>> {
         let mut pages = self
             .cloudwatch_logs()
-            .await
+            .await?
             .describe_log_streams()
             .log_group_name(group)
             .log_stream_name_prefix(prefix)
@@ -58,7 +58,7 @@ impl Aws {
     ) -> Result<(Vec<LogEvent>, String)> {
         let answer = self
             .cloudwatch_logs()
-            .await
+            .await?
             .get_log_events()
             .log_group_name(group)
             .log_stream_name(stream)
@@ -74,7 +74,7 @@ impl Aws {
         Ok((events.collect(), answer.next_forward_token.unwrap_or_default()))
     }
 
-    async fn cloudwatch_logs(&self) -> aws_sdk_cloudwatchlogs::Client {
-        aws_sdk_cloudwatchlogs::Client::new(self.config().await)
+    async fn cloudwatch_logs(&self) -> Result<aws_sdk_cloudwatchlogs::Client> {
+        Ok(aws_sdk_cloudwatchlogs::Client::new(self.config().await?))
     }
 }

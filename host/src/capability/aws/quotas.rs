@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::Aws;
 
 /// SageMaker has thousands, in pages of a hundred, and not even their names can be asked for.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 const PAGE: i32 = 100;
 /// What the names of those for training end in, after the instance's type.
 const ON_DEMAND: &str = " for training job usage";
@@ -31,7 +31,8 @@ impl Aws {
 
     /// As far as they can be read: not to be told is no problem of a run.
     async fn read_training_quotas(&self, quotas: &mut TrainingQuotas) {
-        let mut pages = aws_sdk_servicequotas::Client::new(self.config().await)
+        let Ok(config) = self.config().await else { return };
+        let mut pages = aws_sdk_servicequotas::Client::new(config)
             .list_service_quotas()
             .service_code("sagemaker")
             .into_paginator()

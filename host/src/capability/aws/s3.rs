@@ -6,10 +6,11 @@ use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use crc_fast::CrcAlgorithm;
 use futures_util::{StreamExt, stream};
+use url::Url;
 
 use super::{
     Aws,
-    failure::{code, explain},
+    failure::{code, explain, explain_head},
 };
 use crate::{
     capability::transfer::{Bytestream, Object, Source},
@@ -48,7 +49,7 @@ impl Source for S3Object {
                 }))
             }
             Err(error) if matches!(code(&error), "NotFound" | "NoSuchKey") => Ok(None),
-            Err(error) => Err(explain(format!("cannot look for {at}"), error)),
+            Err(error) => Err(explain_head(format!("cannot look for {at}"), error)),
         }
     }
 
@@ -97,8 +98,11 @@ fn folder(at: &Location) -> String {
 
 impl Aws {
     /// The object at a place, whether there is one or not.
-    pub async fn object(&self, at: &Location) -> S3Object {
-        S3Object { client: self.s3().await, at: at.clone() }
+    ///
+    /// # Errors
+    /// The surroundings cannot be read.
+    pub async fn object(&self, at: &Location) -> Result<S3Object> {
+        Ok(S3Object { client: self.s3().await?, at: at.clone() })
     }
 
     /// All objects below a place: what their keys say after it, and their sizes. Those that only stand for a folder
@@ -107,7 +111,7 @@ impl Aws {
     /// # Errors
     /// There is no such bucket, or the user may not list it.
     pub async fn objects_below(&self, at: &Location) -> Result<Vec<(String, u64, S3Object)>> {
-        let client = self.s3().await;
+        let client = self.s3().await?;
         let prefix = folder(at);
         let mut pages = client.list_objects_v2().bucket(&at.bucket).prefix(&prefix).into_paginator().send();
         let mut found = Vec::new();
@@ -126,14 +130,21 @@ impl Aws {
         Ok(found)
     }
 
-    /// Whether there is an object whose key begins with the place's, as a prefix means it to SageMaker.
+    /// Whether there is an object at a place, or below it: not one whose key only begins like it.
     ///
     /// # Errors
     /// There is no such bucket, or the user may not list it.
     pub async fn holds_objects(&self, at: &Location) -> Result<bool> {
-        let list = self.s3().await.list_objects_v2().bucket(&at.bucket).prefix(&at.key).max_keys(1);
-        let page = list.send().await.map_err(|error| explain(format!("cannot list {at}"), error))?;
-        Ok(page.key_count.unwrap_or(0) > 0)
+        let client = self.s3().await?;
+        for prefix in [at.key.clone(), folder(at)] {
+            let list = client.list_objects_v2().bucket(&at.bucket).prefix(&prefix).max_keys(1);
+            let page = list.send().await.map_err(|error| explain(format!("cannot list {at}"), error))?;
+            let first = page.contents().first().and_then(|object| object.key());
+            if first.is_some_and(|key| key == at.key || key.starts_with(&folder(at))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The names directly below a place that end in `/`, without the slash.
@@ -144,7 +155,7 @@ impl Aws {
         let prefix = folder(at);
         let mut pages = self
             .s3()
-            .await
+            .await?
             .list_objects_v2()
             .bucket(&at.bucket)
             .prefix(&prefix)
@@ -170,32 +181,41 @@ impl Aws {
     /// # Errors
     /// There is no such bucket, or the user may not look.
     pub async fn bucket_region(&self, bucket: &str) -> Result<String> {
-        match self.s3().await.head_bucket().bucket(bucket).send().await {
+        match self.s3().await?.head_bucket().bucket(bucket).send().await {
             Ok(answer) => match answer.bucket_region {
                 Some(region) => Ok(region),
                 None => self.region().await,
             },
             Err(error) => {
                 let response = error.raw_response();
-                // Asked from another region, S3 refuses and tells the right one in a header.
-                if let Some(region) = response.and_then(|answer| answer.headers().get("x-amz-bucket-region"))
-                {
-                    return Ok(region.to_owned());
-                }
-                match response.map(|answer| answer.status().as_u16()) {
-                    Some(404) => Err(Error::new(Kind::NotFound, format!("there is no bucket {bucket}"))
+                let region = response.and_then(|answer| answer.headers().get("x-amz-bucket-region"));
+                match (response.map(|answer| answer.status().as_u16()), region) {
+                    // S3 tells the region of any bucket, also of one that is another account's.
+                    (Some(403), _) => Err(Error::new(
+                        Kind::Denied,
+                        format!(
+                            "this user may not use the bucket {bucket}: it may belong to another account"
+                        ),
+                    )
+                    .hint("name a bucket of your own, or ask its owner for s3:ListBucket on it")),
+                    (Some(404), _) => Err(Error::new(Kind::NotFound, format!("there is no bucket {bucket}"))
                         .hint(format!("make it with `aws s3 mb s3://{bucket}`, or name another one"))),
-                    Some(403) => {
-                        Err(Error::new(Kind::Denied, format!("this user may not use the bucket {bucket}"))
-                            .hint("name a bucket of your own, or ask its owner"))
-                    }
-                    _ => Err(explain(format!("cannot look at the bucket {bucket}"), error)),
+                    // Asked from another region, S3 refuses and tells the right one.
+                    (_, Some(region)) => Ok(region.to_owned()),
+                    _ => Err(explain_head(format!("cannot look at the bucket {bucket}"), error)),
                 }
             }
         }
     }
 
-    pub(super) async fn s3(&self) -> aws_sdk_s3::Client {
-        aws_sdk_s3::Client::new(self.config().await)
+    pub(super) async fn s3(&self) -> Result<aws_sdk_s3::Client> {
+        let config = self.config().await?;
+        // A service on this machine has no name for each bucket, as `bucket.localhost` would be one.
+        let is_local =
+            config.endpoint_url().and_then(|endpoint| endpoint.parse::<Url>().ok()).is_some_and(|endpoint| {
+                endpoint.host_str().is_some_and(|host| host == "localhost" || host.ends_with(".localhost"))
+            });
+        let own = aws_sdk_s3::config::Builder::from(config).force_path_style(is_local);
+        Ok(aws_sdk_s3::Client::from_conf(own.build()))
     }
 }

@@ -63,6 +63,8 @@ pub struct TrainingJob {
     pub billable_seconds: Option<u64>,
     /// Name, start and end, in milliseconds since the Unix epoch.
     pub transitions: Vec<(String, u64, Option<u64>)>,
+    /// What the service says of the present status.
+    pub status_message: Option<String>,
 }
 
 impl Aws {
@@ -75,7 +77,7 @@ impl Aws {
         let body = request.whole().to_string();
         let answer = self
             .sagemaker()
-            .await
+            .await?
             .create_training_job()
             .customize()
             // The SDK's own types would lose what they do not know. It signs what goes out after this.
@@ -85,7 +87,7 @@ impl Aws {
             })
             .send()
             .await
-            .map_err(|error| refused(&operation, explain(&operation, error)))?;
+            .map_err(|error| refused(explain(&operation, error)))?;
         Ok(answer.training_job_arn.unwrap_or_default())
     }
 
@@ -94,7 +96,7 @@ impl Aws {
     /// # Errors
     /// There is no such job in this account and region.
     pub async fn training_job(&self, name: &str) -> Result<TrainingJob> {
-        let answer = self.sagemaker().await.describe_training_job().training_job_name(name).send().await;
+        let answer = self.sagemaker().await?.describe_training_job().training_job_name(name).send().await;
         let job = answer.map_err(|error| {
             // The service calls an unknown job invalid.
             if code(&error) == "ValidationException" || code(&error) == "ResourceNotFound" {
@@ -103,6 +105,8 @@ impl Aws {
             }
             explain(format!("cannot ask for the job {name}"), error)
         })?;
+        let last = job.secondary_status_transitions().last();
+        let status_message = last.and_then(|transition| transition.status_message()).map(str::to_owned);
         let transitions =
             job.secondary_status_transitions.unwrap_or_default().into_iter().map(|transition| {
                 let start = transition.start_time.as_ref().and_then(milliseconds).unwrap_or(0);
@@ -122,6 +126,7 @@ impl Aws {
             instance_count: job.resource_config.as_ref().map_or(1, machines),
             billable_seconds: job.billable_time_in_seconds.and_then(|seconds| seconds.try_into().ok()),
             transitions: transitions.collect(),
+            status_message,
         })
     }
 
@@ -130,7 +135,7 @@ impl Aws {
     /// # Errors
     /// There is no such job, or the user may not stop it.
     pub async fn stop_training_job(&self, name: &str) -> Result<()> {
-        match self.sagemaker().await.stop_training_job().training_job_name(name).send().await {
+        match self.sagemaker().await?.stop_training_job().training_job_name(name).send().await {
             Ok(_) => Ok(()),
             Err(error) if code(&error) == "ValidationException" => {
                 // Either it has ended, or there never was one.
@@ -140,18 +145,17 @@ impl Aws {
         }
     }
 
-    async fn sagemaker(&self) -> aws_sdk_sagemaker::Client {
-        aws_sdk_sagemaker::Client::new(self.config().await)
+    async fn sagemaker(&self) -> Result<aws_sdk_sagemaker::Client> {
+        Ok(aws_sdk_sagemaker::Client::new(self.config().await?))
     }
 }
 
-fn refused(operation: &str, error: Error) -> Error {
+fn refused(error: Error) -> Error {
     if error.message().contains("assume role") {
-        return Error::new(Kind::Denied, operation)
-            .hint(
-                "the role's trust policy must name sagemaker.amazonaws.com, and you need iam:PassRole on it",
-            )
-            .source(error);
+        return Error::new(Kind::Denied, error.message()).hint(
+            "the role's trust policy must name sagemaker.amazonaws.com, you need iam:PassRole on it, and \
+             --config.role_name must be its name or its whole ARN, with its path if it has one",
+        );
     }
     match error.hint_text() {
         Some(_) => error,

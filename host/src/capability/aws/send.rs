@@ -18,7 +18,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::task::JoinSet;
 
-use super::{Aws, failure::explain};
+use super::{Aws, connection::timeouts_of_large, failure::explain};
 use crate::{
     capability::{Listener, Progress},
     config::Location,
@@ -58,7 +58,7 @@ impl Aws {
             return Err(Error::invalid(format!("{} is larger than 5 GiB", large.source.display()))
                 .hint(format!("send it by `aws s3 cp`, and name the place in S3: this goes to {to}")));
         }
-        let client = self.s3().await;
+        let client = self.s3().await?;
         let index_key = format!("{}.json", to.key);
         let there = client.head_object().bucket(&to.bucket).key(&index_key).send().await;
         if there.is_ok() {
@@ -121,11 +121,17 @@ async fn earlier(client: &Client, to: &Location) -> Result<(String, Index)> {
     Ok((key.trim_end_matches(".json").to_owned(), index))
 }
 
+/// A file may have gigabytes.
+fn patiently() -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::config::Builder::new().timeout_config(timeouts_of_large())
+}
+
 async fn one(client: &Client, file: &ToSend, to: &Location, copy: Option<String>) -> Result<()> {
     let key = format!("{}/{}", to.key, file.name);
     if let Some(from) = copy {
         let from = format!("{}/{}", to.bucket, utf8_percent_encode(&from, &IN_A_KEY));
-        let copied = client.copy_object().bucket(&to.bucket).key(&key).copy_source(from).send().await;
+        let copy = client.copy_object().bucket(&to.bucket).key(&key).copy_source(from);
+        let copied = copy.customize().config_override(patiently()).send().await;
         if copied.is_ok() {
             return Ok(());
         }
@@ -135,7 +141,8 @@ async fn one(client: &Client, file: &ToSend, to: &Location, copy: Option<String>
     let body = body.context(|| format!("cannot read {}", file.source.display()))?;
     let put = client.put_object().bucket(&to.bucket).key(&key).body(body);
     // S3 refuses what is not that content any more.
-    let put = put.checksum_sha256(BASE64_STANDARD.encode(file.sha256)).send().await;
+    let put = put.checksum_sha256(BASE64_STANDARD.encode(file.sha256));
+    let put = put.customize().config_override(patiently()).send().await;
     put.map(drop).map_err(|error| match super::failure::code(&error) {
         "BadDigest" => Error::failed(format!("{} changed while it was sent", file.source.display()))
             .hint("run the same command again, when nothing writes there any more"),

@@ -54,7 +54,8 @@ impl WebFile {
                 patience: LONGEST_SILENCE,
                 silence: LONGEST_SILENCE,
             };
-            let answer = self.sender.send(request, &|_| {}).await.map_err(|failure| self.failed(failure))?;
+            let answer =
+                self.sender.send(request, &|_, _| {}).await.map_err(|failure| self.failed(failure))?;
             let target = answer.headers().get(LOCATION).and_then(|target| target.to_str().ok());
             match target.filter(|_| answer.status().is_redirection()) {
                 Some(target) => {

@@ -13,7 +13,11 @@ pub use credential::CredentialSource;
 pub use file::WebFile;
 pub use outgoing::{Failure, LONGEST_SILENCE, Outgoing, Route, Sender, Sending};
 
-use crate::error::{Error, Kind, Result};
+use crate::{
+    capability::certificates,
+    environment::CertificateBundle,
+    error::{Context, Error, Kind, Result},
+};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 /// Between two pieces of an answer.
@@ -35,7 +39,7 @@ pub async fn get(address: &str, limit: usize) -> Result<Vec<u8>> {
         .hint("use https://"));
     }
     let failed = |error: reqwest::Error| explain(address, &error);
-    let mut answer = client().map_err(failed)?.get(url).send().await.map_err(failed)?;
+    let mut answer = client()?.get(url).send().await.map_err(failed)?;
     let status = answer.status();
     if !status.is_success() {
         let kind = match status.as_u16() {
@@ -59,7 +63,7 @@ pub async fn get(address: &str, limit: usize) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-fn client() -> Result<Client, reqwest::Error> {
+fn client() -> Result<Client> {
     let policy = Policy::custom(|attempt| {
         if attempt.previous().len() > MOST_REDIRECTS {
             return attempt.error("it redirects without an end");
@@ -71,12 +75,13 @@ fn client() -> Result<Client, reqwest::Error> {
         }
     });
     let agent = concat!("alekseylearn/", env!("CARGO_PKG_VERSION"));
-    Client::builder()
+    let client = Client::builder()
         .user_agent(agent)
         .connect_timeout(CONNECT_WITHIN)
         .read_timeout(SILENT_FOR)
-        .redirect(policy)
-        .build()
+        .redirect(policy);
+    let client = outgoing::trusting(client, CertificateBundle::of_the_environment().as_ref())?;
+    client.build().context(|| "the HTTP client cannot start".to_owned())
 }
 
 /// HTTPS, or this very machine.
@@ -89,9 +94,12 @@ fn is_safe(url: &Url) -> bool {
 }
 
 fn explain(address: &str, error: &reqwest::Error) -> Error {
-    Error::new(Kind::Unavailable, format!("cannot get {address}"))
-        .hint("see whether the network and the address are right, and try again")
-        .source(innermost(error))
+    let cause = innermost(error);
+    let hint = match cause.contains("certificate") {
+        true => certificates::HINT,
+        false => "see whether the network and the address are right, and try again",
+    };
+    Error::new(Kind::Unavailable, format!("cannot get {address}")).hint(hint).source(cause)
 }
 
 /// The innermost cause says it best; the outer ones repeat the address.

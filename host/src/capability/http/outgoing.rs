@@ -10,7 +10,6 @@ use std::{
     error::Error as StdError,
     fmt,
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -31,8 +30,8 @@ use super::{
     innermost,
 };
 use crate::{
-    capability::docker::Login,
-    disk,
+    capability::{certificates, docker::Login, proxy},
+    environment::CertificateBundle,
     error::{Context, Error, Kind, Result},
 };
 
@@ -107,15 +106,14 @@ pub enum Failure {
 
 /// Sends requests; connections are kept for the next one of the same key.
 pub struct Sender {
-    /// A bundle of certificates that this network needs, in PEM.
-    certificates: Option<PathBuf>,
+    certificates: Option<CertificateBundle>,
     clients: Mutex<HashMap<String, Client>>,
     pub(super) credentials: Credentials,
 }
 
 impl Sender {
     /// Connects to nothing yet.
-    pub fn new(certificates: Option<PathBuf>) -> Self {
+    pub fn new(certificates: Option<CertificateBundle>) -> Self {
         let credentials = Credentials::new(certificates.clone());
         Self { certificates, clients: Mutex::default(), credentials }
     }
@@ -205,7 +203,7 @@ impl Sender {
     fn build(&self, request: &Outgoing, lookup: Lookup) -> Result<Client> {
         let host = request.url.host_str().unwrap_or_default().to_owned();
         let checked = Checked { host, judge: request.route.judge.clone(), lookup };
-        let mut client = builder(self.certificates.as_deref())?.dns_resolver(Arc::new(checked));
+        let mut client = builder(self.certificates.as_ref())?.dns_resolver(Arc::new(checked));
         if request.route.direct {
             client = client.no_proxy();
         }
@@ -213,19 +211,21 @@ impl Sender {
     }
 }
 
-/// In bytes; the bundles of systems have less than 1 MiB.
-const LARGEST_BUNDLE: u64 = 16 << 20;
-
 /// What all clients have in common: they follow nothing, and trust what the system trusts and the bundle.
-pub(super) fn builder(certificates: Option<&Path>) -> Result<ClientBuilder> {
+pub(super) fn builder(bundle: Option<&CertificateBundle>) -> Result<ClientBuilder> {
     let client = Client::builder()
         .user_agent(concat!("alekseylearn/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_WITHIN)
         .redirect(Policy::none());
-    let Some(path) = certificates else { return Ok(client) };
-    let unreadable = || format!("the certificates in {} cannot be read", path.display());
-    let pem = disk::read(path, LARGEST_BUNDLE).context(unreadable)?;
-    Ok(client.tls_certs_merge(Certificate::from_pem_bundle(&pem).context(unreadable)?))
+    trusting(client, bundle)
+}
+
+/// What the system trusts, and a bundle.
+pub(super) fn trusting(client: ClientBuilder, bundle: Option<&CertificateBundle>) -> Result<ClientBuilder> {
+    let Some(bundle) = bundle else { return Ok(client) };
+    let certificates: reqwest::Result<Vec<Certificate>> =
+        certificates::read(bundle)?.iter().map(|one| Certificate::from_der(one)).collect();
+    Ok(client.tls_certs_merge(certificates.context(|| "cannot use the certificates".to_owned())?))
 }
 
 /// The parts of an answer's body, each in its time.
@@ -304,10 +304,15 @@ fn explain(place: &str, error: reqwest::Error) -> Failure {
     } else if error.is_dns() {
         Failure::Unknown(failed(format!("the name of {place} means nothing here"), network))
     } else if error.is_connect() && cause.contains("certificate") {
-        let hint = "set SSL_CERT_FILE to the bundle of certificates that your network needs";
-        Failure::Untrusted(failed(format!("{place} cannot show that it is itself"), hint))
+        Failure::Untrusted(failed(
+            format!("TLS certificate verification failed for {place}"),
+            certificates::HINT,
+        ))
     } else if error.is_connect() {
-        Failure::Unreachable(failed(format!("{place} cannot be reached"), network))
+        Failure::Unreachable(match proxy::of(place).filter(|_| !place.contains("://127.0.0.1")) {
+            Some(proxy) => failed(format!("the proxy {proxy} cannot be reached, or refuses"), proxy::HINT),
+            None => failed(format!("{place} cannot be reached"), network),
+        })
     } else {
         Failure::Broken(failed(format!("{place} broke the connection"), "try again"))
     }
@@ -315,7 +320,11 @@ fn explain(place: &str, error: reqwest::Error) -> Failure {
 
 fn too_slow(place: &str) -> Failure {
     Failure::TooSlow(
-        Error::new(Kind::Unavailable, format!("{place} does not answer in time")).hint("try again later"),
+        Error::new(
+            Kind::Unavailable,
+            format!("{place} does not answer within {} seconds", LONGEST_SILENCE.as_secs()),
+        )
+        .hint("try again later"),
     )
 }
 
@@ -409,8 +418,9 @@ mod tests {
     #[test]
     fn certificates_that_cannot_be_read_are_said() {
         let folder = tempfile::tempdir().unwrap();
-        let missing = Sender::new(Some(folder.path().join("none.pem")));
-        let error = missing.client(&request("https://a.example")).unwrap_err();
-        assert!(error.message().contains("none.pem cannot be read"), "{error}");
+        let bundle =
+            CertificateBundle { named_by: "SSL_CERT_FILE".into(), path: folder.path().join("none.pem") };
+        let error = Sender::new(Some(bundle)).client(&request("https://a.example")).unwrap_err();
+        assert!(error.message().contains("that SSL_CERT_FILE names"), "{error}");
     }
 }

@@ -1,4 +1,5 @@
-//! Answers after which a request is sent once more: "not so fast", and "who are you?" where there is another credential.
+//! Answers after which a request is sent once more: "not so fast", trouble that may pass, and "who are you?" where there
+//! is another credential.
 
 use std::time::Duration;
 
@@ -9,20 +10,28 @@ use super::outgoing::{Content, Failure, Outgoing, Sender, Sending};
 
 /// As long as one request waits in all because its service says so.
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+/// Before a request is tried again where its service says nothing of when: as many times as there are waits.
+const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+/// To send them twice is as good as once.
+const IDEMPOTENT: [&str; 5] = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];
+
+/// Is told why a request is sent once more, and after what time.
+pub type Waits<'a> = &'a (dyn Fn(&str, Duration) + Send + Sync);
 
 impl Sender {
     /// Sends a request, with its credential. Where all of its body is known, a service that asks for patience is waited
-    /// for, and one that does not know the credential any more gets a new one, where there is one. `waits` is told
-    /// before each wait.
+    /// for, one in trouble is asked a few times, and one that does not know the credential any more gets a new one, if
+    /// there is one. `waits` is told before each wait.
     ///
     /// # Errors
     /// No answer came. One that says no is an answer.
     pub async fn send(
         &self,
         mut request: Outgoing,
-        waits: &(dyn Fn(Duration) + Send + Sync),
+        waits: Waits<'_>,
     ) -> Result<http::Response<Content>, Failure> {
         let mut left = LONGEST_WAIT;
+        let mut tries = WAITS.iter();
         let mut renewed = false;
         let source = request.route.credential.clone();
         let mut credential = match &source {
@@ -31,26 +40,37 @@ impl Sender {
         };
         loop {
             let again = request.again();
-            let answer = self.send_once(request, credential.as_ref()).await?;
-            let Some(next) = again else { return Ok(answer) };
-            match (answer.status().as_u16(), &source, &credential) {
-                (401, Some(source), Some(refused)) if !renewed => {
-                    let Some(other) = self.credentials.another(source, &refused.authorization).await else {
-                        return Ok(answer);
-                    };
-                    credential = Some(other);
-                    renewed = true;
-                }
-                (429, ..) => match retry_after(answer.headers(), Timestamp::now()) {
-                    Some(wait) if wait <= left => {
-                        left -= wait;
-                        waits(wait);
-                        tokio::time::sleep(wait).await;
-                    }
-                    _ => return Ok(answer),
-                },
-                _ => return Ok(answer),
+            let may_repeat = IDEMPOTENT.contains(&request.method.as_str());
+            let answer = self.send_once(request, credential.as_ref()).await;
+            let Some(next) = again else { return answer };
+            if let (Ok(answer), Some(source), Some(refused)) = (&answer, &source, &credential)
+                && answer.status() == 401
+                && !renewed
+                && let Some(other) = self.credentials.another(source, &refused.authorization).await
+            {
+                credential = Some(other);
+                renewed = true;
+                request = next;
+                continue;
             }
+            let (why, wait) = match &answer {
+                // It was not heard, so that any request may be sent again.
+                Ok(answer) if answer.status() == 429 => {
+                    let said = retry_after(answer.headers(), Timestamp::now());
+                    ("asks for patience", said.or_else(|| tries.next().copied()))
+                }
+                Ok(answer) if may_repeat && [502, 503, 504].contains(&answer.status().as_u16()) => {
+                    let said = retry_after(answer.headers(), Timestamp::now());
+                    let tried = tries.next().copied();
+                    ("is in trouble", tried.map(|wait| said.unwrap_or(wait)))
+                }
+                Err(Failure::Broken(_)) if may_repeat => ("broke the connection", tries.next().copied()),
+                _ => return answer,
+            };
+            let Some(wait) = wait.filter(|wait| *wait <= left) else { return answer };
+            left -= wait;
+            waits(why, wait);
+            tokio::time::sleep(wait).await;
             request = next;
         }
     }

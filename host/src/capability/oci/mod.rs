@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use futures_util::TryStreamExt;
 use oci_client::{
     Client, RegistryOperation,
-    client::{ClientConfig, ClientProtocol},
+    client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol},
     manifest::{
         IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
         OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest, OciManifest,
@@ -17,8 +17,11 @@ use oci_client::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::docker;
-use crate::error::{Error, Kind, Result};
+use super::{certificates, docker};
+use crate::{
+    environment::CertificateBundle,
+    error::{Error, Kind, Result},
+};
 use credentials::Login;
 use failure::explain;
 
@@ -144,6 +147,7 @@ impl<'a> Registry<'a> {
             user_agent: concat!("alekseylearn/", env!("CARGO_PKG_VERSION")),
             connect_timeout: Some(CONNECT_WITHIN),
             read_timeout: Some(SILENT_FOR),
+            extra_root_certificates: trusted()?,
             ..ClientConfig::default()
         };
         let client = Client::try_from(config).map_err(|error| explain(reference, &login, error))?;
@@ -222,6 +226,13 @@ fn only_layer<'a>(reference: &Reference, manifest: &'a OciImageManifest) -> Resu
 fn too_large(reference: &Reference, limit: usize) -> Error {
     Error::failed(format!("{reference} is more than {} MiB", limit >> 20))
         .hint("it is larger than any plugin: see that the reference is right")
+}
+
+/// What this network needs beside the system's certificates.
+fn trusted() -> Result<Vec<Certificate>> {
+    let Some(bundle) = CertificateBundle::of_the_environment() else { return Ok(Vec::new()) };
+    let found = certificates::read(&bundle)?.into_iter();
+    Ok(found.map(|one| Certificate { encoding: CertificateEncoding::Der, data: one.to_vec() }).collect())
 }
 
 /// Without TLS only what nobody can change on its way is asked for.

@@ -54,8 +54,8 @@ pub(super) async fn look(context: &Context) -> Vec<Check> {
 async fn region(context: &Context) -> Check {
     let aws = context.services.aws(&AwsSettings::default());
     match (aws.region().await, aws.endpoint().await) {
-        (Ok(region), None) => Check::ok("region", region),
-        (Ok(region), Some(endpoint)) => Check::ok("region", format!("{region}, by way of {endpoint}")),
-        (Err(error), _) => Check::of("region", &error),
+        (Ok(region), Ok(None)) => Check::ok("region", region),
+        (Ok(region), Ok(Some(endpoint))) => Check::ok("region", format!("{region}, by way of {endpoint}")),
+        (Err(error), _) | (_, Err(error)) => Check::of("region", &error),
     }
 }

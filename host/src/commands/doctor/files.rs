@@ -34,7 +34,7 @@ fn told(name: &'static str, found: Result<String>) -> Check {
 }
 
 fn record(environment: &Environment) -> Result<String> {
-    let jobs = Record::open(environment)?.all()?.len();
+    let jobs = Record::open(environment)?.count()?;
     Ok(format!("{jobs} jobs in {}", environment.data.display()))
 }
 

@@ -85,13 +85,19 @@ impl ecr::Host for State {
         self.repositories.push(repository);
         Ok(address)
     }
+
+    async fn address(&mut self, training: Resource<SharedTraining>) -> Result<String> {
+        let name = self.get(&training)?.project.tag.clone();
+        self.allow(Verb::Repository(&name))?;
+        self.aws.missing_repository(&name).await.map(|repository| repository.address)
+    }
 }
 
 impl s3::Host for State {
     async fn object_size(&mut self, uri: String) -> Result<Option<u64>> {
         let place = place(&uri)?;
         self.allow(Verb::Location(&place))?;
-        Ok(self.aws.object(&place).await.describe().await?.map(|object| object.size))
+        Ok(self.aws.object(&place).await?.describe().await?.map(|object| object.size))
     }
 
     async fn holds_objects(&mut self, uri: String) -> Result<bool> {

@@ -9,7 +9,10 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use http::{HeaderMap, Method, Request, Response, header};
 use http_body_util::{BodyDataStream, BodyExt, StreamBody};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 use url::Url;
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -26,6 +29,8 @@ use crate::{
 const MOST_AT_ONCE: usize = 16;
 /// A body up to this many bytes is kept until the answer comes: the request can be sent once more.
 const KEPT_BODY: u64 = 8 << 20;
+/// What does not answer for so long is told of.
+const SILENT: Duration = Duration::from_secs(15);
 /// A shorter wait needs no word.
 const WORTH_A_WORD: Duration = Duration::from_secs(3);
 
@@ -118,12 +123,26 @@ async fn send(
         patience: options.first_byte_timeout.unwrap_or(LONGEST_SILENCE),
         silence: options.between_bytes_timeout.unwrap_or(LONGEST_SILENCE),
     };
-    let waits = |wait: Duration| {
-        if wait >= WORTH_A_WORD {
-            services.say(&format!("{origin} asks for patience: going on in {} s", wait.as_secs()));
+    let waits = |why: &str, wait: Duration| {
+        let text = format!("{origin} {why}: going on in {} s", wait.as_secs());
+        match wait >= WORTH_A_WORD {
+            true => services.say(&text),
+            false => services.tell(&text),
         }
     };
-    let answer = services.http.send(outgoing, &waits).await.map_err(|failure| match failure {
+    let patience = outgoing.patience.min(LONGEST_SILENCE);
+    let sent = async {
+        let sending = services.http.send(outgoing, &waits);
+        tokio::pin!(sending);
+        match timeout(SILENT, &mut sending).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                services.say(&format!("Waiting for {origin}, which has {} s to answer", patience.as_secs()));
+                sending.await
+            }
+        }
+    };
+    let answer = sent.await.map_err(|failure| match failure {
         Failure::Refused(address) => {
             let prohibited = authority.decide(Verb::Address { origin: &origin, address }).err();
             Refusal(wasmtime_wasi_http::Error::DestinationIpProhibited, prohibited)

@@ -1,0 +1,138 @@
+//! How requests reach AWS: the certificates that are trusted, the proxy in between, and how long an answer may take.
+
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_smithy_http_client::{
+    Builder, ConnectorBuilder,
+    proxy::ProxyConfig,
+    tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::{
+    connector_metadata::ConnectorMetadata,
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+        SharedHttpConnector,
+    },
+    orchestrator::HttpRequest,
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
+
+use super::failure::causes;
+use crate::{
+    capability::{certificates, proxy},
+    environment::CertificateBundle,
+    error::{Context, Error, Kind, Result},
+};
+
+/// Until a connection is made.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// From the start of a request to the start of its answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// All tries of one request together.
+const END_WITHIN: Duration = Duration::from_secs(100);
+
+/// For requests that are small and answered at once.
+pub(super) fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_WITHIN)
+        .read_timeout(ANSWER_WITHIN)
+        .operation_timeout(END_WITHIN)
+        .build()
+}
+
+/// For requests that send or copy gigabytes: the SDK itself ends those that stand still.
+pub(super) fn timeouts_of_large() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_WITHIN)
+        .disable_read_timeout()
+        .disable_operation_timeout()
+        .build()
+}
+
+/// A client that trusts a bundle beside the system's certificates.
+///
+/// # Errors
+/// The bundle is none.
+pub(super) fn client(bundle: Option<&CertificateBundle>) -> Result<SharedHttpClient> {
+    let mut trusted = TrustStore::default();
+    if let Some(bundle) = bundle {
+        let pem = certificates::in_pem(&certificates::read(bundle)?);
+        trusted = trusted.with_pem_certificate(pem.into_bytes());
+    }
+    let context = TlsContext::builder().with_trust_store(trusted).build();
+    let context = context.context(|| "cannot use the certificates".to_owned())?;
+    let inner = Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(context.clone())
+            .proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
+    });
+    Ok(SharedHttpClient::new(Explaining(inner)))
+}
+
+/// Tells what a broken connection means, and lets only that be tried again which may pass.
+struct Explaining<T>(T);
+
+impl<T> std::fmt::Debug for Explaining<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Explaining")
+    }
+}
+
+impl HttpClient for Explaining<SharedHttpClient> {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(Explaining(self.0.http_connector(settings, components)))
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.connector_metadata()
+    }
+}
+
+impl HttpConnector for Explaining<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let address = request.uri().to_owned();
+        let sent = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            sent.await.map_err(|error| match why(&error, &address) {
+                // What the user is to change does not pass: it is not tried again.
+                Some(why) => ConnectorError::user(why.into()),
+                None => error,
+            })
+        })
+    }
+}
+
+/// Why no try of a request can reach AWS.
+fn why(error: &ConnectorError, address: &str) -> Option<Error> {
+    let text = causes(error);
+    let cause = text.lines().next_back().unwrap_or_default().to_owned();
+    if text.contains("invalid peer certificate") {
+        let address: Option<http::Uri> = address.parse().ok();
+        let host = address.as_ref().and_then(http::Uri::host).unwrap_or_default();
+        let message = format!("TLS certificate verification failed for {host}");
+        return Some(Error::new(Kind::Unavailable, message).hint(certificates::HINT).source(cause));
+    }
+    let proxy = proxy::of(address)?;
+    let is_connecting = || {
+        let mut chain =
+            std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
+        chain.any(|error| {
+            error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
+        })
+    };
+    (text.contains("connect timeout") || is_connecting()).then(|| {
+        Error::new(Kind::Unavailable, format!("the proxy {proxy} cannot be reached, or refuses"))
+            .hint(proxy::HINT)
+            .source(cause)
+    })
+}

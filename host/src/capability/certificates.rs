@@ -1,0 +1,79 @@
+//! The certificates that a network needs beside the system's, read and checked in one place for every way out: some
+//! libraries panic at a bundle that is not one.
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use tokio_rustls::rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+
+use crate::{
+    disk,
+    environment::CertificateBundle,
+    error::{Error, Result},
+};
+
+/// The hint where a certificate is not trusted.
+pub const HINT: &str = "set SSL_CERT_FILE to the bundle of certificates that your network needs";
+
+/// In bytes; the bundles of systems have less than 1 MiB.
+const LARGEST: u64 = 16 << 20;
+
+/// One, in DER.
+pub type Certificate = CertificateDer<'static>;
+
+/// The certificates of a bundle that can be used.
+///
+/// # Errors
+/// The file cannot be read, or holds no certificate.
+pub fn read(bundle: &CertificateBundle) -> Result<Vec<Certificate>> {
+    let CertificateBundle { named_by, path } = bundle;
+    let failed = || {
+        Error::invalid(format!("cannot read the certificates that {named_by} names"))
+            .hint(format!("set {named_by} to a file of certificates in PEM, or unset it"))
+    };
+    let content = disk::read(path, LARGEST).map_err(|error| failed().source(error))?;
+    let found = CertificateDer::pem_slice_iter(&content).map_while(Result::ok);
+    // Old bundles hold some that TLS libraries do not understand. OpenSSL passes over them too.
+    let usable = found.filter(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
+    let usable: Vec<Certificate> = usable.collect();
+    match usable.is_empty() {
+        true => Err(failed().source("it holds no certificate in PEM")),
+        false => Ok(usable),
+    }
+}
+
+/// As a file of certificates holds them.
+pub fn in_pem(certificates: &[Certificate]) -> String {
+    const WIDTH: usize = 64;
+    let one = |certificate: &Certificate| {
+        let text = BASE64_STANDARD.encode(certificate);
+        let lines: Vec<&str> =
+            (0..text.len()).step_by(WIDTH).map(|at| &text[at..text.len().min(at + WIDTH)]).collect();
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+    };
+    certificates.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_that_is_none_is_named_by_its_variable() {
+        let folder = tempfile::tempdir().unwrap();
+        let junk = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+        for (name, content) in
+            [("none", None), ("empty", Some("")), ("text", Some("SECRET")), ("junk", Some(junk))]
+        {
+            let path = folder.path().join(name);
+            if let Some(content) = content {
+                std::fs::write(&path, content).unwrap();
+            }
+            let bundle = CertificateBundle { named_by: "SSL_CERT_FILE".into(), path };
+            let error = read(&bundle).unwrap_err();
+            assert_eq!(error.message(), "cannot read the certificates that SSL_CERT_FILE names", "{name}");
+            assert!(error.hint_text().is_some());
+        }
+    }
+}
