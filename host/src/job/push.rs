@@ -3,7 +3,7 @@
 use super::Context;
 use crate::{
     capability::{Listener, Progress, docker::Image},
-    error::Result,
+    error::{Kind, Result},
     plugin::Repository,
     ui::Event,
 };
@@ -29,6 +29,14 @@ pub(super) async fn push(context: &Context, image: &Image, repository: &Reposito
             context.ui.detail("the registry's login has expired: logging in again");
             let login = repository.login(&context.services).await?;
             engine.push(image, &repository.address, tag, login, show).await?
+        }
+        // The tag tells the content, so what has it is the same image, of another build.
+        Err(error) if error.kind() == Kind::Conflict => {
+            let there = repository.digest(&context.services, tag).await?.ok_or(error)?;
+            context
+                .ui
+                .stage(&format!("{}:{tag} is there already, and stays: it is used", repository.address));
+            there
         }
         pushed => pushed?,
     };

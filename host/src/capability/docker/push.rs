@@ -80,8 +80,33 @@ impl Image {
     }
 }
 
+/// What a push to ECR needs.
+const PERMISSIONS: &str = "ecr:BatchCheckLayerAvailability, ecr:InitiateLayerUpload, ecr:UploadLayerPart, \
+                           ecr:CompleteLayerUpload and ecr:PutImage";
+
+/// The permission that ECR says is missing.
+fn permission(text: &str) -> Option<&str> {
+    let start = text.find("ecr:")?;
+    text[start..].split(|c: char| !c.is_ascii_alphanumeric() && c != ':').next()
+}
+
 fn refused(operation: &str, error: bollard::errors::Error) -> Error {
     let text = failure::causes(&error);
+    if text.contains("immutable") || text.to_lowercase().contains("tag invalid") {
+        return Error::new(Kind::Conflict, operation)
+            .hint("the repository keeps its tags: make them mutable, or push to another repository")
+            .source(error);
+    }
+    let is_denied = ["denied", "403", "forbidden"].iter().any(|word| text.to_lowercase().contains(word));
+    if is_denied
+        && !text.contains("token has expired")
+        && (operation.contains(".dkr.ecr.") || permission(&text).is_some())
+    {
+        let missing = permission(&text).unwrap_or(PERMISSIONS);
+        return Error::new(Kind::Denied, operation)
+            .hint(format!("ask the account's administrator for {missing} on this repository"))
+            .source(error);
+    }
     let (kind, hint) = match () {
         () if text.contains("does not exist") || text.contains("name unknown") => {
             (Kind::NotFound, "the repository is missing: it may have been deleted just now")
@@ -114,6 +139,11 @@ mod tests {
             ("repository a does not exist or may require 'docker login'", Kind::NotFound),
             ("denied: Your authorization token has expired. Reauthenticate and try again.", Kind::Denied),
             ("no basic auth credentials", Kind::Denied),
+            (
+                "tag invalid: The image tag 'a' already exists in the 'a' repository and cannot be overwritten \
+                 because the repository is immutable.",
+                Kind::Conflict,
+            ),
             ("unauthorized: authentication required", Kind::Denied),
             ("dial tcp 10.0.0.1:443: connect: connection refused", Kind::Unavailable),
         ] {
@@ -122,5 +152,13 @@ mod tests {
             assert_eq!(refused.kind(), kind, "{words}");
             assert!(refused.hint_text().is_some());
         }
+        let denied = "denied: User: arn:aws:iam::1:user/a is not authorized to perform: ecr:InitiateLayerUpload on \
+                      resource: arn:aws:ecr:eu-west-1:1:repository/a";
+        let error = bollard::errors::Error::DockerStreamError { error: denied.into() };
+        let hint = refused("cannot push a:1", error).hint_text().unwrap().to_owned();
+        assert!(hint.contains("for ecr:InitiateLayerUpload on"), "{hint}");
+        let error = bollard::errors::Error::DockerStreamError { error: "403 Forbidden".into() };
+        let hint = refused("cannot push 1.dkr.ecr.eu-west-1.amazonaws.com/a:1", error);
+        assert!(hint.hint_text().unwrap().contains("ecr:PutImage"), "{hint:?}");
     }
 }
