@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::training::Training;
 use crate::{
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     job::{self, Checked, Context},
     plugin::Finding,
     ui,
@@ -29,12 +29,17 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     let fit = arguments.training.asked(false, true);
     let checked = super::interruptible(job::check(context, &fit), "nothing was changed").await?;
     context.ui.result(&told(&checked), data(&checked));
-    match checked.findings.iter().filter(|finding| finding.is_problem()).count() {
-        0 => Ok(()),
-        1 => Err(Error::invalid("the run would fail").hint("the problem is told above, with what mends it")),
-        many => Err(Error::invalid(format!("the run would fail, for {many} reasons"))
-            .hint("they are told above, with what mends them")),
-    }
+    let kind = checked.error.as_ref().map_or(Kind::Invalid, Error::kind);
+    let error = match checked.findings.iter().filter(|finding| finding.is_problem()).count() {
+        0 => return Ok(()),
+        1 => Error::new(kind, "the run would fail").hint("see the problem and its fix above"),
+        many => Error::new(kind, format!("the run would fail, for {many} reasons"))
+            .hint("see the problems and their fixes above"),
+    };
+    Err(match checked.error.as_ref().and_then(Error::details_text) {
+        Some(details) => error.details(details),
+        None => error,
+    })
 }
 
 fn told(checked: &Checked) -> String {

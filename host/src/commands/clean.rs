@@ -12,7 +12,7 @@ use super::completions;
 use crate::{
     disk::{Folder, What},
     error::{Context as _, Error, Result},
-    job::{self, Context, Record},
+    job::{self, Context, Query, Record},
     ui::bytes,
 };
 
@@ -181,8 +181,9 @@ async fn images(
     };
     let tags = &arguments.tags;
     images.retain(|image| tags.is_empty() || tags.iter().any(|tag| image.is_of(tag)));
+    let unfinished = Query { unfinished: true, ..Query::default() };
     let running: BTreeSet<String> =
-        record.all()?.into_iter().filter(|job| job.finished.is_none()).filter_map(|job| job.image).collect();
+        record.list(&unfinished)?.into_iter().filter_map(|job| job.image).collect();
     let now = Timestamp::now().as_second();
     let kept = images.into_iter().flat_map(|image| {
         let names = if image.names.is_empty() { vec![image.id] } else { image.names };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{clean::amount, completions};
 use crate::{
     error::{Error, Result},
-    job::{self, Context, Entry, Record},
+    job::{self, Context, Entry, Order, Query, Record},
     plugin::DriverKind,
     ui::duration,
 };
@@ -102,9 +102,9 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     let record = Record::open(&context.environment)?;
     let refresh = async {
         // Whether one is in the state that is asked for is known only then.
-        let mut waiting = record.all()?;
-        waiting.retain(|entry| entry.finished.is_none() && arguments.wants_whatever_its_state(entry));
-        for entry in waiting.iter().take(arguments.limit.max(20)) {
+        let limit = Some(arguments.limit.max(20));
+        let waiting = Query { unfinished: true, states: Vec::new(), limit, ..arguments.query() };
+        for entry in record.list(&Query { order: Order::Created, ..waiting })? {
             let asked = async { job::look(&record, &context.known(&record, &entry.name).await?).await };
             if let Err(error) = asked.await {
                 context.ui.detail(&format!("{}: {}", entry.name, error.chain()));
@@ -115,10 +115,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     if tokio::time::timeout(PATIENCE, refresh).await.is_err() {
         context.ui.detail("a service did not answer in time");
     }
-    let mut jobs = record.all()?;
-    jobs.retain(|entry| arguments.wants(entry));
-    arguments.sort.sort(&mut jobs);
-    jobs.truncate(arguments.limit);
+    let jobs = record.list(&arguments.query())?;
     let rows: Vec<[String; 5]> = jobs.iter().map(row).collect();
     let text = match rows.is_empty() {
         true if arguments.is_plain() => "no jobs yet: `alekseylearn fit PATH` submits one".to_owned(),
@@ -136,32 +133,27 @@ impl Arguments {
         tag.is_none() && self.status.is_empty() && self.driver.is_none() && self.since.is_none()
     }
 
-    fn wants(&self, entry: &Entry) -> bool {
-        let in_state = |state: &State| format!("{state:?}").eq_ignore_ascii_case(&entry.state);
-        self.wants_whatever_its_state(entry) && (self.status.is_empty() || self.status.iter().any(in_state))
-    }
-
-    fn wants_whatever_its_state(&self, entry: &Entry) -> bool {
-        let tag = self.tag.as_ref().or(self.tag_option.as_ref());
-        let created = || entry.created.parse::<Timestamp>().ok();
-        tag.is_none_or(|tag| entry.tag == *tag)
-            && self.driver.as_ref().is_none_or(|driver| entry.driver == *driver)
-            && self.since.is_none_or(|since| created().is_some_and(|created| created >= since))
+    fn query(&self) -> Query<'_> {
+        Query {
+            tag: self.tag.as_deref().or(self.tag_option.as_deref()),
+            states: self.status.iter().map(|state| format!("{state:?}").to_lowercase()).collect(),
+            driver: self.driver.as_deref(),
+            since: self.since,
+            unfinished: false,
+            order: self.sort.order(),
+            limit: Some(self.limit),
+        }
     }
 }
 
 impl Sort {
-    /// The jobs come the newest first, and so do those that are equal.
-    fn sort(self, jobs: &mut [Entry]) {
+    fn order(self) -> Order {
         match self {
-            Self::Created => {}
-            Self::Time => jobs.sort_by_key(|job| std::cmp::Reverse(job.seconds())),
-            Self::Cost => {
-                let cost = |job: &Entry| job.details.outcome.cost_usd.unwrap_or(-1.0);
-                jobs.sort_by(|a, b| cost(b).total_cmp(&cost(a)));
-            }
-            Self::Name => jobs.sort_by(|a, b| a.name.cmp(&b.name)),
-            Self::State => jobs.sort_by(|a, b| a.state.cmp(&b.state)),
+            Self::Created => Order::Created,
+            Self::Time => Order::Time,
+            Self::Cost => Order::Cost,
+            Self::Name => Order::Name,
+            Self::State => Order::State,
         }
     }
 }

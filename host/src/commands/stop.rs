@@ -1,14 +1,18 @@
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::completions;
 use crate::{
-    error::Result,
+    error::{Error, Kind, Result},
     job::{self, Context, Record},
+    ui::duration,
 };
 
 /// Stop a job
 ///
-/// The script gets SIGTERM, and two minutes to save what it has. Waits for the job's end, and says what it left.
+/// The script gets SIGTERM and, on most services, two minutes to save what it has. Waits for the job's end, and says
+/// what it left.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// A job's name, or a tag such as models/train for its newest job
@@ -18,6 +22,10 @@ pub(super) struct Arguments {
     /// Return as soon as the service was asked
     #[arg(long)]
     detach: bool,
+
+    /// Seconds to wait for the job's end
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, conflicts_with = "detach")]
+    wait: u64,
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
@@ -30,14 +38,22 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         context.ui.result(&text, json!({ "job": name, "state": before.state.name() }));
         return Ok(());
     }
-    context.ui.stage(&format!("Stopping {name}: its script has two minutes to save what it has"));
+    let most = Duration::from_secs(arguments.wait);
+    context.ui.stage(&match arguments.detach {
+        true => format!("Stopping {name}"),
+        false => format!("Stopping {name}: waiting up to {} for its end", duration(most)),
+    });
     known.driver.stop(&known.job).await?;
     let after = match arguments.detach {
         true => job::look(&record, &known).await?,
         false => {
-            let end = job::wait_for_end(context, &record, &known);
-            let hint = format!("it goes on stopping: `alekseylearn status {name}` tells when it has");
-            super::interruptible(end, &hint).await?
+            let end = job::wait_for_end(context, &record, &known, most);
+            let hint = format!("it goes on stopping: `alekseylearn status {name}` tells when it has ended");
+            super::interruptible(end, &hint).await?.ok_or_else(|| {
+                let late =
+                    format!("the job {name} was asked to stop, and has not ended in {}", duration(most));
+                Error::new(Kind::Unavailable, late).hint(&hint)
+            })?
         }
     };
     let state = after.state.name();

@@ -28,6 +28,8 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// What would be done; none where something keeps even that from being told.
     pub plan: Option<Plan>,
+    /// Why something could not be looked at: a problem of another kind than those that a look finds.
+    pub error: Option<Error>,
 }
 
 /// Looks at everything that a run needs, whatever the outcome. Builds and spends nothing.
@@ -38,28 +40,30 @@ pub async fn check(context: &Context, fit: &Fit) -> Result<Checked> {
     let opened = open(context, fit).await?;
     let train_driver = opened.trainer.name().to_owned();
     let found = find(context, &opened.trainer, &opened.training, &opened.train_options).await;
-    let mut findings = match found {
-        Ok(findings) => findings,
+    let (mut findings, mut broken) = match found {
+        Ok(findings) => (findings, None),
         Err(error) if error.kind() == Kind::Plugin => return Err(error),
         // Without credentials nothing more can be asked.
-        Err(error) => vec![problem(&error)],
+        Err(error) => (vec![problem(&error)], Some(error)),
     };
     let plan = match plan_of(context, opened, Vec::new()).await {
         Ok(plan) => Some(plan),
+        Err(error) if error.kind() == Kind::Plugin => return Err(error),
         Err(_) if findings.iter().any(Finding::is_problem) => None,
         Err(error) => {
             findings.push(problem(&error));
+            broken = Some(error);
             None
         }
     };
     if let Some(image) = plan.as_ref().and_then(|plan| plan.image.as_ref()) {
         findings.extend(of_machine(context, image).await);
     }
-    Ok(Checked { train_driver, findings, plan })
+    Ok(Checked { train_driver, findings, plan, error: broken })
 }
 
 fn problem(error: &Error) -> Finding {
-    let fix = error.hint_text().unwrap_or("`-v` may tell more");
+    let fix = error.hint_text().unwrap_or("correct what the message names");
     Finding::Problem { message: error.chain().replace('\n', " "), fix: fix.to_owned() }
 }
 

@@ -46,8 +46,17 @@ pub struct Fetched {
 /// # Errors
 /// There is no model, it is damaged or hostile, or something is in the way.
 pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> Result<Fetched> {
-    let artifacts = known.driver.artifacts(&known.job).await?;
     let name = &known.job.name;
+    let artifacts = match (known.driver.artifacts(&known.job).await, &known.entry) {
+        (Ok(artifacts), _) => artifacts,
+        (Err(error), entry) => {
+            // Where it is asked for elsewhere than where it ran, that is why.
+            if let Some(entry) = entry {
+                entry.details.home.check(context, name, known.job.options.aws()).await?;
+            }
+            return Err(error);
+        }
+    };
     let wanted = [
         (ArtifactKind::Model, "model.tar.gz", "", true),
         (ArtifactKind::OutputData, "output.tar.gz", "output-data", fetch.output_data),
@@ -198,7 +207,7 @@ async fn read_archive<T: Send + 'static>(
         }
         Archive::S3(place) => {
             context.ui.stage(&format!("Fetching {place}"));
-            let object = context.services.aws(known.job.options.aws()).object(place).await;
+            let object = context.services.aws(known.job.options.aws()).object(place).await?;
             transfer::download(&object, &staging.archive(), show, read).await
         }
         Archive::Web(address) => {

@@ -6,20 +6,28 @@ use jiff::Timestamp;
 
 use super::{
     Context, Entry, Known, Outcome, Record,
+    log::Log,
     metrics::{self, Metrics},
+    pace::Pace,
     trouble::{Next, PATIENCE, Trouble},
 };
 use crate::{
     error::{Error, Kind, Result},
     interrupt::interrupted,
+    panic,
     plugin::{JobStatus, LogPage, State},
     project::package_of,
     ui::Event,
 };
 
-/// How long to wait between two looks: short while something happens, longer while nothing does.
-const SHORTEST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// A denial or a lost job can pass, as where rights were just given: it is waited out for so long.
+const FORBEARANCE: Duration = Duration::from_secs(60);
+/// Before a log that could not be read is asked for again.
+const LOG_WAIT: Duration = Duration::from_secs(30);
+/// Before a state that could not be read is asked for again.
+const STATE_WAIT: Duration = Duration::from_secs(5);
+/// What an ended job wrote is read for no longer: a log need not have an end.
+const LONGEST_REST: Duration = Duration::from_secs(600);
 /// As many of a failed job's last lines as its error shows.
 const LAST_LINES: usize = 20;
 
@@ -32,129 +40,148 @@ pub enum Ending {
     Detached,
 }
 
-/// Shows a job's states and log until it ends, or the user presses Ctrl-C.
+/// Shows a job's states and log until it ends, or the user presses Ctrl-C. The log is a luxury: where it cannot be read,
+/// the state is followed without it.
 ///
 /// # Errors
-/// The service cannot be asked any more. The job goes on.
+/// The state cannot be asked any more. The job goes on, which the error says.
 pub async fn follow(context: &Context, record: &Record, known: &Known<'_>) -> Result<Ending> {
-    let mut interrupted = std::pin::pin!(interrupted());
     let mut following = Following::new(context, record, known);
-    loop {
-        let step = async {
-            let status = following.step().await?;
-            if status.is_none() {
-                tokio::time::sleep(following.wait).await;
-            }
-            Ok(status)
-        };
-        tokio::select! {
-            biased;
-            () = &mut interrupted => {
-                following.keep_metrics()?;
-                return Ok(Ending::Detached);
-            }
-            status = step => {
-                if let Some(status) = status? {
-                    following.keep_metrics()?;
-                    return Ok(Ending::Ended(status));
-                }
-            }
-        }
-    }
+    let ending = tokio::select! {
+        biased;
+        () = interrupted() => Ok(Ending::Detached),
+        status = panic::caught_in(following.to_the_end()) => status.map(Ending::Ended),
+    };
+    following.keep_metrics()?;
+    ending.map_err(|error| goes_on(&known.job.name, error))
 }
 
-/// Waits for a job's end, and says nothing but its states.
+/// Waits for a job's end, and says nothing but its states; `None` where it does not end in that time.
 ///
 /// # Errors
-/// The service cannot be asked any more. The job goes on.
-pub async fn wait_for_end(context: &Context, record: &Record, known: &Known<'_>) -> Result<JobStatus> {
+/// The service cannot be asked any more. The job goes on, which the error says.
+pub async fn wait_for_end(
+    context: &Context,
+    record: &Record,
+    known: &Known<'_>,
+    most: Duration,
+) -> Result<Option<JobStatus>> {
     let mut following = Following { silent: true, ..Following::new(context, record, known) };
-    loop {
-        if let Some(status) = following.step().await? {
-            return Ok(status);
-        }
-        tokio::time::sleep(following.wait).await;
-    }
+    let waited = tokio::time::timeout(most, panic::caught_in(following.to_the_end())).await;
+    waited.ok().transpose().map_err(|error| goes_on(&known.job.name, error))
 }
 
 struct Following<'a> {
     context: &'a Context,
     record: &'a Record,
     known: &'a Known<'a>,
-    cursor: Option<String>,
     said: Option<(State, Option<String>)>,
     nodes: u32,
     /// The log is left alone.
     silent: bool,
+    log: Log,
+    log_trouble: Trouble,
+    /// Why the log could not be read the last time.
+    log_error: Option<Error>,
     metrics: Metrics,
     started: Instant,
     trouble: Trouble,
-    wait: Duration,
+    state_pace: Pace,
+    log_pace: Pace,
+    /// What the driver says of the log.
+    read_log_again: Option<u32>,
 }
 
 impl<'a> Following<'a> {
     fn new(context: &'a Context, record: &'a Record, known: &'a Known<'a>) -> Self {
+        let now = Instant::now();
         Self {
             context,
             record,
             known,
-            cursor: None,
             said: None,
             nodes: 1,
             silent: false,
+            log: Log::default(),
+            log_trouble: Trouble::default(),
+            log_error: None,
             metrics: Metrics::new(known.job.options.metrics()),
-            started: Instant::now(),
+            started: now,
             trouble: Trouble::default(),
-            wait: SHORTEST_WAIT,
+            state_pace: Pace::new(now),
+            log_pace: Pace::new(now),
+            read_log_again: None,
         }
     }
 
-    /// One look at the job. The status, once it has ended and all of its log has been shown.
-    async fn step(&mut self) -> Result<Option<JobStatus>> {
+    /// The status, once the job has ended and all of its log has been shown.
+    async fn to_the_end(&mut self) -> Result<JobStatus> {
+        loop {
+            if self.state_pace.is_due(Instant::now())
+                && let Some(ended) = self.look().await?
+            {
+                // Asked for after the state: what the job wrote before it ended is there now.
+                let end = Instant::now() + LONGEST_REST;
+                while !self.silent && !self.read_log().await && Instant::now() < end {}
+                return Ok(ended);
+            }
+            // While the service does not even tell the state, its log is not asked for.
+            let wants_log = !self.silent && !self.trouble.is_on();
+            if wants_log && self.log_pace.is_due(Instant::now()) {
+                self.read_log().await;
+            }
+            let next = match wants_log {
+                true => self.state_pace.next().min(self.log_pace.next()),
+                false => self.state_pace.next(),
+            };
+            tokio::time::sleep_until(next.into()).await;
+        }
+    }
+
+    /// One look at the state, which is kept if it is final.
+    async fn look(&mut self) -> Result<Option<JobStatus>> {
         let begun = Instant::now();
-        let error = match self.look().await {
-            Err(error) if error.kind() == Kind::Unavailable => error,
-            looked => {
-                self.trouble.passed();
-                return looked;
+        let status = match look(self.record, self.known).await {
+            Ok(status) => status,
+            Err(error) => {
+                let Some(patience) = patience(&error) else { return Err(error) };
+                let now = Instant::now();
+                match self.trouble.failed(begun, now, patience) {
+                    Next::GiveUp => return Err(error),
+                    Next::Tell => self.context.ui.warning(&format!(
+                        "{}; asking again for {}, and the job goes on meanwhile",
+                        error.chain(),
+                        minutes(patience)
+                    )),
+                    Next::Ask => self.context.ui.detail(&format!("asking again: {}", error.chain())),
+                }
+                self.state_pace.failed(now, STATE_WAIT);
+                return Ok(None);
             }
         };
-        match self.trouble.failed(begun, Instant::now()) {
-            Next::GiveUp => return Err(unheard_of(&self.known.job.name, error)),
-            Next::Tell => self.context.ui.warning(&format!(
-                "{}; asking again for {} minutes, and the job goes on meanwhile",
-                error.chain(),
-                PATIENCE.as_secs() / 60
-            )),
-            Next::Ask => self.context.ui.detail(&format!("asking again: {}", error.chain())),
-        }
-        self.wait = LONGEST_WAIT;
-        Ok(None)
-    }
-
-    async fn look(&mut self) -> Result<Option<JobStatus>> {
-        let status = look(self.record, self.known).await?;
+        self.trouble.passed();
         self.nodes = status.nodes;
-        self.say(&status);
-        // Asked for after the state: what the job wrote before it ended is there now.
-        let shown = !self.silent && self.show_logs().await?;
-        self.wait = if shown { SHORTEST_WAIT } else { (self.wait * 3 / 2).min(LONGEST_WAIT) };
+        self.read_log_again = status.read_log_again;
+        let news = self.say(&status);
+        self.state_pace.answered(Instant::now(), news, status.ask_again);
         Ok(status.state.is_final().then_some(status))
     }
 
-    fn say(&mut self, status: &JobStatus) {
+    /// Whether there was anything to be said.
+    fn say(&mut self, status: &JobStatus) -> bool {
         let now = (status.state, status.detail.clone());
         // How it ended is said at the end.
-        if !status.state.is_final() && self.said.as_ref() != Some(&now) {
-            self.context.ui.say(&Event::Status {
-                job: &self.known.job.name,
-                state: status.state.name(),
-                detail: status.detail.as_deref(),
-                elapsed_seconds: self.started.elapsed().as_secs(),
-            });
-            self.said = Some(now);
-            self.wait = SHORTEST_WAIT;
+        if status.state.is_final() || self.said.as_ref() == Some(&now) {
+            return false;
         }
+        self.context.ui.say(&Event::Status {
+            job: &self.known.job.name,
+            state: status.state.name(),
+            detail: status.detail.as_deref(),
+            elapsed_seconds: self.started.elapsed().as_secs(),
+        });
+        self.said = Some(now);
+        true
     }
 
     fn keep_metrics(&self) -> Result<()> {
@@ -183,33 +210,77 @@ impl<'a> Following<'a> {
         }
     }
 
-    /// Whether there was anything.
-    async fn show_logs(&mut self) -> Result<bool> {
-        let mut any = false;
-        loop {
-            let page = logs(self.known, self.cursor.as_deref()).await?;
-            any |= !page.lines.is_empty();
-            self.show(&page);
-            self.cursor = Some(page.cursor);
-            if page.drained {
-                return Ok(any);
+    /// Shows one page of the log. Whether that was all for now: also where it cannot be read.
+    async fn read_log(&mut self) -> bool {
+        let begun = Instant::now();
+        match self.log.page(self.known).await {
+            Ok(page) => {
+                self.log_trouble.passed();
+                self.log_error = None;
+                self.show(&page);
+                let now = Instant::now();
+                match page.drained {
+                    true => self.log_pace.answered(now, !page.lines.is_empty(), self.read_log_again),
+                    false => self.log_pace.at_once(now),
+                }
+                page.drained
+            }
+            Err(error) => {
+                let now = Instant::now();
+                let passes = error.kind() == Kind::Unavailable;
+                let known = self.log_error.is_some();
+                let tell = match self.log_trouble.failed(begun, now, Duration::MAX) {
+                    Next::Tell => true,
+                    // What may pass at once is not worth a word.
+                    _ => !passes && !known,
+                };
+                if tell {
+                    self.context.ui.warning(&format!(
+                        "cannot read the log: {}; the job is followed without it",
+                        error.chain()
+                    ));
+                    self.log_trouble.told();
+                }
+                self.log_error = Some(error);
+                self.log_pace.failed(now, if passes { STATE_WAIT } else { LOG_WAIT });
+                true
             }
         }
     }
 }
 
-/// The service did not answer for longer than it is waited for.
-fn unheard_of(name: &str, error: Error) -> Error {
-    let message = format!(
-        "the job {name} goes on, but nothing was heard of it for {} minutes",
-        PATIENCE.as_secs() / 60
-    );
-    let attach = format!("follow it again with `alekseylearn logs -f {name}`");
+fn minutes(time: Duration) -> String {
+    match time.as_secs() / 60 {
+        1 => "a minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    }
+}
+
+/// How long an error of the state is waited out; `None` where it does not pass by itself.
+fn patience(error: &Error) -> Option<Duration> {
+    match error.kind() {
+        Kind::Unavailable | Kind::Quota => Some(PATIENCE),
+        Kind::Denied | Kind::NotFound => Some(FORBEARANCE),
+        _ => None,
+    }
+}
+
+/// An error that ends the following of a job does not end the job.
+pub fn goes_on(name: &str, error: Error) -> Error {
+    let message =
+        format!("cannot follow the job {name} any more; the job goes on, and so does what it costs");
+    let attach =
+        format!("come back with `alekseylearn logs -f {name}`, or end it with `alekseylearn stop {name}`");
     let hint = match error.hint_text() {
-        Some(hint) => format!("{attach}; {hint}"),
+        Some(hint) => format!("{hint}; then {attach}"),
         None => attach,
     };
-    Error::new(error.kind(), message).hint(hint).source(error)
+    let details = error.details_text().map(str::to_owned);
+    let told = Error::new(error.kind(), message).hint(hint).source(error);
+    match details {
+        Some(details) => told.details(details),
+        None => told,
+    }
 }
 
 /// The log from its beginning; with `follow`, until the job ends or the user presses Ctrl-C.
@@ -223,8 +294,12 @@ pub async fn print_logs(context: &Context, record: &Record, known: &Known<'_>, f
     }
     let mut following = Following::new(context, record, known);
     following.nodes = look(record, known).await?.nodes;
-    following.show_logs().await?;
-    following.keep_metrics()
+    while !following.read_log().await {}
+    following.keep_metrics()?;
+    match following.log_error {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
 }
 
 /// The job's state now, also in the record.
@@ -267,10 +342,6 @@ fn never_had(record: &Record, entry: &Entry) -> Result<Error> {
         .hint("the same `alekseylearn fit` again submits it"))
 }
 
-pub(super) async fn logs(known: &Known<'_>, cursor: Option<&str>) -> Result<LogPage> {
-    known.driver.logs(&known.job, cursor).await
-}
-
 /// An error for a job that did not end well: its reason, the end of its log, and what to do next.
 ///
 /// # Errors
@@ -278,6 +349,11 @@ pub(super) async fn logs(known: &Known<'_>, cursor: Option<&str>) -> Result<LogP
 pub async fn end_of(known: &Known<'_>, status: &JobStatus) -> Result<()> {
     let name = &known.job.name;
     let reason = status.reason.as_deref().unwrap_or("no reason was given");
+    if status.by_service {
+        let state = status.state.name();
+        return Err(Error::new(Kind::Unavailable, format!("the job {name} {state}: {reason}"))
+            .hint("the service ended it, not the script: run it again later, or with other machines"));
+    }
     let error = match status.state {
         State::Stopped => match &status.reason {
             Some(reason) => Error::new(Kind::JobStopped, format!("the job {name} was stopped: {reason}")),
@@ -342,17 +418,16 @@ fn missing_module(reason: &str) -> Option<&str> {
 
 async fn last_lines(known: &Known<'_>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    let mut cursor = None;
+    let mut log = Log::default();
     loop {
         // The job has failed: not to have its log is no second failure.
-        let Ok(page) = logs(known, cursor.as_deref()).await else { break };
+        let Ok(page) = log.page(known).await else { break };
         let whole = page.lines.into_iter().filter(|line| !line.text.ends_with('\r'));
         lines.extend(whole.map(|line| line.text));
         lines.drain(..lines.len().saturating_sub(LAST_LINES));
         if page.drained {
             break;
         }
-        cursor = Some(page.cursor);
     }
     lines
 }
@@ -374,17 +449,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_that_stays_silent_ends_the_watching_and_not_the_job() {
+    fn an_error_ends_the_watching_and_not_the_job() {
         let refused =
-            Error::new(Kind::Unavailable, "AWS cannot be reached").hint("see whether the network is right");
-        let error = unheard_of("a-1", refused);
-        assert_eq!(error.kind(), Kind::Unavailable);
-        assert_eq!(
-            error.chain(),
-            "the job a-1 goes on, but nothing was heard of it for 10 minutes: AWS cannot be reached"
+            Error::new(Kind::Unavailable, "AWS cannot be reached").hint("check the network").details("x");
+        let error = goes_on("a-1", refused);
+        assert_eq!((error.kind(), error.details_text()), (Kind::Unavailable, Some("x")));
+        assert!(error.chain().contains("the job goes on"), "{error}");
+        assert!(error.chain().ends_with("AWS cannot be reached"));
+        let hint = error.hint_text().unwrap();
+        assert!(
+            hint.starts_with("check the network; ") && hint.contains("`alekseylearn logs -f a-1`"),
+            "{hint}"
         );
-        let hint = "follow it again with `alekseylearn logs -f a-1`; see whether the network is right";
-        assert_eq!(error.hint_text(), Some(hint));
+    }
+
+    #[test]
+    fn only_what_may_pass_is_waited_out() {
+        let patience = |kind| patience(&Error::new(kind, "no"));
+        assert_eq!(patience(Kind::Quota), Some(PATIENCE));
+        assert_eq!(patience(Kind::Denied), Some(FORBEARANCE));
+        assert_eq!(patience(Kind::Plugin), None);
     }
 
     #[test]

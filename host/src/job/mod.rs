@@ -7,9 +7,12 @@ mod fetch;
 mod findings;
 mod fit;
 mod follow;
+mod home;
 mod installed;
+mod log;
 mod metrics;
 pub mod name;
+mod pace;
 mod plan;
 mod push;
 mod recipe;
@@ -28,11 +31,11 @@ pub use diff::diff;
 pub use earlier::Earlier;
 pub use fetch::{Fetch, fetch, has_unfetched};
 pub use fit::fit;
-pub use follow::{Ending, end_of, follow, look, print_logs, wait_for_end};
+pub use follow::{Ending, end_of, follow, goes_on, look, print_logs, wait_for_end};
 pub use metrics::told as told_metrics;
 pub use plan::{ImagePlan, InEngine, Plan, Push, init, plan};
 pub use recipe::write as write_recipe;
-pub use record::{Claim, Details, Entry, Outcome, Record, SUBMITTING};
+pub use record::{Claim, Details, Entry, Order, Outcome, Query, Record, SUBMITTING};
 pub use report::{Report, report};
 pub use reproduce::reproduce;
 pub use submit::Submission;
@@ -72,11 +75,15 @@ impl Context {
     /// A job by its name, or the newest of a tag.
     ///
     /// # Errors
-    /// This machine knows no such job.
+    /// This machine knows no such job, or it runs elsewhere than where this terminal would ask.
     pub async fn known(&self, record: &Record, name_or_tag: &str) -> Result<Known<'_>> {
         let entry = record.find(name_or_tag)?;
         let driver = self.plugins.train_driver(&entry.driver).await?;
         let options = Values::new(driver.name(), &driver.options().await?, &entry.assignments())?;
+        // One that has ended is as it was recorded, wherever it is asked for.
+        if entry.finished.is_none() {
+            entry.details.home.check(self, &entry.name, options.aws()).await?;
+        }
         let job = Job {
             name: entry.name.clone(),
             reference: entry.reference.clone(),

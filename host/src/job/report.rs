@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Context, Entry, Known, Outcome, Record, follow, look,
+    Context, Entry, Known, Outcome, Record,
+    log::Log,
+    look,
     metrics::{Metrics, Series},
 };
 use crate::error::{Error, Kind, Result};
@@ -28,7 +30,7 @@ pub struct Report {
 /// Asks the service for a job's state and log.
 ///
 /// # Errors
-/// Another machine submitted it, or its log cannot be had.
+/// Another machine submitted it, or its service refuses to tell of it.
 pub async fn report(context: &Context, record: &Record, known: &Known<'_>) -> Result<Report> {
     let entry = known.entry.clone().ok_or_else(|| {
         Error::new(Kind::NotFound, format!("this machine knows nothing of {}", known.job.name))
@@ -45,13 +47,16 @@ pub async fn report(context: &Context, record: &Record, known: &Known<'_>) -> Re
     let mut metrics = Metrics::new(known.job.options.metrics());
     let mut log = std::collections::VecDeque::new();
     let (mut size, mut left_out) = (0, 0);
-    let mut cursor = None;
+    let mut pages = Log::default();
     loop {
-        let page = match follow::logs(known, cursor.as_deref()).await {
+        let page = match pages.page(known).await {
             Ok(page) => page,
             // A job that never ran has none.
             Err(error) if error.kind() == Kind::NotFound => break,
-            Err(error) => return Err(error),
+            Err(error) => {
+                context.ui.warning(&format!("the page has no whole log: {}", error.chain()));
+                break;
+            }
         };
         for line in page.lines {
             metrics.read(many.then_some(&line.node), line.time, &line.text);
@@ -67,7 +72,6 @@ pub async fn report(context: &Context, record: &Record, known: &Known<'_>) -> Re
         if page.drained {
             break;
         }
-        cursor = Some(page.cursor);
     }
     let metrics = match metrics.series().is_empty() {
         true => entry.details.metrics.clone(),

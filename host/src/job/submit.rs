@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::UNIX_EPOCH};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::{Claim, Context, Details, Entry, Known, Record, SUBMITTING, task::Task};
+use super::{Claim, Context, Details, Entry, Known, Record, SUBMITTING, goes_on, home::Home, task::Task};
 use crate::{
     config::Values,
     error::{Error, Kind, Result},
@@ -42,7 +42,7 @@ pub(super) async fn submit<'a>(
     record: &Record,
     ready: Ready<'a>,
 ) -> Result<Submission<'a>> {
-    let Entered { claim, earlier } = enter(record, &ready)?;
+    let Entered { claim, earlier } = enter(context, record, &ready).await?;
     let Ready { trainer, mut training, options, image, .. } = ready;
     let resumed = earlier.is_some();
     if let Some(earlier) = &earlier {
@@ -53,12 +53,20 @@ pub(super) async fn submit<'a>(
         Some(reference) => reference,
         None => {
             let submitted = trainer.submit(training.with(&options, image), &folder).await;
-            let reference = submitted.inspect_err(|error| {
-                if !resumed && is_refusal(error) {
+            let (reference, used) = submitted.map_err(|error| {
+                if !is_refusal(&error) {
+                    return uncertain(&training.job_name, error);
+                }
+                if !resumed {
                     forget(context, record, &training.job_name);
                 }
+                error
             })?;
-            record.submitted(&training.job_name, &reference, State::Queued.name())?;
+            let name = &training.job_name;
+            let kept = record.submitted(name, &reference, State::Queued.name());
+            let home = Home::of(context, &used, options.aws()).await;
+            let kept = kept.and_then(|()| record.runs_at(name, &home));
+            kept.map_err(|error| goes_on(name, error))?;
             reference
         }
     };
@@ -71,7 +79,8 @@ pub(super) async fn submit<'a>(
         found_at: None,
         folder,
     };
-    let known = Known { entry: record.get(&job.name)?, job, driver: trainer };
+    let entry = record.get(&job.name).map_err(|error| goes_on(&job.name, error))?;
+    let known = Known { entry, job, driver: trainer };
     Ok(Submission { known, resumed, _claim: claim })
 }
 
@@ -84,11 +93,15 @@ struct Entered {
 
 /// Records the job before the service is asked. Where an equal run was cut off, its job is gone on with: the same name
 /// makes it the same job. A run that lives keeps its own.
-fn enter(record: &Record, ready: &Ready<'_>) -> Result<Entered> {
+async fn enter(context: &Context, record: &Record, ready: &Ready<'_>) -> Result<Entered> {
     let Ready { trainer, training, options, image, content, details } = ready;
     let driver = trainer.name();
     let fingerprint = fingerprint(driver, content, options);
     for entry in record.untold(&fingerprint)? {
+        if let Err(elsewhere) = entry.details.home.check(context, &entry.name, options.aws()).await {
+            context.ui.warning(&format!("{}: this is a new job", elsewhere.chain()));
+            continue;
+        }
         let Some(claim) = record.claim(&entry.name)? else { continue };
         // The run that it belonged to may have come to its end just now.
         if let Some(entry) = record.get(&entry.name)?.filter(|entry| !entry.told) {
@@ -144,6 +157,17 @@ fn fingerprint(driver: &str, content: &str, options: &Values) -> String {
 /// for the same one.
 fn is_refusal(error: &Error) -> bool {
     matches!(error.kind(), Kind::Invalid | Kind::Denied | Kind::NotFound | Kind::Quota | Kind::Unsupported)
+}
+
+/// Nobody knows whether the service has the job.
+fn uncertain(name: &str, error: Error) -> Error {
+    let again =
+        format!("the service may have the job {name}: run the same command again, which asks for that one");
+    let hint = match error.hint_text() {
+        Some(hint) => format!("{hint}; {again}"),
+        None => again,
+    };
+    error.hint(hint)
 }
 
 /// A refused job never was.

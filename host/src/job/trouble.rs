@@ -27,17 +27,27 @@ pub(super) struct Trouble {
 
 impl Trouble {
     /// What was begun then has failed now: one request is tried for a while before it is an error.
-    pub(super) fn failed(&mut self, begun: Instant, now: Instant) -> Next {
+    pub(super) fn failed(&mut self, begun: Instant, now: Instant, patience: Duration) -> Next {
         let since = *self.since.get_or_insert(begun);
         let lasted = now.saturating_duration_since(since);
         match () {
-            () if lasted > PATIENCE => Next::GiveUp,
+            () if lasted > patience => Next::GiveUp,
             () if lasted > SILENCE && !self.told => {
                 self.told = true;
                 Next::Tell
             }
             () => Next::Ask,
         }
+    }
+
+    /// The last answer was an error.
+    pub(super) fn is_on(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// The user knows of it.
+    pub(super) fn told(&mut self) {
+        self.told = true;
     }
 
     /// An answer came.
@@ -53,7 +63,10 @@ mod tests {
     /// What is done at each of these seconds, by requests that take as long as the last number says.
     fn course(trouble: &mut Trouble, begun: Instant, seconds: &[u64], each: u64) -> Vec<Next> {
         let at = |seconds: u64| begun + Duration::from_secs(seconds);
-        seconds.iter().map(|second| trouble.failed(at(second.saturating_sub(each)), at(*second))).collect()
+        seconds
+            .iter()
+            .map(|second| trouble.failed(at(second.saturating_sub(each)), at(*second), PATIENCE))
+            .collect()
     }
 
     #[test]

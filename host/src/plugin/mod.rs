@@ -38,6 +38,7 @@ mod store;
 mod verb;
 mod verbs;
 
+pub use authority::Used;
 pub use bindings::alekseylearn::driver::types::LogPage;
 pub use candidate::Candidate;
 pub use compiler::{COMPILE, serve as compile_component};

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Engine, explain, gpus::GpuSupport};
 use crate::error::Result;
 
@@ -22,7 +24,38 @@ pub struct About {
     pub folder: Option<PathBuf>,
 }
 
+/// An engine among all others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineIdentity {
+    /// The engine's own, whatever address it is reached at; `None` if it has none that stays.
+    pub id: Option<String>,
+    /// Where it was reached.
+    pub address: String,
+}
+
+impl EngineIdentity {
+    /// Both are of one engine.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.id, &other.id) {
+            (Some(id), Some(other)) => id == other,
+            _ => self.address == other.address,
+        }
+    }
+}
+
 impl Engine {
+    /// Which engine it is.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn identity(&self) -> Result<EngineIdentity> {
+        let failed = |error| explain("the Docker engine does not tell about itself", error);
+        let info = self.docker.info().await.map_err(failed)?;
+        // Podman makes a new one for each answer.
+        let id = info.id.filter(|id| !id.is_empty() && !self.podman);
+        Ok(EngineIdentity { id, address: self.address.url.clone() })
+    }
+
     /// Asks the engine about itself.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ use std::{fmt, sync::Mutex};
 
 use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 
+pub use about::EngineIdentity;
 pub use container::{ContainerSpec, ContainerState};
 pub use context::{BuildContext, Hashed};
 pub use gpus::Gpus;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{Assignment, Origin},
-    job::metrics::Series,
+    job::{home::Home, metrics::Series},
     plugin::{JobStatus, Phase},
 };
 
@@ -61,6 +61,8 @@ pub struct Details {
     pub reproduces: Option<String>,
     /// The hash of all files that were sent.
     pub code: Option<String>,
+    /// Where it runs.
+    pub home: Home,
     /// What was installed in its image, by version; none where that is not known.
     pub installed: Option<Vec<String>>,
     /// What its log said of the training, as far as this machine has read it.

@@ -3,6 +3,7 @@
 
 mod entry;
 mod opening;
+mod query;
 
 use std::{
     collections::BTreeMap,
@@ -11,18 +12,21 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, ToSql, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params};
 
 pub use entry::{Details, Entry, Outcome};
 use entry::{SELECT, entry};
+pub use query::{Order, Query};
 
-use super::metrics::Series;
+use super::{home::Home, metrics::Series};
 use crate::{
     disk::{self, Folder},
     environment::Environment,
     error::{Context, Error, Kind, Result},
 };
 
+/// As many jobs as a shell is offered.
+const AT_A_GLANCE: usize = 1000;
 const FILE: &str = "jobs.sqlite";
 
 /// Beside the folder of a job, once all of its results were brought home.
@@ -58,7 +62,7 @@ impl Record {
         Ok(Self { connection, folder, path })
     }
 
-    /// All jobs, the newest first, for who can do without them: nothing is begun, brought up to date or waited for.
+    /// The newest jobs, for who can do without them: nothing is begun, brought up to date or waited for.
     ///
     /// # Errors
     /// There is no record that can be read at once.
@@ -66,7 +70,7 @@ impl Record {
         let folder = environment.data.clone();
         let path = folder.join(FILE);
         let connection = opening::glance(&path)?;
-        Self { connection, folder, path }.all()
+        Self { connection, folder, path }.list(&Query { limit: Some(AT_A_GLANCE), ..Query::default() })
     }
 
     /// The folder that a job's driver sees as `/job`.
@@ -146,6 +150,21 @@ impl Record {
                 named_params! { ":name": name, ":reference": reference, ":state": state },
             )
             .map_err(|error| self.failed("cannot record the submission", error))?;
+        Ok(())
+    }
+
+    /// The service has the job, and it runs there.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn runs_at(&self, name: &str, home: &Home) -> Result<()> {
+        let home = serde_json::to_string(home).unwrap_or_default();
+        self.connection
+            .execute(
+                "UPDATE jobs SET details = json_set(details, '$.home', json(:home)) WHERE name = :name",
+                named_params! { ":name": name, ":home": home },
+            )
+            .map_err(|error| self.failed("cannot record where the job runs", error))?;
         Ok(())
     }
 
@@ -292,7 +311,11 @@ impl Record {
     /// # Errors
     /// The record cannot be read.
     pub fn untold(&self, fingerprint: &str) -> Result<Vec<Entry>> {
-        self.many("WHERE fingerprint = :text AND NOT told", named_params! { ":text": fingerprint })
+        let failed = |error| self.failed(READING, error);
+        let query = format!("{SELECT} WHERE fingerprint = ? AND NOT told ORDER BY created DESC, rowid DESC");
+        let mut statement = self.connection.prepare(&query).map_err(failed)?;
+        let entries = statement.query_map([fingerprint], entry).map_err(failed)?;
+        entries.collect::<rusqlite::Result<_>>().map_err(failed)
     }
 
     /// All jobs, the newest first.
@@ -300,15 +323,7 @@ impl Record {
     /// # Errors
     /// The record cannot be read.
     pub fn all(&self) -> Result<Vec<Entry>> {
-        self.many("", &[])
-    }
-
-    fn many(&self, condition: &str, parameters: &[(&str, &dyn ToSql)]) -> Result<Vec<Entry>> {
-        let failed = |error| self.failed(READING, error);
-        let query = format!("{SELECT} {condition} ORDER BY created DESC, rowid DESC");
-        let mut statement = self.connection.prepare(&query).map_err(failed)?;
-        let entries = statement.query_map(parameters, entry).map_err(failed)?;
-        entries.collect::<rusqlite::Result<_>>().map_err(failed)
+        self.list(&Query::default())
     }
 
     fn one(&self, condition: &str, text: &str) -> Result<Option<Entry>> {
@@ -398,6 +413,37 @@ mod tests {
         record.forget("one").unwrap();
         record.forget("two").unwrap();
         assert_eq!(record.all().unwrap().len(), 1, "only what was never submitted is forgotten");
+    }
+
+    #[test]
+    fn the_database_chooses_and_orders() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = Record::open(&environment(folder.path())).unwrap();
+        for (name, tag, created) in [
+            ("old", "t", "2026-01-01T00:00:00Z"),
+            ("new", "t", "2026-01-03T00:00:00.5Z"),
+            ("other", "u", "2026-01-02T00:00:00Z"),
+        ] {
+            record.add(&job(name, tag, created)).unwrap();
+        }
+        record.seen("old", "failed", None, true).unwrap();
+        let outcome = Outcome { cost_usd: Some(1.5), ..Outcome::default() };
+        record.went("other", &outcome).unwrap();
+        let names = |query: Query<'_>| -> Vec<String> {
+            record.list(&query).unwrap().into_iter().map(|entry| entry.name).collect()
+        };
+        let all = Query::default;
+        assert_eq!(names(all()), ["new", "other", "old"]);
+        assert_eq!(names(Query { limit: Some(1), ..all() }), ["new"]);
+        assert_eq!(names(Query { tag: Some("t"), ..all() }), ["new", "old"]);
+        assert_eq!(names(Query { unfinished: true, ..all() }), ["new", "other"]);
+        assert_eq!(names(Query { states: vec!["failed".into(), "x".into()], ..all() }), ["old"]);
+        assert_eq!(names(Query { order: Order::Name, ..all() }), ["new", "old", "other"]);
+        assert_eq!(names(Query { order: Order::Cost, ..all() }), ["other", "new", "old"]);
+        assert_eq!(names(Query { order: Order::Time, ..all() })[1..], ["other", "new"]);
+        let since = Some("2026-01-02T00:00:00Z".parse().unwrap());
+        assert_eq!(names(Query { since, driver: Some("local"), ..all() }), ["new", "other"]);
+        assert_eq!(record.count().unwrap(), 3);
     }
 
     #[test]

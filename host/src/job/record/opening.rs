@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use crate::error::{Error, Kind, Result};
 
 /// Raised with every change of the tables.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// How long to wait for another alekseylearn that writes.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait before a record that could not be opened is tried again.
@@ -37,6 +37,11 @@ const TABLES_2: &str = "
 const TABLES_3: &str = "
     ALTER TABLE jobs ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
     PRAGMA user_version = 3;";
+
+const TABLES_4: &str = "
+    CREATE INDEX jobs_by_time ON jobs (created);
+    CREATE INDEX jobs_that_run ON jobs (created) WHERE finished IS NULL;
+    PRAGMA user_version = 4;";
 
 /// Opens the file, or begins it, with the tables as they are today.
 pub(super) fn open(path: &Path) -> Result<Connection> {
@@ -88,9 +93,10 @@ fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another alekseylearn may have been first.
     let steps: &[&str] = match version(&transaction)? {
-        0 => &[TABLES_1, TABLES_2, TABLES_3],
-        1 => &[TABLES_2, TABLES_3],
-        2 => &[TABLES_3],
+        0 => &[TABLES_1, TABLES_2, TABLES_3, TABLES_4],
+        1 => &[TABLES_2, TABLES_3, TABLES_4],
+        2 => &[TABLES_3, TABLES_4],
+        3 => &[TABLES_4],
         _ => &[],
     };
     for step in steps {

@@ -10,7 +10,11 @@ mod scope;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Component, Path};
+use std::{
+    collections::BTreeSet,
+    path::{Component, Path},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 pub use scope::Scope;
 use url::Url;
@@ -22,6 +26,7 @@ use super::{
     verb::Verb,
 };
 use crate::{
+    capability::http::CredentialSource,
     config::{Location, S3},
     error::{Error, Kind, Result},
 };
@@ -39,6 +44,19 @@ pub struct Authority {
     pub shipped: bool,
     /// What this run may touch.
     pub scope: Scope,
+    /// See [`Authority::used`].
+    pub used: Arc<Mutex<Used>>,
+}
+
+/// Where a call of a driver acted, and as whom: there runs a job that it started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// In the Docker engine.
+    pub engine: bool,
+    /// In the AWS account.
+    pub aws: bool,
+    /// At services that these credentials were shown to.
+    pub credentials: BTreeSet<CredentialSource>,
 }
 
 /// Folders of a build's context that the host fills.
@@ -56,6 +74,30 @@ impl Authority {
     /// # Errors
     /// [`Kind::Denied`].
     pub fn decide(&self, verb: Verb<'_>) -> Result<()> {
+        self.judge(verb)?;
+        self.note(verb);
+        Ok(())
+    }
+
+    /// What the verbs so far were about.
+    pub fn used(&self) -> Used {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, verb: Verb<'_>) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        match verb {
+            Verb::Container(_) => used.engine = true,
+            Verb::TrainingJob(_) => used.aws = true,
+            Verb::Request { origin, address, .. } => {
+                let granted = self.granted_for(origin, address);
+                used.credentials.extend(granted.and_then(|granted| granted.credential.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    fn judge(&self, verb: Verb<'_>) -> Result<()> {
         let scope = &self.scope;
         if scope.dry_run && acts(verb) {
             return Err(Error::new(

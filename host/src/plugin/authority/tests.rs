@@ -34,6 +34,7 @@ fn authority() -> Authority {
             dry_run: false,
             ..Scope::default()
         },
+        used: Arc::default(),
     }
 }
 

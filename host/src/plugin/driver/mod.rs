@@ -82,6 +82,7 @@ impl Driver<'_> {
             shipped: matches!(self.plugin.origin, Origin::Shipped),
             lent: matches!(self.plugin.origin, Origin::Lent(_)),
             scope,
+            used: Arc::default(),
         }
     }
 }

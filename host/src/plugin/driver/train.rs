@@ -9,8 +9,8 @@ use crate::{
     config::{Location, OptionSpec},
     error::{Error, Kind, Result},
     plugin::{
-        authority::Scope,
-        bindings::alekseylearn::driver::types::LogPage,
+        authority::{Scope, Used},
+        bindings::alekseylearn::driver::types::{LogLine, LogPage},
         limits::MOST_LINES,
         origin::Origin,
         report::{Archive, Artifact, Destination, Finding, Folder, JobStatus, Place},
@@ -20,6 +20,17 @@ use crate::{
         verbs::route,
     },
 };
+
+/// A line in which a driver left line ends is several.
+fn parts(line: LogLine) -> Vec<LogLine> {
+    if !line.text.contains('\n') {
+        return vec![line];
+    }
+    let text = line.text.strip_suffix('\n').unwrap_or(&line.text);
+    let part =
+        |text: &str| LogLine { text: text.strip_suffix('\r').unwrap_or(text).to_owned(), ..line.clone() };
+    text.split('\n').map(part).collect()
+}
 
 /// A driver that trains images.
 pub struct TrainDriver<'a>(pub(in crate::plugin) Driver<'a>);
@@ -110,13 +121,14 @@ impl TrainDriver<'_> {
         Ok((destination, repository, exists))
     }
 
-    /// Starts the job, with `folder` as the job's.
+    /// Starts the job, with `folder` as the job's. Its reference, and where it was started.
     ///
     /// # Errors
     /// The service refuses.
-    pub async fn submit(&self, training: Training, folder: &Path) -> Result<String> {
+    pub async fn submit(&self, training: Training, folder: &Path) -> Result<(String, Used)> {
         let (mut call, training) = self.0.call_for(training, Some(folder))?;
-        call.train(async |driver, store| driver.call_submit(store, training).await).await
+        let reference = call.train(async |driver, store| driver.call_submit(store, training).await).await?;
+        Ok((reference, call.store.data().authority.used()))
     }
 
     /// The job as it is now.
@@ -135,8 +147,9 @@ impl TrainDriver<'_> {
     /// The service does not answer.
     pub async fn logs(&self, job: &Job, cursor: Option<&str>) -> Result<LogPage> {
         let (mut call, job) = self.call_of(job)?;
-        let page = call.train(async |driver, store| driver.call_logs(store, job, cursor).await).await?;
+        let mut page = call.train(async |driver, store| driver.call_logs(store, job, cursor).await).await?;
         call.few(page.lines.len(), MOST_LINES, "lines of its log")?;
+        page.lines = page.lines.into_iter().flat_map(parts).collect();
         Ok(page)
     }
 
@@ -201,5 +214,22 @@ impl TrainDriver<'_> {
         let mut call = self.0.call(Scope::of(&job.options, &job.tag, &job.name), Some(&job.folder))?;
         let job = call.push(Arc::new(job.clone()))?;
         Ok((call, job))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_ends_inside_a_line_make_lines() {
+        let texts = |text: &str| {
+            let line = LogLine { node: "a".into(), time: Some(1), text: text.into() };
+            parts(line).into_iter().map(|line| line.text).collect::<Vec<_>>()
+        };
+        assert_eq!(texts("a\nb\r\nc"), ["a", "b", "c"]);
+        assert_eq!(texts("one\n"), ["one"]);
+        // A line that ends so is one that is only redrawn.
+        assert_eq!(texts("50 %\r"), ["50 %\r"]);
     }
 }

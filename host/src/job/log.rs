@@ -1,0 +1,40 @@
+//! A job's log, page by page, whatever a driver says of it.
+
+use std::time::Duration;
+
+use super::Known;
+use crate::{error::Result, plugin::LogPage};
+
+/// A service may send empty pages before others, but not without end: after so many the log is taken as read for now.
+const MOST_EMPTY: u32 = 5;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How far a log was read.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    cursor: Option<String>,
+    empty: u32,
+}
+
+impl Log {
+    /// The next page. It is drained where the driver says so, and where it would only give the same again.
+    ///
+    /// # Errors
+    /// The service does not answer, or refuses.
+    pub(super) async fn page(&mut self, known: &Known<'_>) -> Result<LogPage> {
+        let mut page = known.driver.logs(&known.job, self.cursor.as_deref()).await?;
+        let moved = self.cursor.as_ref() != Some(&page.cursor);
+        self.cursor = Some(page.cursor.clone());
+        self.empty = if page.lines.is_empty() { self.empty + 1 } else { 0 };
+        if !moved || self.empty >= MOST_EMPTY {
+            page.drained = true;
+        }
+        if page.drained {
+            self.empty = 0;
+        } else if page.lines.is_empty() {
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(page)
+    }
+}
