@@ -1,7 +1,8 @@
-//! What a driver writes to its standard output and error: the end of it, for the error that ends the driver.
+//! What a driver writes to its standard output and error: shown to who wants to know, and the end of it kept for the
+//! error that ends the driver.
 
 use std::{
-    io,
+    fmt, io,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
@@ -18,14 +19,31 @@ use wasmtime_wasi::{
 /// As much of it as an error shows.
 const MOST: usize = 64 << 10;
 
+/// A line that does not end is shown in pieces of this length.
+const LONGEST_LINE: usize = 8 << 10;
+
+/// Hears each line while it is written.
+pub(super) type Heard = Box<dyn Fn(&str) + Send + Sync>;
+
 /// A stream that never refuses, and keeps only the end.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LastWords(Arc<Mutex<Vec<u8>>>);
+#[derive(Clone)]
+pub(super) struct LastWords(Arc<Mutex<Written>>);
+
+struct Written {
+    end: Vec<u8>,
+    /// What of the present line nobody has heard.
+    line: Vec<u8>,
+    heard: Heard,
+}
 
 impl LastWords {
+    pub(super) fn new(heard: Heard) -> Self {
+        Self(Arc::new(Mutex::new(Written { end: Vec::new(), line: Vec::new(), heard })))
+    }
+
     /// Whole lines, where there are several.
     pub(super) fn text(&self) -> String {
-        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Written { end: written, .. } = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let cut = written.len() > MOST;
         let text = String::from_utf8_lossy(&written[written.len().saturating_sub(MOST)..]);
         let text = match text.split_once('\n') {
@@ -37,12 +55,45 @@ impl LastWords {
 
     fn write(&self, bytes: &[u8]) {
         let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        written.extend_from_slice(&bytes[bytes.len().saturating_sub(MOST + 1)..]);
+        written.hear(bytes);
+        let Written { end, .. } = &mut *written;
+        end.extend_from_slice(&bytes[bytes.len().saturating_sub(MOST + 1)..]);
         // Seldom, so that each byte is moved about once.
-        if written.len() > 4 * MOST {
-            let surplus = written.len() - MOST - 1;
-            written.drain(..surplus);
+        if end.len() > 4 * MOST {
+            let surplus = end.len() - MOST - 1;
+            end.drain(..surplus);
         }
+    }
+}
+
+impl Written {
+    fn hear(&mut self, bytes: &[u8]) {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(part);
+            if part.ends_with(b"\n") || self.line.len() >= LONGEST_LINE {
+                self.flush();
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        let text = String::from_utf8_lossy(&line);
+        if !text.trim().is_empty() {
+            (self.heard)(text.trim_end());
+        }
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+impl fmt::Debug for LastWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LastWords")
     }
 }
 
@@ -103,7 +154,9 @@ mod tests {
 
     #[test]
     fn the_end_is_kept_in_whole_lines() {
-        let words = LastWords::default();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let lines = heard.clone();
+        let words = LastWords::new(Box::new(move |line: &str| lines.lock().unwrap().push(line.to_owned())));
         words.write(b"short");
         assert_eq!(words.text(), "short");
         for number in 0..100_000 {
@@ -114,5 +167,9 @@ mod tests {
         assert!(text.starts_with("line ") && text.ends_with("line 99999"), "{}", &text[..20]);
         words.write(&vec![b'x'; 10 * MOST]);
         assert_eq!(words.text().len(), MOST);
+        drop(words);
+        let heard = heard.lock().unwrap();
+        assert_eq!((heard[0].as_str(), heard[1].as_str()), ("shortline 0", "line 1"));
+        assert_eq!(heard.last().unwrap().len(), 10 * MOST, "also what no line end ended");
     }
 }

@@ -201,7 +201,8 @@ impl Plugins {
         for Consented { candidate, granted, .. } in consented {
             self.admit(candidate)?;
             let digest = candidate.digest();
-            self.runtime.load(&candidate.name, &digest, self.runtime.ready(&digest), &candidate.wasm).await?;
+            let ready = self.ready(&candidate.name, &digest);
+            self.runtime.load(&candidate.name, &digest, ready, &candidate.wasm).await?;
             plugins.push(Installed {
                 name: candidate.name.clone(),
                 version: candidate.manifest.version.as_ref().map(ToString::to_string),
@@ -275,8 +276,8 @@ impl Plugins {
     pub async fn lend(&self, candidate: &Candidate, granted: Grants) -> Result<()> {
         self.admit(candidate)?;
         let digest = candidate.digest();
-        let loaded =
-            self.runtime.load(&candidate.name, &digest, self.runtime.ready(&digest), &candidate.wasm).await?;
+        let ready = self.ready(&candidate.name, &digest);
+        let loaded = self.runtime.load(&candidate.name, &digest, ready, &candidate.wasm).await?;
         let name = candidate.name.clone();
         let plugin = Plugin {
             name: name.clone(),
@@ -287,6 +288,15 @@ impl Plugins {
         };
         self.loaded.lock().await.insert(name, Arc::new(plugin));
         Ok(())
+    }
+
+    /// The compiled form of a component; where there is none, it is about to be made, which takes its time.
+    fn ready(&self, name: &str, digest: &str) -> Option<wasmtime::component::Component> {
+        let ready = self.runtime.ready(digest);
+        if ready.is_none() {
+            self.ui.stage(&format!("Compiling the plugin {name}"));
+        }
+        ready
     }
 
     /// The settings may have become stricter since it was installed.
@@ -328,7 +338,7 @@ impl Plugins {
         }
         let installed = self.store.with(name, |installed| {
             self.admit_installed(installed)?;
-            let ready = self.runtime.ready(&installed.digest);
+            let ready = self.ready(name, &installed.digest);
             let wasm = if ready.is_none() { self.store.wasm(installed)? } else { Vec::new() };
             Ok((installed.clone(), ready, wasm))
         });

@@ -74,7 +74,12 @@ impl State {
         job: Option<&Path>,
         writes: Writes,
     ) -> Result<Self> {
-        let words = LastWords::default();
+        let (speaker, name, tried_out) = (ui.clone(), authority.plugin.clone(), authority.lent);
+        let words = LastWords::new(Box::new(move |line: &str| {
+            let line = format!("{name}: {line}");
+            // Whoever tries a plugin out is its author.
+            if tried_out { speaker.stage(&line) } else { speaker.detail(&line) }
+        }));
         let mut wasi = WasiCtx::builder();
         wasi.stderr(words.clone()).stdout(words.clone()).allow_tcp(false).allow_udp(false);
         if let Some(job) = job {

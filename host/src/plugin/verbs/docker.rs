@@ -7,6 +7,7 @@ use std::{
 
 use wasmtime::component::Resource;
 
+use super::in_job;
 use crate::{
     capability::docker::{self, BuildContext, ContainerSpec, ContainerState, Image, Secrets},
     disk::{Folder, What, cannot_read},
@@ -177,6 +178,7 @@ impl wit::Host for State {
         archive: String,
     ) -> Result<bool> {
         let names = self.containers_of(&job, &nodes)?;
+        let archive = in_job(archive);
         self.allow(Verb::JobFile(&archive))?;
         let to = self.folder_of(&job)?;
         self.services.docker().await?.collect(&names, &folder, &to, Path::new(&archive)).await

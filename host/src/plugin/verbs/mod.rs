@@ -70,6 +70,14 @@ pub(super) fn from_driver(error: types::Error) -> Error {
     error
 }
 
+/// A path in the job's folder, which a driver's own files have below `/job/`.
+fn in_job(path: String) -> String {
+    match path.strip_prefix("/job/") {
+        Some(relative) => relative.to_owned(),
+        None => path,
+    }
+}
+
 fn shorten(mut text: String) -> String {
     const LONGEST: usize = 16 << 10;
     if text.len() > LONGEST {

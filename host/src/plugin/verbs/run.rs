@@ -9,7 +9,7 @@ use std::{
 use sha2::{Digest, Sha256};
 use wasmtime::{Result, component::Resource};
 
-use super::LONGEST_TEXT;
+use super::{LONGEST_TEXT, in_job};
 use crate::{
     capability::docker::BuildContext,
     disk::{Folder, PRIVATE, cannot_read},
@@ -121,6 +121,7 @@ impl run::HostTraining for State {
     }
 
     async fn pack(&mut self, this: Resource<SharedTraining>, path: String) -> Result<String, Error> {
+        let path = in_job(path);
         self.allow(Verb::JobFile(&path))?;
         let job = self.job.clone();
         let job = job.ok_or_else(|| Error::invalid("there is no job yet, and no folder of it"))?;
