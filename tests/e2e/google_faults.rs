@@ -33,7 +33,17 @@ fn no_credentials_and_wrong_ones_are_said_before_anything_is_built() {
     let none = fit(&sandbox, &options, &[]).failure(3).one_error();
     none.says("there is no credential for Google").says("gcloud auth application-default login");
     sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json");
-    fit(&sandbox, &options, &[]).failure(3).one_error().says("there is no file /nowhere.json");
+    let nowhere = fit(&sandbox, &options, &[]).failure(3).one_error();
+    nowhere.says("the file that GOOGLE_APPLICATION_CREDENTIALS names does not exist");
+    // The usual mistake: the key itself in the place of its path. It is never shown, also not to programs.
+    let key = services.state("google")["key"].to_string();
+    sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", &key);
+    for more in [&[][..], &["--json"], &["-v"]] {
+        let run = fit(&sandbox, &options, more).failure(3);
+        let text = format!("{}{}", run.stdout, run.stderr);
+        assert!(text.contains("must be the path of a file"), "{text}");
+        assert!(!text.contains("PRIVATE KEY") && !text.contains("client_email"), "{text}");
+    }
     sandbox.unset("GOOGLE_APPLICATION_CREDENTIALS");
     sandbox.write(login, &good.replace("refresh-secret", "wrong-secret"));
     let wrong = fit(&sandbox, &options, &[]).failure(3).one_error().says("invalid_grant");

@@ -31,6 +31,18 @@ fn podman_builds_runs_logs_stops_and_fetches() {
     sandbox.write("pod/train.py", &format!("{script}time.sleep(600)\n"));
     let mut run = sandbox.start(&["fit", "pod/train.py", &base]);
     run.wait_for("trained by six");
+    // Asked by way of another engine, it is not lost: nothing is recorded, and it says where the job runs.
+    let elsewhere = std::env::var("DOCKER_HOST").ok();
+    match &elsewhere {
+        Some(host) => sandbox.set("DOCKER_HOST", host),
+        None => sandbox.unset("DOCKER_HOST"),
+    };
+    for command in ["status", "logs", "stop"] {
+        let run = sandbox.run(&[command, "pod/train"]).failure(4).one_error();
+        run.says("runs on the Docker engine at").says(&podman.address());
+    }
+    assert_eq!(sandbox.newest_job()["state"], "running");
+    sandbox.set("DOCKER_HOST", &podman.address());
     sandbox.run(&["stop", "pod/train"]).success();
     run.end().failure(11);
 
