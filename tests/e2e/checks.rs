@@ -118,12 +118,12 @@ fn more_instances_than_the_account_may_use_are_told() {
     let all = pages() - before;
     assert!(all > 5, "{all}");
     rig.fault(&json!({
-        "match": { "operation": "ListServiceQuotas" }, "fault": "slow", "delay_ms": 6_000, "times": null,
+        "match": { "operation": "ListServiceQuotas" }, "fault": "slow", "delay_ms": 3_000, "times": null,
     }));
     let notes = said(&of(&first_and_last).success().data(), "note");
     assert!(notes.contains("how many ml.r8i-flex.large the account may use at once could not"), "{notes}");
     assert!(notes.contains("the account may use 3 × ml.m5.xlarge"), "{notes}");
-    assert_eq!(pages() - before - all, 2, "ten seconds hold no third page");
+    assert_eq!(pages() - before - all, 2, "five seconds hold no third page");
     rig.clear_faults();
     // A run that is to begin does not wait for them.
     let (before, output) = (pages(), format!("--config.output_path=s3://{}/jobs", rig.name("bucket")));
@@ -152,7 +152,7 @@ fn what_the_account_does_not_tell_is_no_problem() {
     rig.fault(
         &json!({ "match": { "operation": "GetCallerIdentity" }, "fault": "expired-token", "times": null }),
     );
-    let data = check(&sandbox, &rig, &base, &["--json"]).failure(2).data();
+    let data = check(&sandbox, &rig, &base, &["--json"]).failure(3).data();
     assert!(said(&data, "problem").contains("the credentials have expired"), "{data}");
     assert_eq!(data["request"], Value::Null);
     rig.clear_faults();

@@ -58,10 +58,11 @@ fn a_login_that_expires_in_the_middle_is_renewed() {
 fn a_token_that_expires_in_the_middle_costs_a_message_and_not_the_job() {
     let services = services_or_skip!();
     let sandbox = user(&services);
-    services.fault(&json!({ "path": STATUS, "after": 1, "times": 2, "status": 401, "body": { "code": 401, "message": "expired" } }));
+    services.fault(&json!({ "path": STATUS, "after": 1, "times": 999, "status": 401, "body": { "code": 401, "message": "expired" } }));
     let run = sandbox.run(&fit(&[])).failure(3).one_error();
     run.says("Kaggle does not accept the credential: expired").says("goes on meanwhile");
     sandbox.run(&["status", "work/train"]).failure(3);
+    services.clear_faults();
     // With a new one, the same command goes on with the same job.
     sandbox.run(&fit(&[])).success().says("going on with");
     assert_eq!(versions(&services), 1);

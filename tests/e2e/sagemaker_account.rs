@@ -60,7 +60,7 @@ fn the_options_win_over_the_surroundings() {
     assert!(notes.contains("region eu-west-1"), "{notes}");
     // A profile's credentials are taken, or none.
     sandbox.write_home(".aws/config", "[profile empty]\nregion = us-east-1\n");
-    let problems = check(&sandbox, &["--config.profile=empty"]).failure(2).data()["findings"].to_string();
+    let problems = check(&sandbox, &["--config.profile=empty"]).failure(3).data()["findings"].to_string();
     assert!(problems.contains("credentials"), "{problems}");
 
     for (option, says) in [

@@ -15,6 +15,9 @@ class Control:
             match request.method, request.path.strip("/").split("/"):
                 case "GET", ["asked"]:
                     return Answer.of(self._record.to_json())
+                case "DELETE", ["faults"]:
+                    self._faults.clear()
+                    return Answer.of({})
                 case "POST", ["faults"]:
                     self._faults.add(request.json)
                     return Answer.of({})

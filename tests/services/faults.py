@@ -21,6 +21,10 @@ class Faults:
         with self._lock:
             self._faults.append({"times": 1, "after": 0, "status": 500, "headers": {}, "body": {}, **fault})
 
+    def clear(self) -> None:
+        with self._lock:
+            self._faults.clear()
+
     def take(self, request: Request) -> Answer | None:
         with self._lock:
             for fault in self._faults:

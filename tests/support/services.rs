@@ -61,6 +61,11 @@ impl Services {
         self.post("faults", fault);
     }
 
+    /// No more answers in a service's place.
+    pub fn clear_faults(&self) {
+        ureq::delete(self.url("faults")).call().expect("the services answer");
+    }
+
     /// What a service knows.
     pub fn state(&self, service: &str) -> Value {
         self.get(&format!("state/{service}"))
