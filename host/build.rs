@@ -1,30 +1,21 @@
-//! Puts the shipped drivers into the program: the `*.wasm` files that `cargo xtask plugins` made.
+//! Puts the shipped drivers into the program, the `*.wasm` files that `cargo xtask plugins` made, and the digests of
+//! those that a user installs.
 
-use std::{env, fmt::Write, fs, path::Path};
+use std::{
+    env,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use sha2::{Digest, Sha256};
 
 fn main() {
-    println!("cargo::rerun-if-env-changed=ALEKSEYLEARN_SHIPPED_PLUGINS");
-    let mut shipped = Vec::new();
-    if let Some(folder) = env::var_os("ALEKSEYLEARN_SHIPPED_PLUGINS") {
-        println!("cargo::rerun-if-changed={}", Path::new(&folder).display());
-        // A missing folder is a program without drivers, which says so when one is asked for.
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.extension().is_some_and(|extension| extension == "wasm") {
-                println!("cargo::rerun-if-changed={}", path.display());
-                shipped.push(path);
-            }
-        }
-    }
-    shipped.sort();
     let mut list = String::from("&[\n");
-    for path in &shipped {
+    for path in components("ALEKSEYLEARN_SHIPPED_PLUGINS") {
         let name = path.file_stem().unwrap_or_default();
-        let wasm = fs::read(path).expect("the drivers can be read");
         // At start-up every millisecond counts.
-        let digest = format!("sha256:{}", hex::encode(Sha256::digest(&wasm)));
+        let digest = digest(&path);
         writeln!(
             list,
             "    Shipped {{ name: {name:?}, digest: {digest:?}, wasm: include_bytes!({path:?}) }},"
@@ -32,6 +23,32 @@ fn main() {
         .expect("writing to a string");
     }
     list.push(']');
+    let released: Vec<String> =
+        components("ALEKSEYLEARN_INSTALLABLE_PLUGINS").iter().map(|path| digest(path)).collect();
     let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
-    fs::write(Path::new(&out).join("shipped.rs"), list).expect("OUT_DIR can be written to");
+    for (file, text) in [("shipped.rs", list), ("released.rs", format!("&{released:?}"))] {
+        fs::write(Path::new(&out).join(file), text).expect("OUT_DIR can be written to");
+    }
+}
+
+/// The components in the folder that a variable names.
+fn components(variable: &str) -> Vec<PathBuf> {
+    println!("cargo::rerun-if-env-changed={variable}");
+    let Some(folder) = env::var_os(variable) else { return Vec::new() };
+    println!("cargo::rerun-if-changed={}", Path::new(&folder).display());
+    // A missing folder is a program without drivers, which says so when one is asked for.
+    let entries = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut components: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "wasm")).collect();
+    for path in &components {
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
+    components.sort();
+    components
+}
+
+/// `sha256:…`
+fn digest(path: &Path) -> String {
+    let wasm = fs::read(path).expect("the drivers can be read");
+    format!("sha256:{}", hex::encode(Sha256::digest(wasm)))
 }

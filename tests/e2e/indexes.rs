@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use alekseylearn_tests::{PackageIndex, Sandbox, base_image, skipped, wheel};
+use alekseylearn_tests::{PackageIndex, Sandbox, base_image, guests_or_skip, skipped, wheel};
 
 const PASSWORD: &str = "s3cr3t-p%40ss";
 /// As it is sent.
@@ -146,4 +146,33 @@ fn a_password_in_a_list_of_requirements_is_taken_out() {
     sandbox
         .write_home(".config/pip/pip.conf", &format!("[global]\nindex-url = http://bob:x@{host}/simple/\n"));
     sandbox.run(&fit).failure(2).one_error().says("two logins for").says("pip's configuration");
+}
+
+/// The attack: a build driver from elsewhere adds a file that the user's own Dockerfile runs while the logins are mounted.
+#[test]
+fn a_strangers_file_in_the_users_build_gets_no_logins() {
+    let guests = guests_or_skip!();
+    let Some((sandbox, index, base)) = private() else { return };
+    let host = index.host().to_owned();
+    let address = format!("[global]\nindex-url = http://ada:{PASSWORD}@{host}/simple/\n");
+    sandbox.write_home(".config/pip/pip.conf", &address);
+    let base = base.split_once('=').unwrap().1;
+    let own = sandbox.path("").display().to_string();
+    let dockerfile = |look: &str| {
+        format!(
+            "FROM {base}\nCOPY helper.sh /\nRUN --mount=type=secret,id=netrc {look} && : {own}\nENTRYPOINT [\"true\"]\n"
+        )
+    };
+    sandbox.write("train.py", "");
+    let file = guests.join("plants.wasm");
+    let install =
+        ["plugin", "install", file.to_str().unwrap(), "--name", "plants", "--yes", "--grant", "docker"];
+    sandbox.run(&install).success();
+    sandbox.write("alekseylearn/Dockerfile", &dockerfile("test ! -e /run/secrets/netrc"));
+    let fit = ["fit", "train.py", "--build-driver", "plants", "--config.file=helper.sh"];
+    sandbox.run(&fit).success().says("this build gets no logins for package indexes");
+    // The user's own Dockerfile with a file of the user's own has them.
+    sandbox.write("alekseylearn/helper.sh", "");
+    sandbox.write("alekseylearn/Dockerfile", &dockerfile("test -e /run/secrets/netrc"));
+    sandbox.run(&["fit", "train.py"]).success();
 }

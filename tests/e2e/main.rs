@@ -20,6 +20,7 @@ mod google_client;
 mod google_faults;
 mod handmade;
 mod hostile;
+mod identity;
 mod indexes;
 mod inputs;
 mod kaggle;

@@ -5,20 +5,24 @@ use std::{fs, path::Path};
 use alekseylearn_tests::{Sandbox, Site, workspace};
 use serde_json::{Value, json};
 
+use crate::identity::with_section;
+
 pub const ALL: &str = "aws-identity,ecr,s3,sagemaker,cloudwatch-logs";
 
-/// The shipped component of that name, as a given version of itself.
+/// The shipped component of that name, as a given version of a plugin `driver`.
 pub fn component(name: &str, version: &str) -> Vec<u8> {
-    let mut wasm = fs::read(workspace().join(format!("target/plugins/{name}.wasm")))
+    let wasm = fs::read(workspace().join(format!("target/plugins/{name}.wasm")))
         .expect("`cargo xtask plugins` made it");
-    // A custom section at the end: the number 0, its length, the length of its name, the name, the text.
-    let section = [&[7][..], b"version", version.as_bytes()].concat();
-    wasm.extend([0, u8::try_from(section.len()).unwrap()]);
-    wasm.extend(section);
-    wasm
+    called(&with_section(&wasm, "version", version.as_bytes()), "driver")
 }
 
-fn put(folder: &Path, file: &str, content: &[u8]) -> String {
+/// The same component by another name of its own.
+pub fn called(wasm: &[u8], name: &str) -> Vec<u8> {
+    with_section(wasm, "alekseylearn", json!({ "name": name }).to_string().as_bytes())
+}
+
+/// Writes a component, and tells its digest.
+pub fn put(folder: &Path, file: &str, content: &[u8]) -> String {
     fs::create_dir_all(folder).unwrap();
     fs::write(folder.join(file), content).unwrap();
     let sandbox = Sandbox::new();
@@ -135,7 +139,7 @@ fn a_team_installs_what_its_lock_file_says() {
     other.write("alekseylearn.lock", &text);
     other.run(&["plugin", "install", "--locked"]).failure(3).one_error();
     other.run(&["plugin", "install", "--locked", "--yes"]).success();
-    assert_eq!(installed(&other)[0]["granted"], json!(["ecr", "s3"]));
+    assert_eq!(installed(&other)[0]["granted"], json!([]), "a file grants nothing");
     assert_eq!(installed(&other)[0]["digest"], installed(&sandbox)[0]["digest"]);
 
     put(&folder, "driver.wasm", &component("sagemaker", "1.0.1"));
@@ -161,9 +165,10 @@ fn plugins_travel_in_one_file_to_a_machine_without_a_network() {
     fs::copy(sandbox.path("plugins.tar"), other.path("plugins.tar")).unwrap();
     other.run(&["plugin", "import", "plugins.tar"]).failure(3).one_error();
     other.run(&["plugin", "import", "plugins.tar", "--yes"]).success();
-    for key in ["name", "version", "digest", "granted", "source"] {
+    for key in ["name", "version", "digest", "source"] {
         assert_eq!(installed(&other)[0][key], installed(&sandbox)[0][key]);
     }
+    assert_eq!(installed(&other)[0]["granted"], json!([]), "a file grants nothing");
     other.run(&["plugin", "verify"]).success();
 
     let mut bytes = fs::read(sandbox.path("plugins.tar")).unwrap();
@@ -195,7 +200,7 @@ fn an_author_tries_a_driver_without_installing_it() {
     let drivers = run(&["--grant", "s3", "--", "driver", "list", "--json"]).success();
     assert!(drivers.stdout.contains("tried out sha256:"), "{}", drivers.stdout);
     sandbox.write("train.py", "");
-    let fit = ["--", "fit", "train.py", "--train-driver", "sagemaker", "--config.output_path=s3://bucket"];
+    let fit = ["--", "fit", "train.py", "--train-driver", "driver", "--config.output_path=s3://bucket"];
     run(&[&fit[..], &["--config.role_name=r"]].concat()).failure(3).says("was not granted aws-identity");
     run(&["--", "nonsense"]).failure(2).one_error();
     assert_eq!(installed(&sandbox), json!([]));

@@ -27,7 +27,13 @@ fn a_plugin_is_shown_installed_used_and_removed() {
     assert_eq!(shown["wants"].as_array().unwrap().len(), 5);
     assert_eq!(sandbox.run(&["plugin", "list", "--json"]).success().data()["plugins"], json!([]));
 
-    sandbox.run(&["plugin", "install", "driver.wasm", "--yes", "--grant", ALL]).success();
+    let install = ["plugin", "install", "driver.wasm", "--yes", "--grant", ALL];
+    sandbox
+        .run(&install)
+        .failure(3)
+        .one_error()
+        .says("sagemaker is the name of a driver that comes with alekseylearn");
+    sandbox.run(&[&install[..], &["--replace-shipped"]].concat()).success();
     let drivers = sandbox.run(&["driver", "list", "--json"]).success().data();
     let train =
         drivers["drivers"].as_array().unwrap().iter().find(|driver| driver["name"] == "sagemaker").unwrap();
@@ -48,12 +54,12 @@ fn nothing_is_granted_that_was_not_spelled_out() {
     let sandbox = Sandbox::new();
     component(&sandbox);
     // Nobody is there to ask.
-    let refused = sandbox.run(&["plugin", "install", "driver.wasm"]).failure(3).one_error();
+    let refused = sandbox.run(&["plugin", "install", "driver.wasm", "--name", "mine"]).failure(3).one_error();
     refused.says("start training jobs that cost money").says(&format!("--yes --grant {ALL}"));
     assert_eq!(sandbox.run(&["plugin", "list", "--json"]).success().data()["plugins"], json!([]));
     // What it does not want it does not get either.
     sandbox
-        .run(&["plugin", "install", "driver.wasm", "--yes", "--grant", "s3,docker"])
+        .run(&["plugin", "install", "driver.wasm", "--name", "mine", "--yes", "--grant", "s3,docker"])
         .success()
         .says("also wants");
     let granted =
@@ -64,19 +70,19 @@ fn nothing_is_granted_that_was_not_spelled_out() {
         "fit",
         "train.py",
         "--train-driver",
-        "sagemaker",
+        "mine",
         "--config.output_path=s3://bucket",
         "--config.role_name=r",
     ];
-    sandbox.run(&fit).failure(3).one_error().says("alekseylearn plugin grant sagemaker aws-identity");
-    sandbox.run(&["plugin", "grant", "sagemaker", "aws-identity", "ecr"]).success();
+    sandbox.run(&fit).failure(3).one_error().says("alekseylearn plugin grant mine aws-identity");
+    sandbox.run(&["plugin", "grant", "mine", "aws-identity", "ecr"]).success();
     assert_eq!(granted(), json!(["aws-identity", "ecr", "s3"]));
-    sandbox.run(&["plugin", "revoke", "sagemaker", "s3"]).success();
+    sandbox.run(&["plugin", "revoke", "mine", "s3"]).success();
     assert_eq!(granted(), json!(["aws-identity", "ecr"]));
     // The same again keeps what it was granted, and widens nothing.
-    sandbox.run(&["plugin", "install", "driver.wasm", "--yes"]).success();
+    sandbox.run(&["plugin", "install", "driver.wasm", "--name", "mine", "--yes"]).success();
     assert_eq!(granted(), json!(["aws-identity", "ecr"]));
-    sandbox.run(&["plugin", "grant", "sagemaker", "everything"]).failure(2);
+    sandbox.run(&["plugin", "grant", "mine", "everything"]).failure(2);
 }
 
 #[test]

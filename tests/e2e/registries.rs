@@ -44,7 +44,9 @@ fn a_tag_moves_with_upgrades_and_a_digest_stays() {
         assert_eq!(installed(sandbox)[0]["version"], version);
     }
     // A lock file brings what it names also when its tag stands for something else.
-    by_tag.run(&["plugin", "install", "--locked", "--yes"]).success();
+    let locked = ["plugin", "install", "--locked", "--yes"];
+    by_tag.run(&locked).failure(3).one_error().says("--allow-downgrade");
+    by_tag.run(&[&locked[..], &["--allow-downgrade"]].concat()).success();
     assert_eq!(installed(&by_tag)[0]["version"], "1.0.0");
     assert_eq!(installed(&by_tag)[0]["source"], json!({ "oci": moving }));
 }

@@ -11,25 +11,29 @@ use sha2::{Digest, Sha256};
 
 use crate::plugin_sources::{ALL, component, installed};
 
-const USERS: &str = ".config/alekseylearn/alekseylearn.toml";
+pub const USERS: &str = ".config/alekseylearn/alekseylearn.toml";
 
 /// Somebody who signs as `minisign -S` does. Its own crate would bring eight others, to encrypt keys.
-struct Signer {
+pub struct Signer {
     id: [u8; 8],
     pair: [u8; 64],
     key: [u8; 32],
 }
 
 impl Signer {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let seed: [u8; 32] = Sha256::digest(name).into();
         let (pair, key) = ed25519::keypair(&seed);
         Self { id: *seed.first_chunk().unwrap(), pair, key }
     }
 
-    fn sign(&self, wasm: &[u8]) -> String {
+    pub fn sign(&self, wasm: &[u8]) -> String {
+        self.sign_as(wasm, "timestamp:1767225600\tfile:driver.wasm\thashed")
+    }
+
+    /// With a trusted comment of its own.
+    pub fn sign_as(&self, wasm: &[u8], comment: &str) -> String {
         let signature = ed25519::signature(&Blake2b::<512>::new().update(wasm).finalize(), &self.pair);
-        let comment = "timestamp:1767225600\tfile:driver.wasm\thashed";
         let both = ed25519::signature(&[&signature, comment.as_bytes()].concat(), &self.pair);
         let signature = STANDARD.encode([b"ED", self.id.as_slice(), &signature].concat());
         let both = STANDARD.encode(both);
@@ -37,7 +41,7 @@ impl Signer {
     }
 
     /// A user's settings that trust this one.
-    fn trusted(&self, require: bool) -> String {
+    pub fn trusted(&self, require: bool) -> String {
         let key = STANDARD.encode([b"Ed", self.id.as_slice(), &self.key].concat());
         format!("[plugins]\nrequire-signatures = {require}\n[plugins.trusted-keys]\nAda = '{key}'\n")
     }
@@ -71,7 +75,7 @@ fn a_signature_beside_a_file_is_verified_and_shown() {
     sandbox.write_home(USERS, &ada.trusted(false));
     assert_eq!(installed(&sandbox)[0]["signature"], "signed by Ada");
     assert!(sandbox.run(&["plugin", "list"]).success().stdout.contains("signed by Ada"));
-    assert!(sandbox.run(&["plugin", "show", "sagemaker"]).success().stdout.contains("signed by Ada"));
+    assert!(sandbox.run(&["plugin", "show", "driver"]).success().stdout.contains("signed by Ada"));
     sandbox.run(&["plugin", "verify"]).success();
 
     // What does not verify is an error, whatever the settings.
@@ -143,7 +147,11 @@ fn a_signature_travels_with_its_plugin() {
     assert_eq!(installed(&sandbox)[0]["signature"], "unsigned");
     put(&sandbox, "site/driver.wasm.minisig", ada.sign(&wasm).as_bytes());
     sandbox.write_home(USERS, &ada.trusted(true));
-    install(&sandbox, &site.address("driver.wasm?for=us")).success();
+    // Another address is another source.
+    let other = site.address("driver.wasm?for=us");
+    install(&sandbox, &other).failure(3).one_error().says("--allow-source-change");
+    sandbox.run(&["plugin", "uninstall", "driver"]).success();
+    install(&sandbox, &other).success();
     assert_eq!(installed(&sandbox)[0]["signature"], "signed by Ada");
     sandbox.run(&["plugin", "lock"]).success();
     sandbox.run(&["plugin", "export", "plugins.tar"]).success();
@@ -155,7 +163,7 @@ fn a_signature_travels_with_its_plugin() {
     other.write("alekseylearn.lock", &lock);
     other.run(&["plugin", "install", "--locked", "--yes"]).success();
     assert_eq!(installed(&other)[0]["signature"], "signed by Ada");
-    other.run(&["plugin", "uninstall", "sagemaker"]).success();
+    other.run(&["plugin", "uninstall", "driver"]).success();
     fs::copy(sandbox.path("plugins.tar"), other.path("plugins.tar")).unwrap();
     other.run(&["plugin", "import", "plugins.tar", "--yes"]).success();
     assert_eq!(installed(&other)[0]["signature"], "signed by Ada");
@@ -186,7 +194,7 @@ fn an_index_and_a_registry_carry_signatures() {
     let digest = installed(&sandbox)[0]["digest"].clone();
     put(&sandbox, "far/driver.minisig", ada.sign(&wasm).as_bytes());
     for signature in [ada.sign(&wasm), "far/driver.minisig".to_owned()] {
-        sandbox.run(&["plugin", "uninstall", "sagemaker"]).success();
+        sandbox.run(&["plugin", "uninstall", "driver"]).success();
         let release = json!({
             "version": "1.0.0", "address": unsigned, "digest": digest, "contract": "0.1.0", "signature": signature,
         });

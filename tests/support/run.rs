@@ -29,7 +29,22 @@ impl Run {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         };
-        run.held_to_schema(&command)
+        run.held_to_schema(&command).held_to_commands(&command)
+    }
+
+    /// What its error tells to type is a command line that the program takes.
+    #[track_caller]
+    fn held_to_commands(self, command: &Command) -> Self {
+        if command.get_program().to_string_lossy().ends_with("alekseylearn") {
+            for told in commands_in(&self.stderr) {
+                let mut asked = Command::new(command.get_program());
+                asked.args(words(&told)).arg("--help").stdin(Stdio::null());
+                let output = asked.output().expect("the program starts");
+                let why = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "the hint `alekseylearn {told}` is no command: {why}");
+            }
+        }
+        self
     }
 
     /// What `--json` writes is events, and its error has the program's exit code.
@@ -92,6 +107,28 @@ impl Run {
         let result = self.events().into_iter().rfind(|event| event["event"] == "result");
         result.unwrap_or_else(|| panic!("no result in\n{}\n{}", self.stdout, self.stderr))["data"].clone()
     }
+}
+
+/// What stands in backticks as a command of this program, without its name.
+fn commands_in(text: &str) -> Vec<String> {
+    let quoted = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let told = quoted.filter_map(|quoted| quoted.strip_prefix("alekseylearn "));
+    told.filter(|told| !told.contains('…')).map(str::to_owned).collect()
+}
+
+/// The words of a command line, as a shell splits it; it has single quotes at most.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().expect("there is one").push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// A run that goes on.

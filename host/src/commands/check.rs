@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::training::Training;
 use crate::{
+    config::{Designation, Origin},
     error::{Error, Kind, Result},
     job::{self, Checked, Context},
     plugin::Finding,
@@ -28,7 +29,7 @@ Examples:
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     let fit = arguments.training.asked(false, true);
     let checked = super::interruptible(job::check(context, &fit), "nothing was changed").await?;
-    context.ui.result(&told(&checked), data(&checked));
+    context.ui.result(&told(context, &checked), data(&checked));
     let kind = checked.error.as_ref().map_or(Kind::Invalid, Error::kind);
     let error = match checked.findings.iter().filter(|finding| finding.is_problem()).count() {
         0 => return Ok(()),
@@ -42,8 +43,11 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     })
 }
 
-fn told(checked: &Checked) -> String {
+fn told(context: &Context, checked: &Checked) -> String {
     let mut text = ui::lines(checked.findings.iter().map(line));
+    if !checked.touches.is_empty() {
+        text = format!("{text}\n\n{}", touches(context, &checked.touches));
+    }
     if let Some(plan) = &checked.plan {
         let request = serde_json::to_string_pretty(&plan.request).unwrap_or_default();
         text = format!("{text}\n\n{} would be asked for\n{request}", checked.train_driver);
@@ -65,10 +69,38 @@ pub(super) fn line(finding: &Finding) -> String {
 fn data(checked: &Checked) -> Value {
     json!({
         "train_driver": checked.train_driver,
+        "touches": touches_data(&checked.touches),
         "findings": findings(&checked.findings),
         "cost": cost(&checked.findings),
         "request": checked.plan.as_ref().map(|plan| &plan.request),
     })
+}
+
+/// What a run may touch, and who named it, for a person.
+pub(super) fn touches(context: &Context, touches: &[Designation]) -> String {
+    let row = |touched: &Designation| {
+        let by = match &touched.by {
+            Origin::CommandLine => format!("--config.{}", touched.option),
+            other => format!("{}, by {}", touched.option, other.place()),
+        };
+        [format!("  {}", touched.thing.name()), touched.thing.to_string(), by]
+    };
+    let rows: Vec<_> = touches.iter().map(row).collect();
+    format!("The run may touch\n{}", context.ui.table(["  WHAT", "WHICH", "NAMED AS"], &rows))
+}
+
+/// What a run may touch, and who named it, for programs.
+pub(super) fn touches_data(touches: &[Designation]) -> Value {
+    let touched = |touched: &Designation| {
+        json!({
+            "what": touched.thing.name(),
+            "which": touched.thing.to_string(),
+            "option": touched.option,
+            "by": touched.by.name(),
+            "place": touched.by.place(),
+        })
+    };
+    touches.iter().map(touched).collect()
 }
 
 /// All findings but the cost, for programs.

@@ -205,6 +205,8 @@ fn exit_codes() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use clap::CommandFactory;
 
     use super::*;
@@ -212,6 +214,61 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    /// Whatever a message tells to type is a command that exists, with options that it has.
+    #[test]
+    fn every_command_in_a_message_can_be_given() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut commands = Vec::new();
+        for folder in ["src", "../plugins", "../sdk/src"] {
+            collect(&root.join(folder), &mut commands);
+        }
+        let wrong: Vec<String> = commands
+            .iter()
+            .filter_map(|(path, command)| {
+                let words = command.split_whitespace().map(|word| OsString::from(word.trim_matches('\'')));
+                let error = Arguments::read(words.collect()).err()?;
+                let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+                (!is_help).then(|| format!("{}: `{command}`: {error}", path.display()))
+            })
+            .collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(commands.len() > 30, "there are {}", commands.len());
+    }
+
+    /// What stands in backticks in the sources as a command of this program; values for what is filled in.
+    fn collect(folder: &Path, commands: &mut Vec<(PathBuf, String)>) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                collect(&path, commands);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                // A string goes on behind a backslash at the end of its line.
+                let text = text.split("\\\n").map(str::trim_start).collect::<String>();
+                for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                    let quoted = line.split('`').skip(1).step_by(2);
+                    let told = quoted.filter(|told| told.starts_with("alekseylearn ") && !told.contains('…'));
+                    commands.extend(told.map(|told| (path.clone(), filled(told))));
+                }
+            }
+        }
+    }
+
+    fn filled(told: &str) -> String {
+        let mut text = String::new();
+        let mut rest = told;
+        while let Some((before, after)) = rest.split_once('{') {
+            let Some((name, after)) = after.split_once('}') else { break };
+            text.push_str(before);
+            // What is written behind a word without a space is more of the line, or nothing.
+            if !text.ends_with(|c: char| c.is_alphanumeric()) {
+                text.push_str(if ["grant", "allow"].contains(&name) { "docker" } else { "x" });
+            }
+            rest = after;
+        }
+        format!("{text}{rest}")
     }
 
     #[test]

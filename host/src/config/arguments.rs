@@ -13,21 +13,40 @@ pub struct Assignment {
     pub origin: Origin,
 }
 
-/// Where the user gave an option.
+/// Who gave an option its value. The authority of a run follows from this alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// `--config.KEY=VALUE`
+    /// The user, as `--config.KEY=VALUE`.
     CommandLine,
-    /// A section of a file, as a person would find it.
-    File(String),
+    /// The user, when the job was submitted.
+    Record,
+    /// The user's own file: the section and line.
+    UserFile(String),
+    /// A project's file: the section and line.
+    ProjectFile(String),
+    /// The driver: its own default.
+    Driver,
 }
 
 impl Origin {
-    /// For an error.
+    /// The place to look at, for a person.
     pub fn place(&self) -> &str {
         match self {
             Self::CommandLine => "the command line",
-            Self::File(section) => section,
+            Self::Record => "the job's record",
+            Self::UserFile(section) | Self::ProjectFile(section) => section,
+            Self::Driver => "the driver's default",
+        }
+    }
+
+    /// The kind of place, for a program.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::CommandLine => "command-line",
+            Self::Record => "record",
+            Self::UserFile(_) => "user-file",
+            Self::ProjectFile(_) => "project-file",
+            Self::Driver => "driver-default",
         }
     }
 }
@@ -36,8 +55,8 @@ impl Assignment {
     /// The option as the user wrote it, for an error.
     pub fn shown(&self) -> String {
         match &self.origin {
-            Origin::CommandLine => format!("--config.{}", self.key),
-            Origin::File(section) => format!("{} in {section}", self.key),
+            Origin::CommandLine | Origin::Record | Origin::Driver => format!("--config.{}", self.key),
+            Origin::UserFile(section) | Origin::ProjectFile(section) => format!("{} in {section}", self.key),
         }
     }
 }

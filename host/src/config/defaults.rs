@@ -72,6 +72,8 @@ struct PluginsSection {
     /// Public keys of minisign, by the user's names for them.
     trusted_keys: BTreeMap<String, String>,
     require_signatures: bool,
+    /// What no plugin is granted.
+    never_grant: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -153,6 +155,21 @@ impl Defaults {
         self.0.iter().rev().find_map(|file| file.content.fit.train_driver.as_deref())
     }
 
+    /// The project's file, if it is the one that names the build driver.
+    pub fn names_build_driver(&self) -> Option<&Path> {
+        self.foreign_that(|fit| fit.build_driver.is_some())
+    }
+
+    /// The project's file, if it is the one that names the train driver.
+    pub fn names_train_driver(&self) -> Option<&Path> {
+        self.foreign_that(|fit| fit.train_driver.is_some())
+    }
+
+    fn foreign_that(&self, says: impl Fn(&FitSection) -> bool) -> Option<&Path> {
+        let file = self.0.iter().rev().find(|file| says(&file.content.fit))?;
+        file.foreign.then_some(&file.path)
+    }
+
     /// The dependency file to take where the command line names none.
     ///
     /// # Errors
@@ -195,6 +212,11 @@ impl Defaults {
         self.0.iter().flat_map(|file| &file.content.plugins.trusted_keys)
     }
 
+    /// What no plugin is granted. What one file forbids, no other takes back.
+    pub fn never_granted(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flat_map(|file| &file.content.plugins.never_grant).map(String::as_str)
+    }
+
     /// A file that lets only plugins of trusted keys be installed and run. What one asks for, no other takes back.
     pub fn signatures_required_by(&self) -> Option<&Path> {
         self.0.iter().find(|file| file.content.plugins.require_signatures).map(|file| file.path.as_path())
@@ -212,7 +234,8 @@ impl Defaults {
             let Some(section) = sections(&file.content).get(driver) else { continue };
             for (key, value) in section {
                 let line = line_of(&file.text, value.span().start);
-                let origin = Origin::File(format!("[{kind}.{driver}] of {}:{line}", file.path.display()));
+                let place = format!("[{kind}.{driver}] of {}:{line}", file.path.display());
+                let origin = if file.foreign { Origin::ProjectFile(place) } else { Origin::UserFile(place) };
                 let key = key.replace('-', "_");
                 let is_input = specs.iter().any(|spec| spec.key == key && spec.kind == OptionType::Inputs);
                 let mut said = Vec::new();

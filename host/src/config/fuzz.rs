@@ -3,8 +3,8 @@
 use std::{ffi::OsString, path::Path};
 
 use super::{
-    Assignment, Chosen, Location, OptionSpec, OptionType, Origin, Values, defaults::Defaults, spell_out,
-    validate,
+    Assignment, Chosen, Designated, Location, OptionSpec, OptionType, Origin, Values, defaults::Defaults,
+    spell_out, validate,
 };
 use crate::fuzz::{Target, texts, told};
 
@@ -57,11 +57,13 @@ fn options(bytes: &[u8]) {
 
 fn judge(given: &[Assignment], defaults: &[Assignment]) {
     let specs = schema();
-    let driver = Chosen { name: "driver", specs: &specs, defaults };
+    let driver = Chosen { name: "driver", specs: &specs, defaults, shipped: true };
     let Some([values]) = told(validate(given, [driver])) else { return };
-    for place in values.locations() {
-        assert_eq!(place.to_string().parse::<Location>().as_ref(), Ok(place));
-        assert!(place.holds(place));
+    for named in values.designated() {
+        if let Designated::Location(place) = &named.thing {
+            assert_eq!(place.to_string().parse::<Location>().as_ref(), Ok(place));
+            assert!(place.holds(place));
+        }
     }
     // What a record keeps of a run gives the same options again, and nothing that is secret.
     assert!(values.given().iter().all(|(key, _)| key != "z"));
@@ -74,11 +76,14 @@ fn judge(given: &[Assignment], defaults: &[Assignment]) {
             origin: Origin::CommandLine,
         })
         .collect();
-    let again = told(Values::new("driver", &specs, &kept)).expect("what was accepted is accepted again");
+    let again = told(Values::new(Chosen { defaults: &[], ..driver }, &kept));
+    let again = again.expect("what was accepted is accepted again");
     for spec in specs.iter().filter(|spec| !spec.secret) {
         assert_eq!(again.get(&spec.key), values.get(&spec.key), "{}", spec.key);
     }
-    assert_eq!((again.locations(), again.roles()), (values.locations(), values.roles()));
+    let things =
+        |values: &Values| values.designated().iter().map(|named| named.thing.clone()).collect::<Vec<_>>();
+    assert_eq!(things(&again), things(&values));
 }
 
 const FILES: [&str; 2] = [

@@ -16,5 +16,5 @@ pub use defaults::Defaults;
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
 pub use location::{Location, S3, is_scheme};
-pub use schema::{OptionSpec, OptionType};
-pub use values::{Chosen, Value, Values, validate};
+pub use schema::{OptionSpec, OptionType, check_specs};
+pub use values::{Chosen, Designated, Designation, Value, Values, validate};

@@ -1,6 +1,6 @@
 //! What a driver declares of its options.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{AwsSetting, Location, Value, is_scheme};
 
@@ -54,6 +54,17 @@ pub enum OptionType {
 }
 
 impl OptionType {
+    /// The contract's function that reads a value of it.
+    pub const fn reader(self) -> &'static str {
+        match self {
+            Self::Text | Self::Location | Self::Role | Self::Aws(_) => "text",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Entries | Self::Inputs | Self::Metrics => "entries",
+        }
+    }
+
     /// It takes any number of values, each with a name.
     pub const fn is_named(self) -> bool {
         matches!(self, Self::Entries | Self::Inputs | Self::Metrics)
@@ -156,7 +167,92 @@ impl OptionSpec {
     }
 }
 
+/// A driver's schema, before any value is taken by it.
+///
+/// # Errors
+/// What is wrong with the first option that no value could ever be right for, or that another one has the key of.
+pub fn check_specs(specs: &[OptionSpec]) -> Result<(), String> {
+    let mut keys = BTreeSet::new();
+    for spec in specs {
+        let key = &spec.key;
+        if !is_key(key) {
+            return Err(format!(
+                "its option `{key}` has no good key: lower-case letters, digits and underscores"
+            ));
+        }
+        if !keys.insert(key) {
+            return Err(format!("it declares the option {key} twice"));
+        }
+        spec.check().map_err(|problem| format!("its option {key} {problem}"))?;
+    }
+    Ok(())
+}
+
+/// As it can be written behind `--config.` and in a file.
+fn is_key(key: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    (1..=64).contains(&key.len())
+        && key.starts_with(|c: char| c.is_ascii_lowercase())
+        && key.chars().all(plain)
+}
+
+impl OptionSpec {
+    fn check(&self) -> Result<(), String> {
+        let (least, most) = self.range;
+        let is_number = matches!(self.kind, OptionType::Integer | OptionType::Number);
+        if (least.is_some() || most.is_some()) && !is_number {
+            return Err("has a range, and is no number".to_owned());
+        }
+        if least.is_some_and(|least| most.is_some_and(|most| least > most)) {
+            return Err("has a range that holds nothing".to_owned());
+        }
+        if self.kind.is_named() && (self.default.is_some() || self.required) {
+            return Err("takes any number of values, and can have no default, nor be required".to_owned());
+        }
+        for choice in &self.choices {
+            self.parse(choice).map_err(|problem| format!("has a choice that is none: {problem}"))?;
+        }
+        if let Some(default) = &self.default {
+            self.parse(default).map_err(|problem| format!("has a default that is none: {problem}"))?;
+        }
+        Ok(())
+    }
+}
+
 /// It is meant as a place in a store, and not as a folder.
 pub(super) fn is_place(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_that_no_value_fits_is_refused() {
+        let spec = |kind, key: &str| OptionSpec::new(kind, key.into(), "A value".into());
+        let text = || spec(OptionType::Text, "mode");
+        let count = || spec(OptionType::Integer, "count");
+        let default = |spec: OptionSpec, value: &str| OptionSpec { default: Some(value.into()), ..spec };
+        let place = OptionSpec { schemes: vec!["s3".into()], ..spec(OptionType::Location, "place") };
+        let good = [default(text(), "a"), default(count(), "3"), default(place.clone(), "s3://bucket")];
+        assert_eq!(check_specs(&good), Ok(()));
+        for (wrong, says) in [
+            (vec![text(), text()], "declares the option mode twice"),
+            (vec![spec(OptionType::Text, "Bad Key!")], "has no good key"),
+            (vec![spec(OptionType::Text, "")], "has no good key"),
+            (vec![spec(OptionType::Text, "a.b")], "has no good key"),
+            (vec![default(count(), "many")], "`many` is not a whole number"),
+            (vec![default(place, "gs://bucket")], "is not of the form s3://"),
+            (vec![OptionSpec { range: (Some(1), None), ..default(count(), "0") }], "is below 1"),
+            (vec![OptionSpec { range: (Some(2), Some(1)), ..count() }], "a range that holds nothing"),
+            (vec![OptionSpec { range: (Some(2), None), ..text() }], "a range, and is no number"),
+            (vec![OptionSpec { choices: vec!["x".into()], ..count() }], "a choice that is none"),
+            (vec![OptionSpec { choices: vec!["x".into()], ..default(text(), "y") }], "is not one of x"),
+            (vec![default(spec(OptionType::Entries, "labels"), "x")], "can have no default"),
+        ] {
+            let problem = check_specs(&wrong).unwrap_err();
+            assert!(problem.contains(says), "{problem}");
+        }
+    }
 }

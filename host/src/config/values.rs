@@ -1,6 +1,6 @@
 //! The options of one run.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use super::{
     Assignment, AwsSetting, AwsSettings, Location, OptionSpec, OptionType, Origin, schema::is_place,
@@ -22,20 +22,67 @@ pub enum Value {
     Entries(BTreeMap<String, String>),
 }
 
+/// One thing that a run may touch because an option names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Designation {
+    /// The option's key, with its name if it takes several values.
+    pub option: String,
+    /// What the run may touch.
+    pub thing: Designated,
+    /// Who named it.
+    pub by: Origin,
+}
+
+/// What an option can name for a run to touch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Designated {
+    /// A place in an object store, to read and write.
+    Location(Location),
+    /// A folder of this machine, to read and send.
+    Folder(String),
+    /// A role, to look up and pass on.
+    Role(String),
+    /// A setting for AWS, to send signed requests by.
+    Aws(AwsSetting, String),
+}
+
+impl Designated {
+    /// The kind of thing, for a program and a person.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Location(_) => "location",
+            Self::Folder(_) => "folder",
+            Self::Role(_) => "role",
+            Self::Aws(AwsSetting::Profile, _) => "AWS profile",
+            Self::Aws(AwsSetting::Region, _) => "AWS region",
+            Self::Aws(AwsSetting::Endpoint, _) => "AWS endpoint",
+        }
+    }
+}
+
+impl fmt::Display for Designated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Location(place) => place.fmt(f),
+            Self::Folder(text) | Self::Role(text) | Self::Aws(_, text) => f.write_str(text),
+        }
+    }
+}
+
 /// The options of one driver in one run: valid, defaults filled in.
 #[derive(Clone, Debug, Default)]
 pub struct Values {
     values: BTreeMap<String, Value>,
-    /// Where the run may read and write.
-    locations: Vec<Location>,
-    /// Folders of this machine that it may read and send.
-    folders: Vec<String>,
-    /// The roles it may pass on.
-    roles: Vec<String>,
-    /// How it meets AWS.
+    /// The kinds of the options that the driver declares; `None` if no driver was asked.
+    declared: Option<BTreeMap<String, OptionType>>,
+    /// What the run may touch.
+    designated: Vec<Designation>,
+    /// How it reaches AWS.
     aws: AwsSettings,
     /// The metrics to look for in the log.
     metrics: Vec<(String, String)>,
+    /// The values of secret options.
+    secrets: Vec<String>,
     /// As the user gave them, secrets left out: what a record keeps.
     given: Vec<(String, String)>,
 }
@@ -43,7 +90,9 @@ pub struct Values {
 impl Values {
     /// No options but a place that the command line named.
     pub fn of_location(location: Location) -> Self {
-        Self { locations: vec![location], ..Self::default() }
+        let thing = Designated::Location(location);
+        let named = Designation { option: "location".to_owned(), thing, by: Origin::CommandLine };
+        Self { designated: vec![named], ..Self::default() }
     }
 
     /// A value by its key.
@@ -51,22 +100,33 @@ impl Values {
         self.values.get(key)
     }
 
-    /// The places in object stores that the user designated.
-    pub fn locations(&self) -> &[Location] {
-        &self.locations
+    /// The kind of an option that the driver may ask for.
+    ///
+    /// # Errors
+    /// The driver declares no option of this key.
+    pub fn kind_of(&self, key: &str) -> Result<Option<OptionType>, String> {
+        let Some(declared) = &self.declared else { return Ok(None) };
+        declared
+            .get(key)
+            .copied()
+            .map(Some)
+            .ok_or_else(|| format!("it reads the option {key}, which it does not declare"))
     }
 
-    /// The folders of this machine that the user designated.
-    pub fn folders(&self) -> &[String] {
-        &self.folders
+    /// All that the run may touch because an option names it.
+    pub fn designated(&self) -> &[Designation] {
+        &self.designated
     }
 
-    /// The roles that the user designated.
-    pub fn roles(&self) -> &[String] {
-        &self.roles
+    /// The folders of this machine among [`Self::designated`].
+    pub fn folders(&self) -> impl Iterator<Item = &str> {
+        self.designated.iter().filter_map(|named| match &named.thing {
+            Designated::Folder(folder) => Some(folder.as_str()),
+            _ => None,
+        })
     }
 
-    /// How the run meets AWS.
+    /// How the run reaches AWS.
     pub fn aws(&self) -> &AwsSettings {
         &self.aws
     }
@@ -74,6 +134,11 @@ impl Values {
     /// The metrics to look for in the log: names and regular expressions.
     pub fn metrics(&self) -> &[(String, String)] {
         &self.metrics
+    }
+
+    /// The values of secret options.
+    pub fn secrets(&self) -> &[String] {
+        &self.secrets
     }
 
     /// As the user gave them, secrets left out.
@@ -85,19 +150,35 @@ impl Values {
     ///
     /// # Errors
     /// The first value that is missing or wrong.
-    pub fn new(driver: &str, specs: &[OptionSpec], given: &[Assignment]) -> Result<Self> {
-        missing(driver, specs, given)?;
-        let mut values = Self::default();
-        for spec in specs {
-            values.take(driver, spec, given)?;
+    pub fn new(driver: Chosen<'_>, given: &[Assignment]) -> Result<Self> {
+        let declared = driver.specs.iter().map(|spec| (spec.key.clone(), spec.kind)).collect();
+        let mut values = Self { declared: Some(declared), ..Self::default() };
+        let given = [driver.defaults, given].concat();
+        missing(driver, &given)?;
+        for spec in driver.specs {
+            values.take(driver, spec, &given)?;
         }
         Ok(values)
     }
 
-    fn take(&mut self, driver: &str, spec: &OptionSpec, given: &[Assignment]) -> Result<()> {
+    /// Lets the run touch what an option names, if who named it may say so.
+    fn designate(&mut self, driver: Chosen<'_>, option: &str, thing: Designated, by: &Origin) {
+        if *by == Origin::Driver && !driver.shipped {
+            return;
+        }
+        if let Designated::Aws(setting, value) = &thing {
+            self.aws.set(*setting, value);
+        }
+        // What the command line names stands in the place of what a file named.
+        self.designated.retain(|known| known.option != option);
+        self.designated.push(Designation { option: option.to_owned(), thing, by: by.clone() });
+    }
+
+    fn take(&mut self, driver: Chosen<'_>, spec: &OptionSpec, given: &[Assignment]) -> Result<()> {
+        let driver_name = driver.name;
         let wrong = |shown: String, problem: String| {
             Error::invalid(format!("{shown}: {problem}"))
-                .hint(format!("{}; see `alekseylearn driver show {driver}`", spec.help))
+                .hint(format!("{}; see `alekseylearn driver show {driver_name}`", spec.help))
         };
         if spec.kind.is_named() {
             let mut entries = BTreeMap::new();
@@ -121,9 +202,15 @@ impl Values {
                 let mut kept = assignment.clone();
                 if let Value::Text(value) = value {
                     match spec.kind {
-                        OptionType::Inputs if is_place(&value) => self.locations.extend(value.parse()),
+                        OptionType::Inputs if is_place(&value) => {
+                            if let Ok(place) = value.parse() {
+                                let place = Designated::Location(place);
+                                self.designate(driver, &assignment.key, place, &assignment.origin);
+                            }
+                        }
                         OptionType::Inputs => {
-                            self.folders.push(value.clone());
+                            let folder = Designated::Folder(value.clone());
+                            self.designate(driver, &assignment.key, folder, &assignment.origin);
                             // Another command finds it from wherever it is called.
                             kept.value.clone_from(&value);
                         }
@@ -139,23 +226,28 @@ impl Values {
         }
         // The last one wins, as on every command line.
         let assignment = given.iter().rfind(|assignment| assignment.key == spec.key);
-        let Some(text) = assignment.map(|assignment| &assignment.value).or(spec.default.as_ref()) else {
+        let by = assignment.map_or(&Origin::Driver, |assignment| &assignment.origin);
+        let default = spec.default.as_ref().filter(|_| driver.takes_default(spec));
+        let Some(text) = assignment.map(|assignment| &assignment.value).or(default) else {
             return Ok(());
         };
         let shown = || assignment.map_or_else(|| format!("--config.{}", spec.key), Assignment::shown);
         let value = spec.parse(text).map_err(|problem| wrong(shown(), problem))?;
-        // Requests that are signed by the user's credentials would go to where somebody's project says.
+        // Requests that are signed by the user's credentials would go to where a file or a driver says.
         if spec.kind == OptionType::Aws(AwsSetting::Endpoint)
-            && assignment.is_some_and(|assignment| assignment.origin != Origin::CommandLine)
+            && !matches!(by, Origin::CommandLine | Origin::Record)
         {
             return Err(wrong(shown(), "only the command line and AWS_ENDPOINT_URL can name it".into()));
         }
         if let Value::Text(text) = &value {
-            match spec.kind {
-                OptionType::Location => self.locations.extend(text.parse()),
-                OptionType::Role => self.roles.push(text.clone()),
-                OptionType::Aws(setting) => self.aws.set(setting, text),
-                _ => {}
+            let thing = match spec.kind {
+                OptionType::Location => text.parse().ok().map(Designated::Location),
+                OptionType::Role => Some(Designated::Role(text.clone())),
+                OptionType::Aws(setting) => Some(Designated::Aws(setting, text.clone())),
+                _ => None,
+            };
+            if let Some(thing) = thing {
+                self.designate(driver, &spec.key, thing, by);
             }
         }
         self.values.insert(spec.key.clone(), value);
@@ -166,18 +258,21 @@ impl Values {
     }
 
     fn remember(&mut self, spec: &OptionSpec, assignment: &Assignment) {
-        if !spec.secret {
-            self.given.push((assignment.key.clone(), assignment.value.clone()));
+        match spec.secret {
+            true => self.secrets.extend(Some(&assignment.value).filter(|value| !value.is_empty()).cloned()),
+            false => self.given.push((assignment.key.clone(), assignment.value.clone())),
         }
     }
 }
 
 /// Refuses what lacks values that the driver needs: all of them are named at once.
-fn missing(driver: &str, specs: &[OptionSpec], given: &[Assignment]) -> Result<()> {
+fn missing(chosen: Chosen<'_>, given: &[Assignment]) -> Result<()> {
+    let Chosen { name: driver, specs, .. } = chosen;
     let is_given = |spec: &OptionSpec| given.iter().any(|assignment| assignment.key == spec.key);
     let missing = specs
         .iter()
-        .filter(|spec| spec.required && spec.default.is_none() && !spec.kind.is_named() && !is_given(spec));
+        .filter(|spec| spec.required && !(spec.default.is_some() && chosen.takes_default(spec)))
+        .filter(|spec| !spec.kind.is_named() && !is_given(spec));
     let missing: Vec<&OptionSpec> = missing.collect();
     let names: Vec<String> = missing.iter().map(|spec| format!("--config.{}", spec.key)).collect();
     match missing.as_slice() {
@@ -203,6 +298,15 @@ pub struct Chosen<'a> {
     pub specs: &'a [OptionSpec],
     /// What files say of them.
     pub defaults: &'a [Assignment],
+    /// It came with the program: what its defaults name, a run may touch.
+    pub shipped: bool,
+}
+
+impl Chosen<'_> {
+    /// The host signs requests by the settings for AWS: what a stranger's driver would like them to be does not count.
+    fn takes_default(&self, spec: &OptionSpec) -> bool {
+        self.shipped || !matches!(spec.kind, OptionType::Aws(_))
+    }
 }
 
 /// Refuses keys that none of the drivers knows, and shares out the rest, in the drivers' order.
@@ -214,8 +318,7 @@ pub fn validate<const N: usize>(given: &[Assignment], drivers: [Chosen<'_>; N]) 
     let mut all = [const { None }; N];
     for (slot, driver) in all.iter_mut().zip(drivers) {
         check_keys(driver.defaults, &[driver])?;
-        let assignments = [driver.defaults, given].concat();
-        *slot = Some(Values::new(driver.name, driver.specs, &assignments)?);
+        *slot = Some(Values::new(driver, given)?);
     }
     Ok(all.map(Option::unwrap_or_default))
 }
@@ -254,8 +357,10 @@ fn unknown(key: &str, assignment: &Assignment, drivers: &[Chosen<'_>]) -> Error 
     let mut drivers = names.clone();
     drivers.dedup();
     let message = match &assignment.origin {
-        Origin::CommandLine => format!("no option --config.{key} in {}", drivers.join(" or ")),
-        Origin::File(section) => {
+        Origin::CommandLine | Origin::Record | Origin::Driver => {
+            format!("no option --config.{key} in {}", drivers.join(" or "))
+        }
+        Origin::UserFile(section) | Origin::ProjectFile(section) => {
             format!("{section} names {key}, which is no option of {}", drivers.join(" or "))
         }
     };
@@ -283,20 +388,73 @@ mod tests {
     }
 
     fn with_defaults(given: &[Assignment], defaults: &[Assignment]) -> Result<Values> {
-        validate(given, [Chosen { name: "sagemaker", specs: &specs(), defaults }]).map(|[values]| values)
+        let chosen = Chosen { name: "sagemaker", specs: &specs(), defaults, shipped: true };
+        validate(given, [chosen]).map(|[values]| values)
+    }
+
+    fn named(values: &Values) -> Vec<(&'static str, String, &Origin)> {
+        let told = |named: &'_ Designation| (named.thing.name(), named.thing.to_string());
+        values.designated().iter().map(|named| (told(named).0, told(named).1, &named.by)).collect()
+    }
+
+    /// The attack: a driver whose defaults name the user's role, another account's bucket, and an endpoint of its own.
+    #[test]
+    fn the_defaults_of_a_driver_that_is_not_shipped_designate_nothing() {
+        let default = |kind, key: &str, value: &str| OptionSpec {
+            default: Some(value.into()),
+            schemes: vec!["s3".into()],
+            ..OptionSpec::new(kind, key.into(), "A value".into())
+        };
+        let specs = [
+            default(OptionType::Location, "place", "s3://victim-bucket"),
+            default(OptionType::Role, "role_name", "AdminRole"),
+            default(OptionType::Aws(AwsSetting::Profile), "profile", "work"),
+            default(OptionType::Aws(AwsSetting::Region), "region", "us-east-1"),
+        ];
+        let values = |shipped, given: &[Assignment]| {
+            let chosen = Chosen { name: "acme", specs: &specs, defaults: &[], shipped };
+            Values::new(chosen, given).unwrap()
+        };
+        let foreign = values(false, &[]);
+        assert_eq!((named(&foreign), foreign.aws()), (Vec::new(), &AwsSettings::default()));
+        assert_eq!(foreign.get("region"), None, "what the host does not use, the driver is not told");
+        let given = [
+            "place=s3://victim-bucket".parse().unwrap(),
+            Assignment { origin: Origin::ProjectFile("a".into()), ..("region=eu-west-1".parse().unwrap()) },
+        ];
+        let foreign = values(false, &given);
+        let project = Origin::ProjectFile("a".into());
+        assert_eq!(
+            named(&foreign),
+            [
+                ("location", "s3://victim-bucket".to_owned(), &Origin::CommandLine),
+                ("AWS region", "eu-west-1".to_owned(), &project),
+            ]
+        );
+        assert_eq!(foreign.aws().region.as_deref(), Some("eu-west-1"));
+        let shipped = values(true, &[]);
+        assert!(named(&shipped).iter().all(|(.., by)| **by == Origin::Driver));
+        assert_eq!((shipped.designated().len(), shipped.aws().profile.as_deref()), (4, Some("work")));
+        let endpoint = [default(OptionType::Aws(AwsSetting::Endpoint), "endpoint", "http://127.0.0.1:1")];
+        for (shipped, refused) in [(false, false), (true, true)] {
+            let chosen = Chosen { name: "acme", specs: &endpoint, defaults: &[], shipped };
+            let values = Values::new(chosen, &[]);
+            assert_eq!(values.is_err(), refused, "an endpoint comes from the command line alone");
+            assert!(values.is_err() || values.unwrap().aws().endpoint.is_none());
+        }
     }
 
     #[test]
     fn the_command_line_wins_over_files_which_are_named_where_they_are_wrong() {
         let file = |text: &str| Assignment {
-            origin: Origin::File("[train.sagemaker] of a.toml".into()),
+            origin: Origin::UserFile("[train.sagemaker] of a.toml".into()),
             ..text.parse().unwrap()
         };
         let line: Assignment = "count=3".parse().unwrap();
         let path = file("output_path=s3://bucket");
         let values = with_defaults(&[line], &[path.clone(), file("count=2")]).unwrap();
         assert_eq!(values.get("count"), Some(&Value::Integer(3)));
-        assert_eq!(values.locations()[0].to_string(), "s3://bucket");
+        assert_eq!(named(&values)[0].1, "s3://bucket");
         for wrong in ["count=many", "cuont=1", "count.x=1"] {
             let error = with_defaults(&[], &[path.clone(), file(wrong)]).unwrap_err();
             assert!(error.message().contains("[train.sagemaker] of a.toml"), "{error}");
@@ -309,8 +467,8 @@ mod tests {
             values(&["output_path=s3://bucket/p/", "hyperparameters.lr=0.1", "role_name=r", "count=3"])
                 .unwrap();
         assert_eq!(values.get("count"), Some(&Value::Integer(3)));
-        assert_eq!(values.locations()[0].to_string(), "s3://bucket/p");
-        assert_eq!(values.roles(), ["r"]);
+        let by = &Origin::CommandLine;
+        assert_eq!(named(&values), [("location", "s3://bucket/p".into(), by), ("role", "r".into(), by)]);
         assert_eq!(
             values.get("hyperparameters"),
             Some(&Value::Entries([("lr".into(), "0.1".into())].into()))
@@ -337,7 +495,9 @@ mod tests {
         }
         let mut specs = specs();
         specs[3].required = true;
-        let error = Values::new("sagemaker", &specs, &[]).unwrap_err();
+        let error =
+            Values::new(Chosen { name: "sagemaker", specs: &specs, defaults: &[], shipped: true }, &[])
+                .unwrap_err();
         assert!(
             error.message().starts_with("--config.output_path and --config.role_name are missing"),
             "{error}"

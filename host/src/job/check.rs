@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use super::{
     Context, Fit, InEngine, Plan,
     findings::find,
-    plan::{ImagePlan, plan_of},
+    plan::{ImagePlan, plan_of, touches},
     task::open,
 };
 use crate::{
     capability::transfer::room,
+    config::Designation,
     error::{Error, Kind, Result},
     plugin::Finding,
     ui::bytes,
@@ -26,6 +27,8 @@ pub struct Checked {
     pub train_driver: String,
     /// What speaks for the run, and against it.
     pub findings: Vec<Finding>,
+    /// What the run may touch because an option names it, and who named it.
+    pub touches: Vec<Designation>,
     /// What would be done; none where something keeps even that from being told.
     pub plan: Option<Plan>,
     /// Why something could not be looked at: a problem of another kind than those that a look finds.
@@ -39,6 +42,7 @@ pub struct Checked {
 pub async fn check(context: &Context, fit: &Fit) -> Result<Checked> {
     let opened = open(context, fit).await?;
     let train_driver = opened.trainer.name().to_owned();
+    let touches = touches(&opened.build_options, &opened.train_options);
     let found = find(context, &opened.trainer, &opened.training, &opened.train_options).await;
     let (mut findings, mut broken) = match found {
         Ok(findings) => (findings, None),
@@ -59,7 +63,7 @@ pub async fn check(context: &Context, fit: &Fit) -> Result<Checked> {
     if let Some(image) = plan.as_ref().and_then(|plan| plan.image.as_ref()) {
         findings.extend(of_machine(context, image).await);
     }
-    Ok(Checked { train_driver, findings, plan, error: broken })
+    Ok(Checked { train_driver, touches, findings, plan, error: broken })
 }
 
 fn problem(error: &Error) -> Finding {

@@ -38,6 +38,7 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
     let content = image.clone().unwrap_or_else(|| format!("{} {code}", training.project.artifact));
     let details = Details {
         driver_digest: Some(trainer.digest()),
+        driver_identity: Some(trainer.identity().clone()),
         build_driver: Some(builder.name().to_owned()),
         build_options: build_options.given().to_vec(),
         code: Some(code),

@@ -71,6 +71,40 @@ pub struct Known<'a> {
     pub driver: TrainDriver<'a>,
 }
 
+impl Entry {
+    /// The driver of the job: the very plugin that submitted it, in whatever version.
+    ///
+    /// # Errors
+    /// It is not there, or another plugin has its name now.
+    pub async fn driver<'a>(&self, context: &'a Context) -> Result<TrainDriver<'a>> {
+        let Details { driver_identity: was, driver_digest: digest, .. } = &self.details;
+        let again = was
+            .as_ref()
+            .map(|was| format!("this needs {was} again: `alekseylearn plugin list` shows what is installed"));
+        let driver = context.plugins.train_driver(&self.driver).await.map_err(|error| match &again {
+            Some(again) if error.kind() == Kind::NotFound => error.hint(again),
+            _ => error,
+        })?;
+        let is_the_same = match was {
+            Some(was) => was.admits(driver.identity()),
+            None => digest.as_ref() == Some(&driver.digest()) || driver.is_shipped(),
+        };
+        if is_the_same {
+            return Ok(driver);
+        }
+        let was = was.as_ref().map_or_else(|| format!("another {}", self.driver), ToString::to_string);
+        let message =
+            format!("the job {} was made by {was}, and {} is another plugin", self.name, driver.identity());
+        let error = Error::new(Kind::Denied, message);
+        Err(match again {
+            Some(again) => error.hint(again),
+            None => error.hint(
+                "install the plugin that made it again: `alekseylearn plugin list` shows what is installed",
+            ),
+        })
+    }
+}
+
 impl Context {
     /// A job by its name, or the newest of a tag.
     ///
@@ -78,8 +112,8 @@ impl Context {
     /// This machine knows no such job, or it runs elsewhere than where this terminal would ask.
     pub async fn known(&self, record: &Record, name_or_tag: &str) -> Result<Known<'_>> {
         let entry = record.find(name_or_tag)?;
-        let driver = self.plugins.train_driver(&entry.driver).await?;
-        let options = Values::new(driver.name(), &driver.options().await?, &entry.assignments())?;
+        let driver = entry.driver(self).await?;
+        let options = Values::new(driver.chosen(&driver.options().await?, &[]), &entry.assignments())?;
         // One that has ended is as it was recorded, wherever it is asked for.
         if entry.finished.is_none() {
             entry.details.home.check(self, &entry.name, options.aws()).await?;
@@ -117,7 +151,8 @@ impl Context {
             Error::new(Kind::NotFound, format!("no job of the tag `{tag}` has left a model under {location}"))
                 .hint("see whether the path is the output_path that the job was submitted with")
         })?;
-        if record.get(name)?.is_some_and(|entry| entry.driver == driver.name()) {
+        // Whose job it is, the record decides, and never the driver that names it.
+        if record.get(name)?.is_some() {
             return self.known(record, name).await;
         }
         let job = Job {

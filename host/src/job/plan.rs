@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     capability::docker::{BuildContext, Hashed, Image, Step},
-    config::{Chosen, Defaults, validate},
+    config::{Defaults, Designation, Values, validate},
     error::{Error, Kind, Result},
     plugin::{Destination, Finding, Repository},
     project::{RECIPE_FOLDER, RUNNER, Recipe},
@@ -29,6 +29,8 @@ pub struct Plan {
     pub build_driver: String,
     /// The train driver's name.
     pub train_driver: String,
+    /// What the run may touch because an option names it, and who named it.
+    pub touches: Vec<Designation>,
     /// What was found that speaks for the run, and against it.
     pub findings: Vec<Finding>,
     /// What the train driver would ask its service for.
@@ -92,6 +94,11 @@ pub async fn plan(context: &Context, fit: &Fit) -> Result<Plan> {
     plan_of(context, opened, findings).await
 }
 
+/// What either driver may touch.
+pub(super) fn touches(build: &Values, train: &Values) -> Vec<Designation> {
+    [build.designated(), train.designated()].concat()
+}
+
 /// The plan of a run that was looked at.
 pub(super) async fn plan_of(context: &Context, opened: Opened<'_>, findings: Vec<Finding>) -> Result<Plan> {
     let Opened { builder, trainer, training, build_options, train_options } = opened;
@@ -113,6 +120,7 @@ pub(super) async fn plan_of(context: &Context, opened: Opened<'_>, findings: Vec
         tag: training.project.tag.clone(),
         build_driver: builder.name().to_owned(),
         train_driver: trainer.name().to_owned(),
+        touches: touches(&build_options, &train_options),
         findings,
         request,
         image,
@@ -193,8 +201,7 @@ pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<P
     let builder = context.plugins.build_driver(driver).await?;
     let specs = builder.options().await?;
     let defaults = defaults.build_options(builder.name(), &specs)?;
-    let chosen = Chosen { name: builder.name(), specs: &specs, defaults: &defaults };
-    let [options] = validate(&fit.options, [chosen])?;
+    let [options] = validate(&fit.options, [builder.chosen(&specs, &defaults)])?;
     let task = Task::new(context, project)?.asked_by(fit);
     let build = builder.rehearse(task.with(&Arc::new(options), None)).await?;
     let runner = build.extra.into_iter().filter(|(path, _)| path.starts_with(RUNNER));

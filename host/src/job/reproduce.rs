@@ -25,7 +25,7 @@ pub async fn reproduce<'a>(
     entry: &Entry,
     changes: &[Assignment],
 ) -> Result<Submission<'a>> {
-    let trainer = context.plugins.train_driver(&entry.driver).await?;
+    let trainer = entry.driver(context).await?;
     let image = entry.image.clone().ok_or_else(|| {
         Error::new(
             Kind::Unsupported,
@@ -39,12 +39,13 @@ pub async fn reproduce<'a>(
     }
     let mut options = entry.assignments();
     options.extend_from_slice(changes);
-    let options = Arc::new(Values::new(trainer.name(), &trainer.options().await?, &options)?);
+    let options = Arc::new(Values::new(trainer.chosen(&trainer.options().await?, &[]), &options)?);
     let project = Project::of_image(Path::new(&entry.artifact), &entry.tag);
     let training = Task::new(context, project)?;
     refuse(context, &find(context, &trainer, &training, &options).await?)?;
     let details = Details {
         driver_digest: Some(trainer.digest()),
+        driver_identity: Some(trainer.identity().clone()),
         reproduces: Some(entry.name.clone()),
         ..entry.details.without_outcome()
     };

@@ -46,9 +46,11 @@ pub(super) async fn submit<'a>(
     let Ready { trainer, mut training, options, image, .. } = ready;
     let resumed = earlier.is_some();
     if let Some(earlier) = &earlier {
+        context.plugins.audit().moved(&training.job_name, &earlier.name);
         training.job_name.clone_from(&earlier.name);
     }
     let folder = record.folder(&training.job_name)?;
+    context.plugins.audit().begun(&training.job_name);
     let reference = match earlier.and_then(|earlier| earlier.reference) {
         Some(reference) => reference,
         None => {
@@ -96,7 +98,8 @@ struct Entered {
 async fn enter(context: &Context, record: &Record, ready: &Ready<'_>) -> Result<Entered> {
     let Ready { trainer, training, options, image, content, details } = ready;
     let driver = trainer.name();
-    let fingerprint = fingerprint(driver, content, options);
+    // Another plugin of the name does not go on with this one's job.
+    let fingerprint = fingerprint(&trainer.identity().to_string(), content, options);
     for entry in record.untold(&fingerprint)? {
         if let Err(elsewhere) = entry.details.home.check(context, &entry.name, options.aws()).await {
             context.ui.warning(&format!("{}: this is a new job", elsewhere.chain()));
@@ -180,14 +183,15 @@ fn forget(context: &Context, record: &Record, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{OptionSpec, OptionType};
+    use crate::config::{Chosen, OptionSpec, OptionType};
 
     #[test]
     fn other_data_make_another_run() {
         let folder = tempfile::tempdir().unwrap();
         let specs = [OptionSpec::new(OptionType::Inputs, "input".into(), "Data".into())];
         let given = [format!("input.a={}", folder.path().display()).parse().unwrap()];
-        let options = Values::new("driver", &specs, &given).unwrap();
+        let options = Chosen { name: "driver", specs: &specs, defaults: &[], shipped: false };
+        let options = Values::new(options, &given).unwrap();
         let now = || fingerprint("driver", "content", &options);
         std::fs::write(folder.path().join("a.csv"), "1").unwrap();
         let before = now();

@@ -1,16 +1,19 @@
 //! A run before anything is done for it: its folder, its drivers and their options, understood.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
 use super::{Context, name};
 use crate::{
     capability::{certificates, docker::BuildContext},
-    config::{Assignment, Chosen, Defaults, Values, validate},
+    config::{Assignment, Defaults, Designated, Values, validate},
     environment::CertificateBundle,
-    error::Result,
-    plugin::{BuildDriver, TrainDriver, Training},
+    error::{Error, Kind, Result},
+    plugin::{BuildDriver, Identity, LOCK_FILE, TrainDriver, Training, read_lock},
     project::{Indexes, Project, Reason},
     ui::bytes,
 };
@@ -61,19 +64,54 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'
     let train_driver = name(&fit.train_driver, defaults.train_driver());
     let builder = context.plugins.build_driver(&build_driver).await?;
     let trainer = context.plugins.train_driver(&train_driver).await?;
+    if let Some(file) = defaults.names_build_driver().filter(|_| fit.build_driver.is_none()) {
+        hold_to_lock(file, builder.identity(), &builder.digest())?;
+    }
+    if let Some(file) = defaults.names_train_driver().filter(|_| fit.train_driver.is_none()) {
+        hold_to_lock(file, trainer.identity(), &trainer.digest())?;
+    }
     let (build_specs, train_specs) = (builder.options().await?, trainer.options().await?);
     let build_defaults = defaults.build_options(builder.name(), &build_specs)?;
     let train_defaults = defaults.train_options(trainer.name(), &train_specs)?;
     let [build_options, train_options] = validate(
         &fit.options,
-        [
-            Chosen { name: builder.name(), specs: &build_specs, defaults: &build_defaults },
-            Chosen { name: trainer.name(), specs: &train_specs, defaults: &train_defaults },
-        ],
+        [builder.chosen(&build_specs, &build_defaults), trainer.chosen(&train_specs, &train_defaults)],
     )?;
+    for named in train_options.designated() {
+        if let Designated::Folder(folder) = &named.thing
+            && !Path::new(folder).is_dir()
+        {
+            return Err(Error::new(Kind::NotFound, format!("there is no folder {folder}"))
+                .hint(format!("name a folder of this machine as --config.{}", named.option)));
+        }
+    }
     let train_options = Arc::new(train_options);
     let training = Task::new(context, project)?.asked_by(fit);
     Ok(Opened { builder, trainer, training, build_options: Arc::new(build_options), train_options })
+}
+
+/// A project's file names a driver by its name alone. If a lock file beside it says which plugin has that name, another one
+/// is not taken for it.
+fn hold_to_lock(file: &Path, identity: &Identity, digest: &str) -> Result<()> {
+    let folder = file.parent().unwrap_or(file);
+    if !folder.join(LOCK_FILE).is_file() {
+        return Ok(());
+    }
+    let locked = read_lock(folder)?;
+    let of_name = locked.iter().find(|locked| locked.name == identity.name);
+    match of_name.filter(|locked| !locked.is(identity, digest)) {
+        None => Ok(()),
+        Some(locked) => Err(Error::new(
+            Kind::Denied,
+            format!(
+                "{} names the driver {}, which is {} in {LOCK_FILE}; here it is {identity}",
+                file.display(),
+                identity.name,
+                locked.source
+            ),
+        )
+        .hint("to install what the project means: `alekseylearn plugin install --locked`")),
+    }
 }
 
 /// The training folder, with the dependency file that the command line or the defaults name.

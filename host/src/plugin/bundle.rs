@@ -119,6 +119,8 @@ mod tests {
             granted: Grants::default(),
             installed: "2026-01-01T00:00:00Z".into(),
             signature: None,
+            own_name: None,
+            wants: Grants::default(),
         };
         let mut packed = Vec::new();
         pack(&mut packed, &[(plugin, wasm)]).unwrap();

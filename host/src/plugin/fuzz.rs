@@ -9,7 +9,7 @@ use wasmparser::{Parser, Payload};
 
 use super::{
     bundle,
-    grant::{Grant, Requests},
+    grant::{Grant, Grants, Requests},
     lock,
     manifest::{Manifest, compatible, is_name},
     origin::Origins,
@@ -94,7 +94,14 @@ fn signature(bytes: &[u8]) {
         file: "/user.toml".into(),
     };
     let source = Source::Address("https://example.org/a.wasm".into());
-    let claim = |wasm| Claim { name: "driver", wasm, signature: Some(&text), source: &source };
+    let claim = |wasm| Claim {
+        name: "driver",
+        own_name: Some("driver"),
+        version: None,
+        wasm,
+        signature: Some(&text),
+        source: &source,
+    };
     // The first line is not signed, and says nothing.
     let signed = |text: &str| text.lines().skip(1).take(3).map(str::to_owned).collect::<Vec<_>>();
     let accepted = told(trust.admit(claim(b"test"))).is_some();
@@ -123,7 +130,11 @@ fn index(bytes: &[u8]) {
         for release in releases {
             let pinned = told(index.choose(PLACE, name, &VersionReq::STAR, Some(&release.digest)));
             assert_eq!(pinned.expect("it is there").digest, release.digest);
-            told(Source::at(&beside(PLACE, &release.address)));
+            for place in [PLACE, "https://a.example/index.json"] {
+                if let Some(place) = told(beside(place, &release.address)) {
+                    told(Source::at(&place));
+                }
+            }
         }
     }
 }
@@ -189,6 +200,8 @@ fn bundles() -> Vec<Vec<u8>> {
                 granted: GRANTS[..2].iter().map(|text| text.parse::<Grant>().expect("it is one")).collect(),
                 installed: "2026-01-01T00:00:00Z".into(),
                 signature: (number == 1).then(|| SIGNATURE.to_owned()),
+                own_name: Some(format!("p{number}")),
+                wants: Grants::default(),
             };
             (installed, wasm)
         };

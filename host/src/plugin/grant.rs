@@ -52,7 +52,9 @@ impl Capability {
     const fn at_worst(self) -> &'static str {
         match self {
             Self::Docker => {
-                "build images from the training folder, and run any program in containers of its own jobs"
+                "run any program on your Docker engine, in image builds and in containers of its own jobs, with the \
+                 network that Docker gives them, which may be your own network too; and so send the training folder's \
+                 files, and the input folders that you name, anywhere"
             }
             Self::AwsIdentity => {
                 "learn your AWS account's number and region, and look at the role that you name"
@@ -121,6 +123,17 @@ impl Grant {
             None => format!(
                 "send requests to {origins}{credential}{place}: the training folder's files could go there"
             ),
+        }
+    }
+
+    /// A credential that is of one service goes to hosts of that service alone. Another place must be typed by the user.
+    pub fn keeps_to_its_service(&self) -> bool {
+        match self {
+            Self::Requests(Requests { origins, credential: Some(credential), .. }) => {
+                let hosts = credential.hosts();
+                hosts.is_empty() || (!origins.is_this_machine() && origins.all_below(hosts))
+            }
+            _ => true,
         }
     }
 
@@ -386,6 +399,29 @@ mod tests {
              the gs:// places that you name, and nothing else there"
         );
         assert!(says("http://localhost:80").contains("http://localhost, a program on this machine"));
+    }
+
+    #[test]
+    fn a_services_credential_keeps_to_its_service() {
+        for (grant, keeps) in [
+            ("https://storage.googleapis.com=google", true),
+            ("https://*-docker.pkg.dev=google", true),
+            ("https://us-central1-aiplatform.googleapis.com=google", true),
+            ("https://evil.example=google", false),
+            ("https://googleapis.com.evil.example=google", false),
+            ("https://evilgoogleapis.com=google", false),
+            ("http://127.0.0.1:1=google", false),
+            ("https://api.kaggle.com=google", false),
+            ("https://api.kaggle.com=kaggle", true),
+            ("https://www.kaggle.com=kaggle", true),
+            ("https://evil.example=kaggle", false),
+            ("https://storage.googleapis.com=kaggle", false),
+            ("https://evil.example=env:TOKEN", true),
+            ("https://evil.example", true),
+            ("docker", true),
+        ] {
+            assert_eq!(grant.parse::<Grant>().unwrap().keeps_to_its_service(), keeps, "{grant}");
+        }
     }
 
     #[test]

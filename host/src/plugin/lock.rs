@@ -4,7 +4,7 @@ use std::{io::Write, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{grant::Grants, source::Source, store::Installed};
+use super::{grant::Grants, identity::Identity, signature::key_of, source::Source, store::Installed};
 use crate::{
     disk::{self, SHARED},
     error::{Context, Error, Kind, Result},
@@ -39,6 +39,15 @@ pub struct Locked {
     pub granted: Grants,
     /// Where it comes from.
     pub source: Source,
+}
+
+impl Locked {
+    /// It is this plugin: the very component, or another version of the same.
+    pub fn is(&self, identity: &Identity, digest: &str) -> bool {
+        let signer = self.signature.as_deref().and_then(key_of);
+        self.digest == digest
+            || (self.source.place() == identity.source && (signer.is_none() || signer == identity.signer))
+    }
 }
 
 impl From<Installed> for Locked {
@@ -107,6 +116,8 @@ mod tests {
             granted: vec!["s3".parse().unwrap(), "https://a.example=env:A".parse().unwrap()].into(),
             installed: "2026-01-01T00:00:00Z".into(),
             signature: (name == "a").then(|| "untrusted comment: x\nRU\ntrusted comment: y\nAA\n".into()),
+            own_name: None,
+            wants: Grants::default(),
         };
         let plugins = vec![
             plugin("a", Source::File("/a.wasm".into())),

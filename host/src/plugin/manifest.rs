@@ -108,22 +108,29 @@ impl Manifest {
             )
             .hint("write one with alekseylearn-sdk"));
         }
-        let own: serde_json::Value = outline
-            .sections
-            .get(OWN_SECTION)
-            .and_then(|own| serde_json::from_str(own).ok())
-            .unwrap_or_default();
+        let fault = |problem: &str| broken(problem).hint("this is a fault of the plugin: tell its author");
+        let own = outline.own().map_err(|problem| {
+            fault(&format!(
+                "describes itself in a way that cannot be read: its section `{OWN_SECTION}` {problem}"
+            ))
+        })?;
         // One line, so that none passes for a line of ours where it is shown.
-        let line = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let text = |section: &str| outline.sections.get(section).map(line).filter(|text| !text.is_empty());
+        let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = |section: &str| {
+            let text = outline.sections.get(section).and_then(|text| text.as_deref().ok());
+            text.map(line).filter(|text| !text.is_empty())
+        };
+        let version = text("version").map(|version| {
+            let wrong = |_| fault(&format!("has the version `{version}`, which is not a version like 1.2.3"));
+            version.parse().map_err(wrong)
+        });
         let mut wants = outline.wants(file)?;
-        wants.extend(origins(&own).map_err(|problem| {
-            broken(&format!("asks for what cannot be granted: {problem}"))
-                .hint("this is a fault of the plugin: tell its author")
-        })?);
+        wants.extend(
+            origins(&own).map_err(|problem| fault(&format!("asks for what cannot be granted: {problem}")))?,
+        );
         Ok(Self {
-            name: own["name"].as_str().map(str::to_owned).filter(|name| is_name(name)),
-            version: text("version").and_then(|version| version.parse().ok()),
+            name: own_name(&own).map_err(|problem| fault(&problem))?,
+            version: version.transpose()?,
             authors: text("authors"),
             licence: text("licenses"),
             source: text("source"),
@@ -140,6 +147,17 @@ impl Manifest {
 pub fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=64).contains(&text.len()) && text.chars().all(plain) && !text.starts_with('-')
+}
+
+/// The name in our own section.
+fn own_name(own: &serde_json::Value) -> Result<Option<String>, String> {
+    match &own["name"] {
+        serde_json::Value::Null => Ok(None),
+        serde_json::Value::String(name) if is_name(name) => Ok(Some(name.clone())),
+        other => Err(format!(
+            "calls itself {other}, which is not a name: a plugin is named by lower-case letters, digits and dashes"
+        )),
+    }
 }
 
 /// The origins of our own section: `{"origins": ["https://api.example.com", "https://b.example.com=env:TOKEN"]}`.
@@ -166,7 +184,8 @@ pub(super) fn interface(name: &str) -> Option<&str> {
 struct Outline {
     imports: Vec<String>,
     exports: Vec<String>,
-    sections: BTreeMap<String, String>,
+    /// The text of each, or what is wrong with it.
+    sections: BTreeMap<String, Result<String, &'static str>>,
 }
 
 impl Outline {
@@ -191,18 +210,30 @@ impl Outline {
                         outline.exports.push(export?.name.name.to_owned());
                     }
                 }
-                Payload::CustomSection(section)
-                    if SECTIONS.contains(&section.name()) && section.data().len() <= LONGEST_TEXT =>
-                {
+                Payload::CustomSection(section) if SECTIONS.contains(&section.name()) => {
+                    let text = match str::from_utf8(section.data()) {
+                        Ok(text) if text.len() <= LONGEST_TEXT => Ok(text.to_owned()),
+                        Ok(_) => Err("is longer than 4 KiB"),
+                        Err(_) => Err("is not UTF-8 text"),
+                    };
                     // The component's own come after those of the modules in it, and count for more.
-                    if let Ok(text) = str::from_utf8(section.data()) {
-                        outline.sections.insert(section.name().to_owned(), text.to_owned());
-                    }
+                    outline.sections.insert(section.name().to_owned(), text);
                 }
                 _ => {}
             }
         }
         Ok(outline)
+    }
+
+    /// Our own section; an empty one if there is none.
+    fn own(&self) -> Result<serde_json::Value, String> {
+        let Some(text) = self.sections.get(OWN_SECTION) else { return Ok(serde_json::Value::Null) };
+        let text = text.as_deref().map_err(|problem| (*problem).to_owned())?;
+        match serde_json::from_str(text) {
+            Ok(own @ serde_json::Value::Object(_)) => Ok(own),
+            Ok(_) => Err("is not a JSON object".to_owned()),
+            Err(error) => Err(format!("is not JSON: {error}")),
+        }
     }
 
     /// The newest contract that any of its imports and exports names.
@@ -304,6 +335,39 @@ mod tests {
             assert!(error.message().contains(message), "{error}");
             assert!(error.hint_text().is_some());
         }
+    }
+
+    /// Metadata that cannot be read must not read as none: the origins in it would be gone without a word.
+    #[test]
+    fn broken_metadata_is_an_error() {
+        let with = |name: &str, text: &[u8]| {
+            let mut wasm = crate::plugin::fuzz::outlines().remove(0);
+            let section = [&[u8::try_from(name.len()).unwrap()], name.as_bytes(), text].concat();
+            let length = section.len();
+            wasm.push(0);
+            wasm.extend([(length & 0x7f) as u8 | 0x80, (length >> 7) as u8]);
+            wasm.extend(section);
+            Manifest::read("a.wasm", &wasm)
+        };
+        let long = format!(r#"{{"name": "{}"}}"#, "a".repeat(5_000));
+        for (text, says) in [
+            (&b"{"[..], "is not JSON"),
+            (b"[]", "is not a JSON object"),
+            (b"\xff", "is not UTF-8 text"),
+            (long.as_bytes(), "is longer than 4 KiB"),
+            (br#"{"name": "Bad Name"}"#, "which is not a name"),
+            (br#"{"name": 3}"#, "which is not a name"),
+            (br#"{"origins": "https://a.example"}"#, "its origins are no list"),
+        ] {
+            let error = with(OWN_SECTION, text).unwrap_err();
+            assert!(error.message().contains(says), "{error}");
+        }
+        for version in ["1.0", "2026.01.5", "one.two", "v1.2.3", "1.2.3.4"] {
+            let error = with("version", version.as_bytes()).unwrap_err();
+            assert!(error.message().contains("not a version like 1.2.3"), "{error}");
+        }
+        assert_eq!(with("version", b"1.2.3-rc.1").unwrap().version.unwrap().to_string(), "1.2.3-rc.1");
+        assert_eq!(with(OWN_SECTION, br#"{"name": "acme"}"#).unwrap().name.as_deref(), Some("acme"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! to [`crate::capability`], and each call gets a store of its own with limits on memory and time.
 
 mod address;
+mod audit;
 mod authority;
 mod bindings;
 mod bundle;
@@ -15,12 +16,14 @@ mod driver;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod grant;
+mod identity;
 mod job_folder;
 mod known;
 mod last_words;
 mod limits;
 mod lock;
 mod manifest;
+mod never;
 mod origin;
 mod pattern;
 mod plugins;
@@ -38,6 +41,7 @@ mod store;
 mod verb;
 mod verbs;
 
+pub use audit::EXTENSION as AUDIT;
 pub use authority::Used;
 pub use bindings::alekseylearn::driver::types::LogPage;
 pub use candidate::Candidate;
@@ -46,6 +50,7 @@ pub use driver::{BuildDriver, TrainDriver};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
 pub use grant::{Grant, Grants};
+pub use identity::{Change, Identity};
 pub use known::{installed, known_drivers};
 pub use lock::{LOCK_FILE, read as read_lock, write as write_lock};
 pub use manifest::DriverKind;

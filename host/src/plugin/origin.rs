@@ -79,6 +79,17 @@ impl Origins {
     }
 }
 
+impl Origins {
+    /// Each of them is one of these hosts, or below it.
+    pub(super) fn all_below(&self, hosts: &[&str]) -> bool {
+        let (Self::One(origin) | Self::Like(origin)) = self;
+        let below = |host: &&str, name: &str| {
+            name.strip_suffix(host).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        origin.0.domain().is_some_and(|name| hosts.iter().any(|host| below(host, name)))
+    }
+}
+
 impl From<&Origin> for Origins {
     fn from(origin: &Origin) -> Self {
         Self::One(origin.clone())

@@ -11,12 +11,15 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::{
+    audit::Audit,
     bundle,
     candidate::Candidate,
     driver::{BuildDriver, Driver, TrainDriver},
     grant::{Grant, Grants},
+    identity::Identity,
     job_folder::Written,
     manifest::DriverKind,
+    never::NeverGranted,
     runtime::{Loaded, Runtime},
     services::Services,
     shipped::{SHIPPED, shipped},
@@ -36,6 +39,7 @@ pub struct Plugins {
     pub(super) ui: Arc<Ui>,
     environment: Environment,
     store: Store,
+    pub(super) audit: Arc<Audit>,
     loaded: Mutex<BTreeMap<String, Arc<Plugin>>>,
 }
 
@@ -44,6 +48,11 @@ pub(super) struct Plugin {
     pub(super) name: String,
     pub(super) granted: Grants,
     pub(super) origin: Origin,
+    pub(super) identity: Identity,
+    /// What it wants, so that a denial can name the whole grant.
+    pub(super) wants: Grants,
+    /// What its user never grants; nothing of a shipped one.
+    pub(super) never: NeverGranted,
     pub(super) loaded: Loaded,
     pub(super) written: Arc<Written>,
 }
@@ -77,8 +86,10 @@ pub struct Consented {
     pub candidate: Candidate,
     /// What it is granted.
     pub granted: Grants,
-    /// What the plugin of its name was granted when that was chosen.
+    /// What the same plugin was granted when that was chosen.
     pub before: Grants,
+    /// The plugin whose place it takes, for a person.
+    pub replaces: Option<String>,
 }
 
 /// One driver, for a person to choose.
@@ -102,7 +113,13 @@ impl Plugins {
     pub fn new(environment: &Environment, services: Arc<Services>, ui: Arc<Ui>) -> Result<Self> {
         let runtime = Runtime::new(&environment.cache)?;
         let (environment, store) = (environment.clone(), Store::new(environment));
-        Ok(Self { runtime, services, ui, environment, store, loaded: Mutex::default() })
+        let audit = Arc::new(Audit::new(&environment));
+        Ok(Self { runtime, services, ui, environment, store, audit, loaded: Mutex::default() })
+    }
+
+    /// What plugins asked for.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// The installed ones.
@@ -184,12 +201,22 @@ impl Plugins {
         Ok(judged.unwrap_or(Signed::Not))
     }
 
-    /// Refuses a component whose signature does not verify, or is missing where one is required.
+    /// Refuses a component whose signature does not verify, or is missing where one is required. True if a key that the
+    /// user trusts signed it.
     ///
     /// # Errors
     /// It is such a one.
-    pub fn admit(&self, candidate: &Candidate) -> Result<()> {
-        Trust::read(&self.environment)?.admit(candidate.claim()).map(drop)
+    pub fn admit(&self, candidate: &Candidate) -> Result<bool> {
+        let signed = Trust::read(&self.environment)?.admit(candidate.claim())?;
+        Ok(matches!(signed, Signed::By(_)))
+    }
+
+    /// What the user's own file never grants.
+    ///
+    /// # Errors
+    /// The file is wrong.
+    pub fn never_granted(&self) -> Result<NeverGranted> {
+        NeverGranted::read(&self.environment)
     }
 
     /// Compiles components, and installs them with what the user granted them: all of them, or none.
@@ -212,6 +239,8 @@ impl Plugins {
                 granted: granted.clone(),
                 installed: Timestamp::now().to_string(),
                 signature: candidate.signature.clone(),
+                own_name: candidate.own_name(),
+                wants: candidate.manifest.wants.clone(),
             });
         }
         let chosen = consented.iter().zip(&plugins).map(|(consented, plugin)| Chosen {
@@ -283,6 +312,9 @@ impl Plugins {
             name: name.clone(),
             granted,
             origin: Origin::Lent(digest),
+            identity: candidate.identity(),
+            wants: candidate.manifest.wants.clone(),
+            never: self.never_granted()?,
             loaded,
             written: Arc::default(),
         };
@@ -345,11 +377,13 @@ impl Plugins {
         let plugin = match installed? {
             Some((installed, ready, wasm)) => {
                 let loaded = self.runtime.load(name, &installed.digest, ready, &wasm).await?;
-                let origin = Origin::Installed(installed.digest);
                 Plugin {
+                    never: self.never_granted()?,
                     name: name.to_owned(),
+                    identity: installed.identity(),
                     granted: installed.granted,
-                    origin,
+                    wants: installed.wants,
+                    origin: Origin::Installed(installed.digest),
                     loaded,
                     written: Arc::default(),
                 }
@@ -359,9 +393,12 @@ impl Plugins {
                     .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no plugin `{name}`")))?;
                 let ready = self.runtime.load_shipped(name, shipped.digest, shipped.wasm)?;
                 // What a shipped plugin imports it was granted: it came with the program.
-                let granted = ready.wants.iter().copied().map(Grant::Capability).collect();
+                let granted: Grants = ready.wants.iter().copied().map(Grant::Capability).collect();
                 Plugin {
                     name: name.to_owned(),
+                    identity: Identity::of_shipped(name),
+                    wants: granted.clone(),
+                    never: NeverGranted::default(),
                     granted,
                     origin: Origin::Shipped,
                     loaded: ready,

@@ -2,9 +2,10 @@
 
 use std::{fmt, path::PathBuf};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use minisign_verify::{Error as Problem, PublicKey, Signature};
 
-use super::source::Source;
+use super::{manifest::is_name, source::Source};
 use crate::{
     config::Defaults,
     environment::Environment,
@@ -49,6 +50,9 @@ pub(super) struct Trust {
 #[derive(Clone, Copy)]
 pub(super) struct Claim<'a> {
     pub(super) name: &'a str,
+    /// What it calls itself.
+    pub(super) own_name: Option<&'a str>,
+    pub(super) version: Option<&'a str>,
     pub(super) wasm: &'a [u8],
     /// The text of a `.minisig` file.
     pub(super) signature: Option<&'a str>,
@@ -94,7 +98,10 @@ impl Trust {
         let mut problem = None;
         for (signer, key) in &self.keys {
             match key.verify(claim.wasm, &signature, false) {
-                Ok(()) => return Ok(Signed::By(signer.clone())),
+                Ok(()) => {
+                    bound(&claim, signature.trusted_comment(), signer)?;
+                    return Ok(Signed::By(signer.clone()));
+                }
                 Err(Problem::UnexpectedKeyId) => {}
                 Err(other) => problem = Some((signer, other)),
             }
@@ -139,6 +146,64 @@ impl Trust {
     }
 }
 
+/// What a signature says of the plugin that it is for, in minisign's trusted comment: `name:acme version:0.2.0`.
+fn said<'a>(comment: &'a str, key: &str) -> Option<&'a str> {
+    let mut words = comment.split_whitespace();
+    words.find_map(|word| word.strip_prefix(key)?.strip_prefix(':')).filter(|said| !said.is_empty())
+}
+
+/// What a signature that came with a component calls it; not verified.
+pub(super) fn name_in(signature: &str) -> Option<&str> {
+    let comment = signature.lines().find_map(|line| line.strip_prefix("trusted comment: "))?;
+    said(comment, "name").filter(|name| is_name(name))
+}
+
+/// The number of the key that a signature says to be made with, as minisign shows it; not verified.
+pub(super) fn key_of(signature: &str) -> Option<String> {
+    let bytes = BASE64_STANDARD.decode(signature.lines().nth(1)?.trim()).ok()?;
+    let id: &[u8; 8] = bytes.get(2..)?.first_chunk()?;
+    Some(hex::encode_upper(u64::from_le_bytes(*id).to_be_bytes()))
+}
+
+/// Refuses a verified signature that is of another plugin, or of another version of it.
+///
+/// The comment is signed, and so is what the component says of itself: one of them must name it, else the signature
+/// would be as good for any other plugin of its signer's.
+fn bound(claim: &Claim<'_>, comment: &str, signer: &str) -> Result<()> {
+    let (name, version) = (said(comment, "name"), said(comment, "version"));
+    let another = |what: &str, signed: &str, is: &str| {
+        Err(Error::new(
+            Kind::Plugin,
+            format!(
+                "{} is not what {signer} signed: the signature is of {what} {signed}, and this is {is}",
+                claim.name
+            ),
+        )
+        .hint("the signature is of another plugin or version: do not use it"))
+    };
+    match (name, claim.own_name) {
+        (Some(signed), Some(own)) if signed != own => return another("the plugin", signed, own),
+        (None, None) => {
+            return Err(Error::new(
+                Kind::Plugin,
+                format!(
+                    "the signature of {} names no plugin: {signer} may have signed it as another one",
+                    claim.name
+                ),
+            )
+            .hint(
+                "ask its author to sign it with `minisign -S -t 'name:NAME version:VERSION' -m FILE.wasm`",
+            ));
+        }
+        _ => {}
+    }
+    match (version, claim.version) {
+        (Some(signed), Some(own)) if signed != own => another("version", signed, own),
+        (Some(signed), None) => another("version", signed, "of none"),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,7 +218,7 @@ mod tests {
     }
 
     fn claim<'a>(wasm: &'a [u8], signature: Option<&'a str>, source: &'a Source) -> Claim<'a> {
-        Claim { name: "driver", wasm, signature, source }
+        Claim { name: "driver", own_name: Some("driver"), version: None, wasm, signature, source }
     }
 
     #[test]
@@ -168,6 +233,44 @@ mod tests {
         assert!(knows.judge(claim(b"test", Some("<html>"), &near)).is_err());
         let nobody = trust(&[], false);
         assert_eq!(nobody.judge(claim(b"test", Some(SIGNATURE), &far)).unwrap(), Signed::ByUnknown);
+    }
+
+    #[test]
+    fn a_signature_is_of_one_plugin_and_version() {
+        let near = Source::File("/a.wasm".into());
+        let judged = |comment: &str, own_name: Option<&'static str>, version: Option<&'static str>| {
+            let claim = Claim { own_name, version, ..claim(b"test", None, &near) };
+            bound(&claim, comment, "Ada").map_err(|error| error.message().to_owned())
+        };
+        let both = "timestamp:1\tname:acme version:0.2.0";
+        assert_eq!(judged(both, Some("acme"), Some("0.2.0")), Ok(()));
+        assert_eq!(judged(both, None, Some("0.2.0")), Ok(()));
+        assert_eq!(
+            judged("timestamp:1\tfile:a.wasm\thashed", Some("acme"), None),
+            Ok(()),
+            "its own name is signed too"
+        );
+        for (comment, own_name, version, says) in [
+            (both, Some("beta"), Some("0.2.0"), "is of the plugin acme, and this is beta"),
+            (both, Some("acme"), Some("0.3.0"), "is of version 0.2.0, and this is 0.3.0"),
+            (both, Some("acme"), None, "is of version 0.2.0, and this is of none"),
+            ("timestamp:1\tfile:a.wasm", None, Some("0.2.0"), "names no plugin"),
+            ("name:", None, None, "names no plugin"),
+        ] {
+            let problem = judged(comment, own_name, version).unwrap_err();
+            assert!(problem.contains(says), "{problem}");
+        }
+        // As `minisign -G` writes it into the file of the key.
+        let key =
+            hex::encode_upper(u64::from_le_bytes(*base64_of(KEY)[2..].first_chunk().unwrap()).to_be_bytes());
+        assert_eq!(key_of(SIGNATURE), Some(key));
+        for none in ["", "<html>", "untrusted comment: x\nRU\n"] {
+            assert_eq!(key_of(none), None);
+        }
+    }
+
+    fn base64_of(text: &str) -> Vec<u8> {
+        BASE64_STANDARD.decode(text).unwrap()
     }
 
     #[test]

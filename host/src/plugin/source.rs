@@ -4,17 +4,23 @@ use std::{
     collections::BTreeMap,
     fmt,
     io::ErrorKind,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
+use url::{Host, Url};
 
-use super::manifest::{CONTRACT, compatible};
+use super::{
+    address::Region,
+    manifest::{CONTRACT, compatible},
+};
 use crate::{
     capability::{http, oci},
     disk,
     error::{Context, Error, Kind, Result},
+    shell::command,
 };
 
 /// The largest file that is taken for a plugin: a Python guest has 18 MB.
@@ -72,9 +78,36 @@ pub(super) struct Obtained {
     pub(super) name: Option<String>,
     /// The text of its `.minisig` file, not verified.
     pub(super) signature: Option<String>,
+    /// The version that an index lists it as.
+    pub(super) version: Option<Version>,
+    /// What was odd about its source, to be told.
+    pub(super) notes: Vec<String>,
 }
 
 impl Source {
+    /// The place itself, whatever the version: what is part of a plugin's identity.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Self::File(_) | Self::Address(_) => self.to_string(),
+            Self::Oci(reference) => reference.repository(),
+            Self::Index { index, name, .. } => format!("{name} of {index}"),
+        }
+    }
+
+    /// The command that installs it.
+    pub fn install(&self) -> String {
+        let named = match self {
+            Self::Index { name, requirement, .. } if *requirement == VersionReq::STAR => name.clone(),
+            Self::Index { name, requirement, .. } => format!("{name}@{requirement}"),
+            other => other.to_string(),
+        };
+        let mut words = vec!["alekseylearn", "plugin", "install", named.as_str()];
+        if let Self::Index { index, .. } = self {
+            words.extend(["--index", index.as_str()]);
+        }
+        command(words)
+    }
+
     /// What a user wrote: `NAME` and `NAME@REQUIREMENT` with an index, else an address, a file, or a folder that holds
     /// one `.wasm` file.
     ///
@@ -127,41 +160,76 @@ impl Source {
         match self {
             Self::File(path) => {
                 let (wasm, signature) = (read(path, MOST_BYTES)?, signature_of_file(path)?);
-                Ok(Obtained { wasm, promised: None, name: stem(path), signature })
+                Ok(Obtained { name: stem(path), ..Obtained::of(wasm, signature) })
             }
             Self::Address(address) => {
                 let wasm = http::get(address, MOST_BYTES).await?;
                 let (file, query) = address.split_at(address.find(['?', '#']).unwrap_or(address.len()));
                 let signature = signature_at(&format!("{file}{SIGNATURE}{query}")).await?;
-                Ok(Obtained { wasm, promised: None, name: stem(Path::new(file)), signature })
+                Ok(Obtained { name: stem(Path::new(file)), ..Obtained::of(wasm, signature) })
             }
             Self::Oci(reference) => {
                 let mut package = oci::pull(reference, pinned, MOST_BYTES).await?;
                 let name = reference.name().replace(['_', '.'], "-");
                 let signature = package.annotations.remove(SIGNATURE_ANNOTATION);
-                Ok(Obtained { wasm: package.component, promised: None, name: Some(name), signature })
+                Ok(Obtained { name: Some(name), ..Obtained::of(package.component, signature) })
             }
             Self::Index { index, name, requirement } => {
                 let text = get(index, MOST_INDEX_BYTES).await?;
-                let release = Index::read(index, &text)?.choose(index, name, requirement, pinned)?;
-                let place = Self::at(&beside(index, &release.address))?;
+                let listed = Index::read(index, &text)?;
+                let release = listed.choose(index, name, requirement, pinned)?;
+                let place = Self::at(&beside(index, &release.address)?)?;
                 let mut obtained = Box::pin(place.obtain(pinned)).await?;
                 if let Some(signature) = release.signature {
                     obtained.signature = Some(match signature.starts_with(SIGNATURE_START) {
                         true => signature,
-                        false => as_text(get(&beside(index, &signature), MOST_SIGNATURE_BYTES).await?),
+                        false => as_text(get(&beside(index, &signature)?, MOST_SIGNATURE_BYTES).await?),
                     });
                 }
-                Ok(Obtained { promised: Some(release.digest), name: Some(name.clone()), ..obtained })
+                Ok(Obtained {
+                    promised: Some(release.digest),
+                    name: Some(name.clone()),
+                    version: Some(release.version),
+                    notes: listed
+                        .wrong
+                        .get(name)
+                        .map(|wrong| skipped(index, name, wrong))
+                        .into_iter()
+                        .collect(),
+                    ..obtained
+                })
             }
         }
     }
 }
 
+impl Obtained {
+    fn of(wasm: Vec<u8>, signature: Option<String>) -> Self {
+        Self { wasm, promised: None, name: None, signature, version: None, notes: Vec::new() }
+    }
+}
+
 /// `{"plugins": {"NAME": [{"version", "address", "digest", "contract", "signature"}]}}`
-#[derive(Deserialize)]
 pub(super) struct Index {
     pub(super) plugins: BTreeMap<String, Vec<Release>>,
+    /// By the plugins' names, what is wrong with each entry that is no release.
+    wrong: BTreeMap<String, Vec<String>>,
+}
+
+/// An index, of which nothing but the shape is known.
+#[derive(Deserialize)]
+struct Listed {
+    plugins: BTreeMap<String, Vec<serde_json::Value>>,
+}
+
+/// The entries of an index that were passed over.
+fn skipped(index: &str, name: &str, wrong: &[String]) -> String {
+    let first = wrong.first().map(String::as_str).unwrap_or_default();
+    format!("{index} lists {} of {name} that cannot be read, such as: {first}", counted(wrong.len()))
+}
+
+fn counted(releases: usize) -> String {
+    format!("{releases} release{}", if releases == 1 { "" } else { "s" })
 }
 
 /// One version of a plugin in an index.
@@ -180,11 +248,23 @@ pub(super) struct Release {
 
 impl Index {
     pub(super) fn read(place: &str, text: &[u8]) -> Result<Self> {
-        serde_json::from_slice(text).map_err(|error| {
+        let listed: Listed = serde_json::from_slice(text).map_err(|error| {
             Error::invalid(format!("{place} is no index of plugins"))
                 .hint(r#"an index is {"plugins": {"NAME": [{"version", "address", "digest", "contract"}]}}"#)
                 .source(error)
-        })
+        })?;
+        let mut index = Self { plugins: BTreeMap::new(), wrong: BTreeMap::new() };
+        for (name, entries) in listed.plugins {
+            let releases = index.plugins.entry(name.clone()).or_default();
+            for entry in entries {
+                // One that cannot be read, of a newer alekseylearn say, leaves the others as they are.
+                match serde_json::from_value(entry) {
+                    Ok(release) => releases.push(release),
+                    Err(error) => index.wrong.entry(name.clone()).or_default().push(error.to_string()),
+                }
+            }
+        }
+        Ok(index)
     }
 
     /// The one that a lock file names, else the newest version that is welcome and that this program can run.
@@ -220,8 +300,13 @@ impl Index {
             None => {
                 let versions: Vec<String> =
                     releases.iter().map(|release| release.version.to_string()).collect();
-                Err(Error::new(Kind::NotFound, format!("{place} lists no {name} {requirement}"))
-                    .hint(format!("it lists {}", versions.join(", "))))
+                let versions = if versions.is_empty() { "none".to_owned() } else { versions.join(", ") };
+                let missing = Error::new(Kind::NotFound, format!("{place} lists no {name} {requirement}"))
+                    .hint(format!("it lists {versions}"));
+                Err(match self.wrong.get(name) {
+                    Some(wrong) => missing.details(skipped(place, name, wrong)),
+                    None => missing,
+                })
             }
         }
     }
@@ -268,14 +353,51 @@ fn read(path: &Path, most: usize) -> Result<Vec<u8>> {
     })
 }
 
-/// An index's addresses may be relative to it.
-pub(super) fn beside(index: &str, address: &str) -> String {
-    if address.contains("://") || address.starts_with('/') {
-        return address.to_owned();
+/// An index's addresses may be relative to it. An index that came over a network names no file of this machine, and no
+/// machine of the user's own networks but the one that it came from.
+pub(super) fn beside(index: &str, address: &str) -> Result<String> {
+    let Ok(base) = index.parse::<Url>() else {
+        return Ok(match index.rsplit_once('/') {
+            Some((folder, _)) if !address.contains("://") && !address.starts_with('/') => {
+                format!("{folder}/{address}")
+            }
+            _ => address.to_owned(),
+        });
+    };
+    let refused = |why: &str| {
+        Err(Error::new(Kind::Denied, format!("{index} names {address}, {why}"))
+            .hint("tell whoever keeps the index, or install the file itself by its own address"))
+    };
+    let Ok(url) = base.join(address) else { return refused("which is no address") };
+    if !["http", "https", "oci"].contains(&url.scheme()) {
+        return refused("which is not an address on the web");
     }
-    match index.rsplit_once('/') {
-        Some((folder, _)) => format!("{folder}/{address}"),
-        None => address.to_owned(),
+    let same_host =
+        (url.host_str(), url.port_or_known_default()) == (base.host_str(), base.port_or_known_default());
+    if !same_host && is_near(&url) {
+        return refused("which is in your own network, or on this machine");
+    }
+    Ok(url.to_string())
+}
+
+/// It names this machine, or an address that is not of the internet.
+fn is_near(url: &Url) -> bool {
+    // Only of schemes that it knows does the parser read a host as an address.
+    let host = url
+        .host_str()
+        .unwrap_or_default()
+        .trim_matches(['[', ']'])
+        .trim_end_matches('.')
+        .to_ascii_lowercase();
+    let read = format!("http://{}", url.host_str().unwrap_or_default()).parse::<Url>();
+    let address = host.parse().ok().or_else(|| match read.ok()?.host()? {
+        Host::Ipv4(address) => Some(IpAddr::from(address)),
+        Host::Ipv6(address) => Some(address.into()),
+        Host::Domain(_) => None,
+    });
+    match address {
+        Some(address) => Region::of(address) != Region::Public,
+        None => host == "localhost" || host.ends_with(".localhost") || host.is_empty(),
     }
 }
 
@@ -293,7 +415,7 @@ fn absolute(index: &str) -> Result<String> {
 }
 
 fn stem(path: &Path) -> Option<String> {
-    path.file_stem()?.to_str().map(|stem| stem.replace('_', "-"))
+    path.file_stem()?.to_str().map(|stem| stem.replace(['_', '.'], "-"))
 }
 
 fn only_component(folder: &Path) -> Result<PathBuf> {
@@ -366,15 +488,66 @@ mod tests {
 
     #[test]
     fn an_index_that_is_none_is_said() {
-        for text in ["", "[]", r#"{"plugins": {"a": [{"version": "x"}]}}"#] {
+        for text in ["", "[]", r#"{"plugins": {"a": 3}}"#] {
             assert!(Index::read("index.json", text.as_bytes()).is_err(), "{text}");
         }
     }
 
     #[test]
+    fn a_release_that_cannot_be_read_leaves_the_others() {
+        let text = INDEX.replace("\"version\": \"0.9.0\"", "\"version\": \"0.9\"");
+        let index = Index::read("index.json", text.as_bytes()).unwrap();
+        let choose =
+            |requirement: &str| index.choose("index.json", "kaggle", &requirement.parse().unwrap(), None);
+        assert_eq!(choose("*").unwrap().version.to_string(), "0.10.0");
+        let error = choose("0.9").unwrap_err();
+        assert!(
+            error.details_text().unwrap().contains("lists 1 release of kaggle that cannot be read"),
+            "{error:?}"
+        );
+    }
+
+    #[test]
     fn addresses_are_taken_from_the_indexs_place() {
-        assert_eq!(beside("https://a.org/x/index.json", "b.wasm"), "https://a.org/x/b.wasm");
-        assert_eq!(beside("/srv/index.json", "b.wasm"), "/srv/b.wasm");
-        assert_eq!(beside("/srv/index.json", "https://a.org/b.wasm"), "https://a.org/b.wasm");
+        for (index, address, place) in [
+            ("https://a.org/x/index.json", "b.wasm", "https://a.org/x/b.wasm"),
+            ("https://a.org/x/index.json", "/b.wasm", "https://a.org/b.wasm"),
+            ("https://a.org/x/index.json", "https://b.org/b.wasm", "https://b.org/b.wasm"),
+            ("https://a.org/x/index.json", "oci://ghcr.io/a/b:1", "oci://ghcr.io/a/b:1"),
+            ("http://127.0.0.1:8000/index.json", "b.wasm", "http://127.0.0.1:8000/b.wasm"),
+            ("/srv/index.json", "b.wasm", "/srv/b.wasm"),
+            ("/srv/index.json", "/b.wasm", "/b.wasm"),
+            ("/srv/index.json", "https://a.org/b.wasm", "https://a.org/b.wasm"),
+            ("/srv/index.json", "http://127.0.0.1:1/b.wasm", "http://127.0.0.1:1/b.wasm"),
+        ] {
+            assert_eq!(beside(index, address).unwrap(), place);
+        }
+    }
+
+    #[test]
+    fn a_remote_index_names_nothing_of_this_machine_or_network() {
+        for address in [
+            "file:///etc/passwd",
+            "http://127.0.0.1:1/b.wasm",
+            "http://localhost/b.wasm",
+            "https://localhost./b.wasm",
+            "https://a.localhost/b.wasm",
+            "https://10.0.0.5/b.wasm",
+            "https://192.168.1.1/b.wasm",
+            "https://169.254.169.254/latest/meta-data",
+            "https://0x7f.1/b.wasm",
+            "https://2130706433/b.wasm",
+            "https://[::1]/b.wasm",
+            "https://[::ffff:127.0.0.1]/b.wasm",
+            "oci://127.0.0.1:5000/a/b:1",
+            "oci://localhost:5000/a/b:1",
+            "oci://LOCALHOST/a/b:1",
+            "oci://0x7f.1:5000/a/b:1",
+            "//localhost/b.wasm",
+            "ssh://a.org/b",
+        ] {
+            let error = beside("https://a.org/x/index.json", address).unwrap_err();
+            assert_eq!(error.kind(), Kind::Denied, "{address}");
+        }
     }
 }

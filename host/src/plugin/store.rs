@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 
 use super::{
     grant::Grants,
-    signature::Claim,
+    identity::Identity,
+    signature::{Claim, key_of},
     source::{MOST_BYTES, Source},
 };
 use crate::{
@@ -49,12 +50,43 @@ pub struct Installed {
     /// The text of its `.minisig` file, where it came with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
+    /// What the component calls itself.
+    #[serde(default)]
+    pub own_name: Option<String>,
+    /// What it wants, so that a denial can name the whole grant.
+    #[serde(default)]
+    pub wants: Grants,
 }
 
 impl Installed {
     /// With its component, or nothing where no signature is to be verified.
     pub(super) fn claim<'a>(&'a self, wasm: &'a [u8]) -> Claim<'a> {
-        Claim { name: &self.name, wasm, signature: self.signature.as_deref(), source: &self.source }
+        Claim {
+            name: &self.name,
+            own_name: self.own_name.as_deref(),
+            version: self.version.as_deref(),
+            wasm,
+            signature: self.signature.as_deref(),
+            source: &self.source,
+        }
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> Identity {
+        Identity {
+            name: self.name.clone(),
+            own_name: self.own_name.clone(),
+            source: self.source.place(),
+            signer: self.signature.as_deref().and_then(key_of),
+        }
+    }
+
+    /// Its name and version.
+    pub fn named(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{} {version}", self.name),
+            None => self.name.clone(),
+        }
     }
 }
 
@@ -161,10 +193,7 @@ impl Store {
     /// It is missing, or is not what was installed.
     pub fn wasm(&self, plugin: &Installed) -> Result<Vec<u8>> {
         let path = self.component(&plugin.digest);
-        let again = format!(
-            "install it again: `{}`",
-            command(["alekseylearn", "plugin", "install", &plugin.source.to_string()])
-        );
+        let again = format!("install it again: `{}`", plugin.source.install());
         let wasm = disk::read(&path, MOST_BYTES as u64).map_err(|error| {
             Error::new(Kind::Plugin, format!("the component of the plugin {} cannot be read", plugin.name))
                 .hint(&again)
@@ -191,7 +220,9 @@ impl Store {
             if !disk::read(&path, MOST_BYTES as u64).is_ok_and(|there| there == *wasm) {
                 write_whole(&path, wasm)?;
             }
-            let now = plugins.iter().find(|known| known.name == plugin.name).map(|known| &known.granted);
+            // What another of the name was granted meanwhile is not this one's.
+            let admitted = |known: &&Installed| known.identity().admits(&plugin.identity());
+            let now = plugins.iter().find(admitted).map(|known| &known.granted);
             let mut plugin = Installed::clone(plugin);
             plugin.granted.follow(before, now.unwrap_or(&Grants::default()));
             plugins.retain(|known| known.name != plugin.name);
@@ -287,6 +318,8 @@ mod tests {
             granted: Grants::default(),
             installed: "2026-01-01T00:00:00Z".into(),
             signature: None,
+            own_name: Some(name.into()),
+            wants: Grants::default(),
         }
     }
 
@@ -368,6 +401,24 @@ mod tests {
         let two = Chosen { wasm: b"two", plugin: &two, before: &one.granted };
         store.uninstall("a").unwrap();
         assert_eq!(store.install(&[two]).unwrap()[0].granted, grants(&["docker"]));
+    }
+
+    /// Another plugin of the name was installed while the user was asked about this one.
+    #[test]
+    fn what_another_plugin_of_the_name_was_granted_is_not_taken_over() {
+        let (_folder, store) = store();
+        let grants = |texts: &[&str]| -> Grants { texts.iter().map(|text| text.parse().unwrap()).collect() };
+        let mine = Installed { granted: grants(&["s3"]), ..plugin("a", b"one") };
+        install(&store, b"one", mine.clone()).unwrap();
+        let others = Installed {
+            source: Source::File("b.wasm".into()),
+            granted: grants(&["docker", "https://a.example=env:A"]),
+            ..plugin("a", b"two")
+        };
+        install(&store, b"two", others).unwrap();
+        let newer = Installed { granted: grants(&["s3"]), ..plugin("a", b"three") };
+        let chosen = Chosen { wasm: b"three", plugin: &newer, before: &mine.granted };
+        assert_eq!(store.install(&[chosen]).unwrap()[0].granted, Grants::default());
     }
 
     #[test]

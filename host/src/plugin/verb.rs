@@ -37,8 +37,10 @@ pub enum Verb<'a> {
     },
     /// Look at a place in S3, or have results written there.
     Location(&'a Location),
-    /// Read a folder of this machine.
-    Folder(&'a str),
+    /// Let a container read a folder of this machine.
+    Mount(&'a str),
+    /// Read a folder of this machine, to tell whether it changed.
+    Hash(&'a str),
     /// Send a folder of this machine.
     Send {
         /// Which.
@@ -73,6 +75,8 @@ pub enum Verb<'a> {
         method: &'a str,
         /// It carries a credential of the driver's own: `Authorization` or `Cookie`.
         own_credential: bool,
+        /// It asks for another method than its own, as `X-HTTP-Method-Override` does.
+        disguised: bool,
     },
     /// Learn whose credential goes to an origin.
     Credential(&'a Origin),
@@ -86,6 +90,37 @@ pub enum Verb<'a> {
 }
 
 impl Verb<'_> {
+    /// The verb and what it is about, as an audit log keeps them: without the query of an address.
+    pub(super) fn audited(self) -> (&'static str, String) {
+        match self {
+            Self::Engine => ("docker engine", String::new()),
+            Self::Image(name) => ("docker image", name.to_owned()),
+            Self::BuildFile(path) => ("docker build file", path.to_owned()),
+            Self::Container(job) => ("docker container", job.to_owned()),
+            Self::Mount(folder) => ("docker input", folder.to_owned()),
+            Self::JobFile(path) => ("job file", path.to_owned()),
+            Self::Identity => ("identity", String::new()),
+            Self::Role(name) => ("role", name.to_owned()),
+            Self::Repository(name) => ("ecr repository", name.to_owned()),
+            Self::Push { address, .. } => ("push", address.to_owned()),
+            Self::Location(place) => ("s3 place", place.to_string()),
+            Self::Hash(folder) => ("s3 folder hash", folder.to_owned()),
+            Self::Send { folder, place } => ("s3 send", format!("{folder} to {place}")),
+            Self::Bucket(bucket) => ("s3 bucket", bucket.to_owned()),
+            Self::TrainingJob(job) => ("sagemaker job", job.to_owned()),
+            Self::TrainingQuota => ("sagemaker quota", String::new()),
+            Self::Resource(name) => ("sagemaker resource", name.to_owned()),
+            Self::Log { group, stream, .. } => {
+                ("log", format!("{group} {}", stream.unwrap_or_default()).trim_end().to_owned())
+            }
+            Self::Request { origin, address, method, .. } => {
+                ("request", format!("{method} {origin}{}", address.path()))
+            }
+            Self::Credential(origin) => ("credential", origin.to_string()),
+            Self::Address { origin, address } => ("address", format!("{origin} at {address}")),
+        }
+    }
+
     /// As in "it may not …".
     pub(super) fn deed(self) -> String {
         match self {
@@ -99,7 +134,7 @@ impl Verb<'_> {
             Self::Repository(name) => format!("touch the repository {name}"),
             Self::Push { address, .. } => format!("send the image to {address}"),
             Self::Location(place) => format!("touch {place}"),
-            Self::Folder(folder) => format!("read the folder {folder}"),
+            Self::Mount(folder) | Self::Hash(folder) => format!("read the folder {folder}"),
             Self::Send { folder, place } => format!("send the folder {folder} to {place}"),
             Self::Bucket(bucket) => format!("touch the bucket {bucket}"),
             Self::TrainingJob(job) => format!("touch the job {job}"),
@@ -110,6 +145,9 @@ impl Verb<'_> {
             }
             Self::Request { origin, own_credential: true, .. } => {
                 format!("send a credential of its own to {origin}, beside the one that alekseylearn adds")
+            }
+            Self::Request { origin, method, disguised: true, .. } => {
+                format!("send {method} to {origin} that stands for another method")
             }
             Self::Request { origin, method, .. } => format!("send {method} to {origin}"),
             Self::Credential(origin) => format!("learn whose credential goes to {origin}"),

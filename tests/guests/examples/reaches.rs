@@ -26,6 +26,10 @@ fn check(training: &Training) -> Result<Vec<Finding>, Error> {
         http::get(&format!("{service}/")).header("cookie", "session=mine"),
         http::get(&format!("{service}/")).header("host", "evil.example"),
         http::get(&format!("{service}/")).header("proxy-authorization", "Basic bWluZQ=="),
+        // What stands for another method may be taken for that one.
+        http::get(&format!("{service}/")).header("x-http-method-override", "DELETE"),
+        http::get(&format!("{service}/")).header("X-Method-Override", "DELETE"),
+        http::get(&format!("{service}/?a=b&_method=DELETE")),
         Request::new("TRACE", &format!("{service}/")),
         Request::new("CONNECT", &format!("{service}/")),
     ];

@@ -1,6 +1,7 @@
 //! The Elastic Container Registry.
 
 use aws_sdk_ecr::types::{ImageIdentifier, Repository as EcrRepository};
+use aws_types::service_config::ServiceConfigKey;
 use base64::{Engine, prelude::BASE64_STANDARD};
 
 use super::{
@@ -32,7 +33,7 @@ impl Aws {
         }
         let made = self.ecr().await?.create_repository().repository_name(name).send().await;
         match made {
-            Ok(answer) => of(name, answer.repository),
+            Ok(answer) => self.of(name, answer.repository).await,
             // Another run made it meanwhile.
             Err(error) if code(&error) == "RepositoryAlreadyExistsException" => self
                 .repository(name)
@@ -47,10 +48,50 @@ impl Aws {
     /// # Errors
     /// It cannot be told whose it would be.
     pub async fn missing_repository(&self, name: &str) -> Result<Repository> {
-        let (account, region) = (self.account().await?, self.region().await?);
-        let domain = domain_of(self.partition().await?);
-        let address = format!("{account}.dkr.ecr.{region}.{domain}/{name}");
+        let address = format!("{}/{name}", self.registry().await?);
         Ok(Repository { name: name.to_owned(), address })
+    }
+
+    /// What the service says of a repository. The image and the login go to that address, so it must be in the account's
+    /// own registry, unless the user chose another endpoint than AWS's.
+    async fn of(&self, name: &str, repository: Option<EcrRepository>) -> Result<Repository> {
+        let address = repository.and_then(|repository| repository.repository_uri);
+        let address =
+            address.ok_or_else(|| Error::failed(format!("ECR told no address of the repository {name}")))?;
+        let foreign = |expected: &str| {
+            Error::new(
+                Kind::Denied,
+                format!("ECR names {address} as the repository {name}, which is not in {expected}"),
+            )
+            .hint("nothing was pushed: check which endpoint your AWS configuration names for ECR")
+        };
+        if self.has_own_endpoint().await? {
+            return match address.strip_suffix(name).is_some_and(|registry| registry.ends_with('/')) {
+                true => Ok(Repository { name: name.to_owned(), address }),
+                false => Err(foreign("a repository of that name")),
+            };
+        }
+        let registry = self.registry().await?;
+        match address == format!("{registry}/{name}") {
+            true => Ok(Repository { name: name.to_owned(), address }),
+            false => Err(foreign(&format!("your own registry, {registry}"))),
+        }
+    }
+
+    /// The user names another address than AWS's for ECR, on the command line or in the surroundings.
+    async fn has_own_endpoint(&self) -> Result<bool> {
+        let config = self.config().await?;
+        let of_ecr =
+            ServiceConfigKey::builder().service_id("ecr").env("AWS_ENDPOINT_URL").profile("endpoint_url");
+        let named =
+            config.service_config().zip(of_ecr.build().ok()).and_then(|(all, key)| all.load_config(key));
+        Ok(config.endpoint_url().is_some() || named.is_some())
+    }
+
+    /// The host of the account's own registry.
+    async fn registry(&self) -> Result<String> {
+        let (account, region) = (self.account().await?, self.region().await?);
+        Ok(registry_of(&account, &region, self.partition().await?))
     }
 
     /// The repository of that name; none where it is missing.
@@ -59,7 +100,7 @@ impl Aws {
     /// The user may not see it.
     pub async fn repository(&self, name: &str) -> Result<Option<Repository>> {
         match self.ecr().await?.describe_repositories().repository_names(name).send().await {
-            Ok(answer) => of(name, answer.repositories.unwrap_or_default().pop()).map(Some),
+            Ok(answer) => self.of(name, answer.repositories.unwrap_or_default().pop()).await.map(Some),
             Err(error) if code(&error) == "RepositoryNotFoundException" => Ok(None),
             Err(error) => Err(explain(format!("cannot look up the ECR repository {name}"), error)),
         }
@@ -131,9 +172,28 @@ fn domain_of(partition: &str) -> &'static str {
     }
 }
 
-fn of(name: &str, repository: Option<EcrRepository>) -> Result<Repository> {
-    let address = repository.and_then(|repository| repository.repository_uri);
-    let address =
-        address.ok_or_else(|| Error::failed(format!("ECR told no address of the repository {name}")))?;
-    Ok(Repository { name: name.to_owned(), address })
+/// The host of an account's registry in a region.
+fn registry_of(account: &str, region: &str, partition: &str) -> String {
+    format!("{account}.dkr.ecr.{region}.{}", domain_of(partition))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_has_one_registry_in_each_region() {
+        for (partition, region, host) in [
+            ("aws", "us-east-1", "1.dkr.ecr.us-east-1.amazonaws.com"),
+            ("aws-us-gov", "us-gov-west-1", "1.dkr.ecr.us-gov-west-1.amazonaws.com"),
+            ("aws-cn", "cn-north-1", "1.dkr.ecr.cn-north-1.amazonaws.com.cn"),
+            ("aws-iso", "us-iso-east-1", "1.dkr.ecr.us-iso-east-1.c2s.ic.gov"),
+            ("aws-iso-b", "us-isob-east-1", "1.dkr.ecr.us-isob-east-1.sc2s.sgov.gov"),
+            ("aws-iso-f", "us-isof-south-1", "1.dkr.ecr.us-isof-south-1.csp.hci.ic.gov"),
+            ("aws-iso-e", "eu-isoe-west-1", "1.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk"),
+            ("aws-eusc", "eusc-de-east-1", "1.dkr.ecr.eusc-de-east-1.amazonaws.eu"),
+        ] {
+            assert_eq!(registry_of("1", region, partition), host);
+        }
+    }
 }

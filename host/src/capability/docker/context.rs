@@ -13,10 +13,11 @@ use sha2::{Digest, Sha256};
 use super::{Secrets, hashes::Hashes, steps::base};
 use crate::{
     disk::cannot_read,
-    error::{Context, Result},
+    error::{Context, Error, Result},
     project::{Content, File, Project, RUNNER, Recipe},
 };
 
+const DOCKERFILE: &str = "Dockerfile";
 /// As much of the hash as a tag shows.
 const TAG_LENGTH: usize = 16;
 
@@ -136,6 +137,7 @@ impl BuildContext {
     /// # Errors
     /// A file cannot be read.
     pub fn hashed(&self) -> Result<Hashed> {
+        self.check_names()?;
         let mut contents = HashMap::new();
         let mut hashes = match &self.known {
             Some(known) => Hashes::open(known),
@@ -171,6 +173,26 @@ impl BuildContext {
         Ok(Hashed { whole: hex::encode(hash.finalize()), contents })
     }
 
+    /// Refuses two files of one name: which of them the engine takes would be for the later one to decide.
+    fn check_names(&self) -> Result<()> {
+        let own = [DOCKERFILE.to_owned()].into_iter().chain(self.extra.keys().cloned());
+        let mut names: Vec<String> = own.chain(self.placed().map(|(place, _)| place)).collect();
+        names.sort_unstable();
+        let clash = names.iter().enumerate().find(|(at, name)| {
+            let later = &names[at + 1..];
+            let below = format!("{name}/");
+            later.first() == Some(name)
+                || later[later.partition_point(|other| *other < below)..]
+                    .first()
+                    .is_some_and(|other| other.starts_with(&below))
+        });
+        match clash {
+            None => Ok(()),
+            Some((_, name)) => Err(Error::invalid(format!("the build has two files of one name, {name}"))
+                .hint("rename the one of yours; if none is yours, tell the author of the build driver")),
+        }
+    }
+
     /// The user's files by their places in the context.
     pub(super) fn placed(&self) -> impl Iterator<Item = (String, &File)> {
         let dependencies = self.dependencies.iter().map(|file| (format!("dependencies/{}", file.path), file));
@@ -183,7 +205,7 @@ impl BuildContext {
     /// A file cannot be read, or is not any more what was hashed.
     pub(super) fn write(&self, out: impl Write, hashed: &Hashed) -> io::Result<()> {
         let mut tar = tar::Builder::new(out);
-        append(&mut tar, "Dockerfile", self.dockerfile.len() as u64, false, self.dockerfile.as_bytes())?;
+        append(&mut tar, DOCKERFILE, self.dockerfile.len() as u64, false, self.dockerfile.as_bytes())?;
         self.write_files(tar, Some(hashed))?.flush()
     }
 
@@ -326,6 +348,49 @@ mod tests {
         let settled = context.settled();
         assert_eq!(settled.dockerfile, "FROM mine\n");
         assert_eq!(settled.extra.keys().collect::<Vec<_>>(), ["artifact.json", "runner/b.py"]);
+    }
+
+    /// Whatever names the parts of a context have, no two of its files have one, and each file is there.
+    #[test]
+    fn no_two_files_of_a_context_have_one_name() {
+        let (_folder, context) = context("print(1)");
+        let pieces = ["Dockerfile", "code", "a", "train.py", "b", "dependencies"];
+        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        let mut below = |most: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random % most as u64) as usize
+        };
+        let (mut refused, mut sent) = (0, 0);
+        for _ in 0..2_000 {
+            let mut context = context.clone();
+            for _ in 0..below(4) {
+                let parts: Vec<&str> = (0..=below(2)).map(|_| pieces[below(pieces.len())]).collect();
+                context.extra.insert(parts.join("/"), Vec::new());
+            }
+            let Ok(hashed) = context.hashed() else {
+                refused += 1;
+                continue;
+            };
+            let mut stream = Vec::new();
+            context.write(&mut stream, &hashed).unwrap();
+            let mut tar = tar::Archive::new(stream.as_slice());
+            let entries = tar.entries().unwrap().map(Result::unwrap);
+            let files = entries.filter(|entry| !entry.header().entry_type().is_dir());
+            let mut names: Vec<String> =
+                files.map(|entry| entry.path().unwrap().to_str().unwrap().to_owned()).collect();
+            let count = names.len();
+            assert_eq!(count, 1 + context.extra.len() + context.files.len());
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), count);
+            let clash =
+                names.iter().any(|name| names.iter().any(|other| other.starts_with(&format!("{name}/"))));
+            assert!(!clash, "{names:?}");
+            sent += 1;
+        }
+        assert!(refused > 100 && sent > 100, "{refused} refused, {sent} sent");
     }
 
     #[test]

@@ -68,10 +68,14 @@ fn client() -> Result<Client> {
         if attempt.previous().len() > MOST_REDIRECTS {
             return attempt.error("it redirects without an end");
         }
-        if is_safe(attempt.url()) {
-            attempt.follow()
-        } else {
-            attempt.error("it redirects to an address without TLS")
+        let is_here = |url: &Url| url.scheme() == "http";
+        match attempt.url() {
+            url if !is_safe(url) => attempt.error("it redirects to an address without TLS"),
+            // A server elsewhere has no business with the programs on this machine.
+            url if is_here(url) && !attempt.previous().first().is_some_and(is_here) => {
+                attempt.error("it redirects to this machine")
+            }
+            _ => attempt.follow(),
         }
     });
     let agent = concat!("alekseylearn/", env!("CARGO_PKG_VERSION"));

@@ -65,6 +65,11 @@ impl Reference {
         Ok(Self(reference))
     }
 
+    /// The registry and the repository, without a tag or digest.
+    pub fn repository(&self) -> String {
+        format!("{SCHEME}{}/{}", self.0.registry(), self.0.repository())
+    }
+
     /// The last part of the repository's name.
     pub fn name(&self) -> &str {
         self.0.repository().rsplit('/').next().unwrap_or_default()

@@ -90,10 +90,10 @@ pub async fn download_all<S: Source>(
     room::make_sure_of(total.saturating_sub(size_of(&to.coming)), &to.coming)?;
     loop {
         while coming.len() < AT_ONCE
-            && let Some((name, _, from)) = waiting.next()
+            && let Some((name, size, from)) = waiting.next()
         {
-            let (way, from, at) = (way.clone(), from.clone(), At::new(&to.coming, place(name)));
-            coming.spawn(async move { way.bring(&from, &at).await });
+            let (way, from, at, size) = (way.clone(), from.clone(), At::new(&to.coming, place(name)), *size);
+            coming.spawn(async move { way.bring(&from, size, &at).await });
         }
         if coming.is_empty() {
             break;
@@ -145,11 +145,16 @@ struct Way {
 }
 
 impl Way {
-    async fn bring<S: Source>(&self, from: &S, at: &At) -> Result<()> {
+    async fn bring<S: Source>(&self, from: &S, size: u64, at: &At) -> Result<()> {
         let object = from.describe().await?.ok_or_else(|| {
             Error::new(Kind::Conflict, format!("{from} went away while the others were coming"))
                 .hint("nothing was written: fetch it again")
         })?;
+        // What is half there, or another thing by now, must not pass for the result.
+        if object.size != size {
+            let message = format!("{from} has {} bytes, and was listed with {size}", object.size);
+            return Err(Error::new(Kind::Conflict, message).hint("nothing was written: fetch it again"));
+        }
         let cannot_write = |error| room::cannot_write(&self.folder, error);
         let (mut parts, file) = Parts::open(at, &object).map_err(cannot_write)?;
         self.done.fetch_add(parts.bytes(), Ordering::Relaxed);
@@ -251,6 +256,22 @@ mod tests {
         assert_eq!(to.tree.read(Path::new("c"), 10).unwrap(), b"ccc");
         let read = read.lock().unwrap().clone();
         assert!(read.contains(&"c".to_owned()) && read.len() <= 3, "{read:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_as_large_as_it_was_listed_is_refused() {
+        for wrong in [0, 2, 50_000] {
+            let root = tempfile::tempdir().unwrap();
+            let to = destination(root.path());
+            let (mut all, _) = objects(&["a", "b"]);
+            all[1].1 = wrong;
+            let error = download_all(all, &to, &|_| {}).await.unwrap_err();
+            assert!(
+                error.message().contains(&format!("has 3 bytes, and was listed with {wrong}")),
+                "{error}"
+            );
+            assert_eq!(to.tree.entries().unwrap().len(), 0);
+        }
     }
 
     #[tokio::test]

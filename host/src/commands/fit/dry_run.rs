@@ -42,6 +42,9 @@ fn shorten(value: &mut Value) {
 fn told(context: &Context, plan: &Plan) -> String {
     let verbose = context.ui.is_verbose();
     let mut parts = Vec::new();
+    if !plan.touches.is_empty() {
+        parts.push(check::touches(context, &plan.touches));
+    }
     match &plan.image {
         None => parts.push(format!("{} needs no image.", plan.train_driver)),
         Some(image) => {
@@ -156,6 +159,7 @@ fn data(plan: &Plan) -> Value {
         "tag": plan.tag,
         "build_driver": plan.build_driver,
         "train_driver": plan.train_driver,
+        "touches": check::touches_data(&plan.touches),
         "findings": check::findings(&plan.findings),
         "cost": check::cost(&plan.findings),
         "request": plan.request,

@@ -1,14 +1,60 @@
-//! What installing, upgrading and importing share: nothing is installed with more than was granted.
+//! What installing, upgrading and importing share: nothing is installed with more than was granted, and nothing takes
+//! the place of another plugin unasked.
 
+use semver::Version;
 use serde_json::{Value, json};
 
 use crate::{
     commands,
     error::{Error, Kind, Result},
     job::Context,
-    plugin::{Candidate, Consented, Grant, Grants, Installed, Source},
+    plugin::{Candidate, Change, Consented, Grant, Grants, Installed, Source},
     shell::{command, quote},
 };
+
+/// What the user answers beforehand.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(super) struct Answers {
+    /// Do not ask; grant only what --grant names, and what this very plugin was granted before
+    #[arg(short, long)]
+    pub(super) yes: bool,
+
+    /// Accept an older version than the installed one
+    #[arg(long)]
+    pub(super) allow_downgrade: bool,
+
+    /// Accept a lost signature, or another signer's, in place of the installed plugin's
+    #[arg(long)]
+    pub(super) allow_signer_change: bool,
+
+    /// Accept another source than the installed plugin's without being asked
+    #[arg(long)]
+    pub(super) allow_source_change: bool,
+
+    /// Let it take the place of a driver that comes with alekseylearn
+    #[arg(long)]
+    pub(super) replace_shipped: bool,
+}
+
+/// A component that could be installed, and what is said for it.
+pub(super) struct Offer {
+    pub(super) candidate: Candidate,
+    /// What the user typed as `--grant`.
+    pub(super) typed: Grants,
+    /// What a file says that it is granted: a question, and no answer.
+    pub(super) proposed: Option<Grants>,
+    /// It came from where it says to come from. A file that merely claims so proves nothing.
+    pub(super) from_its_source: bool,
+    /// The command that offers it, where that takes no `--grant`.
+    pub(super) by: Option<String>,
+}
+
+impl Offer {
+    /// One that was got from its source, for what the user types.
+    pub(super) fn of(candidate: Candidate, typed: Grants) -> Self {
+        Self { candidate, typed, proposed: None, from_its_source: true, by: None }
+    }
+}
 
 /// Gets a component, and lets Ctrl-C end that.
 pub(super) async fn obtain(
@@ -18,44 +64,175 @@ pub(super) async fn obtain(
     pinned: Option<&str>,
 ) -> Result<Candidate> {
     context.ui.stage(&format!("Getting {source}"));
-    commands::interruptible(Candidate::obtain(source, name, pinned), "nothing was installed").await
+    let obtaining = Candidate::obtain(source, name, pinned);
+    let candidate = commands::interruptible(obtaining, "nothing was installed").await?;
+    for note in &candidate.notes {
+        context.ui.warning(note);
+    }
+    Ok(candidate)
 }
 
-/// What was granted before or is spelled out now; a person is asked for the rest.
-pub(super) fn consent(
-    context: &Context,
-    candidate: Candidate,
-    spelled_out: Grants,
-    yes: bool,
-) -> Result<Consented> {
+/// What the same plugin was granted before, or is typed now; a person is asked for the rest, and whether it may take
+/// another one's place.
+pub(super) fn consent(context: &Context, offer: Offer, answers: Answers) -> Result<Consented> {
+    let Offer { candidate, typed, proposed, from_its_source, by } = offer;
     // Before anybody is asked for what is then refused.
-    context.plugins.admit(&candidate)?;
-    let before = context.plugins.store().get(&candidate.name)?;
+    let signed = context.plugins.admit(&candidate)?;
+    let installed = context.plugins.store().get(&candidate.name)?;
+    let replaced = installed
+        .map(|installed| Replaced::of(context, installed, &candidate, from_its_source || signed))
+        .transpose()?;
+    let is_other = replaced.as_ref().is_none_or(Replaced::is_other);
+    let takes_shipped = candidate.takes_a_reserved_name() && is_other;
+    refuse(&candidate, replaced.as_ref(), takes_shipped, answers)?;
     let manifest = &candidate.manifest;
-    let before = before.map(|before| before.granted).unwrap_or_default();
+    // Grants belong to a plugin, and not to its name.
+    let before = replaced.as_ref().filter(|replaced| !replaced.is_other());
+    let before = before.map(|replaced| replaced.installed.granted.clone()).unwrap_or_default();
+    let never = context.plugins.never_granted()?;
+    if let Some((grant, rule)) = typed.iter().find_map(|grant| Some((grant, never.rule(grant)?))) {
+        return Err(never.refused(grant, rule));
+    }
     let mut granted = before.clone();
-    granted.extend(spelled_out);
+    granted.extend(typed);
     // The user may let it send requests to where it does not ask to: to a service of their own, say.
-    granted.retain(|grant| match grant {
+    let can_use = |grant: &Grant| match grant {
         Grant::Capability(_) => manifest.wants.has(grant),
         Grant::Requests(_) => manifest.sends_requests,
-    });
-    let asked = manifest.wants.without(&granted);
-    if !asked.is_empty() {
-        let name = &candidate.name;
-        let question = format!("{}\n\nInstall it, and let it?", described(&candidate, &asked));
-        if yes {
-            let grants: Vec<String> = asked.iter().map(|grant| grant.to_string()).collect();
-            let words = ["alekseylearn", "plugin", "grant", name].into_iter();
-            let allow = command(words.chain(grants.iter().map(String::as_str)));
-            context.ui.warning(&format!("{name} also wants {asked}: `{allow}` allows it"));
-        } else if context.ui.ask(&question)? {
-            granted.extend(asked);
-        } else {
-            return Err(not_granted(&candidate, &asked));
-        }
+    };
+    granted.retain(can_use);
+    let mut wanted = manifest.wants.without(&granted);
+    if let Some(proposed) = proposed {
+        wanted = proposed.without(&granted);
+        wanted.retain(can_use);
     }
-    Ok(Consented { candidate, granted, before })
+    // A credential that is bound to its service's hosts goes elsewhere only where the user typed that.
+    let mut asked = wanted.clone();
+    asked.retain(|grant| grant.keeps_to_its_service() && never.rule(grant).is_none());
+    let (asked, untold) = (asked.clone(), wanted.without(&asked));
+    let must_answer = takes_shipped || replaced.as_ref().is_some_and(Replaced::is_other);
+    if !answers.yes && (!asked.is_empty() || must_answer) {
+        let asking = question(&candidate, replaced.as_ref(), takes_shipped, &asked);
+        if !context.ui.ask(&asking)? {
+            return Err(not_granted(&candidate, replaced.as_ref(), takes_shipped, &asked, by, answers)
+                .details(asking));
+        }
+        granted.extend(asked);
+        tell_wanted(context, &candidate.name, &untold);
+    } else {
+        tell_wanted(context, &candidate.name, &wanted);
+    }
+    let replaces = replaced.as_ref().map(|replaced| replaced.named.clone());
+    if let Some(replaces) = &replaces
+        && must_answer
+    {
+        context.ui.warning(&format!("{} replaces {replaces}; it has none of its grants", candidate.name));
+    }
+    Ok(Consented { candidate, granted, before, replaces })
+}
+
+/// What it wants and was not granted, with the command that would.
+fn tell_wanted(context: &Context, name: &str, wanted: &Grants) {
+    if wanted.is_empty() {
+        return;
+    }
+    let allow = grant_command(name, wanted);
+    context.ui.warning(&format!("{name} also wants {wanted}: `{allow}` allows it"));
+}
+
+/// The command that grants.
+fn grant_command(name: &str, grants: &Grants) -> String {
+    let grants: Vec<String> = grants.iter().map(ToString::to_string).collect();
+    command(["alekseylearn", "plugin", "grant", name].into_iter().chain(grants.iter().map(String::as_str)))
+}
+
+/// The installed plugin that another component would take the place of.
+struct Replaced {
+    installed: Installed,
+    /// Its name, version and signer.
+    named: String,
+    /// In what the new one is another plugin.
+    changes: Vec<Change>,
+    /// The new one is older.
+    older: Option<String>,
+}
+
+impl Replaced {
+    fn of(context: &Context, installed: Installed, candidate: &Candidate, proven: bool) -> Result<Self> {
+        let mut changes = installed.identity().changes_to(&candidate.identity());
+        let same = installed.digest == candidate.digest();
+        if !proven && !same && !changes.contains(&Change::Source) {
+            changes.push(Change::Source);
+        }
+        let version = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<Version>().ok());
+        let (before, now) = (version(&installed.version), candidate.manifest.version.clone());
+        // What has no version is older than what has one.
+        let older = (now < before)
+            .then(|| now.map_or_else(|| "a component without a version".into(), |now| now.to_string()));
+        let named =
+            format!("{}, {}, from {}", installed.named(), signed(context, &installed), installed.source);
+        Ok(Self { installed, named, changes, older })
+    }
+
+    /// The new one is another plugin of the same name.
+    fn is_other(&self) -> bool {
+        !self.changes.is_empty()
+    }
+}
+
+/// What no answer but its own flag allows.
+fn refuse(
+    candidate: &Candidate,
+    replaced: Option<&Replaced>,
+    takes_shipped: bool,
+    answers: Answers,
+) -> Result<()> {
+    let name = &candidate.name;
+    let denied = |message: String, hint: &str| Err(Error::new(Kind::Denied, message).hint(hint));
+    if takes_shipped && !answers.replace_shipped {
+        return denied(
+            format!(
+                "{name} is the name of a driver that comes with alekseylearn, and {} is another one",
+                candidate.source
+            ),
+            &format!(
+                "install it under another name: `{} --name my-{name}`; --replace-shipped lets it answer in the place of \
+                 {name}",
+                candidate.source.install()
+            ),
+        );
+    }
+    let Some(replaced) = replaced else { return Ok(()) };
+    let named = &replaced.named;
+    let another = replaced.changes.contains(&Change::OwnName);
+    let signed = replaced.installed.signature.is_some() || candidate.is_signed();
+    if (replaced.changes.contains(&Change::Signer) || (another && signed)) && !answers.allow_signer_change {
+        let identity = candidate.identity();
+        let now = match (&identity.own_name, &identity.signer) {
+            (own, _) if another => format!("calls itself {}", own.as_deref().unwrap_or("nothing")),
+            (_, Some(key)) => format!("is signed by another key, {key}"),
+            (_, None) => "is unsigned".to_owned(),
+        };
+        return denied(
+            format!("{name} from {} {now}, and would replace {named}", candidate.source),
+            "nothing was installed; if you know why that changed, add --allow-signer-change",
+        );
+    }
+    if let Some(older) = &replaced.older
+        && !answers.allow_downgrade
+    {
+        return denied(
+            format!("{name} from {} is {older}, and would replace {named}", candidate.source),
+            "nothing was installed; to go back to an older version, add --allow-downgrade",
+        );
+    }
+    if replaced.is_other() && answers.yes && !answers.allow_source_change && !answers.allow_signer_change {
+        return denied(
+            format!("{name} from {} is another plugin, and would replace {named}", candidate.source),
+            "nothing was installed; leave --yes out to be asked, or add --allow-source-change",
+        );
+    }
+    Ok(())
 }
 
 /// Installs all of them, or none.
@@ -65,26 +242,86 @@ pub(super) async fn install(context: &Context, consented: &[Consented]) -> Resul
     commands::interruptible(context.plugins.install(consented), "nothing was installed").await
 }
 
-fn not_granted(candidate: &Candidate, asked: &Grants) -> Error {
-    let wanted = candidate.manifest.wants.spelled_out();
-    Error::new(Kind::Denied, format!("{} wants {asked}, which it was not granted", candidate.name))
-        .details(described(candidate, asked))
-        .hint(format!("nothing was installed; to grant it, add `--yes --grant {}`", quote(&wanted)))
+/// What became of all of them, for a person.
+pub(super) fn done(installed: &[Installed], consented: &[Consented]) -> String {
+    let line = |(plugin, consented): (&Installed, &Consented)| match &consented.replaces {
+        Some(replaced) => format!("Installed {}. It replaces {replaced}.", plugin.named()),
+        None => format!("Installed {}.", plugin.named()),
+    };
+    installed.iter().zip(consented).map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// What it could do at worst, in plain words.
-fn described(candidate: &Candidate, asked: &Grants) -> String {
-    let mut lines = vec![format!("The plugin {} could then, at worst,", candidate.name)];
-    lines.extend(asked.iter().map(|grant| format!("  - {} ({grant})", grant.at_worst())));
-    lines.join("\n")
-}
-
-/// Its name and version.
-pub(super) fn named(plugin: &Installed) -> String {
-    match &plugin.version {
-        Some(version) => format!("{} {version}", plugin.name),
-        None => plugin.name.clone(),
+fn not_granted(
+    candidate: &Candidate,
+    replaced: Option<&Replaced>,
+    takes_shipped: bool,
+    asked: &Grants,
+    by: Option<String>,
+    answers: Answers,
+) -> Error {
+    let name = &candidate.name;
+    let other = replaced.filter(|replaced| replaced.is_other());
+    let message = match other {
+        Some(replaced) => format!("{name} would replace {}", replaced.named),
+        None if takes_shipped => format!("{name} would replace the shipped driver {name}"),
+        None => format!("{name} wants {asked}, which it was not granted"),
+    };
+    let flags: String = [
+        (other.is_some(), " --allow-source-change"),
+        (answers.allow_signer_change, " --allow-signer-change"),
+        (answers.allow_downgrade, " --allow-downgrade"),
+        (takes_shipped, " --replace-shipped"),
+    ]
+    .into_iter()
+    .filter_map(|(is_needed, flag)| is_needed.then_some(flag))
+    .collect();
+    let mut grants = String::new();
+    let mut later = String::new();
+    match &by {
+        _ if asked.is_empty() => {}
+        Some(_) => later = format!(", then `{}`", grant_command(name, asked)),
+        None => grants = format!(" --grant {}", quote(&asked.spelled_out())),
     }
+    let command = by.unwrap_or_else(|| {
+        let own = candidate.manifest.name.as_deref() == Some(name);
+        let named = if own { String::new() } else { format!(" --name {name}") };
+        format!("{}{named}", candidate.source.install())
+    });
+    Error::new(Kind::Denied, message)
+        .hint(format!("nothing was installed; to allow it: `{command} --yes{flags}{grants}`{later}"))
+}
+
+/// What would happen, and what it could do at worst, in plain words.
+fn question(
+    candidate: &Candidate,
+    replaced: Option<&Replaced>,
+    takes_shipped: bool,
+    asked: &Grants,
+) -> String {
+    let name = &candidate.name;
+    let mut parts = Vec::new();
+    if takes_shipped {
+        parts.push(format!(
+            "It would replace the driver {name} that comes with alekseylearn: runs that name {name} would use it."
+        ));
+    }
+    match replaced {
+        Some(replaced) if replaced.is_other() => parts.push(format!(
+            "It would replace {}. It is another plugin, {}, and gets none of its grants.",
+            replaced.named,
+            candidate.identity()
+        )),
+        Some(replaced) => parts.push(format!("It would replace {}.", replaced.named)),
+        None => {}
+    }
+    if !asked.is_empty() {
+        let mut lines = vec![format!("The plugin {name} could then, at worst,")];
+        lines.extend(asked.iter().map(|grant| format!("  - {} ({grant})", grant.at_worst())));
+        parts.push(lines.join("\n"));
+    }
+    let ask = if asked.is_empty() { "Install it?" } else { "Install it, and let it?" };
+    parts.push(ask.to_owned());
+    parts.join("\n\n")
 }
 
 /// Who signed an installed plugin. One that is damaged does not keep the others from being listed.

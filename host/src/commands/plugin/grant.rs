@@ -31,6 +31,10 @@ What there is to grant:
 
 /// Grants more.
 pub(super) fn grant(context: &Context, arguments: &Arguments) -> Result<()> {
+    let never = context.plugins.never_granted()?;
+    if let Some((grant, rule)) = arguments.grants.iter().find_map(|grant| Some((grant, never.rule(grant)?))) {
+        return Err(never.refused(grant, rule));
+    }
     change(context, arguments, Grants::add)
 }
 

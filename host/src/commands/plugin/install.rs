@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::consent::{consent, install, named, obtain, told};
+use super::consent::{Answers, Offer, consent, done, install, obtain, told};
 use crate::{
     error::{Error, Kind, Result},
     job::Context,
@@ -9,8 +9,11 @@ use crate::{
 
 /// Install a plugin
 ///
-/// Shows what it could do at worst, and asks once. Installed over one of its name it keeps that one's grants, and asks
-/// only where it wants more. Nothing of it runs before that.
+/// Shows what it could do at worst, and asks once. Nothing of it runs before that.
+///
+/// A plugin is its source, its signer and its name. Installed over itself, it keeps its grants, and asks only if it wants
+/// more. Another plugin of the same name gets none of them. An older version, a lost signature or another signer is an
+/// error without its flag. The names of the drivers that come with alekseylearn are reserved.
 ///
 /// A minisign signature is verified where there is one: FILE.wasm.minisig beside a file or an address, `signature` in an
 /// index, the annotation alekseylearn.minisig in a registry. Whom you trust, and whether you require it, stands in your
@@ -44,9 +47,8 @@ pub(in crate::commands) struct Arguments {
     #[arg(long, value_name = "GRANT", value_delimiter = ',')]
     grant: Vec<Grant>,
 
-    /// Do not ask: it gets what --grant says, and no more
-    #[arg(short, long)]
-    yes: bool,
+    #[command(flatten)]
+    answers: Answers,
 }
 
 const EXAMPLES: &str = "\
@@ -69,7 +71,7 @@ Examples:
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     if arguments.locked {
-        return install_locked(context, arguments.yes).await;
+        return install_locked(context, arguments.answers).await;
     }
     let text = arguments.source.as_deref().unwrap_or_default();
     let source = Source::parse(text, arguments.index.as_deref())?;
@@ -80,19 +82,39 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         return Err(Error::new(Kind::Plugin, format!("{source} has {}, not {expected}", candidate.digest()))
             .hint("nothing was installed; it is not the plugin that you mean"));
     }
-    let spelled_out = arguments.grant.iter().cloned().collect();
-    let consented = consent(context, candidate, spelled_out, arguments.yes)?;
-    for installed in install(context, &[consented]).await? {
-        let text = format!("Installed {}. Its drivers: alekseylearn driver list", named(&installed));
-        context.ui.result(&text, told(context, &installed));
+    let typed = arguments.grant.iter().cloned().collect();
+    let consented = [consent(context, Offer::of(candidate, typed), arguments.answers)?];
+    for installed in install(context, &consented).await? {
+        let text = format!(
+            "{} Its drivers: alekseylearn driver list",
+            done(std::slice::from_ref(&installed), &consented)
+        );
+        let mut data = told(context, &installed);
+        data["replaced"] = json!(consented[0].replaces);
+        context.ui.result(&text, data);
     }
     Ok(())
 }
 
-/// Exactly what the lock file says, or nothing.
-async fn install_locked(context: &Context, yes: bool) -> Result<()> {
+/// Exactly what the lock file says, or nothing. What it grants is a question: somebody else may have written it.
+async fn install_locked(context: &Context, answers: Answers) -> Result<()> {
+    let all = plugin::read_lock(&context.environment.current)?;
+    let list: Vec<String> = all
+        .iter()
+        .map(|locked| {
+            let version = locked.version.as_deref().unwrap_or("without a version");
+            format!("  - {} {version} from {}, granted {}", locked.name, locked.source, locked.granted)
+        })
+        .collect();
+    // The file came with a folder: it must not have this machine ask others for anything before its user says so.
+    let question = format!("{LOCK_FILE} names\n{}\n\nGet them?", list.join("\n"));
+    if !answers.yes && !context.ui.ask(&question)? {
+        return Err(Error::new(Kind::Denied, format!("what {LOCK_FILE} names was not confirmed"))
+            .details(list.join("\n"))
+            .hint("nothing was asked for; to get them: `alekseylearn plugin install --locked --yes`"));
+    }
     let mut candidates = Vec::new();
-    for locked in plugin::read_lock(&context.environment.current)? {
+    for locked in all {
         let candidate = obtain(context, &locked.source, Some(&locked.name), Some(&locked.digest)).await?;
         if candidate.digest() != locked.digest {
             return Err(Error::new(
@@ -105,13 +127,15 @@ async fn install_locked(context: &Context, yes: bool) -> Result<()> {
     }
     let mut consented = Vec::new();
     for (candidate, locked) in candidates {
-        // The file was written by somebody else, perhaps: a person is asked, a script has said --yes.
-        let spelled_out = if yes { locked.granted } else { Grants::default() };
-        consented.push(consent(context, candidate, spelled_out, yes)?);
+        let offer = Offer {
+            proposed: Some(locked.granted),
+            by: Some("alekseylearn plugin install --locked".to_owned()),
+            ..Offer::of(candidate, Grants::default())
+        };
+        consented.push(consent(context, offer, answers)?);
     }
     let installed = install(context, &consented).await?;
-    let names: Vec<String> = installed.iter().map(named).collect();
     let data = json!({ "plugins": installed.iter().map(|plugin| told(context, plugin)).collect::<Vec<_>>() });
-    context.ui.result(&format!("Installed {}.", names.join(", ")), data);
+    context.ui.result(&done(&installed, &consented), data);
     Ok(())
 }

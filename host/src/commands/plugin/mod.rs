@@ -1,5 +1,6 @@
 //! `alekseylearn plugin …`: one file for each that has arguments of its own.
 
+mod audit;
 mod consent;
 mod grant;
 mod import;
@@ -30,6 +31,7 @@ pub(super) enum Arguments {
     /// List the installed plugins
     List,
     Show(show::Arguments),
+    Audit(audit::Arguments),
     /// Grant a plugin more
     Grant(grant::Arguments),
     /// Take grants back
@@ -59,6 +61,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
         Arguments::Upgrade(arguments) => upgrade::run(context, &arguments).await,
         Arguments::List => list(context),
         Arguments::Show(arguments) => show::run(context, &arguments).await,
+        Arguments::Audit(arguments) => audit::run(context, &arguments),
         Arguments::Grant(arguments) => grant::grant(context, &arguments),
         Arguments::Revoke(arguments) => grant::revoke(context, &arguments),
         Arguments::Verify => verify(context),

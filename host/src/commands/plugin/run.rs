@@ -2,9 +2,9 @@ use std::ffi::OsString;
 
 use crate::{
     commands,
-    error::Result,
+    error::{Error, Kind, Result},
     job::Context,
-    plugin::{Candidate, Grant, Source},
+    plugin::{Candidate, Grant, Grants, Source},
 };
 
 /// Run a command with a driver straight from its file, without installing it
@@ -15,6 +15,14 @@ use crate::{
 pub(in crate::commands) struct Arguments {
     /// A .wasm file, or a folder that holds one
     file: String,
+
+    /// Call it this, instead of what it calls itself
+    #[arg(long)]
+    name: Option<String>,
+
+    /// Let it take the place of a driver that comes with alekseylearn
+    #[arg(long)]
+    replace_shipped: bool,
 
     /// Grant this; may be given several times
     #[arg(long, value_name = "GRANT", value_delimiter = ',')]
@@ -30,8 +38,22 @@ Example:
   alekseylearn plugin run ./my_driver.wasm --grant docker -- fit train.py --train-driver my-driver";
 
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
-    let candidate = Candidate::obtain(&Source::parse(&arguments.file, None)?, None, None).await?;
-    context.plugins.lend(&candidate, arguments.grant.into_iter().collect()).await?;
+    let source = Source::parse(&arguments.file, None)?;
+    let candidate = Candidate::obtain(&source, arguments.name.as_deref(), None).await?;
+    let name = &candidate.name;
+    if candidate.takes_a_reserved_name() && !arguments.replace_shipped {
+        return Err(Error::new(
+            Kind::Denied,
+            format!("{name} is the name of a driver that comes with alekseylearn"),
+        )
+        .hint(format!("add --name my-{name}, or --replace-shipped, before the `--`")));
+    }
+    let granted: Grants = arguments.grant.into_iter().collect();
+    let never = context.plugins.never_granted()?;
+    if let Some((grant, rule)) = granted.iter().find_map(|grant| Some((grant, never.rule(grant)?))) {
+        return Err(never.refused(grant, rule));
+    }
+    context.plugins.lend(&candidate, granted).await?;
     let words = ["alekseylearn".into()].into_iter().chain(arguments.command).collect();
     let inner = commands::Arguments::read(words).map_err(|error| {
         commands::misspelled(&error)

@@ -1,11 +1,11 @@
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     commands::completions,
     error::{Error, Kind, Result},
-    job::Context,
+    job::{Context, Entry, Record},
     plugin::{Candidate, Grants, Source},
 };
 
@@ -15,6 +15,23 @@ pub(in crate::commands) struct Arguments {
     /// An installed plugin, a .wasm file, or an https:// or oci:// address
     #[arg(add = completions::plugins())]
     plugin: String,
+}
+
+/// As many of its last runs as are shown.
+const RUNS: usize = 5;
+
+/// The last jobs of this very plugin, and how much it asked for in them: `plugin audit` tells more.
+fn runs(context: &Context, candidate: &Candidate) -> Vec<Value> {
+    // Without a record that can be read, the rest is still of use.
+    let jobs = Record::glance(&context.environment).unwrap_or_default();
+    let identity = candidate.identity();
+    let own = |job: &&Entry| job.details.driver_identity.as_ref().is_some_and(|was| was.admits(&identity));
+    let run = |job: &Entry| {
+        let verbs = context.plugins.audit().read(&job.name).unwrap_or_default();
+        let denied = verbs.iter().filter(|verb| !verb.allowed).count();
+        json!({ "job": job.name, "state": job.state, "verbs": verbs.len(), "denied": denied })
+    };
+    jobs.iter().filter(own).take(RUNS).map(run).collect()
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
@@ -54,6 +71,12 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     for grant in manifest.wants.without(&granted.cloned().unwrap_or_default()).iter() {
         lines.push(format!("  wanted:    {grant}: {}", grant.at_worst()));
     }
+    let runs = runs(context, &candidate);
+    for run in &runs {
+        let (job, state) =
+            (run["job"].as_str().unwrap_or_default(), run["state"].as_str().unwrap_or_default());
+        lines.push(format!("  run:       {job} {state}: {} verbs, {} denied", run["verbs"], run["denied"]));
+    }
     // What is too long goes on below what it begins with.
     let lines: Vec<String> =
         lines.iter().map(|line| context.ui.folded(line, "  wanted:    ".len())).collect();
@@ -73,6 +96,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             "signature": signed,
             "wants": manifest.wants,
             "granted": granted,
+            "runs": runs,
         }),
     );
     Ok(())

@@ -1,11 +1,12 @@
 use serde_json::json;
 
-use super::consent::{consent, install, named, obtain, told};
+use super::consent::{Answers, Offer, consent, install, obtain, told};
 use crate::{commands::completions, error::Result, job::Context, plugin::Grants, ui};
 
 /// Get newer versions of plugins from where they came from
 ///
-/// One that wants more than it was granted asks again.
+/// One that wants more than it was granted asks again. An older version, a lost signature or another signer is an error
+/// without its flag.
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Arguments {
     /// An installed plugin
@@ -16,9 +17,8 @@ pub(in crate::commands) struct Arguments {
     #[arg(long, conflicts_with = "name")]
     all: bool,
 
-    /// Do not ask: they get what they were granted before, and no more
-    #[arg(short, long)]
-    yes: bool,
+    #[command(flatten)]
+    answers: Answers,
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
@@ -32,13 +32,13 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     for before in plugins {
         let candidate = obtain(context, &before.source, Some(&before.name), None).await?;
         if candidate.digest() == before.digest {
-            lines.push(format!("{} is up to date.", named(&before)));
+            lines.push(format!("{} is up to date.", before.named()));
             data.push(told(context, &before));
             continue;
         }
-        let consented = consent(context, candidate, Grants::default(), arguments.yes)?;
+        let consented = consent(context, Offer::of(candidate, Grants::default()), arguments.answers)?;
         for after in install(context, &[consented]).await? {
-            lines.push(format!("{} became {}.", named(&before), named(&after)));
+            lines.push(format!("{} became {}.", before.named(), after.named()));
             data.push(told(context, &after));
         }
     }

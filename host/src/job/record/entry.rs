@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{Assignment, Origin},
     job::{home::Home, metrics::Series},
-    plugin::{JobStatus, Phase},
+    plugin::{Identity, JobStatus, Phase},
 };
 
 /// One job, as far as this machine knows it.
@@ -53,6 +53,8 @@ pub struct Entry {
 pub struct Details {
     /// The digest of the train driver's component that submitted it.
     pub driver_digest: Option<String>,
+    /// Who its plugin is: the job's folder is for no other of its name.
+    pub driver_identity: Option<Identity>,
     /// The build driver's name.
     pub build_driver: Option<String>,
     /// Its options as the user gave them, secrets left out.
@@ -110,7 +112,7 @@ impl Entry {
     /// The options, as the command line gives them.
     pub fn assignments(&self) -> Vec<Assignment> {
         let options = self.options.iter().cloned();
-        options.map(|(key, value)| Assignment { key, value, origin: Origin::CommandLine }).collect()
+        options.map(|(key, value)| Assignment { key, value, origin: Origin::Record }).collect()
     }
 }
 

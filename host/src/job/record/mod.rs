@@ -23,6 +23,7 @@ use crate::{
     disk::{self, Folder},
     environment::Environment,
     error::{Context, Error, Kind, Result},
+    plugin::AUDIT,
 };
 
 /// As many jobs as a shell is offered.
@@ -256,7 +257,7 @@ impl Record {
             return Ok(false);
         }
         let folder = self.place(name);
-        for beside in ["lock", "run", FETCHED] {
+        for beside in ["lock", "run", FETCHED, AUDIT] {
             let _ = std::fs::remove_file(folder.with_extension(beside));
         }
         let jobs = Folder::open(folder.parent().unwrap_or(&folder));

@@ -21,7 +21,9 @@ use url::Url;
 
 use super::{
     address::Region,
+    audit::Auditor,
     grant::{Capability, Grant, Grants, Requests},
+    never::NeverGranted,
     origin::Origin,
     verb::Verb,
 };
@@ -38,6 +40,10 @@ pub struct Authority {
     pub plugin: String,
     /// What it was granted.
     pub granted: Grants,
+    /// What it wants: a denial names the whole grant, with its credential.
+    pub wants: Grants,
+    /// What its user never grants.
+    pub never: NeverGranted,
     /// It is tried out from its file, and not installed.
     pub lent: bool,
     /// It came with the program.
@@ -46,6 +52,8 @@ pub struct Authority {
     pub scope: Scope,
     /// See [`Authority::used`].
     pub used: Arc<Mutex<Used>>,
+    /// Keeps each decision, if it is about a job.
+    pub(super) auditor: Option<Auditor>,
 }
 
 /// Where a call of a driver acted, and as whom: there runs a job that it started.
@@ -59,8 +67,8 @@ pub struct Used {
     pub credentials: BTreeSet<CredentialSource>,
 }
 
-/// Folders of a build's context that the host fills.
-const OF_THE_HOST: [&str; 3] = ["code/", "dependencies/", "machine/"];
+/// Files and folders of a build's context that are the host's and the user's own.
+const OF_THE_HOST: [&str; 5] = ["dockerfile", ".dockerignore", "code", "dependencies", "machine"];
 /// Where SageMaker writes the logs of training jobs.
 const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
 /// They send back what they were sent, or open a way to elsewhere.
@@ -74,7 +82,11 @@ impl Authority {
     /// # Errors
     /// [`Kind::Denied`].
     pub fn decide(&self, verb: Verb<'_>) -> Result<()> {
-        self.judge(verb)?;
+        let decided = self.judge(verb);
+        if let Some(auditor) = &self.auditor {
+            auditor.note(verb, &decided);
+        }
+        decided?;
         self.note(verb);
         Ok(())
     }
@@ -116,10 +128,7 @@ impl Authority {
         let (capability, designated) = match verb {
             Verb::Engine => (Capability::Docker, true),
             Verb::Image(name) => (Capability::Docker, is(&scope.tag, name)),
-            Verb::BuildFile(path) => (
-                Capability::Docker,
-                is_inside(path) && !OF_THE_HOST.iter().any(|folder| path.starts_with(folder)),
-            ),
+            Verb::BuildFile(path) => (Capability::Docker, is_addable(path)),
             Verb::Container(job) => (Capability::Docker, is(&scope.job, job)),
             // Its folder is the plugin's own, whatever it was granted.
             Verb::JobFile(path) => return self.within(verb, is_inside(path)),
@@ -136,8 +145,8 @@ impl Authority {
             Verb::Location(place) => {
                 (Capability::S3, scope.locations.iter().any(|holder| holder.holds(place)))
             }
-            // What the user named is the driver's to read, by whatever it was granted.
-            Verb::Folder(folder) => return self.within(verb, is_one_of(&scope.folders, folder)),
+            Verb::Mount(folder) => (Capability::Docker, is_one_of(&scope.folders, folder)),
+            Verb::Hash(folder) => (Capability::S3, is_one_of(&scope.folders, folder)),
             Verb::Send { folder, place } => (
                 Capability::S3,
                 is_one_of(&scope.folders, folder) && scope.locations.iter().any(|holder| holder.holds(place)),
@@ -158,14 +167,16 @@ impl Authority {
                     .is_none_or(|stream| stream.strip_prefix(job).is_some_and(|rest| rest.starts_with('/')));
                 (Capability::CloudwatchLogs, is(&scope.job, job) && group == LOG_GROUP && of_job)
             }
-            Verb::Request { origin, address, method, own_credential } => {
+            Verb::Request { origin, address, method, own_credential, disguised } => {
+                self.not_forbidden(origin)?;
                 let Some(granted) = self.granted_for(origin, address) else {
                     self.any_requests(origin)?;
                     return self.within(verb, false);
                 };
                 let two_credentials = own_credential && granted.credential.is_some();
                 let only_reads = granted.places.is_none() || ASKING_METHODS.contains(&method);
-                return self.within(verb, only_reads && !two_credentials && !is_forbidden(method));
+                return self
+                    .within(verb, only_reads && !two_credentials && !disguised && !is_forbidden(method));
             }
             Verb::Credential(origin) => return self.any_requests(origin),
             Verb::Address { origin, address } => {
@@ -185,6 +196,9 @@ impl Authority {
     }
 
     fn granted(&self, grant: &Grant) -> Result<()> {
+        if let Some(rule) = self.never.rule(grant) {
+            return Err(self.never.refused(grant, rule));
+        }
         if self.granted.has(grant) {
             return Ok(());
         }
@@ -205,9 +219,19 @@ impl Authority {
         if self.granted.all_requests(origin).next().is_some() {
             return Ok(());
         }
-        let grant = Requests { origins: origin.into(), places: None, credential: None, private: false };
+        self.not_forbidden(origin)?;
+        // Without its credential, the grant would lead to an answer that only says that nobody asked.
+        let wanted = self.wants.requests(origin).or_else(|| self.wants.all_requests(origin).next()).cloned();
+        let plain = Requests { origins: origin.into(), places: None, credential: None, private: false };
         Err(Error::new(Kind::Denied, format!("the plugin {} was not granted {origin}", self.plugin))
-            .hint(self.command(&Grant::Requests(grant))))
+            .hint(self.command(&Grant::Requests(wanted.unwrap_or(plain)))))
+    }
+
+    /// The user forbids no requests to an origin.
+    fn not_forbidden(&self, origin: &Origin) -> Result<()> {
+        let Some(rule) = self.never.rule_for(origin) else { return Ok(()) };
+        let plain = Requests { origins: origin.into(), places: None, credential: None, private: false };
+        Err(self.never.refused(&Grant::Requests(plain), rule))
     }
 
     fn within(&self, verb: Verb<'_>, designated: bool) -> Result<()> {
@@ -234,6 +258,16 @@ fn is_one_of(designated: &[String], asked: &str) -> bool {
 
 fn is_forbidden(method: &str) -> bool {
     FORBIDDEN_METHODS.iter().any(|forbidden| method.eq_ignore_ascii_case(forbidden))
+}
+
+/// A path in a build's context that a driver may fill: in its one spelling, and none of the host's or the user's.
+fn is_addable(path: &str) -> bool {
+    let first = path.split('/').next().unwrap_or_default().to_ascii_lowercase();
+    let plain = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    let odd = path.contains(|c: char| c.is_control() || c == '\\');
+    // BuildKit reads `Dockerfile.dockerignore` too.
+    let reserved = OF_THE_HOST.contains(&first.as_str()) || first.starts_with("dockerfile.");
+    plain && !odd && !reserved
 }
 
 /// A relative path that stays where it begins.

@@ -61,13 +61,19 @@ impl Authority {
                     regrant(registry, &|_| {}).replace(&registry.to_string(), &format!("{registry}=SOURCE"))
                 )
             }
-            Verb::Push { .. } => "a driver may send an image only to a repository that the host made ready for it, or \
+            Verb::Push { .. } => {
+                "a driver may send an image only to a repository that the host made ready for it, or \
                                   to one of its tag's name in a registry that was granted"
-                .into(),
+                    .into()
+            }
             Verb::JobFile(_) => "a driver has its job's folder, /job, and no other".into(),
             Verb::BuildFile(_) => {
-                "a driver adds files beside the host's, which are in code/, dependencies/ and machine/, and nowhere else"
+                "a driver adds files beside the Dockerfile, .dockerignore, code/, dependencies/ and \
+                                   machine/, and none of these names"
                     .into()
+            }
+            Verb::Request { disguised: true, .. } => {
+                "nothing allows it: a request is of the method that it says".into()
             }
             Verb::Request { method, .. } if is_forbidden(method) => {
                 "nothing allows it: the answer would hold all that was sent".into()
@@ -81,7 +87,8 @@ impl Authority {
                     .all_requests(origin)
                     .filter_map(|granted| Some(granted.places.as_ref()?.scheme()))
                     .collect();
-                let places = schemes.into_iter().map(|scheme| format!("{scheme}://…")).collect::<Vec<_>>().join(", ");
+                let places =
+                    schemes.into_iter().map(|scheme| format!("{scheme}://…")).collect::<Vec<_>>().join(", ");
                 format!("it may read there what you name in an option, as {places}")
             }
             Verb::Address { origin, address } => match Region::of(address) {
@@ -90,7 +97,7 @@ impl Authority {
                 }
                 _ => "nothing allows it: see what the name means on this machine".into(),
             },
-            Verb::Folder(_) | Verb::Send { .. } => {
+            Verb::Mount(_) | Verb::Hash(_) | Verb::Send { .. } => {
                 "it may read folders that you name as inputs, and send them to places that you name".into()
             }
             Verb::Resource(_) => "a job may use what an option of the command line names".into(),

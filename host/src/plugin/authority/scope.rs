@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{AwsSettings, Location, Values};
+use crate::config::{AwsSettings, Designated, Location, Values};
 
 /// What one run of a command may touch.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Scope {
     pub tag: Option<String>,
     /// The job's name.
     pub job: Option<String>,
+    /// The values of secret options: no log keeps them.
+    pub secrets: Vec<String>,
     /// Nothing is to be made, started or changed.
     pub dry_run: bool,
 }
@@ -28,16 +30,23 @@ pub struct Scope {
 impl Scope {
     /// What the options of a run designate.
     pub fn of(options: &Values, tag: &str, job: &str) -> Self {
-        Self {
-            locations: options.locations().to_vec(),
-            folders: options.folders().to_vec(),
-            roles: options.roles().to_vec(),
+        let mut scope = Self {
             aws: options.aws().clone(),
+            secrets: options.secrets().to_vec(),
             words: options.given().iter().flat_map(|(_, value)| words(value)).map(str::to_owned).collect(),
             tag: Some(tag.to_owned()),
             job: Some(job.to_owned()),
-            dry_run: false,
+            ..Self::default()
+        };
+        for named in options.designated() {
+            match named.thing.clone() {
+                Designated::Location(place) => scope.locations.push(place),
+                Designated::Folder(folder) => scope.folders.push(folder),
+                Designated::Role(role) => scope.roles.push(role),
+                Designated::Aws(..) => {}
+            }
         }
+        scope
     }
 }
 

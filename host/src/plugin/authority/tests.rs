@@ -22,6 +22,8 @@ fn authority() -> Authority {
     Authority {
         plugin: "test".into(),
         granted: GRANTED.iter().map(|text| text.parse::<Grant>().unwrap()).collect(),
+        wants: Grants::default(),
+        never: NeverGranted::default(),
         lent: false,
         shipped: false,
         scope: Scope {
@@ -35,6 +37,7 @@ fn authority() -> Authority {
             ..Scope::default()
         },
         used: Arc::default(),
+        auditor: None,
     }
 }
 
@@ -47,7 +50,7 @@ fn origin(text: &str) -> Origin {
 }
 
 fn get(origin: &Origin) -> Verb<'_> {
-    Verb::Request { origin, address: page(), method: "GET", own_credential: false }
+    Verb::Request { origin, address: page(), method: "GET", own_credential: false, disguised: false }
 }
 
 /// Of an origin that was granted as a whole any.
@@ -86,7 +89,7 @@ fn what_the_command_line_designates_is_allowed() {
         },
         Verb::Location(&place("s3://bucket/pre/job/output/model.tar.gz")),
         Verb::Bucket("bucket"),
-        Verb::Folder("/data/train"),
+        Verb::Mount("/data/train"),
         Verb::Send { folder: "/data/train", place: &place("s3://bucket/pre/inputs/x") },
         Verb::TrainingJob("models-train-1"),
         Verb::Resource("s3://bucket/pre/data"),
@@ -105,8 +108,8 @@ fn nothing_else_is() {
     let authority = authority();
     let own = "a run may touch only its own image, repository and job";
     for (verb, remedy) in [
-        (Verb::Folder("/data"), "folders that you name as inputs"),
-        (Verb::Folder("/data/train/.."), "folders that you name as inputs"),
+        (Verb::Mount("/data"), "folders that you name as inputs"),
+        (Verb::Mount("/data/train/.."), "folders that you name as inputs"),
         (Verb::Send { folder: "/home", place: &place("s3://bucket/pre") }, "folders that you name as inputs"),
         (Verb::Send { folder: "/data/train", place: &place("s3://other/pre") }, "to places that you name"),
         (Verb::Image("other"), own),
@@ -162,8 +165,71 @@ fn nothing_else_is() {
         assert!(message.ends_with("outside of the job's folder") && hint.contains("/job"), "{message}");
         denial(&authority, Verb::BuildFile(path));
     }
-    denial(&authority, Verb::BuildFile("code/train.py"));
-    denial(&authority, Verb::BuildFile("dependencies/requirements.txt"));
+}
+
+/// The attack: a file of this name took the place of the user's own Dockerfile, and so read the logins that it mounts.
+#[test]
+fn a_driver_adds_no_file_of_a_name_that_is_the_hosts_or_the_users() {
+    let authority = authority();
+    for path in [
+        "Dockerfile",
+        "dockerfile",
+        "DOCKERFILE",
+        "Dockerfile/",
+        "Dockerfile.dockerignore",
+        "./Dockerfile",
+        "a/./b",
+        "a//b",
+        "a/",
+        "/a",
+        "a\\b",
+        "a\nb",
+        ".dockerignore",
+        "code",
+        "code/train.py",
+        "Code/train.py",
+        "dependencies/requirements.txt",
+        "machine",
+        "machine/environment",
+    ] {
+        let (message, _) = denial(&authority, Verb::BuildFile(path));
+        assert!(message.starts_with("the plugin test may not send a file"), "{message}");
+    }
+    for path in ["runner/__main__.py", "artifact.json", "runner/Dockerfile", "codes", "a/code/b", ".hidden"] {
+        authority.decide(Verb::BuildFile(path)).unwrap();
+    }
+}
+
+#[test]
+fn a_denial_names_the_grant_that_the_plugin_wants_with_its_credential() {
+    let wants = ["https://api.acme.example=env:ACME_TOKEN", "https://*-a.acme.example=google"];
+    let wants = wants.iter().map(|text| text.parse::<Grant>().unwrap()).collect();
+    let authority = Authority { wants, granted: Grants::default(), ..authority() };
+    for (origin, command) in [
+        ("https://api.acme.example", "grant test https://api.acme.example=env:ACME_TOKEN`"),
+        ("https://one-a.acme.example", "grant test 'https://*-a.acme.example=google'`"),
+        ("https://other.example", "grant test https://other.example`"),
+    ] {
+        let (_, hint) = denial(&authority, get(&origin.parse().unwrap()));
+        assert!(hint.ends_with(command), "{hint}");
+    }
+}
+
+#[test]
+fn a_request_that_stands_for_another_method_is_refused() {
+    let authority = authority();
+    for text in ["https://open.example", "https://api.example.com"] {
+        let origin = origin(text);
+        let verb = |disguised| Verb::Request {
+            origin: &origin,
+            address: page(),
+            method: "POST",
+            own_credential: false,
+            disguised,
+        };
+        authority.decide(verb(false)).unwrap();
+        assert!(denial(&authority, verb(true)).1.starts_with("nothing allows it"));
+    }
 }
 
 #[test]
@@ -174,6 +240,8 @@ fn a_capability_that_was_not_granted_is_denied_with_the_command_that_grants_it()
         (Verb::Engine, "docker"),
         (Verb::Image("models/train"), "docker"),
         (Verb::BuildFile("x"), "docker"),
+        (Verb::Mount("/data/train"), "docker"),
+        (Verb::Hash("/data/train"), "s3"),
         (Verb::Container("models-train-1"), "docker"),
         (Verb::Identity, "aws-identity"),
         (Verb::TrainingQuota, "sagemaker"),
@@ -220,8 +288,13 @@ fn a_request_goes_only_to_an_origin_that_was_granted() {
 fn a_request_brings_no_second_credential_and_gets_none_back() {
     let authority = authority();
     let (open, api) = (origin("https://open.example"), origin("https://api.example.com"));
-    let request =
-        |origin, method, own_credential| Verb::Request { origin, address: page(), method, own_credential };
+    let request = |origin, method, own_credential| Verb::Request {
+        origin,
+        address: page(),
+        method,
+        own_credential,
+        disguised: false,
+    };
     authority.decide(request(&open, "POST", true)).unwrap();
     authority.decide(request(&api, "DELETE", false)).unwrap();
     let (message, hint) = denial(&authority, request(&api, "GET", true));
@@ -239,7 +312,8 @@ fn of_a_store_only_the_places_that_the_command_line_names_are_read() {
     let store = origin("https://storage.example");
     let request = |address: &str, method, own_credential| {
         let address: Url = format!("https://storage.example{address}").parse().unwrap();
-        let verb = Verb::Request { origin: &store, address: &address, method, own_credential };
+        let verb =
+            Verb::Request { origin: &store, address: &address, method, own_credential, disguised: false };
         authority
             .decide(verb)
             .map_err(|error| (error.message().to_owned(), error.hint_text().unwrap().to_owned()))
@@ -270,7 +344,13 @@ fn a_dry_run_starts_and_changes_nothing() {
     let mut authority = authority();
     authority.scope.dry_run = true;
     let open = origin("https://open.example");
-    let request = |method| Verb::Request { origin: &open, address: page(), method, own_credential: false };
+    let request = |method| Verb::Request {
+        origin: &open,
+        address: page(),
+        method,
+        own_credential: false,
+        disguised: false,
+    };
     for verb in [
         request("GET"),
         request("HEAD"),

@@ -11,6 +11,7 @@ pub use build::BuildDriver;
 pub use train::TrainDriver;
 
 use super::{
+    audit::Auditor,
     authority::{Authority, Scope},
     bindings::{
         alekseylearn::driver::types, build_plugin::exports::alekseylearn::driver::build::Guest as BuildGuest,
@@ -23,7 +24,10 @@ use super::{
     state::State,
     verbs::from_driver,
 };
-use crate::error::{Error, Kind, Result};
+use crate::{
+    config::{OptionSpec, check_specs},
+    error::{Error, Kind, Result},
+};
 
 /// A plugin, one of whose drivers is called.
 pub(super) struct Driver<'a> {
@@ -46,40 +50,57 @@ struct Call<'a> {
 }
 
 impl Driver<'_> {
+    fn is_shipped(&self) -> bool {
+        self.plugin.origin == Origin::Shipped
+    }
+
     /// A call about a training, which may be a dry run.
     fn call_for(
         &self,
+        function: &'static str,
         training: Training,
         job: Option<&Path>,
     ) -> Result<(Call<'_>, Resource<SharedTraining>)> {
-        self.call_in(Scope { dry_run: training.dry_run, ..scope_of(&training) }, training, job)
+        self.call_in(function, Scope { dry_run: training.dry_run, ..scope_of(&training) }, training, job)
     }
 
     /// A call about a training, within another scope than its own.
     fn call_in(
         &self,
+        function: &'static str,
         scope: Scope,
         training: Training,
         job: Option<&Path>,
     ) -> Result<(Call<'_>, Resource<SharedTraining>)> {
-        let mut call = self.call(scope, job)?;
+        let mut call = self.call(function, scope, job)?;
         let training = call.push(Arc::new(training))?;
         Ok((call, training))
     }
 
     /// `job` is the folder that the driver sees as `/job`.
-    fn call(&self, scope: Scope, job: Option<&Path>) -> Result<Call<'_>> {
+    fn call(&self, function: &'static str, scope: Scope, job: Option<&Path>) -> Result<Call<'_>> {
         let (services, ui) = (self.plugins.services.clone(), self.plugins.ui.clone());
         let writes = Writes::new(self.plugin.written.clone());
-        let state = State::new(self.authority(scope), services, ui, job, writes)?;
+        let state = State::new(self.authority(function, scope), services, ui, job, writes)?;
         Ok(Call { plugin: &self.plugin, store: self.plugins.runtime.store(state) })
     }
 
-    fn authority(&self, scope: Scope) -> Authority {
+    fn authority(&self, function: &'static str, scope: Scope) -> Authority {
+        let auditor = scope.job.clone().map(|job| Auditor {
+            audit: self.plugins.audit.clone(),
+            job,
+            plugin: self.plugin.name.clone(),
+            digest: self.plugin.digest(),
+            call: function,
+            secrets: scope.secrets.clone(),
+        });
         Authority {
+            auditor,
             plugin: self.plugin.name.clone(),
             granted: self.plugin.granted.clone(),
-            shipped: matches!(self.plugin.origin, Origin::Shipped),
+            wants: self.plugin.wants.clone(),
+            never: self.plugin.never.clone(),
+            shipped: self.is_shipped(),
             lent: matches!(self.plugin.origin, Origin::Lent(_)),
             scope,
             used: Arc::default(),
@@ -151,6 +172,13 @@ impl Call<'_> {
 
     fn take<T: Send + 'static>(&mut self, handle: Resource<T>) -> Result<T> {
         self.store.data_mut().take(handle)
+    }
+
+    /// Takes back the options that a driver declares.
+    fn take_specs(&mut self, handles: Vec<Resource<OptionSpec>>) -> Result<Vec<OptionSpec>> {
+        let specs = self.take_all(handles, "options")?;
+        check_specs(&specs).map_err(|problem| self.broken(&problem))?;
+        Ok(specs)
     }
 
     /// Takes back all of what a driver returned at once; `what` says what that is.

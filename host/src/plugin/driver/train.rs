@@ -6,18 +6,19 @@ use wasmtime::component::Resource;
 use super::{Call, Driver, scope_of};
 use crate::{
     capability::http::WebFile,
-    config::{Location, OptionSpec},
+    config::{Assignment, Chosen, Location, OptionSpec},
     error::{Error, Kind, Result},
     plugin::{
         authority::{Scope, Used},
         bindings::alekseylearn::driver::types::{LogLine, LogPage},
+        identity::Identity,
         limits::MOST_LINES,
         origin::Origin,
         report::{Archive, Artifact, Destination, Finding, Folder, JobStatus, Place},
         repository::{Repository, registry_of},
         run::{Job, SharedJob, SharedTraining, Training},
         verb::Verb,
-        verbs::route,
+        verbs::{Asked, route},
     },
 };
 
@@ -41,6 +42,21 @@ impl TrainDriver<'_> {
         &self.0.plugin.name
     }
 
+    /// Who its plugin is.
+    pub fn identity(&self) -> &Identity {
+        &self.0.plugin.identity
+    }
+
+    /// It came with the program.
+    pub fn is_shipped(&self) -> bool {
+        self.0.is_shipped()
+    }
+
+    /// These options, with what files say of them.
+    pub fn chosen<'a>(&'a self, specs: &'a [OptionSpec], defaults: &'a [Assignment]) -> Chosen<'a> {
+        Chosen { name: self.name(), specs, defaults, shipped: self.0.is_shipped() }
+    }
+
     /// The digest of its component.
     pub fn digest(&self) -> String {
         self.0.plugin.digest()
@@ -51,9 +67,9 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The plugin is broken.
     pub async fn options(&self) -> Result<Vec<OptionSpec>> {
-        let mut call = self.0.call(Scope::default(), None)?;
+        let mut call = self.0.call("train.options", Scope::default(), None)?;
         let specs = call.train(async |driver, store| driver.call_options(store).await.map(Ok)).await?;
-        call.take_all(specs, "options")
+        call.take_specs(specs)
     }
 
     /// Looks before anything is built or spent.
@@ -62,7 +78,7 @@ impl TrainDriver<'_> {
     /// The driver cannot look.
     pub async fn check(&self, training: Training) -> Result<Vec<Finding>> {
         // In a dry run too: some services can be looked at by POST alone.
-        let (mut call, training) = self.0.call_in(scope_of(&training), training, None)?;
+        let (mut call, training) = self.0.call_in("train.check", scope_of(&training), training, None)?;
         let findings = call.train(async |driver, store| driver.call_check(store, training).await).await?;
         call.take_all(findings, "findings")
     }
@@ -72,7 +88,7 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The driver cannot tell.
     pub async fn preview(&self, training: Training) -> Result<String> {
-        let (mut call, training) = self.0.call_for(training, None)?;
+        let (mut call, training) = self.0.call_for("train.preview", training, None)?;
         call.train(async |driver, store| driver.call_preview(store, training).await).await
     }
 
@@ -81,7 +97,7 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The destination cannot be made ready, or is not this run's to push to.
     pub async fn prepare(&self, training: Training) -> Result<(Destination, Option<Repository>)> {
-        let (call, training) = self.0.call_for(training, None)?;
+        let (call, training) = self.0.call_for("train.prepare", training, None)?;
         self.destination(call, training).await.map(|(destination, repository, _)| (destination, repository))
     }
 
@@ -91,7 +107,7 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The driver cannot tell.
     pub async fn rehearse(&self, training: Training) -> Result<(Destination, Option<Repository>, bool)> {
-        let (call, training) = self.0.call_for(training, None)?;
+        let (call, training) = self.0.call_for("train.prepare", training, None)?;
         self.destination(call, training).await
     }
 
@@ -126,7 +142,7 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The service refuses.
     pub async fn submit(&self, training: Training, folder: &Path) -> Result<(String, Used)> {
-        let (mut call, training) = self.0.call_for(training, Some(folder))?;
+        let (mut call, training) = self.0.call_for("train.submit", training, Some(folder))?;
         let reference = call.train(async |driver, store| driver.call_submit(store, training).await).await?;
         Ok((reference, call.store.data().authority.used()))
     }
@@ -136,7 +152,7 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The service does not answer.
     pub async fn status(&self, job: &Job) -> Result<JobStatus> {
-        let (mut call, job) = self.call_of(job)?;
+        let (mut call, job) = self.call_of("train.status", job)?;
         let status = call.train(async |driver, store| driver.call_status(store, job).await).await?;
         call.take(status)
     }
@@ -146,7 +162,7 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The service does not answer.
     pub async fn logs(&self, job: &Job, cursor: Option<&str>) -> Result<LogPage> {
-        let (mut call, job) = self.call_of(job)?;
+        let (mut call, job) = self.call_of("train.logs", job)?;
         let mut page = call.train(async |driver, store| driver.call_logs(store, job, cursor).await).await?;
         call.few(page.lines.len(), MOST_LINES, "lines of its log")?;
         page.lines = page.lines.into_iter().flat_map(parts).collect();
@@ -158,7 +174,7 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The service refuses.
     pub async fn stop(&self, job: &Job) -> Result<()> {
-        let (mut call, job) = self.call_of(job)?;
+        let (mut call, job) = self.call_of("train.stop", job)?;
         call.train(async |driver, store| driver.call_stop(store, job).await).await
     }
 
@@ -167,7 +183,7 @@ impl TrainDriver<'_> {
     /// # Errors
     /// The service does not answer, or the driver points to what this run may not touch.
     pub async fn artifacts(&self, job: &Job) -> Result<Vec<Artifact>> {
-        let (mut call, job) = self.call_of(job)?;
+        let (mut call, job) = self.call_of("train.artifacts", job)?;
         let artifacts = call.train(async |driver, store| driver.call_artifacts(store, job).await).await?;
         let artifacts: Vec<Artifact> = call.take_all(artifacts, "results")?;
         for artifact in &artifacts {
@@ -188,11 +204,12 @@ impl TrainDriver<'_> {
 
     /// A result that lies on the web, to be brought as far as the plugin may reach: redirects are decided one by one.
     pub fn web_file(&self, job: &Job, address: &Url) -> WebFile {
-        let authority = Arc::new(self.0.authority(Scope::of(&job.options, &job.tag, &job.name)));
+        let authority =
+            Arc::new(self.0.authority("train.artifacts", Scope::of(&job.options, &job.tag, &job.name)));
         let way = move |url: &Url| {
             let origin = url.origin().ascii_serialization().parse::<Origin>();
             let origin = origin.map_err(|problem| Error::new(Kind::Denied, problem))?;
-            route(&authority, &origin, url, "GET", false)
+            route(&authority, &origin, url, Asked::READ)
         };
         WebFile::new(self.0.plugins.services.http.clone(), address.clone(), Arc::new(way))
     }
@@ -203,15 +220,16 @@ impl TrainDriver<'_> {
     /// The service does not answer, or has no such thing.
     pub async fn find(&self, location: &Location, prefix: &str) -> Result<Vec<String>> {
         let scope = Scope { locations: vec![location.clone()], ..Scope::default() };
-        let mut call = self.0.call(scope, None)?;
+        let mut call = self.0.call("train.find", scope, None)?;
         let place = location.to_string();
         let names = call.train(async |driver, store| driver.call_find(store, &place, prefix).await).await?;
         call.few(names.len(), MOST_LINES, "names of jobs")?;
         Ok(names)
     }
 
-    fn call_of(&self, job: &Job) -> Result<(Call<'_>, Resource<SharedJob>)> {
-        let mut call = self.0.call(Scope::of(&job.options, &job.tag, &job.name), Some(&job.folder))?;
+    fn call_of(&self, function: &'static str, job: &Job) -> Result<(Call<'_>, Resource<SharedJob>)> {
+        let mut call =
+            self.0.call(function, Scope::of(&job.options, &job.tag, &job.name), Some(&job.folder))?;
         let job = call.push(Arc::new(job.clone()))?;
         Ok((call, job))
     }

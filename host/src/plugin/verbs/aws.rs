@@ -113,7 +113,7 @@ impl s3::Host for State {
     }
 
     async fn folder_hash(&mut self, folder: String) -> Result<String> {
-        self.allow(Verb::Folder(&folder))?;
+        self.allow(Verb::Hash(&folder))?;
         self.folder(&folder).map(|(hash, _)| hash)
     }
 

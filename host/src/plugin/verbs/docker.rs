@@ -48,6 +48,17 @@ impl State {
         let path = &self.get(job)?.folder;
         Folder::open(path).map_err(|error| cannot_read(path, error))
     }
+
+    /// A build in which a stranger's driver has a hand is given no logins.
+    fn keep_secrets_from(&self, context: &mut BuildContext) {
+        let secrets = std::mem::take(&mut context.secrets);
+        if !secrets.files.is_empty() {
+            self.ui.warning(&format!(
+                "this build gets no logins for package indexes: {} does not come with alekseylearn, and could read them",
+                self.authority.plugin
+            ));
+        }
+    }
 }
 
 fn node_name(job: &str, node: &str) -> Result<String> {
@@ -225,9 +236,12 @@ impl wit::HostImageBuild for State {
         };
         let machine = Machine::of(training);
         context.extra.extend(machine.files);
-        // Whoever writes the Dockerfile can read what it mounts, and the images that it names: that is the user, or a driver of the program's own.
-        if self.authority.shipped || training.project.recipe.is_some() {
-            context.secrets = machine.secrets;
+        let by_the_user = training.project.recipe.is_some();
+        context.secrets = machine.secrets;
+        // Whoever writes the Dockerfile can read what it mounts, and the images that it names: that is the user, or a
+        // driver of the program's own.
+        if !self.authority.shipped && !by_the_user {
+            self.keep_secrets_from(&mut context);
         }
         Ok(self.push(context)?)
     }
@@ -246,7 +260,13 @@ impl wit::HostImageBuild for State {
     ) -> wasmtime::Result<()> {
         self.allow(Verb::BuildFile(&path))?;
         self.hold(path.len() + content.len())?;
-        self.get_mut(&this)?.extra.insert(path, content);
+        let mut context = std::mem::take(self.get_mut(&this)?);
+        // The user's Dockerfile may run it while it mounts the logins.
+        if !self.authority.shipped {
+            self.keep_secrets_from(&mut context);
+        }
+        context.extra.insert(path, content);
+        *self.get_mut(&this)? = context;
         Ok(())
     }
 
@@ -335,7 +355,7 @@ impl wit::HostContainer for State {
     }
 
     async fn input(&mut self, this: Resource<ContainerSpec>, path: String, folder: String) -> Result<()> {
-        self.allow(Verb::Folder(&folder))?;
+        self.allow(Verb::Mount(&folder))?;
         if !Path::new(&folder).is_dir() {
             return Err(Error::new(Kind::NotFound, format!("there is no folder {folder}"))
                 .hint("name a folder of this machine"));

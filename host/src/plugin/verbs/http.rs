@@ -111,7 +111,9 @@ async fn send(
     let own_credential =
         [header::AUTHORIZATION, header::COOKIE].iter().any(|name| head.headers.contains_key(name));
     let url = origin.page(head.uri.path(), head.uri.query());
-    let route = route(authority, &origin, &url, head.method.as_str(), own_credential).map_err(denied)?;
+    let asked =
+        Asked { method: head.method.as_str(), own_credential, disguised: is_disguised(&head.headers, &url) };
+    let route = route(authority, &origin, &url, asked).map_err(denied)?;
     // The name in the address is the only one that counts.
     head.headers.remove(header::HOST);
     let outgoing = Outgoing {
@@ -158,15 +160,42 @@ async fn send(
     }))
 }
 
+/// What of a request decides whether it is sent.
+#[derive(Clone, Copy)]
+pub(in crate::plugin) struct Asked<'a> {
+    method: &'a str,
+    own_credential: bool,
+    disguised: bool,
+}
+
+impl Asked<'_> {
+    /// A request of the host's own for a plugin: to read, and nothing else.
+    pub(in crate::plugin) const READ: Self = Self { method: "GET", own_credential: false, disguised: false };
+}
+
+/// By these names frameworks take another method than the request's own, in a header or in the query.
+const OTHER_METHODS: [&str; 6] =
+    ["x-http-method-override", "x-http-method", "x-method-override", "x-method", "_method", "$httpmethod"];
+
+/// A request for which a service may do something else than its method says.
+fn is_disguised(headers: &HeaderMap, url: &Url) -> bool {
+    // Servers that hand headers on as variables take a dash and an underscore for the same.
+    let named = |name: &str| {
+        let name = name.trim().to_ascii_lowercase();
+        OTHER_METHODS.contains(&name.as_str()) || OTHER_METHODS.contains(&name.replace('_', "-").as_str())
+    };
+    headers.keys().any(|name| named(name.as_str())) || url.query_pairs().any(|(name, _)| named(&name))
+}
+
 /// How a plugin may ask something of an origin.
 pub(in crate::plugin) fn route(
     authority: &Arc<Authority>,
     origin: &Origin,
     address: &Url,
-    method: &str,
-    own_credential: bool,
+    asked: Asked<'_>,
 ) -> Result<Route> {
-    authority.decide(Verb::Request { origin, address, method, own_credential })?;
+    let Asked { method, own_credential, disguised } = asked;
+    authority.decide(Verb::Request { origin, address, method, own_credential, disguised })?;
     if let Some(address) = origin.address() {
         authority.decide(Verb::Address { origin, address })?;
     }
@@ -239,5 +268,33 @@ fn told(failure: Failure) -> Refusal {
         Failure::Untrusted(error) => Refusal(Code::TlsCertificateError, Some(error)),
         Failure::TooSlow(error) => Refusal(Code::HttpResponseTimeout, Some(error)),
         Failure::Broken(error) => Refusal(Code::ConnectionTerminated, Some(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_stands_for_another_method_is_known() {
+        let is = |header: Option<&'static str>, query: &str| {
+            let header = header.map(|name| {
+                let name: http::HeaderName = name.parse().unwrap();
+                (name, http::HeaderValue::from_static("DELETE"))
+            });
+            let url = format!("https://a.example/b?{query}").parse().unwrap();
+            is_disguised(&header.into_iter().collect(), &url)
+        };
+        for header in
+            ["X-HTTP-Method-Override", "x-http-method", "X-Method-Override", "X_HTTP_METHOD_OVERRIDE"]
+        {
+            assert!(is(Some(header), ""), "{header}");
+        }
+        for query in
+            ["_method=DELETE", "a=b&_METHOD=put", "%5Fmethod=DELETE", "x-http-method-override=DELETE"]
+        {
+            assert!(is(None, query), "{query}");
+        }
+        assert!(!is(Some("x-goog-api-client"), "method=DELETE&prefix=_method"));
     }
 }

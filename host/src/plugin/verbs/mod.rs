@@ -8,7 +8,7 @@ mod report;
 mod run;
 mod sagemaker;
 
-pub(super) use http::{Requester, route};
+pub(super) use http::{Asked, Requester, route};
 
 use std::time::Duration;
 

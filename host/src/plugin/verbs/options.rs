@@ -133,38 +133,36 @@ impl options::HostOptionSpec for State {
 
 impl options::HostValues for State {
     async fn text(&mut self, this: Resource<OptionValues>, key: String) -> Result<Option<String>> {
-        Ok(match self.get(&this)?.get(&key) {
-            Some(Value::Text(text)) => Some(text.clone()),
+        Ok(match self.value(&this, &key, "text")? {
+            Some(Value::Text(text)) => Some(text),
             _ => None,
         })
     }
 
     async fn integer(&mut self, this: Resource<OptionValues>, key: String) -> Result<Option<i64>> {
-        Ok(match self.get(&this)?.get(&key) {
-            Some(Value::Integer(number)) => Some(*number),
+        Ok(match self.value(&this, &key, "integer")? {
+            Some(Value::Integer(number)) => Some(number),
             _ => None,
         })
     }
 
     async fn number(&mut self, this: Resource<OptionValues>, key: String) -> Result<Option<f64>> {
-        Ok(match self.get(&this)?.get(&key) {
-            Some(Value::Number(number)) => Some(*number),
+        Ok(match self.value(&this, &key, "number")? {
+            Some(Value::Number(number)) => Some(number),
             _ => None,
         })
     }
 
     async fn boolean(&mut self, this: Resource<OptionValues>, key: String) -> Result<Option<bool>> {
-        Ok(match self.get(&this)?.get(&key) {
-            Some(Value::Boolean(boolean)) => Some(*boolean),
+        Ok(match self.value(&this, &key, "boolean")? {
+            Some(Value::Boolean(boolean)) => Some(boolean),
             _ => None,
         })
     }
 
     async fn entries(&mut self, this: Resource<OptionValues>, key: String) -> Result<Vec<(String, String)>> {
-        Ok(match self.get(&this)?.get(&key) {
-            Some(Value::Entries(entries)) => {
-                entries.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
-            }
+        Ok(match self.value(&this, &key, "entries")? {
+            Some(Value::Entries(entries)) => entries.into_iter().collect(),
             _ => Vec::new(),
         })
     }
@@ -172,5 +170,23 @@ impl options::HostValues for State {
     async fn drop(&mut self, this: Resource<OptionValues>) -> Result<()> {
         self.table.delete(this)?;
         Ok(())
+    }
+}
+
+impl State {
+    /// A value, by the function that the driver reads it with. One of a wrong key or kind would be silently absent.
+    fn value(&self, this: &Resource<OptionValues>, key: &str, reader: &str) -> Result<Option<Value>> {
+        let values = self.get(this)?;
+        let fault = |problem: String| Error::new(Kind::Plugin, problem);
+        if let Some(kind) = values.kind_of(key).map_err(fault)? {
+            let right = kind.reader();
+            if right != reader {
+                return Err(fault(format!(
+                    "it reads the option {key} with `{reader}`: it is to be read with `{right}`"
+                ))
+                .into());
+            }
+        }
+        Ok(values.get(key).cloned())
     }
 }

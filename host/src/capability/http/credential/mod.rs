@@ -103,6 +103,15 @@ impl CredentialSource {
         }
     }
 
+    /// The hosts of its service: it and its subdomains may get the credential. Empty if the user says where it goes.
+    pub const fn hosts(&self) -> &'static [&'static str] {
+        match self {
+            Self::Variable(_) | Self::File(_) => &[],
+            Self::Kaggle => &["kaggle.com"],
+            Self::Google => &["googleapis.com", "pkg.dev", "gcr.io"],
+        }
+    }
+
     /// It comes from a service, which is not asked for each request.
     fn is_asked_for(&self) -> bool {
         matches!(self, Self::Kaggle | Self::Google)

@@ -1,0 +1,276 @@
+//! What plugins asked for in a job, and what was decided: one JSON object a line, in a file beside the job's folder, where
+//! no plugin can write.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::verb::Verb;
+use crate::{
+    disk::{self, Folder, PRIVATE},
+    environment::Environment,
+    error::{Error, Kind, Result},
+};
+
+/// The end of the file's name.
+pub const EXTENSION: &str = "audit";
+/// What is kept of one job, whatever its plugins do.
+const MOST_BYTES: u64 = 1 << 20;
+/// What is kept in memory of a run that has no job yet.
+const MOST_WAITING: usize = 2_000;
+/// A longer name is cut.
+const LONGEST: usize = 1_000;
+
+/// One verb that a plugin called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audited {
+    /// RFC 3339: when this command first decided it.
+    pub time: String,
+    /// The plugin's name.
+    pub plugin: String,
+    /// The digest of its component.
+    pub digest: String,
+    /// The function of the driver that called it, such as `train.submit`.
+    pub call: String,
+    /// The verb, such as `request`.
+    pub verb: String,
+    /// What it is about. It holds no secret: no query of an address, and no value of a secret option.
+    pub on: String,
+    /// It was allowed.
+    pub allowed: bool,
+    /// Why it was denied.
+    pub reason: Option<String>,
+}
+
+/// What was asked for and decided, in all jobs of this process. The same verb on the same thing is one line a process.
+#[derive(Debug, Default)]
+pub struct Audit {
+    jobs: PathBuf,
+    kept: Mutex<BTreeMap<String, Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// All that was seen, by what makes two lines the same.
+    seen: HashSet<[String; 5]>,
+    /// Lines of a job that has no folder yet.
+    waiting: Vec<String>,
+}
+
+/// Keeps what one call of a driver asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Auditor {
+    pub(super) audit: Arc<Audit>,
+    pub(super) job: String,
+    pub(super) plugin: String,
+    pub(super) digest: String,
+    pub(super) call: &'static str,
+    /// The values of secret options.
+    pub(super) secrets: Vec<String>,
+}
+
+impl Auditor {
+    /// Keeps one decision.
+    pub(super) fn note(&self, verb: Verb<'_>, decided: &Result<()>) {
+        let (name, on) = verb.audited();
+        self.audit.note(
+            &self.job,
+            Audited {
+                time: Timestamp::now().to_string(),
+                plugin: self.plugin.clone(),
+                digest: self.digest.clone(),
+                call: self.call.to_owned(),
+                verb: name.to_owned(),
+                on: self.clean(on),
+                allowed: decided.is_ok(),
+                reason: decided.as_ref().err().map(|error| self.clean(error.message().to_owned())),
+            },
+        );
+    }
+
+    /// Without the values of secret options, and not too long.
+    fn clean(&self, mut text: String) -> String {
+        for secret in &self.secrets {
+            text = text.replace(secret, "***");
+        }
+        if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+            text.truncate(end);
+            text.push('…');
+        }
+        text
+    }
+}
+
+impl Audit {
+    /// Of the jobs of a user. Nothing is written yet.
+    pub(super) fn new(environment: &Environment) -> Self {
+        Self { jobs: environment.data.join("jobs"), kept: Mutex::default() }
+    }
+
+    /// What was kept of a job, the oldest first.
+    ///
+    /// # Errors
+    /// Nothing was, or the file cannot be read.
+    pub fn read(&self, job: &str) -> Result<Vec<Audited>> {
+        let path = self.path(job);
+        let file = match disk::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(Error::new(Kind::NotFound, format!("no audit log of the job {job} is kept"))
+                    .hint("`alekseylearn jobs` lists the jobs of this machine"));
+            }
+            Err(error) => return Err(disk::cannot_read(&path, error)),
+        };
+        let lines = BufReader::new(file.take(2 * MOST_BYTES)).lines();
+        // The last line of a program that was killed may be half.
+        Ok(lines.map_while(std::io::Result::ok).filter_map(|line| serde_json::from_str(&line).ok()).collect())
+    }
+
+    /// More was asked for than is kept.
+    pub fn is_full(&self, job: &str) -> bool {
+        self.path(job).metadata().is_ok_and(|data| data.len() + 2 * LONGEST as u64 > MOST_BYTES)
+    }
+
+    /// The job has its folder now: what was asked for before is kept with it.
+    pub fn begun(&self, job: &str) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = kept.get_mut(job) {
+            self.write(job, kept);
+        }
+    }
+
+    fn write(&self, job: &str, kept: &mut Kept) {
+        if kept.waiting.is_empty() {
+            return;
+        }
+        let text: String = kept.waiting.drain(..).map(|line| line + "\n").collect();
+        // A log that cannot be written, on a full disk say, is no reason to stop.
+        let _ = append(&self.jobs, &format!("{job}.{EXTENSION}"), &text);
+    }
+
+    /// A run goes on with an earlier job: what it asked for so far belongs there.
+    pub fn moved(&self, from: &str, to: &str) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = kept.remove(from) {
+            kept.insert(to.to_owned(), waiting);
+        }
+    }
+
+    fn path(&self, job: &str) -> PathBuf {
+        self.jobs.join(format!("{job}.{EXTENSION}"))
+    }
+
+    fn note(&self, job: &str, audited: Audited) {
+        let Audited { plugin, call, verb, on, allowed, .. } = &audited;
+        let same = [plugin.clone(), call.clone(), verb.clone(), on.clone(), allowed.to_string()];
+        let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = all.entry(job.to_owned()).or_default();
+        if kept.seen.len() >= MOST_WAITING || !kept.seen.insert(same) {
+            return;
+        }
+        kept.waiting.extend(serde_json::to_string(&audited).ok());
+        // Without a job there is nothing to keep it with: a run that was refused leaves no file.
+        if self.jobs.join(job).is_dir() {
+            self.write(job, kept);
+        }
+    }
+}
+
+/// Whole lines, up to the limit. Two commands may write at once.
+fn append(jobs: &Path, name: &str, text: &str) -> std::io::Result<()> {
+    let mut file = Folder::open(jobs)?.update(Path::new(name), PRIVATE)?;
+    file.lock()?;
+    let room = MOST_BYTES.saturating_sub(file.seek(SeekFrom::End(0))?);
+    let room = usize::try_from(room).unwrap_or(usize::MAX).min(text.len());
+    let end = text.as_bytes()[..room].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    file.write_all(&text.as_bytes()[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn audit() -> (tempfile::TempDir, Arc<Audit>) {
+        let folder = tempfile::tempdir().unwrap();
+        let jobs = folder.path().join("jobs");
+        std::fs::create_dir(&jobs).unwrap();
+        (folder, Arc::new(Audit { jobs, kept: Mutex::default() }))
+    }
+
+    fn auditor(audit: &Arc<Audit>, job: &str) -> Auditor {
+        Auditor {
+            audit: audit.clone(),
+            job: job.into(),
+            plugin: "acme".into(),
+            digest: "sha256:00".into(),
+            call: "train.submit",
+            secrets: vec!["hunter2".into()],
+        }
+    }
+
+    #[test]
+    fn each_verb_is_kept_once_with_the_job_that_it_was_for() {
+        let (_folder, audit) = audit();
+        let denied: Result<()> = Err(Error::new(Kind::Denied, "no: hunter2"));
+        let one = auditor(&audit, "one");
+        one.note(Verb::Role("admin-hunter2"), &denied);
+        assert_eq!(
+            audit.read("one").unwrap_err().kind(),
+            Kind::NotFound,
+            "a run without a job leaves nothing"
+        );
+        audit.moved("one", "two");
+        std::fs::create_dir(audit.jobs.join("two")).unwrap();
+        audit.begun("two");
+        assert_eq!(audit.read("two").unwrap().len(), 1, "what was asked for before there was a job");
+        let two = auditor(&audit, "two");
+        for _ in 0..3 {
+            two.note(Verb::Engine, &Ok(()));
+        }
+        let kept = audit.read("two").unwrap();
+        let told: Vec<_> =
+            kept.iter().map(|line| (line.verb.as_str(), line.on.as_str(), line.allowed)).collect();
+        assert_eq!(told, [("role", "admin-***", false), ("docker engine", "", true)]);
+        assert_eq!(kept[0].reason.as_deref(), Some("no: ***"));
+    }
+
+    #[test]
+    fn a_request_is_kept_without_its_query() {
+        let (_folder, audit) = audit();
+        std::fs::create_dir(audit.jobs.join("one")).unwrap();
+        let origin = "https://a.example".parse().unwrap();
+        let address = "https://a.example/path/hunter2?token=SECRET".parse().unwrap();
+        let verb = Verb::Request {
+            origin: &origin,
+            address: &address,
+            method: "POST",
+            own_credential: false,
+            disguised: false,
+        };
+        auditor(&audit, "one").note(verb, &Ok(()));
+        assert_eq!(audit.read("one").unwrap()[0].on, "POST https://a.example/path/***");
+    }
+
+    #[test]
+    fn a_log_has_an_end() {
+        let (_folder, audit) = audit();
+        std::fs::create_dir(audit.jobs.join("one")).unwrap();
+        let long = "x".repeat(5_000);
+        for process in 0..3 {
+            let audit = Arc::new(Audit { jobs: audit.jobs.clone(), kept: Mutex::default() });
+            let one = auditor(&audit, "one");
+            for number in 0..MOST_WAITING + 10 {
+                one.note(Verb::Image(&format!("{process}-{number}-{long}")), &Ok(()));
+            }
+        }
+        let size = audit.path("one").metadata().unwrap().len();
+        assert!(size <= MOST_BYTES && audit.is_full("one"), "{size}");
+        assert!(audit.read("one").unwrap().len() > 500);
+    }
+}

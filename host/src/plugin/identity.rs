@@ -1,0 +1,119 @@
+//! Who a plugin is. A name is no identity: everybody can call a component `acme`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::shipped::{RESERVED, shipped};
+
+/// The source of the drivers that came with the program.
+const THE_PROGRAM: &str = "alekseylearn";
+
+/// Who a plugin is: its name, where it comes from, and who signed it. Grants and jobs belong to an identity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// As in `--train-driver NAME`.
+    pub name: String,
+    /// What the component calls itself.
+    pub own_name: Option<String>,
+    /// Where it comes from, whatever the version.
+    pub source: String,
+    /// The number of the key that signed it; `None` if it is unsigned.
+    pub signer: Option<String>,
+}
+
+/// In what a plugin differs from another of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It comes from somewhere else.
+    Source,
+    /// It calls itself something else.
+    OwnName,
+    /// The signature is gone, or is of another key.
+    Signer,
+}
+
+impl Identity {
+    /// Of a driver that came with the program.
+    pub(super) fn of_shipped(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            own_name: Some(name.to_owned()),
+            source: THE_PROGRAM.to_owned(),
+            signer: None,
+        }
+    }
+
+    /// What makes `other` another plugin than this one. A signature where there was none takes nothing away.
+    pub fn changes_to(&self, other: &Self) -> Vec<Change> {
+        let changes = [
+            (Change::Source, self.source != other.source),
+            (Change::OwnName, self.own_name != other.own_name),
+            (Change::Signer, self.signer.is_some() && self.signer != other.signer),
+        ];
+        changes.into_iter().filter_map(|(change, is)| is.then_some(change)).collect()
+    }
+
+    /// `other` may have what was this one's.
+    pub fn admits(&self, other: &Self) -> bool {
+        self.name == other.name && self.changes_to(other).is_empty()
+    }
+}
+
+/// As in "acme, signed by key 0123456789ABCDEF, from https://example.org/acme.wasm".
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.source == THE_PROGRAM {
+            return write!(f, "the shipped {}", self.name);
+        }
+        f.write_str(&self.name)?;
+        match &self.signer {
+            Some(key) => write!(f, ", signed by key {key}")?,
+            None => f.write_str(", unsigned")?,
+        }
+        write!(f, ", from {}", self.source)
+    }
+}
+
+/// A name that only the project's own drivers may have.
+pub(super) fn is_reserved(name: &str) -> bool {
+    shipped(name).is_some() || RESERVED.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_source_or_signer_is_another_plugin() {
+        let acme = Identity {
+            name: "acme".into(),
+            own_name: Some("acme".into()),
+            source: "https://example.org/acme.wasm".into(),
+            signer: Some("AA".into()),
+        };
+        assert!(acme.admits(&acme));
+        for (other, change) in [
+            (Identity { source: "/tmp/acme.wasm".into(), ..acme.clone() }, Change::Source),
+            (Identity { own_name: Some("beta".into()), ..acme.clone() }, Change::OwnName),
+            (Identity { own_name: None, ..acme.clone() }, Change::OwnName),
+            (Identity { signer: Some("BB".into()), ..acme.clone() }, Change::Signer),
+            (Identity { signer: None, ..acme.clone() }, Change::Signer),
+        ] {
+            assert_eq!(acme.changes_to(&other), [change]);
+            assert!(!acme.admits(&other));
+        }
+        let unsigned = Identity { signer: None, ..acme.clone() };
+        assert!(unsigned.admits(&acme), "a signature more takes nothing away");
+        assert!(!acme.admits(&Identity { name: "beta".into(), ..acme.clone() }));
+        assert!(!Identity::of_shipped("acme").admits(&acme));
+    }
+
+    #[test]
+    fn the_names_of_the_projects_own_drivers_are_reserved() {
+        for name in ["local", "local-gpu", "sagemaker", "kaggle", "ml-engine", "vertex-ai"] {
+            assert!(is_reserved(name), "{name}");
+        }
+        assert!(!is_reserved("acme") && !is_reserved("local-rust"));
+    }
+}
