@@ -1,6 +1,8 @@
 //! Puts the shipped drivers into the program, the `*.wasm` files that `cargo xtask plugins` made, and the digests of
 //! those that a user installs.
 
+#![expect(clippy::disallowed_methods, reason = "the room that opens files is in the program")]
+
 use std::{
     env,
     fmt::Write,

@@ -3,6 +3,11 @@
 //! Directions: `commands` → `job` → `plugin` → `capability`; every room may use `error`, `config`, `disk`,
 //! `environment`, `interrupt` and `shell`.
 
+#![cfg_attr(
+    any(test, fuzzing),
+    allow(clippy::disallowed_methods, reason = "tests make the files that they look at")
+)]
+
 mod capability;
 mod commands;
 mod config;
@@ -15,6 +20,7 @@ mod interrupt;
 mod job;
 mod panic;
 mod plugin;
+#[allow(clippy::disallowed_methods, reason = "it is being moved to `disk`")]
 mod project;
 mod shell;
 mod ui;
