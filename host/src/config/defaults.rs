@@ -167,7 +167,7 @@ impl Defaults {
 
     fn foreign_that(&self, says: impl Fn(&FitSection) -> bool) -> Option<&Path> {
         let file = self.0.iter().rev().find(|file| says(&file.content.fit))?;
-        file.foreign.then_some(&file.path)
+        file.foreign.then_some(file.path.as_path())
     }
 
     /// The dependency file to take where the command line names none.

@@ -22,7 +22,6 @@ use crate::{
     disk::{self, PRIVATE},
     environment::Environment,
     error::{Context, Error, Kind, Result},
-    shell::command,
 };
 
 /// Raised with every change of the list's form.
