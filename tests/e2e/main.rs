@@ -52,4 +52,5 @@ mod sagemaker_options;
 mod sagemaker_unreachable;
 mod signatures;
 mod terminal;
+mod trust;
 mod watching;

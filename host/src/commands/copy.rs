@@ -41,6 +41,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     })?;
     let recipe = Recipe { folder: to.join(RECIPE_FOLDER), ..recipe };
     let written = job::write_recipe(&recipe, arguments.overwrite)?;
+    job::trust_own_dockerfile(context, &to)?;
     let text = format!("`fit` builds by {} from now on.", recipe.dockerfile_path().display());
     context.ui.result(&text, json!({ "files": written }));
     Ok(())

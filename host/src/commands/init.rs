@@ -57,6 +57,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
         options: arguments.options,
         build_anew: false,
         dry_run: true,
+        trust: false,
     };
     let written = job::init(context, &fit, arguments.overwrite).await?;
     let shown = |path: &PathBuf| {

@@ -18,6 +18,7 @@ mod schema;
 mod status;
 mod stop;
 mod training;
+mod trust;
 
 use std::{ffi::OsString, sync::Arc};
 
@@ -103,6 +104,7 @@ enum Command {
     Driver(driver::Arguments),
     #[command(subcommand)]
     Plugin(plugin::Arguments),
+    Trust(trust::Arguments),
     Completions(completions::Arguments),
     Schema(schema::Arguments),
 }
@@ -165,6 +167,7 @@ impl Command {
             Self::Clean(arguments) => clean::run(context, &arguments).await,
             Self::Driver(arguments) => driver::run(context, &arguments).await,
             Self::Plugin(arguments) => plugin::run(context, arguments).await,
+            Self::Trust(arguments) => trust::run(context, &arguments),
             Self::Completions(arguments) => completions::run(context, &arguments),
             Self::Schema(arguments) => schema::run(context, &arguments),
         }

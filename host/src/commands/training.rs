@@ -27,6 +27,10 @@ pub(super) struct Training {
     /// Dependency file to install from: requirements.txt, uv.lock, poetry.lock, pyproject.toml, environment.yml …
     #[arg(long, aliases = ["env_file", "envfile"], value_name = "FILE")]
     env_file: Option<PathBuf>,
+
+    /// Trust what the project's own alekseylearn.toml and Dockerfile ask for
+    #[arg(long)]
+    trust: bool,
 }
 
 impl Training {
@@ -40,6 +44,7 @@ impl Training {
             options: self.options,
             build_anew,
             dry_run,
+            trust: self.trust,
         }
     }
 }

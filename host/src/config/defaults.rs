@@ -4,7 +4,7 @@
 //! with a project, and can ask for more signatures, but vouch for none.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Component, Path, PathBuf},
 };
 
@@ -23,6 +23,10 @@ pub const DEFAULTS_FILE: &str = "alekseylearn.toml";
 
 /// In bytes.
 const LARGEST: u64 = 1 << 20;
+/// A project's file may choose it unasked: it trains on this machine.
+const HARMLESS_DRIVER: &str = "local";
+/// Options that choose nothing but what the script gets and what is shown.
+const HARMLESS_OPTIONS: [&str; 3] = ["hyperparameters", "metrics", "prices"];
 
 /// The files that count here, the more important one last.
 #[derive(Debug, Default)]
@@ -113,24 +117,32 @@ impl Defaults {
             let is_safe = path != user && safe.into_iter().any(|safe| folder.starts_with(safe));
             let allow = (!is_safe).then_some(allow.as_str());
             let Some(text) = disk::read_own(&path, LARGEST, allow)? else { continue };
-            let text = String::from_utf8(text).map_err(|_| {
-                Error::invalid(format!("{} is not UTF-8", path.display())).hint("save it as UTF-8")
-            })?;
-            let content = Content::parse(&path, &text)?;
+            let foreign = path != user;
+            let file = File::parse(path, text, foreign)?;
             for (section, is_there) in [
-                ("plugins.trusted-keys", !content.plugins.trusted_keys.is_empty()),
-                ("projects", !content.projects.safe.is_empty()),
+                ("plugins.trusted-keys", !file.content.plugins.trusted_keys.is_empty()),
+                ("projects", !file.content.projects.safe.is_empty()),
             ] {
-                if path != user && is_there {
-                    return Err(Error::invalid(format!("{} has [{section}]", path.display())).hint(format!(
-                        "whom to trust is each user's to say: move [{section}] to {}",
-                        user.display()
-                    )));
+                if foreign && is_there {
+                    let message = format!("{} has [{section}]", file.path.display());
+                    let hint = format!("move [{section}] to your own file, {}", user.display());
+                    return Err(Error::invalid(message).hint(hint));
                 }
             }
-            files.push(File { content, foreign: path != user, path, text });
+            files.push(file);
         }
         Ok(Self(files))
+    }
+
+    /// The file of one project, wherever the user stands.
+    ///
+    /// # Errors
+    /// It cannot be read, or is wrong.
+    pub fn of_project(folder: &Path) -> Result<Self> {
+        let path = folder.join(DEFAULTS_FILE);
+        let text = disk::optional(&path, LARGEST)?;
+        let file = text.map(|text| File::parse(path, text, true)).transpose()?;
+        Ok(Self(file.into_iter().collect()))
     }
 
     /// Of one file's text.
@@ -207,6 +219,28 @@ impl Defaults {
         self.options("train", driver, specs, |content| &content.train)
     }
 
+    /// The folder of the project's file, and what that file asks for beyond the script's own arguments: drivers, and
+    /// options of the drivers that `takes` accepts by kind (`build` or `train`) and name. One line each.
+    pub fn claims(&self, takes: impl Fn(&str, &str) -> bool) -> Option<(&Path, BTreeSet<String>)> {
+        let file = self.0.iter().find(|file| file.foreign)?;
+        let Content { fit, build, train, .. } = &file.content;
+        let mut claims = BTreeSet::new();
+        for (kind, driver) in [("build", &fit.build_driver), ("train", &fit.train_driver)] {
+            let named = driver.as_ref().filter(|driver| *driver != HARMLESS_DRIVER && takes(kind, driver));
+            claims.extend(named.map(|driver| format!("{kind} driver: {driver}")));
+        }
+        for (kind, sections) in [("build", build), ("train", train)] {
+            for (driver, section) in sections.iter().filter(|(driver, _)| takes(kind, driver)) {
+                for (key, value) in
+                    section.iter().filter(|(key, _)| !HARMLESS_OPTIONS.contains(&key.as_str()))
+                {
+                    claims.insert(format!("{kind}.{driver}.{key} = {}", value.get_ref()));
+                }
+            }
+        }
+        Some((file.path.parent()?, claims))
+    }
+
     /// Public keys of minisign, by the user's names for them.
     pub fn trusted_keys(&self) -> impl Iterator<Item = (&String, &String)> {
         self.0.iter().flat_map(|file| &file.content.plugins.trusted_keys)
@@ -254,6 +288,14 @@ impl Defaults {
 }
 
 impl File {
+    fn parse(path: PathBuf, text: Vec<u8>, foreign: bool) -> Result<Self> {
+        let text = String::from_utf8(text).map_err(|_| {
+            Error::invalid(format!("{} is not UTF-8", path.display())).hint("save it as UTF-8")
+        })?;
+        let content = Content::parse(&path, &text)?;
+        Ok(Self { content, foreign, path, text })
+    }
+
     /// A place that it names, from its folder on. What a project's file names lies in the project: else a stranger's project
     /// could have the user's own files sent, or others put beside them.
     fn place(&self, option: &str, place: &Path) -> Result<PathBuf> {
@@ -405,6 +447,25 @@ mod tests {
             assert!(error.hint_text().unwrap().contains("--config.input.data"), "{error}");
             assert!(input(place, false).is_ok(), "the user's own file");
         }
+    }
+
+    #[test]
+    fn claims_are_what_a_projects_file_asks_for_beyond_the_scripts_arguments() {
+        let text = "fit.train-driver = 'sagemaker'\n[train.sagemaker]\nrole_name = 'r'\nhyperparameters.a = 1\n\
+                    [train.other]\nregion = 'x'\n[build.local]\nbase_image = 'b'";
+        let both = defaults(&["", text]).unwrap();
+        let all = both.claims(|_, _| true).unwrap();
+        assert_eq!(all.0, Path::new("/1"));
+        let expected = [
+            "build.local.base_image = \"b\"",
+            "train driver: sagemaker",
+            "train.other.region = \"x\"",
+            "train.sagemaker.role_name = \"r\"",
+        ];
+        assert_eq!(all.1.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+        let of_run = both.claims(|kind, driver| (kind, driver) == ("build", "local")).unwrap().1;
+        assert_eq!(of_run.len(), 1);
+        assert!(defaults(&[text]).unwrap().claims(|_, _| true).is_none(), "the user's own file");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod defaults;
 mod fuzz;
 mod location;
 mod schema;
+mod trust;
 mod values;
 
 pub use arguments::{Assignment, Origin, spell_out};
@@ -17,4 +18,5 @@ pub use defaults::Defaults;
 pub use fuzz::FUZZ;
 pub use location::{Location, S3, is_scheme};
 pub use schema::{OptionSpec, OptionType, check_specs};
+pub use trust::{Trust, TrustedFolder};
 pub use values::{Chosen, Designated, Designation, Value, Values, validate};

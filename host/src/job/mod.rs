@@ -22,6 +22,7 @@ mod reproduce;
 mod submit;
 mod task;
 mod trouble;
+mod trust;
 
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ pub use report::{Report, report};
 pub use reproduce::reproduce;
 pub use submit::Submission;
 pub use task::Fit;
+pub use trust::{claims_of_folder, trust_own_dockerfile};
 
 use crate::{
     config::{Location, OptionSpec, OptionType, Values},

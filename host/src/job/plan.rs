@@ -7,6 +7,7 @@ use super::{
     findings::{find, refuse},
     push::pushed,
     task::{DEFAULT_DRIVER, Opened, Task, open, project_of},
+    trust::trust_own_dockerfile,
     write_recipe,
 };
 use crate::{
@@ -196,7 +197,8 @@ pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<P
     let mut project = project_of(fit, &defaults)?;
     // What the driver itself would use, whatever is there.
     project.recipe = None;
-    let folder = project.folder.join(RECIPE_FOLDER);
+    let root = project.folder.clone();
+    let folder = root.join(RECIPE_FOLDER);
     let driver = fit.build_driver.as_deref().or(defaults.build_driver()).unwrap_or(DEFAULT_DRIVER);
     let builder = context.plugins.build_driver(driver).await?;
     let specs = builder.options().await?;
@@ -206,5 +208,7 @@ pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<P
     let build = builder.rehearse(task.with(&Arc::new(options), None)).await?;
     let runner = build.extra.into_iter().filter(|(path, _)| path.starts_with(RUNNER));
     let recipe = Recipe { folder, dockerfile: build.dockerfile, files: runner.collect() };
-    write_recipe(&recipe, overwrite)
+    let written = write_recipe(&recipe, overwrite)?;
+    trust_own_dockerfile(context, &root)?;
+    Ok(written)
 }

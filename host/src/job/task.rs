@@ -7,7 +7,10 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Context, name};
+use super::{
+    Context, name,
+    trust::{self, Asks},
+};
 use crate::{
     capability::{certificates, docker::BuildContext},
     config::{Assignment, Defaults, Designated, Values, validate},
@@ -38,6 +41,8 @@ pub struct Fit {
     pub build_anew: bool,
     /// Only find out what would be done.
     pub dry_run: bool,
+    /// The user trusts what the project's own files ask for.
+    pub trust: bool,
 }
 
 /// All that is known before anything is built.
@@ -62,6 +67,13 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'
     };
     let build_driver = name(&fit.build_driver, defaults.build_driver());
     let train_driver = name(&fit.train_driver, defaults.train_driver());
+    let asks = Asks {
+        defaults: &defaults,
+        project: &project,
+        build_driver: &build_driver,
+        train_driver: &train_driver,
+    };
+    trust::require(context, &asks, fit.trust)?;
     let builder = context.plugins.build_driver(&build_driver).await?;
     let trainer = context.plugins.train_driver(&train_driver).await?;
     if let Some(file) = defaults.names_build_driver().filter(|_| fit.build_driver.is_none()) {

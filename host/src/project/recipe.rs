@@ -70,6 +70,13 @@ impl Recipe {
         self.folder.join(DOCKERFILE)
     }
 
+    /// The images that its stages start from, as written.
+    pub fn base_images(&self) -> impl Iterator<Item = &str> {
+        let is_from = |line: &&str| line.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("FROM "));
+        let lines = self.dockerfile.lines().map(str::trim).filter(is_from);
+        lines.filter_map(|line| line.split_whitespace().skip(1).find(|word| !word.starts_with("--")))
+    }
+
     /// The line of the instruction that a builder names in what it says, counted from 1.
     pub fn line_of(&self, said: &str) -> Option<usize> {
         let said = plain(said);
@@ -128,6 +135,17 @@ mod tests {
         assert_eq!(recipe.files.keys().collect::<Vec<_>>(), ["runner/a.py"]);
         let folder = project(&[("alekseylearn/Dockerfile", ""), ("alekseylearn/code/a.py", "1")]);
         assert!(Recipe::read(folder.path()).unwrap_err().message().contains("has a folder `code`"));
+    }
+
+    #[test]
+    fn base_images_are_those_of_all_stages() {
+        let recipe = Recipe {
+            folder: "/x".into(),
+            dockerfile: "FROM python:3.11-slim AS dependencies\nRUN x\n from --platform=linux/amd64 base\n"
+                .into(),
+            files: BTreeMap::new(),
+        };
+        assert_eq!(recipe.base_images().collect::<Vec<_>>(), ["python:3.11-slim", "base"]);
     }
 
     #[test]

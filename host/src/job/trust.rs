@@ -1,0 +1,96 @@
+//! What a project's own files ask for is confirmed by the user before anything is done for it.
+
+use std::{collections::BTreeSet, path::Path};
+
+use super::Context;
+use crate::{
+    config::{Defaults, Trust},
+    error::{Error, Kind, Result},
+    project::{Project, Recipe},
+};
+
+/// Asks the user once for each folder and each thing that its files ask for; `given` is the answer from the command line.
+///
+/// # Errors
+/// The user does not agree, or nobody can be asked.
+pub(super) fn require(context: &Context, asks: &Asks<'_>, given: bool) -> Result<()> {
+    for (folder, claims) in asks.by_folder() {
+        confirm(context, folder, claims, given)?;
+    }
+    Ok(())
+}
+
+/// What a run takes from files that came with a project.
+pub(super) struct Asks<'a> {
+    pub(super) defaults: &'a Defaults,
+    pub(super) project: &'a Project,
+    pub(super) build_driver: &'a str,
+    pub(super) train_driver: &'a str,
+}
+
+impl Asks<'_> {
+    fn by_folder(&self) -> Vec<(&Path, BTreeSet<String>)> {
+        let of_run = |kind: &str, driver: &str| match kind {
+            "build" => driver == self.build_driver,
+            _ => driver == self.train_driver,
+        };
+        let mut all: Vec<_> = self.defaults.claims(of_run).into_iter().collect();
+        let own = project_claims(self.project);
+        match all.iter_mut().find(|(folder, _)| *folder == self.project.folder) {
+            Some((_, claims)) => claims.extend(own),
+            None => all.push((&self.project.folder, own)),
+        }
+        all
+    }
+}
+
+/// What a training folder itself brings that the user should know of.
+fn project_claims(project: &Project) -> BTreeSet<String> {
+    project.recipe.iter().map(dockerfile_claim).collect()
+}
+
+fn dockerfile_claim(recipe: &Recipe) -> String {
+    let bases: Vec<&str> = recipe.base_images().collect();
+    format!("its own Dockerfile, from {}", bases.join(", "))
+}
+
+/// All that the files of a folder ask for, whatever the drivers of a run: trusted together by `alekseylearn trust`.
+///
+/// # Errors
+/// The folder's `alekseylearn.toml` or Dockerfile cannot be read.
+pub fn claims_of_folder(folder: &Path) -> Result<BTreeSet<String>> {
+    let defaults = Defaults::of_project(folder)?;
+    let mut claims = defaults.claims(|_, _| true).map(|(_, claims)| claims).unwrap_or_default();
+    claims.extend(Recipe::read(folder)?.iter().map(dockerfile_claim));
+    Ok(claims)
+}
+
+/// Trusts the Dockerfile that this program wrote at the user's word.
+///
+/// # Errors
+/// It cannot be read, or the answer cannot be kept.
+pub fn trust_own_dockerfile(context: &Context, folder: &Path) -> Result<()> {
+    let claims: BTreeSet<String> = Recipe::read(folder)?.iter().map(dockerfile_claim).collect();
+    Trust::read(&context.environment)?.confirm(folder, claims)
+}
+
+fn confirm(context: &Context, folder: &Path, claims: BTreeSet<String>, given: bool) -> Result<()> {
+    if claims.is_empty() {
+        return Ok(());
+    }
+    let mut trust = Trust::read(&context.environment)?;
+    let new = trust.unconfirmed(folder, &claims);
+    if new.is_empty() {
+        return Ok(());
+    }
+    let listed: Vec<String> = new.iter().map(|claim| format!("  {claim}")).collect();
+    let listed = listed.join("\n");
+    let place = folder.display();
+    let question = format!("Files in {place} ask for:\n{listed}\nTrust this folder with that?");
+    if given || context.ui.ask(&question)? {
+        return trust.confirm(folder, claims);
+    }
+    Err(Error::new(Kind::Denied, format!("{place} is not trusted with what its files ask for"))
+        .details(listed)
+        .hint("if you trust it, add --trust to the command"))
+}
