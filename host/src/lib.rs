@@ -48,6 +48,10 @@ pub fn run() -> ExitCode {
     }
     let arguments = match Arguments::read(Environment::arguments()) {
         Ok(arguments) => arguments,
+        Err(error) if let Some(advised) = commands::misplaced(&Environment::arguments(), &error) => {
+            let json = commands::wants_json(&Environment::arguments());
+            return failed(&Ui::new(Style { json, ..Style::PLAIN }), &advised);
+        }
         Err(error) if error.use_stderr() && commands::wants_json(&Environment::arguments()) => {
             return failed(&Ui::new(Style { json: true, ..Style::PLAIN }), &commands::misspelled(&error));
         }

@@ -46,7 +46,10 @@ def main(arguments: List[str]) -> int:
     if missing:
         _complain("no address was found for {}: the training goes on without".format(", ".join(missing)))
     met = time.monotonic()
-    outcome = supervisor.run(_command(job), script_environment(job, roots), roots.code)
+    folder = job.working_folder(roots)
+    # A folder without files is in no image.
+    folder.mkdir(parents=True, exist_ok=True)
+    outcome = supervisor.run(_command(job, roots), script_environment(job, roots), folder)
     if outcome.exit_code != 0:
         write_failure(roots.failure, explain(outcome))
     else:
@@ -86,11 +89,13 @@ def _keep_failure(results: "Results") -> None:
         pass  # what stands in the way has been said
 
 
-def _command(job: Job) -> List[str]:
+def _command(job: Job, roots: Roots) -> List[str]:
     """Give what to run: the script with its arguments, or the program that runs notebooks."""
     if job.is_notebook:
         return [sys.executable, "-u", str(Path(__file__).resolve().parent / "notebook.py")]
-    return [sys.executable, "-u", job.artifact] + job.arguments
+    path = os.path.relpath(str(roots.code / job.artifact), str(job.working_folder(roots)))
+    # Python would take a name that begins so for an option.
+    return [sys.executable, "-u", os.path.join(".", path) if path.startswith("-") else path] + job.arguments
 
 
 def _complain(message: str) -> None:

@@ -22,9 +22,7 @@ def script_environment(job: Job, roots: Roots) -> Dict[str, str]:
     """Give the script's whole environment.
 
     Whatever the job's own environment sets wins over what is made here, so a
-    user can set any SM_* variable by hand. Only PYTHONPATH is joined: the code
-    folder comes first, so that its packages can be imported from a script in a
-    subfolder too. A notebook's kernel adds the folder itself, once it is up.
+    user can set any SM_* variable by hand.
     """
     environment = {
         # Child processes of the script should be seen as promptly as the script.
@@ -37,9 +35,6 @@ def script_environment(job: Job, roots: Roots) -> Dict[str, str]:
     )
     environment.update(cluster_environment(job, roots))
     environment.update(os.environ)
-    if not job.is_notebook:
-        search_path = [str(roots.code), os.environ.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, search_path))
     return environment
 
 

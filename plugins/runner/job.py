@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 from arguments import decode, script_arguments
 from roots import Roots
@@ -22,6 +22,9 @@ CLUSTER_VARIABLE = "CLUSTER_SPEC"
 ARGUMENTS_VARIABLE = "ALEKSEYLEARN_ARGUMENTS"
 AS_WRITTEN = "as-written"
 
+# What the user asked of this run beyond hyperparameters: one JSON object, in as many variables as it takes.
+RUN_VARIABLE = "ALEKSEYLEARN_RUN_{}"
+
 MASTER_PORT = 7777  # what the SageMaker SDK uses
 
 
@@ -33,8 +36,10 @@ class Job(NamedTuple):
     """One training job as its container sees it."""
 
     artifact: str
+    # Where the script runs, from the code folder; a notebook's is its own folder.
+    folder: str
     hyperparameters: Dict[str, Any]
-    # The same as the script's command line.
+    # The script's command line: the same, and after it what the user typed.
     arguments: List[str]
     platform_parameters: Dict[str, Any]
     input_data_config: Dict[str, Any]
@@ -49,6 +54,9 @@ class Job(NamedTuple):
     @property
     def is_notebook(self) -> bool:
         return self.artifact.endswith(".ipynb")
+
+    def working_folder(self, roots: Roots) -> Path:
+        return roots.code / self.folder
 
     @property
     def current_host(self) -> str:
@@ -69,7 +77,9 @@ def read_job(roots: Roots) -> Job:
     Only the artifact's description has to be there; without the others this is
     a job on one host, with no hyperparameters and no channels.
     """
-    artifact = _read_object(roots.artifact_description).get("artifact")
+    description = _read_object(roots.artifact_description)
+    run = _run(os.environ)
+    artifact = description.get("artifact")
     if not isinstance(artifact, str) or not (roots.code / artifact).is_file():
         raise SetupError(
             "the image names {!r} in {} as what to train, and there is no such file in {}".format(
@@ -91,8 +101,10 @@ def read_job(roots: Roots) -> Job:
         raise SetupError("resourceconfig.json does not list this host, {}".format(resources["current_host"]))
     return Job(
         artifact=artifact,
+        folder=description.get("folder", ""),
         hyperparameters={key: decode(text) for key, text in of_the_script.items()},
-        arguments=script_arguments(of_the_script, os.environ.get(ARGUMENTS_VARIABLE) == AS_WRITTEN),
+        arguments=script_arguments(of_the_script, os.environ.get(ARGUMENTS_VARIABLE) == AS_WRITTEN)
+        + _texts(run, "arguments"),
         platform_parameters={key: decode(text) for key, text in texts.items() if _is_reserved(key)},
         input_data_config=_read_object(roots.input_config / "inputdataconfig.json"),
         resource_config=resources,
@@ -100,6 +112,21 @@ def read_job(roots: Roots) -> Job:
         master_port=MASTER_PORT if cluster is None else cluster.port,
         replica=resources["current_host"] if cluster is None else cluster.replica,
     )
+
+
+def _run(environment: Mapping[str, str]) -> Dict[str, Any]:
+    """Join what the user asked of this run; without such variables, nothing."""
+    pieces = []  # type: List[str]
+    while RUN_VARIABLE.format(len(pieces)) in environment:
+        pieces.append(environment[RUN_VARIABLE.format(len(pieces))])
+    return _object(RUN_VARIABLE.format("N"), "".join(pieces)) if pieces else {}
+
+
+def _texts(run: Dict[str, Any], name: str) -> List[str]:
+    texts = run.get(name, [])
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise SetupError("{} holds no list of texts as {!r}".format(RUN_VARIABLE.format("N"), name))
+    return texts
 
 
 def _is_reserved(key: str) -> bool:

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::{google, kaggle::GRANTS};
 
 /// One train driver, and what stands in for its service.
-struct Driver {
-    name: &'static str,
+pub(crate) struct Driver {
+    pub(crate) name: &'static str,
     /// What a `fit` takes, beside the artifact.
-    options: Vec<String>,
-    sandbox: Sandbox,
+    pub(crate) options: Vec<String>,
+    pub(crate) sandbox: Sandbox,
     /// It has the service lose its next answer to a submission, after the job was begun.
     lose_answer: Option<Box<dyn Fn()>>,
     /// How many jobs its service has ever had.
@@ -31,7 +31,7 @@ enum Stop {
 }
 
 /// All drivers; with each what it holds on to.
-fn drivers(each: impl Fn(&mut Driver)) {
+pub(crate) fn drivers(each: impl Fn(&mut Driver)) {
     let (Some(base), Some(rig)) = (base_image(), Rig::running()) else {
         return skipped("there is no base image, or no rig: run `cargo xtask test`");
     };

@@ -27,6 +27,7 @@ mod kaggle;
 mod kaggle_client;
 mod kaggle_faults;
 mod kills;
+mod layouts;
 mod lingering;
 mod lives;
 mod local;

@@ -63,7 +63,7 @@ fn what_stays_at_home_is_told_with_its_rule() {
     sandbox.write("data/big.bin", "");
     fs::File::options().write(true).open(sandbox.path("data/big.bin")).unwrap().set_len(2 << 30).unwrap();
     let run = sandbox.run(&["fit", "train.py", "-v"]).failure(7).one_error();
-    run.says("2 files of ")
+    run.says(": 2 files, ")
         .says(".env: not sent, by the deny list of secrets (.env)")
         .says("__pycache__/: not sent, by the list of what no image needs (__pycache__)")
         .says("data/: not sent, by .gitignore (data/)")
@@ -186,11 +186,7 @@ fn a_uv_lock_also_above_the_script_and_a_package_in_src() {
         ],
         "uv.lock",
     );
-    installs_firstly(
-        "jobs/train.py",
-        &[("pyproject.toml", PYPROJECT), ("uv.lock", &uv_lock())],
-        "../uv.lock",
-    );
+    installs_firstly("jobs/train.py", &[("pyproject.toml", PYPROJECT), ("uv.lock", &uv_lock())], "uv.lock");
 }
 
 #[test]

@@ -126,6 +126,13 @@ impl Sandbox {
         Run::of(self.command(arguments))
     }
 
+    /// Runs the program to its end, in a folder below the one to work in.
+    pub fn run_in(&self, folder: &str, arguments: &[&str]) -> Run {
+        let mut command = self.command(arguments);
+        command.current_dir(self.path(folder));
+        Run::of(command)
+    }
+
     /// Starts the program.
     pub fn start(&self, arguments: &[&str]) -> Running {
         Running::of(self.command(arguments))

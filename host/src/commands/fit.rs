@@ -18,8 +18,10 @@ use crate::{
 
 /// Train a script or notebook
 ///
-/// Builds an image of the training artifact, the files beside it and the dependencies that they declare, runs it on
-/// the train driver's service, and shows its log until it ends. Ctrl-C lets the job go on by itself.
+/// Builds an image of the training artifact, its project and the dependencies that the project declares, runs it on the
+/// train driver's service, and shows its log until it ends. Ctrl-C lets the job go on by itself.
+///
+/// The script runs in the folder where you stand, if that is in the project, and with the arguments after `--`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -52,8 +54,11 @@ Examples:
     alekseylearn fit models/train.py --train-driver sagemaker \\
         --config.output_path=s3://bucket/path --config.role_name=role
 
-  Give the script its arguments:
-    alekseylearn fit models/train.py --config.hyperparameters.epochs=10
+  Give the script its arguments, as you would type them:
+    alekseylearn fit src/train.py -- --epochs 10 --no-accel data.csv
+
+  Give it hyperparameters, which SageMaker shows and can tune; one without a value is a flag:
+    alekseylearn fit models/train.py --config.hyperparameters.epochs=10 --config.hyperparameters.fp16
 
 `alekseylearn driver show NAME` lists a driver's options.";
 

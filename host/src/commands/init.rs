@@ -2,11 +2,11 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::completions;
+use super::{completions, training::ArtifactArguments};
 use crate::{
     config::Assignment,
     error::Result,
-    job::{self, Context, Fit},
+    job::{self, Context, Fit, Told},
     plugin::DriverKind,
 };
 
@@ -17,9 +17,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The training artifact: a script (.py) or a notebook (.ipynb)
-    #[arg(add = completions::artifacts())]
-    path: PathBuf,
+    #[command(flatten)]
+    artifact: ArtifactArguments,
 
     /// Driver that would build the image; `local` where neither this nor alekseylearn.toml names one
     #[arg(long, alias = "build_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Build]))]
@@ -32,6 +31,10 @@ pub(super) struct Arguments {
     /// Dependency file to install from: requirements.txt, uv.lock, poetry.lock, pyproject.toml, environment.yml …
     #[arg(long, aliases = ["env_file", "envfile"], value_name = "FILE")]
     env_file: Option<PathBuf>,
+
+    /// Folder to send (default: the nearest folder at or above the artifact that holds a .git, pyproject.toml or the like)
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
 
     /// Replace files that are in the way
     #[arg(long)]
@@ -50,8 +53,11 @@ Examples:
 
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     let fit = Fit {
-        artifact: arguments.path,
+        artifact: arguments.artifact.named(),
         env_file: arguments.env_file,
+        root: arguments.root,
+        told: Told::default(),
+        flags: Vec::new(),
         build_driver: arguments.build_driver,
         train_driver: None,
         options: arguments.options,

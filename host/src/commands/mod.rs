@@ -11,6 +11,7 @@ mod fit;
 mod init;
 mod jobs;
 mod logs;
+mod misplaced;
 mod plugin;
 mod report;
 mod reproduce;
@@ -25,6 +26,7 @@ use std::{ffi::OsString, sync::Arc};
 use clap::{Parser, Subcommand, error::ErrorKind};
 
 pub use completions::complete;
+pub use misplaced::misplaced;
 
 use crate::{
     config::spell_out,

@@ -9,6 +9,7 @@ use crate::{
 use super::{
     completions,
     fit::{After, see_through},
+    training::ScriptArguments,
 };
 
 /// Submit a job of before once more: the same image, by its digest
@@ -37,6 +38,9 @@ pub(super) struct Arguments {
     /// With --fetch, replace files that are in the way
     #[arg(long, requires = "fetch")]
     overwrite: bool,
+
+    #[command(flatten)]
+    script: ScriptArguments,
 }
 
 const EXAMPLES: &str = "\
@@ -45,12 +49,16 @@ Examples:
     alekseylearn reproduce models/train
 
   The same with another seed, to see how much that matters:
-    alekseylearn reproduce models-train-20260101-120000-ab12 --config.hyperparameters.seed=2";
+    alekseylearn reproduce models-train-20260101-120000-ab12 --config.hyperparameters.seed=2
+
+  The same image with other arguments:
+    alekseylearn reproduce models/train -- --epochs 20";
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let record = Record::open(&context.environment)?;
-    let entry = record.find(&arguments.job)?;
-    let reproduced = job::reproduce(context, &record, &entry, &arguments.options);
+    let entry = record.find(&arguments.job, &context.environment.current)?;
+    let reproduced =
+        job::reproduce(context, &record, &entry, &arguments.options, arguments.script.of_script());
     let submission = super::interruptible(reproduced, "run the same command again to go on").await?;
     let after =
         After { detach: arguments.detach, fetch: arguments.fetch.as_deref(), overwrite: arguments.overwrite };

@@ -41,6 +41,9 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         lines.push(format!("  reason:  {reason}"));
     }
     let details = record.get(&known.job.name)?.map(|entry| entry.details).unwrap_or_default();
+    if !details.arguments.is_empty() {
+        lines.push(format!("  arguments: {}", job::typed(&details.arguments)));
+    }
     let mut text = ui::lines(lines);
     let metrics = job::told_metrics(&details.metrics);
     if !metrics.is_empty() {
@@ -59,6 +62,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             "billable_seconds": status.billable_seconds,
             "cost_usd": status.cost,
             "nodes": status.nodes,
+            "arguments": details.arguments,
             "code": details.code,
             "installed": details.installed,
             "metrics": details.metrics,

@@ -3,14 +3,18 @@
 use std::path::PathBuf;
 
 use super::completions;
-use crate::{config::Assignment, job::Fit, plugin::DriverKind};
+use crate::{
+    config::{Assignment, FLAG},
+    job::{Fit, Told, flag},
+    plugin::DriverKind,
+    project::Named,
+};
 
 // A doc comment would be the help of the commands that take these.
 #[derive(Debug, clap::Args)]
 pub(super) struct Training {
-    /// The training artifact: a script (.py) or a notebook (.ipynb)
-    #[arg(add = completions::artifacts())]
-    path: PathBuf,
+    #[command(flatten)]
+    artifact: ArtifactArguments,
 
     /// Driver that builds the image; `local` where neither this nor alekseylearn.toml names one
     #[arg(long, alias = "build_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Build]))]
@@ -28,17 +32,72 @@ pub(super) struct Training {
     #[arg(long, aliases = ["env_file", "envfile"], value_name = "FILE")]
     env_file: Option<PathBuf>,
 
+    /// Folder to send (default: the nearest folder at or above the artifact that holds a .git, pyproject.toml or the like)
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+
+    /// Path or pattern of what the script leaves as its model, from its working folder on (default: all that it writes)
+    #[arg(long, value_name = "PATH")]
+    model: Vec<String>,
+
     /// Trust what the project's own alekseylearn.toml and Dockerfile ask for
     #[arg(long)]
     trust: bool,
+
+    #[command(flatten)]
+    script: ScriptArguments,
+}
+
+/// What names the training artifact.
+#[derive(Debug, clap::Args)]
+pub(super) struct ArtifactArguments {
+    /// The training artifact: a script (.py, .sh), a notebook (.ipynb), package.module:function or a command of the project
+    #[arg(add = completions::artifacts(), required_unless_present = "module", conflicts_with = "module")]
+    path: Option<PathBuf>,
+
+    /// Run a module of the project, as `python -m` does
+    #[arg(short, long, value_name = "MODULE")]
+    module: Option<String>,
+}
+
+impl ArtifactArguments {
+    /// As the flow takes it.
+    pub(super) fn named(self) -> Named {
+        match self.module {
+            Some(module) => Named::Module(module),
+            None => Named::Path(self.path.unwrap_or_default()),
+        }
+    }
+}
+
+/// What the script is called with.
+#[derive(Debug, clap::Args)]
+pub(super) struct ScriptArguments {
+    /// Names of hyperparameters that were given without a value.
+    #[arg(long = FLAG, value_name = "NAME", hide = true)]
+    flags: Vec<String>,
+
+    /// Arguments of the script, as you would type them after its name
+    #[arg(last = true, value_name = "ARGUMENTS")]
+    arguments: Vec<String>,
+}
+
+impl ScriptArguments {
+    /// The flags come first.
+    pub(super) fn of_script(&self) -> Vec<String> {
+        self.flags.iter().map(|name| flag(name)).chain(self.arguments.iter().cloned()).collect()
+    }
 }
 
 impl Training {
     /// As the flow takes it; a rehearsal starts and changes nothing.
     pub(super) fn asked(self, build_anew: bool, dry_run: bool) -> Fit {
         Fit {
-            artifact: self.path,
+            artifact: self.artifact.named(),
             env_file: self.env_file,
+            root: self.root,
+            told: Told { arguments: self.script.arguments, model: self.model },
+            flags: self.script.flags,
             build_driver: self.build_driver,
             train_driver: self.train_driver,
             options: self.options,

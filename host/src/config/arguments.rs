@@ -82,33 +82,62 @@ impl FromStr for Assignment {
     }
 }
 
-/// Turns `--config.KEY=VALUE` and `--config.KEY VALUE` into `-c KEY=VALUE`, up to a `--`.
+/// Keys that begin so need no value: they are flags of the script.
+const FLAGS: &str = "hyperparameters.";
+/// Takes the name of a flag.
+pub const FLAG: &str = "hyperparameter-flag";
+
+/// Turns `--config.KEY=VALUE` and `--config.KEY VALUE` into `-c KEY=VALUE`, and a hyperparameter without a value into a
+/// flag, up to a `--`.
 pub fn spell_out(arguments: Vec<OsString>) -> Vec<OsString> {
     let mut out = Vec::with_capacity(arguments.len());
-    let mut rest = arguments.into_iter();
+    let mut rest = arguments.into_iter().peekable();
     while let Some(argument) = rest.next() {
         if argument == "--" {
             out.push(argument);
             out.extend(rest);
             break;
         }
-        let Some(assignment) = argument.to_str().and_then(|text| text.strip_prefix("--config.")) else {
-            out.push(argument);
-            continue;
-        };
-        out.push("-c".into());
-        if assignment.contains('=') {
-            out.push(assignment.into());
-        } else {
-            let mut joined = OsString::from(assignment);
-            if let Some(value) = rest.next() {
-                joined.push("=");
-                joined.push(value);
+        let text = argument.to_str().unwrap_or_default();
+        if let Some(assignment) = text.strip_prefix("--config.") {
+            let value = match assignment.contains('=') {
+                true => None,
+                false => rest.next_if(|next| !assignment.starts_with(FLAGS) || is_value(next)),
+            };
+            match (flag(assignment), value) {
+                (Some(flag), None) => out.push(flag),
+                (_, None) => out.extend(["-c".into(), assignment.into()]),
+                (_, Some(value)) => {
+                    let mut joined = OsString::from(format!("{assignment}="));
+                    joined.push(value);
+                    out.extend(["-c".into(), joined]);
+                }
             }
-            out.push(joined);
+        } else if let Some(flag) = text.strip_prefix("--config=").or(text.strip_prefix("-c")).and_then(flag) {
+            out.push(flag);
+        } else if matches!(text, "-c" | "--config")
+            && let Some(flag) = rest.peek().and_then(|next| flag(next.to_str()?))
+        {
+            rest.next();
+            out.push(flag);
+        } else {
+            out.push(argument);
         }
     }
     out
+}
+
+/// A hyperparameter without a value, as the option that takes it.
+fn flag(assignment: &str) -> Option<OsString> {
+    let name = assignment.strip_prefix(FLAGS).filter(|name| !name.is_empty() && !name.contains('='))?;
+    Some(format!("--{FLAG}={name}").into())
+}
+
+/// What follows a hyperparameter's name is its value, and not the next option: `-5` is a value.
+fn is_value(next: &OsString) -> bool {
+    let text = next.to_string_lossy();
+    let after = text.strip_prefix('-').and_then(|rest| rest.chars().next());
+    after.is_none_or(|c| c.is_ascii_digit() || c == '.')
 }
 
 #[cfg(test)]
@@ -128,6 +157,34 @@ mod tests {
         assert_eq!(spelled("fit --config.k -5"), "fit -c k=-5");
         assert_eq!(spelled("fit -- --config.k=v"), "fit -- --config.k=v");
         assert_eq!(spelled("fit --config.k"), "fit -c k");
+    }
+
+    #[test]
+    fn a_hyperparameter_without_a_value_is_a_flag() {
+        let flag = "--hyperparameter-flag=no-accel";
+        for line in [
+            "--config.hyperparameters.no-accel",
+            "-c hyperparameters.no-accel",
+            "-chyperparameters.no-accel",
+            "--config hyperparameters.no-accel",
+            "--config=hyperparameters.no-accel",
+        ] {
+            assert_eq!(spelled(line), flag);
+            assert_eq!(spelled(&format!("fit {line} --json")), format!("fit {flag} --json"));
+            assert_eq!(
+                spelled(&format!("{line}=")),
+                "-c hyperparameters.no-accel=".replace(
+                    "-c ",
+                    match line {
+                        line if line.starts_with("--config.") => "-c ",
+                        line => line.strip_suffix("hyperparameters.no-accel").unwrap_or_default(),
+                    }
+                )
+            );
+        }
+        assert_eq!(spelled("--config.hyperparameters.a -5 x"), "-c hyperparameters.a=-5 x");
+        assert_eq!(spelled("--config.hyperparameters.a b"), "-c hyperparameters.a=b");
+        assert_eq!(spelled("-- -c hyperparameters.a"), "-- -c hyperparameters.a");
     }
 
     #[test]

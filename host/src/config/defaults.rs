@@ -68,6 +68,18 @@ struct FitSection {
     env_file: Option<PathBuf>,
     /// From the file's folder on.
     fetch: Option<PathBuf>,
+    /// From the file's folder on.
+    root: Option<PathBuf>,
+    /// In the script's working folder.
+    model: Option<Texts>,
+}
+
+/// One text, or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Texts {
+    One(String),
+    Several(Vec<String>),
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -196,6 +208,24 @@ impl Defaults {
     /// A project's file names a place out of the project.
     pub fn fetch(&self) -> Result<Option<PathBuf>> {
         self.place("fetch", |fit| fit.fetch.as_deref())
+    }
+
+    /// The folder to send if the command line names none.
+    ///
+    /// # Errors
+    /// A project's file names a folder outside of the project.
+    pub fn root(&self) -> Result<Option<PathBuf>> {
+        self.place("root", |fit| fit.root.as_deref())
+    }
+
+    /// The paths and patterns of the model if the command line names none.
+    pub fn model(&self) -> Vec<String> {
+        let model = self.0.iter().rev().find_map(|file| file.content.fit.model.as_ref());
+        match model {
+            None => Vec::new(),
+            Some(Texts::One(text)) => vec![text.clone()],
+            Some(Texts::Several(texts)) => texts.clone(),
+        }
     }
 
     fn place(&self, key: &str, of: impl Fn(&FitSection) -> Option<&Path>) -> Result<Option<PathBuf>> {
@@ -426,6 +456,15 @@ mod tests {
             assert!(fetch(place, true).unwrap_err().hint_text().unwrap().contains("--fetch"), "{place}");
             assert_eq!(fetch(place, false).unwrap(), Some(folder.join(place)), "the user's own file");
         }
+    }
+
+    #[test]
+    fn a_model_is_named_by_one_pattern_or_several() {
+        let model = |text: &str| defaults(&["fit.model = 'mine'", text]).map(|both| both.model());
+        assert_eq!(model("").unwrap(), ["mine"]);
+        assert_eq!(model("fit.model = 'models/'").unwrap(), ["models/"]);
+        assert_eq!(model("fit.model = ['a', 'b/*.pkl']").unwrap(), ["a", "b/*.pkl"]);
+        assert!(model("fit.model = 3").is_err());
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod schema;
 mod trust;
 mod values;
 
-pub use arguments::{Assignment, Origin, spell_out};
+pub use arguments::{Assignment, FLAG, Origin, spell_out};
 pub use aws::{AwsSetting, AwsSettings};
 pub use defaults::Defaults;
 #[cfg(any(test, fuzzing))]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Entry;
+use super::{Entry, typed};
 
 /// One thing in which two jobs differ.
 #[derive(Debug, Serialize)]
@@ -37,6 +37,8 @@ fn facts(entry: &Entry) -> Vec<(String, Value)> {
     let details = &entry.details;
     let mut facts: Vec<(String, Value)> = vec![
         ("artifact".into(), json!(entry.artifact)),
+        ("arguments".into(), json!(typed(&details.arguments))),
+        ("model".into(), json!(details.model)),
         ("driver".into(), json!(entry.driver)),
         ("driver digest".into(), json!(details.driver_digest)),
         ("build driver".into(), json!(details.build_driver)),

@@ -35,7 +35,7 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
     };
 
     // An image's name tells all that is in it.
-    let content = image.clone().unwrap_or_else(|| format!("{} {code}", training.project.artifact));
+    let content = image.clone().unwrap_or_else(|| format!("{} {code}", training.project.description()));
     let details = Details {
         driver_digest: Some(trainer.digest()),
         driver_identity: Some(trainer.identity().clone()),

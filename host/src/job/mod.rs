@@ -1,5 +1,6 @@
 //! Jobs: their record, and the flows that make, follow and fetch them. Knows drivers only by the contract's verbs.
 
+mod advice;
 mod check;
 mod diff;
 mod earlier;
@@ -21,12 +22,14 @@ mod report;
 mod reproduce;
 mod submit;
 mod task;
+mod told;
 mod trouble;
 mod trust;
 
 use std::sync::Arc;
 
 pub use crate::capability::{docker::Step, transfer::Brought};
+pub use advice::typed;
 pub use check::{Checked, check};
 pub use diff::diff;
 pub use earlier::Earlier;
@@ -41,6 +44,7 @@ pub use report::{Report, report};
 pub use reproduce::reproduce;
 pub use submit::Submission;
 pub use task::Fit;
+pub use told::{Told, flag};
 pub use trust::{claims_of_folder, trust_own_dockerfile};
 
 use crate::{
@@ -113,7 +117,7 @@ impl Context {
     /// # Errors
     /// This machine knows no such job, or it runs elsewhere than where this terminal would ask.
     pub async fn known(&self, record: &Record, name_or_tag: &str) -> Result<Known<'_>> {
-        let entry = record.find(name_or_tag)?;
+        let entry = record.find(name_or_tag, &self.environment.current)?;
         let driver = entry.driver(self).await?;
         let options = Values::new(driver.chosen(&driver.options().await?, &[]), &entry.assignments())?;
         // One that has ended is as it was recorded, wherever it is asked for.

@@ -30,6 +30,12 @@ pub struct Plan {
     pub build_driver: String,
     /// The train driver's name.
     pub train_driver: String,
+    /// The folder that is sent.
+    pub root: PathBuf,
+    /// How the artifact is started, and in which folder: what the runner reads.
+    pub start: serde_json::Value,
+    /// What the script is called with, after its hyperparameters.
+    pub arguments: Vec<String>,
     /// What the run may touch because an option names it, and who named it.
     pub touches: Vec<Designation>,
     /// What was found that speaks for the run, and against it.
@@ -121,6 +127,9 @@ pub(super) async fn plan_of(context: &Context, opened: Opened<'_>, findings: Vec
         tag: training.project.tag.clone(),
         build_driver: builder.name().to_owned(),
         train_driver: trainer.name().to_owned(),
+        root: training.project.root.clone(),
+        start: training.project.description(),
+        arguments: training.told.arguments.clone(),
         touches: touches(&build_options, &train_options),
         findings,
         request,
@@ -194,10 +203,10 @@ async fn in_engine(
 /// The folder or an option is wrong, or something is in the way.
 pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<PathBuf>> {
     let defaults = Defaults::read(&context.environment)?;
-    let mut project = project_of(fit, &defaults)?;
+    let mut project = project_of(context, fit, &defaults)?;
     // What the driver itself would use, whatever is there.
     project.recipe = None;
-    let root = project.folder.clone();
+    let root = project.folder();
     let folder = root.join(RECIPE_FOLDER);
     let driver = fit.build_driver.as_deref().or(defaults.build_driver()).unwrap_or(DEFAULT_DRIVER);
     let builder = context.plugins.build_driver(driver).await?;

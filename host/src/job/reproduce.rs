@@ -3,19 +3,20 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
-    Context, Details, Entry, Record,
+    Context, Details, Entry, Record, Told,
     findings::{find, refuse},
     submit::{Ready, Submission, submit},
-    task::Task,
+    task::{Task, takes_arguments},
 };
 use crate::{
     config::{Assignment, Values},
     error::{Error, Kind, Result},
-    project::Project,
+    project::{Project, Start},
     shell::command,
 };
 
-/// Submits a recorded job again. `changes` are options that are to be others.
+/// Submits a recorded job again. `changes` are options that are to be others; `arguments` take the place of the job's own
+/// unless there are none.
 ///
 /// # Errors
 /// The job had no image, its driver is gone, or the service refuses.
@@ -24,6 +25,7 @@ pub async fn reproduce<'a>(
     record: &Record,
     entry: &Entry,
     changes: &[Assignment],
+    arguments: Vec<String>,
 ) -> Result<Submission<'a>> {
     let trainer = entry.driver(context).await?;
     let image = entry.image.clone().ok_or_else(|| {
@@ -41,7 +43,10 @@ pub async fn reproduce<'a>(
     options.extend_from_slice(changes);
     let options = Arc::new(Values::new(trainer.chosen(&trainer.options().await?, &[]), &options)?);
     let project = Project::of_image(Path::new(&entry.artifact), &entry.tag);
-    let training = Task::new(context, project)?;
+    let arguments = if arguments.is_empty() { entry.details.arguments.clone() } else { arguments };
+    let told = Told { arguments, model: entry.details.model.clone() };
+    takes_arguments(project.start == Start::Notebook, &told)?;
+    let training = Task::new(context, project)?.told(told);
     refuse(context, &find(context, &trainer, &training, &options).await?)?;
     let details = Details {
         driver_digest: Some(trainer.digest()),

@@ -98,8 +98,9 @@ struct Entered {
 async fn enter(context: &Context, record: &Record, ready: &Ready<'_>) -> Result<Entered> {
     let Ready { trainer, training, options, image, content, details } = ready;
     let driver = trainer.name();
+    let content = format!("{content}{}", serde_json::json!(training.told.environment(options)));
     // Another plugin of the name does not go on with this one's job.
-    let fingerprint = fingerprint(&trainer.identity().to_string(), content, options);
+    let fingerprint = fingerprint(&trainer.identity().to_string(), &content, options);
     for entry in record.untold(&fingerprint)? {
         if let Err(elsewhere) = entry.details.home.check(context, &entry.name, options.aws()).await {
             context.ui.warning(&format!("{}: this is a new job", elsewhere.chain()));
@@ -119,7 +120,7 @@ async fn enter(context: &Context, record: &Record, ready: &Ready<'_>) -> Result<
     record.add(&Entry {
         name: training.job_name.clone(),
         tag: project.tag.clone(),
-        artifact: project.folder.join(&project.artifact).display().to_string(),
+        artifact: project.root.join(&project.artifact).display().to_string(),
         driver: driver.to_owned(),
         options: options.given().to_vec(),
         fingerprint,
@@ -130,7 +131,12 @@ async fn enter(context: &Context, record: &Record, ready: &Ready<'_>) -> Result<
         created: Timestamp::now().to_string(),
         finished: None,
         told: false,
-        details: details.clone(),
+        details: Details {
+            root: details.root.clone().or_else(|| Some(project.root.display().to_string())),
+            arguments: training.told.arguments.clone(),
+            model: training.told.model.clone(),
+            ..details.clone()
+        },
     })?;
     Ok(Entered { claim, earlier: None })
 }

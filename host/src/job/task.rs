@@ -8,16 +8,16 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Context, name,
+    Context, Told, flag, name,
     trust::{self, Asks},
 };
 use crate::{
     capability::{certificates, docker::BuildContext},
-    config::{Assignment, Defaults, Designated, Values, validate},
+    config::{Assignment, Defaults, Designated, Origin, Values, validate},
     environment::CertificateBundle,
     error::{Error, Kind, Result},
     plugin::{BuildDriver, Identity, LOCK_FILE, TrainDriver, Training, read_lock},
-    project::{Indexes, Project, Reason},
+    project::{Asked, Indexes, Named, Project, Reason, Start},
     ui::bytes,
 };
 
@@ -28,15 +28,21 @@ pub(super) const DEFAULT_DRIVER: &str = "local";
 #[derive(Clone, Debug)]
 pub struct Fit {
     /// The training artifact.
-    pub artifact: PathBuf,
+    pub artifact: Named,
     /// Another dependency file than the one that would be found.
     pub env_file: Option<PathBuf>,
+    /// The folder to send, if the user names one.
+    pub root: Option<PathBuf>,
     /// By name, where the command line says.
     pub build_driver: Option<String>,
     /// By name, where the command line says.
     pub train_driver: Option<String>,
     /// `--config.KEY=VALUE`, as given.
     pub options: Vec<Assignment>,
+    /// What the script is told beside its hyperparameters.
+    pub told: Told,
+    /// Names of hyperparameters that were given without a value.
+    pub flags: Vec<String>,
     /// Make a new image even where nothing changed.
     pub build_anew: bool,
     /// Only find out what would be done.
@@ -56,7 +62,7 @@ pub(super) struct Opened<'a> {
 
 pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'a>> {
     let defaults = Defaults::read(&context.environment)?;
-    let project = project_of(fit, &defaults)?;
+    let project = project_of(context, fit, &defaults)?;
     tell(context, &project);
     for path in defaults.paths() {
         context.ui.detail(&format!("Defaults come from {}", path.display()));
@@ -85,8 +91,12 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'
     let (build_specs, train_specs) = (builder.options().await?, trainer.options().await?);
     let build_defaults = defaults.build_options(builder.name(), &build_specs)?;
     let train_defaults = defaults.train_options(trainer.name(), &train_specs)?;
+    let (mut told, options) = with_flags(fit, project.start == Start::Notebook)?;
+    if told.model.is_empty() {
+        told.model = defaults.model();
+    }
     let [build_options, train_options] = validate(
-        &fit.options,
+        &options,
         [builder.chosen(&build_specs, &build_defaults), trainer.chosen(&train_specs, &train_defaults)],
     )?;
     for named in train_options.designated() {
@@ -98,7 +108,7 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'
         }
     }
     let train_options = Arc::new(train_options);
-    let training = Task::new(context, project)?.asked_by(fit);
+    let training = Task::new(context, project)?.asked_by(fit).told(told);
     Ok(Opened { builder, trainer, training, build_options: Arc::new(build_options), train_options })
 }
 
@@ -126,20 +136,72 @@ fn hold_to_lock(file: &Path, identity: &Identity, digest: &str) -> Result<()> {
     }
 }
 
-/// The training folder, with the dependency file that the command line or the defaults name.
-pub(super) fn project_of(fit: &Fit, defaults: &Defaults) -> Result<Project> {
+/// A flag goes before the arguments that the user typed; for a notebook, which has no arguments, it is the variable set to
+/// true.
+fn with_flags(fit: &Fit, notebook: bool) -> Result<(Told, Vec<Assignment>)> {
+    let (mut told, mut options) = (fit.told.clone(), fit.options.clone());
+    if notebook {
+        takes_arguments(notebook, &told)?;
+        let variable = |name: &String| Assignment {
+            key: format!("hyperparameters.{name}"),
+            value: "true".to_owned(),
+            origin: Origin::CommandLine,
+        };
+        options.extend(fit.flags.iter().map(variable));
+        return Ok((told, options));
+    }
+    told.arguments.splice(..0, fit.flags.iter().map(|name| flag(name)));
+    Ok((told, options))
+}
+
+/// # Errors
+/// A notebook is given arguments.
+pub(super) fn takes_arguments(notebook: bool, told: &Told) -> Result<()> {
+    match notebook && !told.arguments.is_empty() {
+        true => Err(Error::invalid("a notebook takes no arguments")
+            .hint("set its variables with --config.hyperparameters.NAME=VALUE")),
+        false => Ok(()),
+    }
+}
+
+/// The project, with the root and the dependency file that the command line or the defaults name.
+pub(super) fn project_of(context: &Context, fit: &Fit, defaults: &Defaults) -> Result<Project> {
     let env_file = match &fit.env_file {
         Some(file) => Some(file.clone()),
         None => defaults.env_file()?,
     };
-    Project::open(&fit.artifact, env_file.as_deref())
+    let root = match &fit.root {
+        Some(root) => Some(root.clone()),
+        None => defaults.root()?,
+    };
+    Project::open(Asked {
+        artifact: &fit.artifact,
+        env_file: env_file.as_deref(),
+        root: root.as_deref(),
+        arguments: &fit.told.arguments,
+        current: &context.environment.current,
+        home: &context.environment.packages.home,
+    })
 }
 
 /// What of the folder is sent, and what stays at home and why.
 fn tell(context: &Context, project: &Project) {
-    let size = project.files.iter().map(|file| file.size).sum();
-    let count = project.files.len();
-    context.ui.detail(&format!("{count} files of {} are sent: {}", project.folder.display(), bytes(size)));
+    let root = project.root.display();
+    let count = match project.files.len() {
+        1 => "1 file".to_owned(),
+        many => format!("{many} files"),
+    };
+    let working = match project.workdir.as_str() {
+        "" => String::new(),
+        folder => format!(", working folder {folder}"),
+    };
+    context.ui.stage(&format!("Project {root}: {count}, {}{working}", bytes(project.size())));
+    if project.is_large() {
+        context.ui.warning(&format!(
+            "{root} is a large project, and all of it is read and sent; \
+             name what the training does not need in .dockerignore, or a smaller folder with --root"
+        ));
+    }
     if let Some(dependencies) = &project.dependencies {
         context.ui.detail(&format!("Dependencies come from {}", dependencies.origin));
     }
@@ -175,6 +237,8 @@ fn tell(context: &Context, project: &Project) {
 pub(super) struct Task {
     pub(super) project: Arc<Project>,
     pub(super) job_name: String,
+    /// What the script is told beside its hyperparameters.
+    pub(super) told: Told,
     certificates: Option<String>,
     indexes: Arc<Indexes>,
     build_anew: bool,
@@ -184,7 +248,7 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(context: &Context, project: Project) -> Result<Self> {
         let packages = &context.environment.packages;
-        let indexes = Indexes::read(packages, &project.folder, project.dependencies.as_ref())?;
+        let indexes = Indexes::read(packages, &project.folders, project.dependencies.as_ref())?;
         for address in &indexes.unreachable {
             let why = "a build has a network of its own, and cannot reach it there";
             context.ui.warning(&format!("the package index {address} is on this machine: {why}"));
@@ -192,6 +256,7 @@ impl Task {
         Ok(Self {
             job_name: name::new(&project.tag, Timestamp::now()),
             project: Arc::new(project),
+            told: Told::default(),
             certificates: certificates(context, &indexes)?,
             indexes: Arc::new(indexes),
             build_anew: false,
@@ -203,9 +268,13 @@ impl Task {
         Self { build_anew: fit.build_anew, dry_run: fit.dry_run, ..self }
     }
 
+    pub(super) fn told(self, told: Told) -> Self {
+        Self { told, ..self }
+    }
+
     /// Of all files that are sent.
     pub(super) fn hash(&self, context: &Context) -> Result<String> {
-        let known = context.services.known_hashes(&self.project.folder);
+        let known = context.services.known_hashes(&self.project.root);
         let folder = BuildContext { known, ..BuildContext::of(&self.project) };
         folder.hash()
     }
@@ -215,6 +284,7 @@ impl Task {
             project: self.project.clone(),
             options: options.clone(),
             job_name: self.job_name.clone(),
+            runner_environment: self.told.environment(options),
             image,
             certificates: self.certificates.clone(),
             indexes: self.indexes.clone(),

@@ -1,6 +1,9 @@
 //! What a project's own files ask for is confirmed by the user before anything is done for it.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use super::Context;
 use crate::{
@@ -15,7 +18,7 @@ use crate::{
 /// The user does not agree, or nobody can be asked.
 pub(super) fn require(context: &Context, asks: &Asks<'_>, given: bool) -> Result<()> {
     for (folder, claims) in asks.by_folder() {
-        confirm(context, folder, claims, given)?;
+        confirm(context, &folder, claims, given)?;
     }
     Ok(())
 }
@@ -29,16 +32,18 @@ pub(super) struct Asks<'a> {
 }
 
 impl Asks<'_> {
-    fn by_folder(&self) -> Vec<(&Path, BTreeSet<String>)> {
+    fn by_folder(&self) -> Vec<(PathBuf, BTreeSet<String>)> {
         let of_run = |kind: &str, driver: &str| match kind {
             "build" => driver == self.build_driver,
             _ => driver == self.train_driver,
         };
-        let mut all: Vec<_> = self.defaults.claims(of_run).into_iter().collect();
-        let own = project_claims(self.project);
-        match all.iter_mut().find(|(folder, _)| *folder == self.project.folder) {
+        let claims = self.defaults.claims(of_run).into_iter();
+        let mut all: Vec<_> = claims.map(|(folder, claims)| (folder.to_owned(), claims)).collect();
+        // Its Dockerfile lies beside the artifact.
+        let (place, own) = (self.project.folder(), project_claims(self.project));
+        match all.iter_mut().find(|(folder, _)| *folder == place) {
             Some((_, claims)) => claims.extend(own),
-            None => all.push((&self.project.folder, own)),
+            None => all.push((place, own)),
         }
         all
     }

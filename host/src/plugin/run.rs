@@ -16,6 +16,8 @@ pub struct Training {
     pub options: Arc<Values>,
     /// The name the job is to have.
     pub job_name: String,
+    /// Variables by which the runner is told what the user asks of this run.
+    pub runner_environment: Vec<(String, String)>,
     /// The image where the train driver asked for it.
     pub image: Option<String>,
     /// Certificates that this network needs, in PEM.

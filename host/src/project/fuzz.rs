@@ -6,7 +6,7 @@ use std::{
     path::{Component, Path},
 };
 
-use super::{Content, Project, notebook::Notebook};
+use super::{Asked, Content, Named, Project, notebook::Notebook};
 use crate::fuzz::{Target, texts, told};
 
 /// The targets.
@@ -62,7 +62,14 @@ fn project(bytes: &[u8]) {
     }
     for artifact in ["train.py", "train.ipynb"].map(|name| folder.join(name)) {
         if artifact.is_file()
-            && let Some(project) = told(Project::open(&artifact, None))
+            && let Some(project) = told(Project::open(Asked {
+                artifact: &Named::Path(artifact),
+                arguments: &[],
+                env_file: None,
+                root: None,
+                current: &folder,
+                home: Path::new("/"),
+            }))
         {
             hold(&project, &folder);
         }

@@ -1,6 +1,7 @@
 //! A training folder understood: the training artifact, its dependencies, and which files may leave the machine.
 //! Reads the folder, touches nothing, knows no network.
 
+mod clues;
 mod dependencies;
 mod files;
 #[cfg(any(test, fuzzing))]
@@ -8,9 +9,12 @@ mod fuzz;
 mod imports;
 mod indexes;
 mod notebook;
+mod package;
 mod python;
 mod recipe;
+mod root;
 mod rules;
+mod start;
 mod tag;
 
 use std::{
@@ -19,7 +23,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::{Error, Kind, Result};
+use serde_json::json;
+
+use crate::error::{Error, Result};
 
 pub use dependencies::{Content, Dependencies, Form};
 
@@ -29,22 +35,52 @@ pub use fuzz::FUZZ;
 pub use imports::package_of;
 pub use indexes::Indexes;
 use notebook::Notebook;
+use package::Package;
 pub use python::Python;
 pub use recipe::{RECIPE_FOLDER, RUNNER, Recipe};
+use root::Place;
 pub use rules::Reason;
-pub use tag::tag_of;
+use start::Found;
+pub use start::{Named, Start};
+pub use tag::{artifact_of_tag, tag_of};
 
-/// A training artifact in its folder.
+/// A project beyond this many bytes or files is mentioned before it is read.
+const LARGE: (u64, usize) = (1 << 30, 50_000);
+
+/// What the user asks to train, and from where.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The training artifact.
+    pub artifact: &'a Named,
+    /// Another dependency file than the one that would be found.
+    pub env_file: Option<&'a Path>,
+    /// Another root than the one that would be found.
+    pub root: Option<&'a Path>,
+    /// What the script is called with.
+    pub arguments: &'a [String],
+    /// The folder where the user stands.
+    pub current: &'a Path,
+    /// The user's home folder: it is never sent.
+    pub home: &'a Path,
+}
+
+/// A training artifact in its project.
 #[derive(Debug)]
 pub struct Project {
-    /// The folder, absolute.
-    pub folder: PathBuf,
-    /// The artifact's name in the folder.
+    /// The folder that is sent, absolute: the project's.
+    pub root: PathBuf,
+    /// The artifact's path from the root on, with `/`.
     pub artifact: String,
-    /// It is a Jupyter notebook.
-    pub notebook: bool,
-    /// The image's name: the folder's and the artifact's, as `models/train`.
+    /// The working folder, from the root on; empty if it is the root.
+    pub workdir: String,
+    /// How it is started.
+    pub start: Start,
+    /// The image's name: the artifact's folder's and its own, as `models/train`.
     pub tag: String,
+    /// The folders that may hold dependency files and settings of installers, the nearest to the artifact first.
+    pub folders: Vec<PathBuf>,
+    /// From where its own modules can be imported.
+    pub package: Package,
     /// What is to be installed.
     pub dependencies: Option<Dependencies>,
     /// Where nothing says what to install: the packages that the code seems to need.
@@ -64,10 +100,16 @@ impl Project {
     pub fn of_image(artifact: &Path, tag: &str) -> Self {
         let name = artifact.file_name().unwrap_or_default();
         Self {
-            folder: artifact.parent().unwrap_or(Path::new("/")).to_owned(),
+            root: artifact.parent().unwrap_or(Path::new("/")).to_owned(),
             artifact: name.to_string_lossy().into_owned(),
-            notebook: artifact.extension().is_some_and(|extension| extension == "ipynb"),
+            workdir: String::new(),
+            start: match artifact.extension().is_some_and(|extension| extension == "ipynb") {
+                true => Start::Notebook,
+                false => Start::Script,
+            },
             tag: tag.to_owned(),
+            folders: Vec::new(),
+            package: Package::default(),
             dependencies: None,
             proposal: Vec::new(),
             python: None,
@@ -77,54 +119,115 @@ impl Project {
         }
     }
 
-    /// Looks at an artifact and its folder. `env_file` names another dependency file than the one that would be found.
+    /// Looks at an artifact and finds its project.
     ///
     /// # Errors
     /// There is no such file, or it is neither a script nor a notebook.
-    pub fn open(path: &Path, env_file: Option<&Path>) -> Result<Self> {
-        let artifact = path.canonicalize().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                Error::new(Kind::NotFound, format!("there is no file {}", path.display()))
-                    .hint("give the path of a training script (.py) or notebook (.ipynb)")
-            }
-            _ => Error::invalid(format!("cannot read {}", path.display())).source(error),
-        })?;
-        let notebook = notebook_or_script(&artifact)?;
+    pub fn open(asked: Asked<'_>) -> Result<Self> {
+        let Found { path: artifact, start, base } = start::find(asked.artifact, asked.current)?;
         let (Some(folder), Some(name)) =
             (artifact.parent(), artifact.file_name().and_then(|name| name.to_str()))
         else {
-            return Err(Error::invalid(format!("{} has no name that can be used", path.display()))
+            return Err(Error::invalid(format!("{} has no name that can be used", artifact.display()))
                 .hint("rename it to something in UTF-8"));
         };
-        let book = if notebook { Some(Notebook::read(&artifact)?) } else { None };
-        let dependencies = dependencies::of(folder, env_file)?;
-        let origin = dependencies.iter().filter(|found| found.inside).map(|found| found.origin.as_str());
-        let keep: Vec<&str> = origin.chain([name]).collect();
+        let mut arguments = asked.arguments.to_vec();
+        let code: Vec<String> = match start {
+            Start::Notebook => Notebook::read(&artifact)?.code().collect(),
+            Start::Shell => {
+                let text = fs::read_to_string(&artifact).unwrap_or_default();
+                arguments.extend(start::words(&text).map(str::to_owned));
+                start::python_of(&text, folder, asked.current)
+            }
+            _ => fs::read_to_string(&artifact).into_iter().collect(),
+        };
+        let Place { root, workdir, folders } = Place::find(root::Asked {
+            artifact: &artifact,
+            code: code.clone(),
+            base: base.as_deref(),
+            in_its_folder: start == Start::Notebook,
+            arguments: &arguments,
+            current: asked.current,
+            home: asked.home,
+            root: asked.root,
+        })?;
+        let inside = artifact.strip_prefix(&root).ok().and_then(Path::to_str).ok_or_else(|| {
+            Error::invalid(format!("the path of {} is not UTF-8", artifact.display()))
+                .hint("rename its folder to something in UTF-8")
+        })?;
+        if !artifact.canonicalize().is_ok_and(|target| target.starts_with(&root)) {
+            return Err(Error::invalid(format!(
+                "{} is a link that leads out of {}",
+                artifact.display(),
+                root.display()
+            ))
+            .hint("give the path of the file itself, or name a folder that holds both with --root"));
+        }
+        let dependencies = dependencies::of(&root, &folders, asked.env_file)?;
+        let origin = dependencies.iter().filter(|found| found.anchor.starts_with(&root));
+        let keep: Vec<&str> = origin.map(|found| found.origin.as_str()).chain([inside]).collect();
         let recipe = Recipe::read(folder)?;
-        let files::Listing { mut files, left } = files::list(folder, &keep)?;
+        let files::Listing { mut files, left } = files::list(&root, &keep)?;
         for file in &mut files {
             clean(file, dependencies.as_ref());
         }
+        let own = inside.strip_suffix(name).unwrap_or_default().trim_end_matches('/');
         if recipe.is_some() {
-            files.retain(|file| !Path::new(&file.path).starts_with(RECIPE_FOLDER));
+            let recipe = Path::new(own).join(RECIPE_FOLDER);
+            files.retain(|file| !Path::new(&file.path).starts_with(&recipe));
         }
-        let proposal = match (&dependencies, &book) {
-            (Some(_), _) => Vec::new(),
-            (None, Some(book)) => imports::packages(book.code(), folder, &files),
-            (None, None) => imports::packages(fs::read_to_string(&artifact).into_iter(), folder, &files),
+        let proposal = match &dependencies {
+            Some(_) => Vec::new(),
+            None => imports::packages(code.into_iter(), &root, &[own, "", "src"], &files),
         };
         Ok(Self {
             proposal,
             files,
             left,
             recipe,
-            artifact: name.to_owned(),
-            notebook,
-            tag: tag_of(folder, name)?,
-            python: python::of(folder, dependencies.as_ref())?,
+            artifact: inside.to_owned(),
+            workdir,
+            start,
+            tag: tag_of_artifact(folder, name)?,
+            python: python::of(&folders, dependencies.as_ref())?,
+            package: Package::read(&root, &folders),
+            folders,
             dependencies,
-            folder: folder.to_owned(),
+            root,
         })
+    }
+
+    /// Of all files that are sent, in bytes.
+    pub fn size(&self) -> u64 {
+        self.files.iter().map(|file| file.size).sum()
+    }
+
+    /// It takes long to read and to send.
+    pub fn is_large(&self) -> bool {
+        let (bytes, files) = LARGE;
+        self.size() > bytes || self.files.len() > files
+    }
+
+    /// The folder of the artifact.
+    pub fn folder(&self) -> PathBuf {
+        let artifact = self.root.join(&self.artifact);
+        artifact.parent().unwrap_or(&self.root).to_owned()
+    }
+
+    /// What the runner reads about the artifact: how to start it, and in which folder.
+    pub fn description(&self) -> serde_json::Value {
+        let mut description = self.start.description();
+        description["artifact"] = json!(self.artifact);
+        description["folder"] = json!(self.workdir);
+        description
+    }
+}
+
+/// A package is called by its own name, and not by that of the file that starts it.
+fn tag_of_artifact(folder: &Path, name: &str) -> Result<String> {
+    match (folder.parent(), folder.file_name().and_then(|name| name.to_str())) {
+        (Some(above), Some(package)) if name == "__main__.py" => tag_of(above, package),
+        _ => tag_of(folder, name),
     }
 }
 
@@ -141,20 +244,5 @@ fn clean(file: &mut File, dependencies: Option<&Dependencies>) {
         && !logins.is_empty()
     {
         (file.size, file.cleaned) = (clean.len() as u64, Some(clean));
-    }
-}
-
-fn notebook_or_script(artifact: &Path) -> Result<bool> {
-    let wrong = |problem: &str| {
-        Err(Error::invalid(format!("{} {problem}", artifact.display()))
-            .hint("a training artifact is a Python script (.py) or a Jupyter notebook (.ipynb)"))
-    };
-    if artifact.is_dir() {
-        return wrong("is a folder");
-    }
-    match artifact.extension().and_then(|extension| extension.to_str()) {
-        Some("py") => Ok(false),
-        Some("ipynb") => Ok(true),
-        _ => wrong("is neither a script nor a notebook"),
     }
 }

@@ -1,6 +1,6 @@
 //! Which Python a project asks for, by its own word.
 
-use std::{fs, path::Path};
+use std::{fs, path::PathBuf};
 
 use super::dependencies::{self, Dependencies};
 use crate::error::{Error, Result};
@@ -21,19 +21,18 @@ pub struct Python {
 
 /// By the environment file that was chosen, else by the nearest `.python-version`, else by what the dependency file or
 /// the `pyproject.toml` requires. None where the project does not say.
-pub(super) fn of(folder: &Path, dependencies: Option<&Dependencies>) -> Result<Option<Python>> {
+pub(super) fn of(folders: &[PathBuf], dependencies: Option<&Dependencies>) -> Result<Option<Python>> {
     let declared = dependencies.and_then(|dependencies| dependencies.python.clone());
     let by_conda = declared.clone().filter(|(_, file)| file.ends_with(".yml") || file.ends_with(".yaml"));
-    let roots = dependencies::up_to_root(folder);
     let pinned = || {
-        roots.iter().find_map(|folder| {
+        folders.iter().find_map(|folder| {
             let text = fs::read_to_string(folder.join(".python-version")).ok()?;
             let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
             Some((pin(line)?, ".python-version".to_owned()))
         })
     };
     let required = || {
-        roots.iter().find_map(|folder| {
+        folders.iter().find_map(|folder| {
             let path = folder.join("pyproject.toml");
             let file = if path.is_file() { dependencies::toml(&path).ok()? } else { return None };
             Some((dependencies::requires_python(&file)?, "pyproject.toml".to_owned()))
@@ -97,8 +96,9 @@ mod tests {
         for (name, text) in files {
             fs::write(root.join(name), text).unwrap();
         }
-        let dependencies = dependencies::of(&root, None)?;
-        Ok(of(&root, dependencies.as_ref())?.map(|python| (python.versions, python.origin)))
+        let folders = [root.clone()];
+        let dependencies = dependencies::of(&root, &folders, None)?;
+        Ok(of(&folders, dependencies.as_ref())?.map(|python| (python.versions, python.origin)))
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The image's name: `foo/model` for `…/foo/model.py`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
@@ -18,6 +18,21 @@ pub fn tag_of(folder: &Path, artifact: &str) -> Result<String> {
     }
     let folder = clean(&folder_name);
     Ok(if folder.is_empty() { stem } else { format!("{folder}/{stem}") })
+}
+
+/// The artifact that a tag would mean in the project where the user stands, whether or not it has any job.
+pub fn artifact_of_tag(tag: &str, current: &Path) -> Option<PathBuf> {
+    let (parent, stem) = tag.rsplit_once('/').unwrap_or(("", tag));
+    let is_top = |folder: &Path| [".git", "pyproject.toml"].iter().any(|mark| folder.join(mark).exists());
+    let ancestors: Vec<&Path> = current.ancestors().collect();
+    let top = ancestors.iter().position(|folder| is_top(folder)).unwrap_or(0);
+    let folders = ancestors[..=top].iter().flat_map(|folder| [folder.to_path_buf(), folder.join(parent)]);
+    let names = ["py", "ipynb", "sh"].map(|end| format!("{stem}.{end}"));
+    let mut paths = folders.flat_map(|folder| names.clone().map(|name| folder.join(name)));
+    paths.find(|path| {
+        let of_path = || tag_of(path.parent()?, path.file_name()?.to_str()?).ok();
+        path.is_file() && of_path().is_some_and(|found| found == tag)
+    })
 }
 
 fn clean(name: &str) -> String {

@@ -3,17 +3,21 @@
 use alekseylearn_sdk::{Error, OptionSpec, Training, build, docker};
 use runner::{POETRY, POETRY_EXPORT, UV};
 
+use serde_json::json;
+
 use crate::{Docker, Machine};
 
 /// What runs a notebook; a training folder may ask for other versions.
 const NOTEBOOK_REQUIREMENTS: &str = "papermill>=2.6\nipykernel>=6.29\n";
 /// Taken where the project does not say which one it wants.
 const USUAL_PYTHON: &str = "3.11";
-/// The training folder in the image, and while what it declares is installed: what is installed from the folder's own
-/// code may stay there.
+/// The project in the image. What is installed from its own code is installed here, and stays here.
 const CODE: &str = "/opt/alekseylearn/code";
-/// A folder above the training folder, while what it declares is installed.
-const ABOVE: &str = "/opt/alekseylearn/project";
+/// The dependency files, while they are installed. That is the same folder wherever they lie in the project, so that equal
+/// dependencies are an equal layer.
+const DECLARED: &str = "/opt/alekseylearn/project";
+/// What makes the project known to Python as a package that is installed.
+const PACKAGE: &str = "/opt/alekseylearn/package";
 /// What installers must know of this machine's network.
 const MACHINE: &str = "/opt/alekseylearn/machine";
 /// Where a build mounts the caches of the tools: what they hold is in no layer.
@@ -46,16 +50,15 @@ impl<M: Machine> build::Guest for Docker<M> {
         for (name, text) in runner::FILES {
             build.file(&format!("runner/{name}"), text.as_bytes());
         }
-        build.file("artifact.json", artifact_json(&training.artifact()).as_bytes());
+        build.file("artifact.json", training.description().as_bytes());
+        for (path, text) in training.metadata() {
+            build.file(&format!("package/{path}"), text.as_bytes());
+        }
         if recipe.notebook {
             build.file("notebook-requirements.txt", NOTEBOOK_REQUIREMENTS.as_bytes());
         }
         build.run()
     }
-}
-
-fn artifact_json(path: &str) -> String {
-    serde_json::json!({ "artifact": path }).to_string()
 }
 
 /// All that decides how the Dockerfile reads.
@@ -65,16 +68,20 @@ struct Recipe {
     notebook: bool,
     /// Downloads are kept from one build to the next.
     cache: Option<String>,
-    /// The training folder has its packages in `src`.
-    src: bool,
+    /// The folders of the project whose modules can be imported from everywhere.
+    imports: Vec<String>,
+    /// It is a package.
+    package: bool,
 }
 
 struct Dependencies {
     form: Form,
     /// From the folder on in which it lies.
     file: String,
-    /// That is the training folder.
-    inside: bool,
+    /// That folder in the project, if its own code is installed from there.
+    place: Option<String>,
+    /// The member of a uv workspace to install for.
+    member: Option<String>,
 }
 
 enum Form {
@@ -94,13 +101,13 @@ impl Recipe {
         let dependencies = training.dependencies().map(|found| Dependencies::of(&found)).transpose()?;
         let python =
             training.python().map(|python| Python { versions: python.versions(), origin: python.origin() });
-        let is_project = dependencies.as_ref().is_some_and(|found| !matches!(found.form, Form::Requirements));
         // Where no engine answers, nothing is built either: this shows what would be.
         let keeps_downloads = docker::buildkit().unwrap_or(true);
         let platform = training.options().text("platform").unwrap_or_default();
         let cache = keeps_downloads.then(|| platform.replace('/', "-"));
         Ok(Self {
-            src: is_project && training.files().iter().any(|path| path.starts_with("src/")),
+            imports: training.import_folders(),
+            package: !training.metadata().is_empty(),
             dependencies,
             python,
             notebook: training.is_notebook(),
@@ -139,13 +146,14 @@ impl Recipe {
                 "RUN python3 -m venv --without-pip --system-site-packages /opt/alekseylearn/venv".into(),
             );
         }
-        if self.src {
-            // As an editable installation would, without one: code that changes leaves this layer as it is.
-            lines.push(format!(
-                "RUN echo {CODE}/src > \"$(/opt/alekseylearn/venv/bin/python -c \
-                 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')/alekseylearn.pth\""
-            ));
-        }
+        // As an editable installation would, without one: code that changes leaves this layer as it is.
+        let folders = self.imports.iter().map(|folder| quoted(&in_code(folder)));
+        let folders: Vec<String> = folders.chain([PACKAGE.to_owned()]).collect();
+        lines.push(format!(
+            "RUN printf '%s\\n' {} > \"$(/opt/alekseylearn/venv/bin/python -c \
+             'import sysconfig; print(sysconfig.get_path(\"purelib\"))')/alekseylearn.pth\"",
+            folders.join(" ")
+        ));
         lines.push(String::new());
         lines.push(format!("FROM {base}"));
         lines.push("COPY --from=dependencies /opt/alekseylearn/venv /opt/alekseylearn/venv".into());
@@ -154,6 +162,9 @@ impl Recipe {
         lines.push(format!("WORKDIR {CODE}"));
         // Exec form: a shell would keep SIGTERM from the script.
         lines.push(r#"ENTRYPOINT ["/opt/alekseylearn/venv/bin/python", "/opt/alekseylearn/runner"]"#.into());
+        if self.package {
+            lines.push(format!("COPY package/ {PACKAGE}/"));
+        }
         lines.push("COPY artifact.json /opt/alekseylearn/artifact.json".into());
         lines.push(format!("COPY code/ {CODE}/"));
         lines.push(String::new());
@@ -163,11 +174,13 @@ impl Recipe {
     fn install(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let mut files = Vec::new();
-        let mut folder = CODE;
+        let place = self.dependencies.as_ref().and_then(|found| found.place.as_deref());
+        let folder = place.map_or_else(|| DECLARED.to_owned(), in_code);
+        // Where the Dockerfile itself names it, the builder would put in variables.
+        let named = folder.replace('$', "\\$");
         if let Some(dependencies) = &self.dependencies {
-            folder = if dependencies.inside { CODE } else { ABOVE };
-            lines.push(format!("COPY dependencies/ {folder}/"));
-            match self.export(dependencies, folder) {
+            lines.push(format!("COPY {}", json!(["dependencies/", format!("{named}/")])));
+            match self.export(dependencies, &folder) {
                 Some(line) => {
                     lines.push(line);
                     files.push(LOCKED.to_owned());
@@ -179,8 +192,8 @@ impl Recipe {
             lines.push("COPY notebook-requirements.txt /opt/notebook-requirements.txt".into());
             files.push("/opt/notebook-requirements.txt".into());
         }
-        lines.push(format!("WORKDIR {folder}"));
-        let editable = if folder == CODE { "" } else { " --no-editable" };
+        lines.push(format!("WORKDIR {named}"));
+        let editable = if place.is_some() { "" } else { " --no-editable" };
         let arguments: Vec<String> =
             files.iter().map(|file| format!("--requirement {}", quoted(file))).collect();
         lines.push(format!(
@@ -202,10 +215,14 @@ impl Recipe {
         let cache = self.uv_cache();
         match dependencies.form {
             Form::Requirements | Form::Pyproject => None,
-            Form::UvLock => Some(format!(
-                "{start} && /opt/uv/bin/uv export{cache} --quiet --frozen --no-dev --no-emit-project \
-                 --python python3 --output-file {LOCKED}"
-            )),
+            Form::UvLock => {
+                let member = dependencies.member.as_ref();
+                let member = member.map_or_else(String::new, |name| format!(" --package {}", quoted(name)));
+                Some(format!(
+                    "{start} && /opt/uv/bin/uv export{cache} --quiet --frozen{member} --no-dev --no-emit-project \
+                     --python python3 --output-file {LOCKED}"
+                ))
+            }
             Form::Poetry { locked } => {
                 let poetry = format!(
                     "POETRY_VIRTUALENVS_CREATE=false /opt/uv/bin/uv tool run{cache} --quiet --python python3 --from {POETRY} --with {POETRY_EXPORT} \
@@ -255,7 +272,7 @@ impl Dependencies {
                     .hint("list the dependencies in a requirements.txt"));
             }
         };
-        Ok(Self { form, file: found.file(), inside: found.inside() })
+        Ok(Self { form, file: found.file(), place: found.place(), member: found.member() })
     }
 }
 
@@ -267,6 +284,11 @@ impl Python {
                     sys.exit(\"alekseylearn: the base image has Python \" + v + \", and the project asks for \" + sys.argv[1])";
         format!("RUN python3 -c {} {} {}", quoted(text), quoted(&self.origin), versions.join(" "))
     }
+}
+
+/// A folder of the project, in the image.
+fn in_code(folder: &str) -> String {
+    if folder.is_empty() { CODE.to_owned() } else { format!("{CODE}/{folder}") }
 }
 
 fn quoted(text: &str) -> String {
@@ -284,11 +306,17 @@ mod tests {
             _ => "requirements.txt",
         };
         Recipe {
-            dependencies: form.map(|form| Dependencies { form, file: file.into(), inside: true }),
+            dependencies: form.map(|form| Dependencies {
+                form,
+                file: file.into(),
+                place: None,
+                member: None,
+            }),
             python: None,
             notebook,
             cache: Some("linux-amd64".into()),
-            src: false,
+            imports: vec![String::new(), "src".into()],
+            package: false,
         }
     }
 
@@ -297,7 +325,7 @@ mod tests {
         let text = recipe(Some(Form::Requirements), false).dockerfile("base");
         assert_eq!(text.lines().last(), Some("COPY code/ /opt/alekseylearn/code/"));
         assert_eq!(text.matches("COPY code/").count(), 1, "{text}");
-        assert!(text.contains("COPY dependencies/ /opt/alekseylearn/code/"), "{text}");
+        assert!(text.contains(r#"COPY ["dependencies/","/opt/alekseylearn/project/"]"#), "{text}");
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub(crate) fn environment(training: &Training) -> Vec<(String, String)> {
     let (arguments, as_written) = runner::AS_WRITTEN;
     let variables = [("TRAINING_JOB_NAME", &*name), ("TRAINING_JOB_ARN", &*arn), (arguments, as_written)];
     let mut variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    variables.extend(training.runner_environment());
     variables.extend(training.options().entries("environment"));
     variables
 }

@@ -34,13 +34,12 @@ pub(crate) const FORMS: [&str; 4] = ["requirements", "pyproject", "uv-lock", "po
 /// What is to be installed, where the session reaches what is to be fetched for it.
 fn dependencies(training: &Training) -> Option<Value> {
     let found = training.dependencies().filter(|_| training.options().boolean("internet") == Some(true))?;
-    Some(json!({ "form": found.form(), "file": found.file(), "inside": found.inside() }))
-}
-
-/// Packages lie in `src`, as they may in what is no plain list of requirements.
-fn has_src(training: &Training) -> bool {
-    let is_project = training.dependencies().is_some_and(|found| found.form() != "requirements");
-    is_project && training.files().iter().any(|path| path.starts_with("src/"))
+    Some(json!({
+        "form": found.form(),
+        "file": found.file(),
+        "place": found.place(),
+        "member": found.member(),
+    }))
 }
 
 fn job(training: &Training, folder: &Folder) -> Map<String, Value> {
@@ -54,12 +53,14 @@ fn job(training: &Training, folder: &Folder) -> Map<String, Value> {
     };
     let job = json!({
         "name": training.job_name(),
-        "artifact": training.artifact(),
+        "description": serde_json::from_str::<Value>(&training.description()).unwrap_or_default(),
         "hyperparameters": runner::hyperparameters(options.entries("hyperparameters")),
         "arguments": runner::AS_WRITTEN,
+        "told": training.runner_environment().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "environment": entries("environment"),
         "dependencies": dependencies(training),
-        "src": has_src(training),
+        "imports": training.import_folders(),
+        "package": training.metadata().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "uv": runner::UV,
         "poetry": [runner::POETRY, runner::POETRY_EXPORT],
         "runner": packed_runner(),

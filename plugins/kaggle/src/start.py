@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zlib
 from pathlib import Path
@@ -36,19 +37,25 @@ def bring():
         (RUNNER / name).write_text(text, encoding="utf-8")
     with tarfile.open(fileobj=io.BytesIO(folder()), mode="r:gz") as archive:
         archive.extractall(HOME)
-    (HOME / "artifact.json").write_text(json.dumps({"artifact": JOB["artifact"]}), encoding="utf-8")
+    (HOME / "artifact.json").write_text(json.dumps(JOB["description"]), encoding="utf-8")
     config = ML / "input" / "config"
     config.mkdir(parents=True, exist_ok=True)
     (config / "hyperparameters.json").write_text(json.dumps(JOB["hyperparameters"]), encoding="utf-8")
     os.environ["TRAINING_JOB_NAME"] = JOB["name"]
     os.environ.update([JOB["arguments"]])
+    os.environ.update(JOB["told"])
     os.environ.update(JOB["environment"])
     if JOB["dependencies"] is not None:
         install(**JOB["dependencies"])
-    if JOB["src"]:
-        # What lies in `src` can be imported, here and in the script.
-        sys.path.insert(1, str(CODE / "src"))
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CODE / "src"), os.environ.get("PYTHONPATH")]))
+    # As in an image: the project's modules can be imported from everywhere, after what is installed.
+    package = HOME / "package"
+    for path, text in JOB["package"].items():
+        (package / path).parent.mkdir(parents=True, exist_ok=True)
+        (package / path).write_text(text, encoding="utf-8")
+    folders = [str(CODE / folder) for folder in JOB["imports"]] + [str(package)]
+    places = Path(sysconfig.get_path("purelib")) / "alekseylearn.pth"
+    places.write_text("\n".join(folders) + "\n", encoding="utf-8")
+    sys.path.extend(folders)
 
 
 def folder():
@@ -65,13 +72,13 @@ def folder():
     end("the dataset with the training folder is not below {}: {} is nowhere".format(INPUT, name))
 
 
-def install(form, file, inside):
-    """Install what the training folder asks for, into the Python that runs this."""
-    place = HOME / "dependencies"
-    if inside:
-        # Paths in them start from the training folder.
-        shutil.copytree(place, CODE, dirs_exist_ok=True)
-        place = CODE
+def install(form, file, place, member):
+    """Install what the project asks for, into the Python that runs this."""
+    inside, place = place, HOME / "dependencies"
+    if inside is not None:
+        # Code of the project is installed from where it stays.
+        shutil.copytree(place, CODE / inside, dirs_exist_ok=True)
+        place = CODE / inside
     print("alekseylearn: installing {}".format(file), flush=True)
 
     def run(command, folder=place):
@@ -90,6 +97,8 @@ def install(form, file, inside):
         listed = str(HOME / "locked-requirements.txt")
     if form == "uv-lock":
         export = ["--frozen", "--no-dev", "--no-emit-project", "--output-file", listed]
+        if member is not None:
+            export += ["--package", member]
         run([uv, "export"] + quiet + export, folder)
     if form == "poetry":
         os.environ["POETRY_VIRTUALENVS_CREATE"] = "false"
@@ -127,8 +136,9 @@ def enter():
         for name, module in list(sys.modules.items()):
             if str(getattr(module, "__file__", None) or "").startswith(str(RUNNER)):
                 del sys.modules[name]
-    sys.path.insert(1, str(CODE))
-    os.chdir(str((CODE / JOB["artifact"]).parent))
+    working = str(CODE / JOB["description"]["folder"])
+    sys.path.insert(1, working)
+    os.chdir(working)
     # Where a cell fails, the last one is never run.
     atexit.register(lambda: KEPT in os.environ or keep())
 

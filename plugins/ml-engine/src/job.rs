@@ -139,6 +139,7 @@ fn variables(training: &Training, options: &Values) -> Vec<Value> {
         let (arguments, as_written) = runner::AS_WRITTEN;
         variables.push((arguments.to_owned(), as_written.to_owned()));
     }
+    variables.extend(training.runner_environment());
     variables.extend(options.entries("environment"));
     // The service would put other variables' values there.
     let literal = |value: String| value.replace("$(", "$$(");

@@ -10,6 +10,8 @@ use crate::{
 
 /// What the documentation of the training contract allows for a value; the service's model allows more.
 const LONGEST_HYPERPARAMETER: usize = 256;
+/// The service takes no more variables.
+const MOST_VARIABLES: usize = 100;
 /// Beside our own.
 const MOST_TAGS: usize = 49;
 /// What the training itself decides.
@@ -50,7 +52,7 @@ pub(crate) fn of(training: &Training, role_arn: &str) -> Result<Value, Error> {
     let output = options.text("output_path").ok_or_else(|| missing("output_path"))?;
     let job = training.job_name();
     let hyperparameters = runner::hyperparameters(options.entries("hyperparameters"));
-    let environment = environment(&options, !hyperparameters.is_empty());
+    let environment = environment(training, &options, !hyperparameters.is_empty());
     let mut request = json!({
         "TrainingJobName": job,
         "RoleArn": role_arn,
@@ -137,12 +139,13 @@ fn entries(options: &Values, key: &str) -> Map<String, Value> {
     options.entries(key).into_iter().map(|(name, value)| (name, value.into())).collect()
 }
 
-fn environment(options: &Values, has_arguments: bool) -> Map<String, Value> {
+fn environment(training: &Training, options: &Values, has_arguments: bool) -> Map<String, Value> {
     let (variable, as_written) = runner::AS_WRITTEN;
     let mut all = Map::new();
     if has_arguments {
         all.insert(variable.into(), as_written.into());
     }
+    all.extend(training.runner_environment().into_iter().map(|(name, value)| (name, value.into())));
     all.extend(entries(options, "environment"));
     all
 }
@@ -269,7 +272,12 @@ fn set_by(path: &str) -> Option<&'static str> {
 pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
     let mut problems: Vec<(String, &str)> = Vec::new();
     let mut findings = Vec::new();
+    let variables = request["Environment"].as_object().map_or(0, Map::len);
     for Violation { path, problem, may_be_newer } in Model::read().violations(request) {
+        if path == "Environment" && variables > MOST_VARIABLES {
+            // Said below, in the user's words.
+            continue;
+        }
         let option = option_of(&path, request, options);
         let message = format!("{option}: {problem}");
         if may_be_newer && option.starts_with("--config.request.") {
@@ -288,6 +296,15 @@ pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
                 "a value has at most 256 characters: put more into a file beside the script",
             ));
         }
+    }
+    if variables > MOST_VARIABLES {
+        problems.push((
+            format!(
+                "the script's arguments and --config.environment make {variables} variables, and SageMaker takes \
+                 {MOST_VARIABLES}"
+            ),
+            "put long arguments into a file of the project, and give the script its path",
+        ));
     }
     if request["Tags"].as_array().is_some_and(|tags| tags.len() > MOST_TAGS) {
         problems.push((

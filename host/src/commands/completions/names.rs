@@ -13,8 +13,9 @@ use crate::{
 
 /// Scripts and notebooks, and the folders on the way to them.
 pub(in crate::commands) fn artifacts() -> ArgValueCompleter {
-    let is_artifact =
-        |path: &Path| path.extension().is_some_and(|extension| extension == "py" || extension == "ipynb");
+    let is_artifact = |path: &Path| {
+        path.extension().is_some_and(|end| ["py", "ipynb", "sh"].iter().any(|known| end == *known))
+    };
     ArgValueCompleter::new(PathCompleter::file().filter(is_artifact))
 }
 

@@ -56,6 +56,9 @@ fn told(context: &Context, plan: &Plan) -> String {
             parts.push(layers(image, verbose));
         }
     }
+    if !plan.arguments.is_empty() {
+        parts.push(format!("The script is called with {}", job::typed(&plan.arguments)));
+    }
     // What is wrong, and what may be, was said already.
     let cost = plan.findings.iter().find(|finding| matches!(finding, Finding::Cost { .. }));
     parts.extend(cost.map(|cost| ui::lines([check::line(cost)])));
@@ -159,6 +162,9 @@ fn data(plan: &Plan) -> Value {
         "tag": plan.tag,
         "build_driver": plan.build_driver,
         "train_driver": plan.train_driver,
+        "root": plan.root,
+        "start": plan.start,
+        "arguments": plan.arguments,
         "touches": check::touches_data(&plan.touches),
         "findings": check::findings(&plan.findings),
         "cost": check::cost(&plan.findings),

@@ -22,7 +22,8 @@ pub(super) struct Arguments {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let record = Record::open(&context.environment)?;
-    let (a, b) = (record.find(&arguments.a)?, record.find(&arguments.b)?);
+    let current = &context.environment.current;
+    let (a, b) = (record.find(&arguments.a, current)?, record.find(&arguments.b, current)?);
     let differences = job::diff(&a, &b);
     let rows: Vec<[String; 3]> = differences
         .iter()

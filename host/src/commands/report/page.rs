@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::plot;
 use crate::{
-    job::{Report, told_metrics},
+    job::{Report, told_metrics, typed},
     ui::{duration, number},
 };
 
@@ -70,9 +70,11 @@ fn outcome(report: &Report) -> String {
     let took = entry.seconds().and_then(|seconds| seconds.try_into().ok()).map(Duration::from_secs);
     let mut facts = vec![
         ("trained", format!("<code>{}</code>", escaped(&entry.artifact))),
+        ("arguments", format!("<code>{}</code>", escaped(&typed(&entry.details.arguments)))),
         ("by", format!("{}{}", escaped(&entry.driver), nodes(report))),
         ("submitted", moment(&entry.created)),
     ];
+    facts.retain(|(name, _)| *name != "arguments" || !entry.details.arguments.is_empty());
     facts.extend(entry.finished.as_ref().map(|finished| ("seen ended", moment(finished))));
     facts.extend(took.map(|took| ("took", duration(took))));
     let outcome = &report.outcome;

@@ -59,6 +59,12 @@ pub struct Details {
     pub build_driver: Option<String>,
     /// Its options as the user gave them, secrets left out.
     pub build_options: Vec<(String, String)>,
+    /// The root of its project, absolute.
+    pub root: Option<String>,
+    /// What the script is called with, after its hyperparameters.
+    pub arguments: Vec<String>,
+    /// Paths and patterns of what it leaves as its model.
+    pub model: Vec<String>,
     /// The job that it is to be the same as.
     pub reproduces: Option<String>,
     /// The hash of all files that were sent.

@@ -4,6 +4,7 @@
 mod entry;
 mod opening;
 mod query;
+mod which;
 
 use std::{
     collections::BTreeMap,
@@ -17,6 +18,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 pub use entry::{Details, Entry, Outcome};
 use entry::{SELECT, entry};
 pub use query::{Order, Query};
+use which::{Candidate, which};
 
 use super::{home::Home, metrics::Series};
 use crate::{
@@ -282,22 +284,38 @@ impl Record {
         self.one("WHERE name = :text", name)
     }
 
-    /// The newest job of a tag.
-    ///
-    /// # Errors
-    /// The record cannot be read.
-    pub fn newest(&self, tag: &str) -> Result<Option<Entry>> {
-        self.one("WHERE tag = :text ORDER BY created DESC, rowid DESC LIMIT 1", tag)
+    /// The newest job of a tag, of the project where the user stands or of the only one that has it.
+    fn newest(&self, tag: &str, current: &Path) -> Result<Option<Entry>> {
+        let current = current.canonicalize().unwrap_or_else(|_| current.to_owned());
+        match which(tag, &self.candidates(tag)?, &current)? {
+            Some(candidate) => self.get(&candidate.name),
+            None => Ok(None),
+        }
     }
 
-    /// A job by its name, or the newest of a tag.
+    /// The newest job of each artifact that has the tag, the newest first.
+    fn candidates(&self, tag: &str) -> Result<Vec<Candidate>> {
+        const QUERY: &str = "SELECT name, artifact, json_extract(details, '$.root'), max(created || printf('%020d', rowid)) AS age
+             FROM jobs WHERE tag = :tag GROUP BY artifact ORDER BY age DESC";
+        let failed = |error| self.failed(READING, error);
+        let mut statement = self.connection.prepare(QUERY).map_err(failed)?;
+        let candidate = |row: &rusqlite::Row<'_>| {
+            let (artifact, root): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+            Ok(Candidate { name: row.get(0)?, artifact: artifact.into(), root: root.map(PathBuf::from) })
+        };
+        let found = statement.query_map(named_params! { ":tag": tag }, candidate).map_err(failed)?;
+        found.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+
+    /// A job by its name, or by a tag: the newest of the project where the user stands, else the newest of the only project
+    /// that has the tag.
     ///
     /// # Errors
-    /// There is none, or the record cannot be read.
-    pub fn find(&self, name_or_tag: &str) -> Result<Entry> {
+    /// There is none, several projects have the tag, or the record cannot be read.
+    pub fn find(&self, name_or_tag: &str, current: &Path) -> Result<Entry> {
         let found = match self.get(name_or_tag)? {
             Some(entry) => Some(entry),
-            None => self.newest(name_or_tag)?,
+            None => self.newest(name_or_tag, current)?,
         };
         found.ok_or_else(|| {
             Error::new(Kind::NotFound, format!("this machine knows no job and no tag `{name_or_tag}`")).hint(
@@ -406,7 +424,7 @@ mod tests {
         record.seen("two", "running", None, false).unwrap();
         drop(record);
         let record = Record::open(&environment).unwrap();
-        let found = record.newest("t").unwrap().unwrap();
+        let found = record.find("t", folder.path()).unwrap();
         assert_eq!((found.name.as_str(), found.state.as_str()), ("two", "failed"));
         assert_eq!((found.reference.as_deref(), found.reason.as_deref()), (Some("ref"), Some("why")));
         assert_eq!(found.options, [("a".to_owned(), "b=c".to_owned())]);

@@ -231,7 +231,7 @@ impl wit::HostImageBuild for State {
         let training = self.get(&training)?;
         let mut context = BuildContext {
             anew: training.build_anew,
-            known: self.services.known_hashes(&training.project.folder),
+            known: self.services.known_hashes(&training.project.root),
             ..BuildContext::of(&training.project)
         };
         let machine = Machine::of(training);

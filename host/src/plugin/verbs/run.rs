@@ -20,6 +20,7 @@ use crate::{
         state::State,
         verb::Verb,
     },
+    project::Start,
 };
 
 /// As much of the training folder as a guest reads at once: a notebook with pictures in it.
@@ -80,8 +81,20 @@ impl run::HostTraining for State {
         Ok(self.get(&this)?.project.artifact.clone())
     }
 
+    async fn description(&mut self, this: Resource<SharedTraining>) -> Result<String> {
+        Ok(self.get(&this)?.project.description().to_string())
+    }
+
+    async fn import_folders(&mut self, this: Resource<SharedTraining>) -> Result<Vec<String>> {
+        Ok(self.get(&this)?.project.package.folders.clone())
+    }
+
+    async fn metadata(&mut self, this: Resource<SharedTraining>) -> Result<Vec<(String, String)>> {
+        Ok(self.get(&this)?.project.package.metadata.clone().into_iter().collect())
+    }
+
     async fn is_notebook(&mut self, this: Resource<SharedTraining>) -> Result<bool> {
-        Ok(self.get(&this)?.project.notebook)
+        Ok(self.get(&this)?.project.start == Start::Notebook)
     }
 
     async fn files(&mut self, this: Resource<SharedTraining>) -> Result<Vec<String>> {
@@ -164,6 +177,10 @@ impl run::HostTraining for State {
         Ok(self.get(&this)?.job_name.clone())
     }
 
+    async fn runner_environment(&mut self, this: Resource<SharedTraining>) -> Result<Vec<(String, String)>> {
+        Ok(self.get(&this)?.runner_environment.clone())
+    }
+
     async fn image(&mut self, this: Resource<SharedTraining>) -> Result<Option<String>> {
         Ok(self.get(&this)?.image.clone())
     }
@@ -191,8 +208,12 @@ impl run::HostDependencies for State {
         Ok(self.get(&this)?.files.keys().cloned().collect())
     }
 
-    async fn inside(&mut self, this: Resource<SharedDependencies>) -> Result<bool> {
-        Ok(self.get(&this)?.inside)
+    async fn place(&mut self, this: Resource<SharedDependencies>) -> Result<Option<String>> {
+        Ok(self.get(&this)?.place.clone())
+    }
+
+    async fn member(&mut self, this: Resource<SharedDependencies>) -> Result<Option<String>> {
+        Ok(self.get(&this)?.member.clone())
     }
 
     async fn drop(&mut self, this: Resource<SharedDependencies>) -> Result<()> {

@@ -1,27 +1,47 @@
 //! `uv.lock` and `poetry.lock`: what they were made for, and which packages of theirs lie in folders beside them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use super::{Gathered, toml};
 use crate::error::{Error, Result};
 
-/// Adds a `uv.lock`, its project and the local packages it names. Gives the Python that it was made for.
-pub(super) fn uv(gathered: &mut Gathered<'_>, path: &Path) -> Result<Option<String>> {
+/// The folder above with a uv workspace that has `folder` as a member and holds its lock, and the member's name.
+pub(super) fn workspace_of<'a>(folder: &Path, above: &'a [PathBuf]) -> Option<(&'a Path, String)> {
+    above.iter().find_map(|workspace| {
+        let path = workspace.join("uv.lock");
+        let lock = if path.is_file() { toml(&path).ok()? } else { return None };
+        let member = packages(&lock).find(|package| {
+            local(package).is_some_and(|member| super::plain(&workspace.join(member)) == folder)
+        })?;
+        Some((workspace.as_path(), member.get("name")?.as_str()?.to_owned()))
+    })
+}
+
+/// The folder of a package that is not from an index.
+fn local(package: &Table) -> Option<&str> {
+    let source = package.get("source")?;
+    ["virtual", "editable", "directory"].iter().find_map(|kind| source.get(*kind)?.as_str())
+}
+
+/// Adds a `uv.lock`, its project and the local packages it names; of `wanted`, a member of its workspace, only what it
+/// declares. Gives the Python that it was made for.
+pub(super) fn uv(gathered: &mut Gathered<'_>, path: &Path, wanted: Option<&str>) -> Result<Option<String>> {
     let lock = toml(path)?;
     let folder = beside(gathered, path, "uv.lock")?;
     gathered.add_if_there(&folder.join("uv.toml"))?;
     for package in packages(&lock) {
         let Some(source) = package.get("source").and_then(Value::as_table) else { continue };
         let at = |key: &str| source.get(key).and_then(Value::as_str);
-        if let Some(member) = at("virtual").or(at("editable")).or(at("directory")) {
+        if let Some(member) = local(package) {
+            let is_wanted = wanted.is_some() && package.get("name").and_then(Value::as_str) == wanted;
             // The project itself is the training folder's own code: nothing of it is installed.
             let member = folder.join(member);
             if super::plain(&member) == folder {
                 continue;
             }
-            if at("virtual").is_some() {
+            if at("virtual").is_some() || is_wanted {
                 gathered.add(&member.join("pyproject.toml"))?
             } else {
                 gathered.add(&member)?

@@ -71,7 +71,7 @@ pub enum Content {
 /// What is to be installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependencies {
-    /// The file that was chosen, from the training folder on; in a folder above it begins with `../`.
+    /// The file that was chosen, from the project's root on; in a folder above it begins with `../`.
     pub origin: String,
     /// How it declares them.
     pub form: Form,
@@ -81,34 +81,43 @@ pub struct Dependencies {
     pub files: BTreeMap<String, Content>,
     /// The folder that relative paths in them start from.
     pub anchor: PathBuf,
-    /// The anchor is the training folder: what is installed from its own code may stay there.
-    pub inside: bool,
+    /// The anchor as a folder of the project, from its root on, if code of the project is installed from there: it has
+    /// to lie where it is when the script runs.
+    pub place: Option<String>,
+    /// The member of a uv workspace whose dependencies they are, by its name; the lock is the workspace's.
+    pub member: Option<String>,
     /// Those that stood in the files.
     pub(super) logins: Vec<Login>,
     /// The Python that it asks for, as a version or a range, and where it says so.
     pub(super) python: Option<(String, String)>,
 }
 
-/// The dependencies of a training folder: by `given`, else by the first file of [`ORDER`] in the folder or, up to the
-/// root of its project, above it.
-pub(super) fn of(folder: &Path, given: Option<&Path>) -> Result<Option<Dependencies>> {
+/// The dependencies of the project at `root`: by `given`, else by the first file of [`ORDER`] in the nearest of `folders`
+/// that has one.
+pub(super) fn of(root: &Path, folders: &[PathBuf], given: Option<&Path>) -> Result<Option<Dependencies>> {
     if let Some(given) = given {
         let path = given.canonicalize().map_err(|error| {
             Error::new(Kind::NotFound, format!("cannot read the dependency file {}", given.display()))
                 .hint("--env-file takes a path from the current folder")
                 .source(error)
         })?;
-        let anchor = if path.starts_with(folder) { folder } else { path.parent().unwrap_or(folder) };
-        return read(folder, anchor, &path)?.map(Some).ok_or_else(|| {
+        let anchor = if path.starts_with(root) { root } else { path.parent().unwrap_or(root) };
+        return read(root, anchor, &path, None)?.map(Some).ok_or_else(|| {
             Error::invalid(format!("{} declares no dependencies", given.display())).hint(KINDS)
         });
     }
-    for anchor in up_to_root(folder) {
+    for (number, anchor) in folders.iter().enumerate() {
         for name in ORDER {
             let path = anchor.join(name);
-            if path.is_file()
-                && let Some(found) = read(folder, anchor, &path)?
+            if !path.is_file() {
+                continue;
+            }
+            if name == "pyproject.toml"
+                && let Some((workspace, member)) = lock::workspace_of(anchor, &folders[number + 1..])
             {
+                return read(root, workspace, &workspace.join("uv.lock"), Some(&member));
+            }
+            if let Some(found) = read(root, anchor, &path, None)? {
                 return Ok(Some(found));
             }
         }
@@ -119,24 +128,14 @@ pub(super) fn of(folder: &Path, given: Option<&Path>) -> Result<Option<Dependenc
 const KINDS: &str = "a dependency file is a requirements.txt, uv.lock, poetry.lock, pylock.toml, pyproject.toml \
                      or environment.yml";
 
-/// The folder and those above it up to the root of its project, which a `.git` or a `pyproject.toml` marks. Without such
-/// a mark only the folder itself: what lies above may be anything.
-pub(super) fn up_to_root(folder: &Path) -> Vec<&Path> {
-    let is_root = |folder: &&Path| folder.join(".git").exists() || folder.join("pyproject.toml").is_file();
-    let ancestors: Vec<&Path> = folder.ancestors().collect();
-    match ancestors.iter().position(is_root) {
-        Some(root) => ancestors[..=root].to_vec(),
-        None => vec![folder],
-    }
-}
-
-/// None where the file declares nothing.
-fn read(folder: &Path, anchor: &Path, path: &Path) -> Result<Option<Dependencies>> {
-    let mut gathered = Gathered { anchor, files: BTreeMap::new(), names: name_from(folder, path) };
+/// `None` if the file declares nothing.
+fn read(root: &Path, anchor: &Path, path: &Path, member: Option<&str>) -> Result<Option<Dependencies>> {
+    let names = name_from(root, path);
+    let mut gathered = Gathered { anchor, files: BTreeMap::new(), names, has_code: false };
     let main = gathered.inside(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let (form, main, python) = match &*name {
-        "uv.lock" => (Form::UvLock, main, lock::uv(&mut gathered, path)?),
+        "uv.lock" => (Form::UvLock, main, lock::uv(&mut gathered, path, member)?),
         "poetry.lock" => (Form::Poetry, main, lock::poetry(&mut gathered, path)?),
         "pyproject.toml" => match pyproject::read(&mut gathered, path)? {
             Some((form, python)) => (form, main, python),
@@ -163,8 +162,18 @@ fn read(folder: &Path, anchor: &Path, path: &Path) -> Result<Option<Dependencies
     let logins = gathered.take_out_logins()?;
     let origin = gathered.names;
     let python = python.map(|version| (version, origin.clone()));
-    let (anchor, inside) = (anchor.to_owned(), anchor == folder);
-    Ok(Some(Dependencies { origin, form, main, files: gathered.files, anchor, inside, logins, python }))
+    let place = anchor.strip_prefix(root).ok().and_then(Path::to_str).filter(|_| gathered.has_code);
+    Ok(Some(Dependencies {
+        origin,
+        form,
+        main,
+        files: gathered.files,
+        anchor: anchor.to_owned(),
+        place: place.map(str::to_owned),
+        member: member.map(str::to_owned),
+        logins,
+        python,
+    }))
 }
 
 /// The files that an installation reads, as they are found.
@@ -173,6 +182,8 @@ struct Gathered<'a> {
     files: BTreeMap<String, Content>,
     /// The file that names them, as messages call it.
     names: String,
+    /// A whole folder is among them: packages in their source.
+    has_code: bool,
 }
 
 impl Gathered<'_> {
@@ -207,6 +218,7 @@ impl Gathered<'_> {
             return Err(self.not_here(&inside));
         }
         if path.is_dir() {
+            self.has_code = true;
             for file in files::list(&plain(path), &[])?.files {
                 let name =
                     if inside.is_empty() { file.path.clone() } else { format!("{inside}/{}", file.path) };
@@ -345,7 +357,7 @@ mod tests {
             ("-c inside.txt\nsix\n", true),
         ] {
             fs::write(folder.join("requirements.txt"), text).unwrap();
-            match of(&folder, None) {
+            match of(&folder, std::slice::from_ref(&folder), None) {
                 Ok(found) => assert!(well && found.unwrap().files.contains_key("inside.txt"), "{text}"),
                 Err(error) => assert!(!well && error.message().contains("a link that leads out"), "{error}"),
             }

@@ -21,8 +21,19 @@ pub fn package_of(module: &str) -> &str {
     known.map_or(module, |(_, package)| package)
 }
 
+/// The top names of the modules that some code imports, without Python's own.
+pub(super) fn modules(code: &str) -> Vec<String> {
+    imports(code).into_iter().filter(|module| !names::STANDARD.contains(&module.as_str())).collect()
+}
+
 /// The packages that some code needs, and the modules of its own folder that it imports, sorted.
-pub(super) fn packages(code: impl Iterator<Item = String>, folder: &Path, files: &[File]) -> Vec<String> {
+/// Own modules lie in `places`, which are folders of the project at `root`.
+pub(super) fn packages(
+    code: impl Iterator<Item = String>,
+    root: &Path,
+    places: &[&str],
+    files: &[File],
+) -> Vec<String> {
     let mut wanted = BTreeSet::new();
     let mut seen = HashSet::new();
     let mut queue: Vec<String> = code.collect();
@@ -31,8 +42,9 @@ pub(super) fn packages(code: impl Iterator<Item = String>, folder: &Path, files:
             if names::STANDARD.contains(&module.as_str()) || !seen.insert(module.clone()) {
                 continue;
             }
-            let own = own_files(&module, files);
-            if own.is_empty() && !folder.join(&module).is_dir() {
+            let own = own_files(&module, places, files);
+            let is_folder = |place: &&str| root.join(place).join(&module).is_dir();
+            if own.is_empty() && !places.iter().any(is_folder) {
                 wanted.insert(package_of(&module).to_owned());
             }
             if seen.len() < MOST_MODULES {
@@ -43,11 +55,18 @@ pub(super) fn packages(code: impl Iterator<Item = String>, folder: &Path, files:
     wanted.into_iter().collect()
 }
 
-/// The files of a module that lies beside the artifact.
-fn own_files<'a>(module: &str, files: &'a [File]) -> Vec<&'a File> {
+/// The files of a module that lies in one of these folders.
+fn own_files<'a>(module: &str, places: &[&str], files: &'a [File]) -> Vec<&'a File> {
     let (file, package) = (format!("{module}.py"), format!("{module}/"));
     let is_own = |path: &str| path == file || path.starts_with(&package) && path.ends_with(".py");
-    files.iter().filter(|file| is_own(&file.path) && file.size <= LARGEST).collect()
+    let inside = |path: &str| {
+        let rest = |place: &&str| {
+            let rest = path.strip_prefix(place)?;
+            if place.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+        };
+        places.iter().filter_map(rest).any(is_own)
+    };
+    files.iter().filter(|file| inside(&file.path) && file.size <= LARGEST).collect()
 }
 
 /// The top names of what is imported.
@@ -212,7 +231,7 @@ yield_from = [x for x in "import z"]
         ];
         let code = "import helper, json, sklearn, tomllib\nfrom data import x\n".to_owned();
         fs::create_dir(folder.path().join("data")).unwrap();
-        let found = packages([code].into_iter(), folder.path(), &files);
+        let found = packages([code].into_iter(), folder.path(), &[""], &files);
         assert_eq!(found, ["beautifulsoup4", "requests", "scikit-learn"]);
     }
 }

@@ -17,10 +17,7 @@ use toml::Value;
 pub(in crate::project) use login::Login;
 pub(super) use login::take_out;
 
-use super::{
-    Content, Dependencies, Form,
-    dependencies::{is_list, up_to_root},
-};
+use super::{Content, Dependencies, Form, dependencies::is_list};
 use crate::{
     environment::{Environment, PackageEnvironment},
     error::{Error, Kind, Result},
@@ -58,18 +55,20 @@ struct Settings {
 }
 
 impl Indexes {
-    /// Those by which `dependencies` would be installed, which lie at or above `folder`.
+    /// Those by which `dependencies` would be installed. `folders` are those of the project that may hold uv's settings, the
+    /// nearest first.
     ///
     /// # Errors
     /// A file is no TOML, a variable is missing, or one host has two logins.
     pub fn read(
         environment: &PackageEnvironment,
-        folder: &Path,
+        folders: &[PathBuf],
         dependencies: Option<&Dependencies>,
     ) -> Result<Self> {
         // What is installed by uv's own files brings these along.
         let by_list = dependencies.is_some_and(|found| found.form == Form::Requirements);
-        let nearby = if by_list { up_to_root(folder) } else { Vec::new() };
+        let nearby: Vec<&Path> =
+            if by_list { folders.iter().map(PathBuf::as_path).collect() } else { Vec::new() };
         let (uv, pip) = (uv::read(environment, &nearby)?, pip::read(environment));
         let mut all = Self { certificates: pip.certificates.clone(), ..Self::default() };
         let mut names = uv.names.clone();

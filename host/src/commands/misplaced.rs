@@ -1,0 +1,124 @@
+//! Arguments of the script on a command line without the `--` that parts them from ours.
+
+use std::{collections::BTreeSet, ffi::OsString};
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::Arguments;
+use crate::{error::Error, job};
+
+/// The commands that take a script's arguments.
+const COMMANDS: [&str; 2] = ["fit", "check"];
+
+/// The error for a command line that is right once what it does not know comes after `--`; `None` if that is not so.
+pub fn misplaced(arguments: &[OsString], error: &clap::Error) -> Option<Error> {
+    let words: Vec<String> =
+        arguments.iter().map(|word| word.to_str().map(str::to_owned)).collect::<Option<_>>()?;
+    if words.iter().any(|word| word == "--") {
+        return None;
+    }
+    let command = words.iter().skip(1).find(|word| COMMANDS.contains(&word.as_str()))?.clone();
+    let first = culprit(error)?;
+    let mut of_script = BTreeSet::new();
+    let mut culprit_now = first.clone();
+    loop {
+        let added = take(&words, &culprit_now, &mut of_script);
+        let own: Vec<OsString> = kept(&words, &of_script, false).map(OsString::from).collect();
+        match Arguments::read(own) {
+            Ok(_) => break,
+            Err(error) => culprit_now = culprit(&error).filter(|_| added)?,
+        }
+    }
+    let own: Vec<String> = kept(&words, &of_script, false).skip(1).cloned().collect();
+    let typed: Vec<String> = kept(&words, &of_script, true).cloned().collect();
+    let hint = format!("`alekseylearn {} -- {}`", job::typed(&own), job::typed(&typed));
+    let message = format!("`{command}` does not know `{first}`: arguments of the script come after `--`");
+    Some(Error::invalid(message).hint(hint))
+}
+
+/// The word that clap does not take.
+fn culprit(error: &clap::Error) -> Option<String> {
+    let text = |kind: ContextKind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::UnknownArgument => text(ContextKind::InvalidArg),
+        // Many scripts have an option `--config`, or `-c`, of their own.
+        ErrorKind::ValueValidation if text(ContextKind::InvalidArg)?.starts_with("--config") => {
+            text(ContextKind::InvalidValue)
+        }
+        _ => None,
+    }
+}
+
+/// Gives a word to the script, with the option that it is the value of or the values that follow it. False if that is
+/// nothing new.
+fn take(words: &[String], culprit: &str, of_script: &mut BTreeSet<usize>) -> bool {
+    let with_value = format!("{culprit}=");
+    let is_it = |word: &String| word == culprit || word.starts_with(&with_value);
+    let Some(at) = (1..words.len()).find(|at| !of_script.contains(at) && is_it(&words[*at])) else {
+        return false;
+    };
+    let is_value = |word: &String| {
+        let after = word.strip_prefix('-').and_then(|rest| rest.chars().next());
+        after.is_none_or(|c| c.is_ascii_digit() || c == '.')
+    };
+    if is_value(&words[at]) && ["-c", "--config"].contains(&words[at - 1].as_str()) {
+        of_script.insert(at - 1);
+    }
+    of_script.insert(at);
+    of_script.extend((at + 1..words.len()).take_while(|next| is_value(&words[*next])));
+    true
+}
+
+/// The words of the script, or the others.
+fn kept<'a>(
+    words: &'a [String],
+    of_script: &BTreeSet<usize>,
+    script: bool,
+) -> impl Iterator<Item = &'a String> {
+    words.iter().enumerate().filter(move |(at, _)| of_script.contains(at) == script).map(|(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn advice(line: &str) -> Option<String> {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let error = Arguments::read(words.clone()).unwrap_err();
+        misplaced(&words, &error).map(|error| error.hint_text().unwrap().to_owned())
+    }
+
+    #[test]
+    fn the_corrected_command_is_told_and_can_be_given() {
+        for (line, corrected) in [
+            ("fit train.py --epochs 1", "fit train.py -- --epochs 1"),
+            ("fit train.py --epochs=1 --fetch out", "fit train.py --fetch out -- --epochs=1"),
+            ("fit train.py data.csv 5 -x", "fit train.py -- data.csv 5 -x"),
+            ("fit train.py --lr -0.5 --json --no-accel", "fit train.py --json -- --lr -0.5 --no-accel"),
+            ("fit train.py --config conf.yaml", "fit train.py -- --config conf.yaml"),
+            ("check src/train.py model=big", "check src/train.py -- model=big"),
+            ("fit train.py a\"b", "fit train.py -- 'a\"b'"),
+        ] {
+            let told = advice(&format!("alekseylearn {line}")).unwrap_or_else(|| panic!("{line}"));
+            assert_eq!(told, format!("`alekseylearn {corrected}`"));
+            let words = told.trim_matches('`').split(' ').map(|word| word.trim_matches('\''));
+            Arguments::read(words.map(OsString::from).collect()).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_otherwise_is_clap_s_to_tell() {
+        for line in
+            ["fit --epochs 1", "fit train.py -- --epochs --", "jobs --epochs 1", "fit train.py --color blue"]
+        {
+            let words: Vec<OsString> =
+                ["alekseylearn"].into_iter().chain(line.split(' ')).map(OsString::from).collect();
+            if let Err(error) = Arguments::read(words.clone()) {
+                assert!(misplaced(&words, &error).is_none(), "{line}");
+            }
+        }
+    }
+}

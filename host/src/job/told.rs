@@ -1,0 +1,86 @@
+//! What the runner in the image is told of one run, by variables of its environment.
+
+use serde_json::{Map, Value, json};
+
+use crate::config::Values;
+
+const VARIABLE: &str = "ALEKSEYLEARN_RUN_";
+/// SageMaker takes 512 characters in one variable.
+const LONGEST: usize = 500;
+/// The option by which a driver starts several processes on one machine.
+const PROCESSES: &str = "processes_per_node";
+
+/// A flag as the script takes it: `--name`, or `-n` for one letter.
+pub fn flag(name: &str) -> String {
+    format!("{}{name}", if name.chars().count() > 1 { "--" } else { "-" })
+}
+
+/// What the user asks of one run, beside the options of its driver.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// What the script is called with, after its hyperparameters.
+    pub arguments: Vec<String>,
+    /// Paths and patterns of what the run leaves as its model.
+    pub model: Vec<String>,
+}
+
+impl Told {
+    /// As variables: the chunks of one JSON object, in ASCII.
+    pub(super) fn environment(&self, options: &Values) -> Vec<(String, String)> {
+        let mut told = Map::new();
+        if !self.arguments.is_empty() {
+            told.insert("arguments".into(), json!(self.arguments));
+        }
+        if !self.model.is_empty() {
+            told.insert("model".into(), json!(self.model));
+        }
+        if let Some((_, value)) = options.given().iter().rfind(|(key, _)| key == PROCESSES) {
+            let number = value.parse::<u64>().ok();
+            told.insert(PROCESSES.into(), number.map_or_else(|| json!(value), |number| json!(number)));
+        }
+        if told.is_empty() {
+            return Vec::new();
+        }
+        let text = ascii(&Value::Object(told).to_string());
+        let chunks = text.as_bytes().chunks(LONGEST).map(|chunk| String::from_utf8_lossy(chunk).into_owned());
+        chunks.enumerate().map(|(number, chunk)| (format!("{VARIABLE}{number}"), chunk)).collect()
+    }
+}
+
+/// JSON in which every other character is escaped.
+fn ascii(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_comes_in_chunks_that_any_service_takes() {
+        let arguments = vec!["--größe=🚀\u{7f}\n\"".to_owned(), String::new(), "x".repeat(1_200)];
+        let told = Told { arguments, model: vec!["models/".into()] };
+        let variables = told.environment(&Values::default());
+        let names: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["ALEKSEYLEARN_RUN_0", "ALEKSEYLEARN_RUN_1", "ALEKSEYLEARN_RUN_2"]);
+        assert!(variables.iter().all(|(_, text)| text.is_ascii() && text.len() <= LONGEST));
+        let whole: String = variables.into_iter().map(|(_, text)| text).collect();
+        let read: Value = serde_json::from_str(&whole).unwrap();
+        assert_eq!(read, json!({ "arguments": told.arguments, "model": told.model }));
+    }
+
+    #[test]
+    fn nothing_is_told_if_there_is_nothing_to_tell() {
+        assert!(Told::default().environment(&Values::default()).is_empty());
+    }
+}

@@ -1,0 +1,368 @@
+//! Which folder is sent with an artifact, and where in it the artifact runs.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::clues::{Clues, Standpoint};
+use crate::error::{Error, Kind, Result};
+
+/// What makes a folder a project. Files of that name, or a folder.
+const MARKERS: [&str; 24] = [
+    ".git",
+    ".hg",
+    ".jj",
+    "alekseylearn.toml",
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+    "requirements.txt",
+    "uv.lock",
+    "poetry.lock",
+    "pdm.lock",
+    "pylock.toml",
+    "requirements.lock",
+    "Pipfile",
+    "Pipfile.lock",
+    "pixi.toml",
+    "pixi.lock",
+    "environment.yml",
+    "environment.yaml",
+    "conda.yaml",
+    "conda.yml",
+    "MLproject",
+    "dvc.yaml",
+    ".dockerignore",
+];
+/// Nothing above a folder that holds one of these belongs to it.
+const TOPS: [&str; 3] = [".git", ".hg", ".jj"];
+/// Folders that hold a part of a project by custom: one that is run from the folder above needs that folder.
+const PARTS: [&str; 20] = [
+    "src",
+    "source",
+    "app",
+    "bin",
+    "code",
+    "experiments",
+    "jobs",
+    "lib",
+    "ml",
+    "model",
+    "models",
+    "notebooks",
+    "pipeline",
+    "pipelines",
+    "python",
+    "script",
+    "scripts",
+    "tools",
+    "train",
+    "training",
+];
+
+/// The folder to send, and what follows from it.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The folder to send, absolute.
+    pub(super) root: PathBuf,
+    /// The working folder, from the root; empty where it is the root.
+    pub(super) workdir: String,
+    /// Where the files that declare dependencies may lie: the artifact's folder and those above it, up to the top of the
+    /// repository.
+    pub(super) folders: Vec<PathBuf>,
+}
+
+/// What decides about the place.
+pub(super) struct Asked<'a> {
+    /// The artifact, absolute, without links.
+    pub(super) artifact: &'a Path,
+    /// Its code, as far as it is Python.
+    pub(super) code: Vec<String>,
+    /// The folder that it is imported from, if it is a module.
+    pub(super) base: Option<&'a Path>,
+    /// It runs in its own folder, as a notebook does.
+    pub(super) in_its_folder: bool,
+    /// What it is called with.
+    pub(super) arguments: &'a [String],
+    /// Where the user stands.
+    pub(super) current: &'a Path,
+    /// The user's home folder.
+    pub(super) home: &'a Path,
+    /// The root that the user names.
+    pub(super) root: Option<&'a Path>,
+}
+
+impl Place {
+    /// Finds the project of an artifact.
+    ///
+    /// It is the nearest folder at or above the artifact with a marker. A project further out takes its place where the
+    /// code needs something of it: a module, or a path that it names; or where the user stands there and the artifact
+    /// lies in a folder that is only a part by its name, such as `src`. Without any marker it is the artifact's folder,
+    /// and the folder where the user stands is looked at in the same way.
+    ///
+    /// # Errors
+    /// The root would be a home folder, or the user names one that does not hold the artifact.
+    pub(super) fn find(asked: Asked<'_>) -> Result<Self> {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let (current, home) = (real(asked.current), real(asked.home));
+        let folder = asked.artifact.parent().unwrap_or(Path::new("/"));
+        let above = above(folder, &home);
+        let root = match asked.root {
+            Some(root) => named(root, asked.artifact, &home)?,
+            None => found(&asked, folder, &above, &current, &home)?,
+        };
+        let working = match asked.in_its_folder {
+            true => folder,
+            false if current.starts_with(&root) => &current,
+            false => &root,
+        };
+        let workdir = working.strip_prefix(&root).ok().and_then(Path::to_str).unwrap_or_default().to_owned();
+        // Above a root without any marker, a file may be anybody's.
+        let last = above.iter().rposition(|above| has_marker(above) || **above == *root);
+        let folders = above[..last.map_or(1, |last| last + 1).min(above.len())].to_vec();
+        Ok(Self {
+            root,
+            workdir,
+            folders: if folders.is_empty() { vec![folder.to_owned()] } else { folders },
+        })
+    }
+}
+
+fn found(
+    asked: &Asked<'_>,
+    folder: &Path,
+    above: &[PathBuf],
+    current: &Path,
+    home: &Path,
+) -> Result<PathBuf> {
+    let base = asked.base.unwrap_or(folder);
+    let marked = above.iter().find(|folder| has_marker(folder) && base.starts_with(folder));
+    let inner = marked.map_or(base, PathBuf::as_path);
+    if above.is_empty() {
+        return Err(never_sent(folder, home));
+    }
+    let clues = Clues::read(asked.code.clone(), folder, inner, asked.arguments);
+    let place = Standpoint { folder, current };
+    let package = package_parent(folder);
+    let may_be = |outer: &Path| has_marker(outer) || outer == current || Some(outer) == package;
+    let mut root = inner;
+    for outer in above.iter().filter(|outer| may_be(outer)) {
+        if !inner.starts_with(outer) || *outer == root {
+            continue;
+        }
+        let is_part = |folder: &Path| {
+            let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            PARTS.contains(&name.to_lowercase().as_str())
+        };
+        let stands_there = current.starts_with(outer) && root.starts_with(current) && root != current;
+        if clues.need(outer, root, &place) || stands_there && is_part(root) && !clues.name_a_neighbour(&place)
+        {
+            root = outer;
+        }
+    }
+    Ok(root.to_owned())
+}
+
+/// The folder and those above it that may be a project: up to the top of the repository, below the home folder, and
+/// below what everybody may write to.
+fn above(folder: &Path, home: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in folder.ancestors() {
+        if is_too_wide(folder, home) {
+            break;
+        }
+        found.push(folder.to_owned());
+        if TOPS.iter().any(|top| folder.join(top).exists()) {
+            break;
+        }
+    }
+    found
+}
+
+/// A home folder, what holds it, and a folder where others may put files: never a project.
+fn is_too_wide(folder: &Path, home: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    const ALL_MAY_WRITE: u32 = 0o1002;
+    let is_shared = |data: fs::Metadata| data.permissions().mode() & ALL_MAY_WRITE == ALL_MAY_WRITE;
+    home.starts_with(folder) || folder.parent().is_none() || folder.metadata().is_ok_and(is_shared)
+}
+
+fn has_marker(folder: &Path) -> bool {
+    MARKERS.iter().any(|marker| folder.join(marker).exists())
+}
+
+/// Where a package lies that the folder is a part of.
+fn package_parent(folder: &Path) -> Option<&Path> {
+    let mut ancestors = folder.ancestors();
+    let first = ancestors.next().filter(|folder| folder.join("__init__.py").is_file())?;
+    let top = ancestors.take_while(|folder| folder.join("__init__.py").is_file()).last();
+    top.unwrap_or(first).parent()
+}
+
+fn named(root: &Path, artifact: &Path, home: &Path) -> Result<PathBuf> {
+    let folder = root.canonicalize().ok().filter(|folder| folder.is_dir()).ok_or_else(|| {
+        Error::new(Kind::NotFound, format!("there is no folder {}", root.display()))
+            .hint("--root takes the folder to send, from the current folder on")
+    })?;
+    if is_too_wide(&folder, home) {
+        return Err(never_sent(&folder, home));
+    }
+    if !artifact.starts_with(&folder) {
+        return Err(Error::invalid(format!(
+            "{} does not lie in the root {}",
+            artifact.display(),
+            root.display()
+        ))
+        .hint("name a folder at or above the artifact with --root"));
+    }
+    Ok(folder)
+}
+
+fn never_sent(folder: &Path, home: &Path) -> Error {
+    let what = match () {
+        () if folder == home => "your home folder",
+        () if home.starts_with(folder) => "a folder that holds your home folder",
+        () => "a folder that all users share",
+    };
+    Error::invalid(format!("cannot send {}: it is {what}", folder.display()))
+        .hint("move the training artifact into a folder of its own")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Disk(#[expect(dead_code, reason = "it is removed with this")] tempfile::TempDir, PathBuf);
+
+    impl Disk {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let root = folder.path().canonicalize().unwrap();
+            fs::create_dir(root.join("home")).unwrap();
+            for (path, text) in files {
+                let path = root.join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            Self(folder, root)
+        }
+
+        fn place(&self, artifact: &str, current: &str, arguments: &[&str]) -> Result<Place> {
+            let path = self.1.join(artifact);
+            let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
+            Place::find(Asked {
+                artifact: &path,
+                code: vec![fs::read_to_string(&path).unwrap()],
+                in_its_folder: artifact.ends_with(".ipynb"),
+                arguments: &arguments,
+                current: &self.1.join(current),
+                home: &self.1.join("home"),
+                root: None,
+                base: None,
+            })
+        }
+
+        /// The root and the working folder.
+        fn found(&self, artifact: &str, current: &str) -> (String, String) {
+            let place = self.place(artifact, current, &[]).unwrap();
+            let root = place.root.strip_prefix(&self.1).unwrap().display().to_string();
+            (root, place.workdir)
+        }
+    }
+
+    fn both(root: &str, workdir: &str) -> (String, String) {
+        (root.to_owned(), workdir.to_owned())
+    }
+
+    #[test]
+    fn the_nearest_marker_makes_the_project() {
+        let disk = Disk::new(&[
+            ("x/.git/config", ""),
+            ("x/src/train.py", ""),
+            ("x/sub/requirements.txt", ""),
+            ("x/sub/deep/train.py", ""),
+            ("x/sub/deep/note.ipynb", ""),
+        ]);
+        assert_eq!(disk.found("x/src/train.py", "x"), both("x", ""));
+        assert_eq!(disk.found("x/src/train.py", "x/src"), both("x", "src"));
+        assert_eq!(disk.found("x/src/train.py", "home"), both("x", ""));
+        assert_eq!(disk.found("x/sub/deep/train.py", "x"), both("x/sub", ""));
+        assert_eq!(disk.found("x/sub/deep/note.ipynb", "x/sub"), both("x/sub", "deep"));
+    }
+
+    #[test]
+    fn what_the_code_needs_of_an_outer_project_comes_along() {
+        for (code, files) in [
+            ("from common.io import read", vec![("x/common/io.py", "")]),
+            ("import mytrainer", vec![("x/src/mytrainer/__init__.py", "")]),
+            ("open('data/x.csv')", vec![("x/data/x.csv", "")]),
+            ("hydra.main(config_path='../conf')", vec![("x/conf/a.yaml", "")]),
+            ("HERE = Path(__file__).parents[1] / 'data'", vec![("x/data/x.csv", "")]),
+            ("import helper", vec![("x/sub/helper.py", "import common"), ("x/common.py", "")]),
+        ] {
+            let mut all =
+                vec![("x/.git/config", ""), ("x/sub/requirements.txt", ""), ("x/sub/train.py", code)];
+            all.extend(files);
+            let disk = Disk::new(&all);
+            assert_eq!(disk.found("x/sub/train.py", "x"), both("x", ""), "{code}");
+        }
+        let disk = Disk::new(&[
+            ("x/.git/config", ""),
+            ("x/sub/requirements.txt", ""),
+            ("x/sub/train.py", "import sys"),
+            ("x/sub/data/a.csv", ""),
+            ("x/data/x.csv", ""),
+        ]);
+        assert_eq!(disk.found("x/sub/train.py", "x"), both("x/sub", ""));
+        let place = disk.place("x/sub/train.py", "x", &["--data=data/x.csv"]).unwrap();
+        assert_eq!((place.root, place.workdir), (disk.1.join("x"), String::new()));
+    }
+
+    #[test]
+    fn without_a_marker_a_part_is_run_from_the_folder_above() {
+        let disk = Disk::new(&[
+            ("x/src/train.py", ""),
+            ("x/foo/train.py", ""),
+            ("x/models/train.py", "open('a.csv')"),
+            ("x/models/a.csv", ""),
+            ("x/bar/train.py", "import shared.io"),
+            ("x/shared/io.py", ""),
+            ("x/pkg/__init__.py", ""),
+            ("x/pkg/train.py", "from pkg.model import Net"),
+            ("x/pkg/model.py", ""),
+        ]);
+        assert_eq!(disk.found("x/src/train.py", "x"), both("x", ""));
+        assert_eq!(disk.found("x/src/train.py", "x/src"), both("x/src", ""));
+        assert_eq!(disk.found("x/foo/train.py", "x"), both("x/foo", ""));
+        assert_eq!(disk.found("x/models/train.py", "x"), both("x/models", ""));
+        assert_eq!(disk.found("x/bar/train.py", "x"), both("x", ""));
+        assert_eq!(disk.found("x/pkg/train.py", "x/pkg"), both("x", "pkg"));
+    }
+
+    #[test]
+    fn a_home_folder_is_never_sent() {
+        let disk = Disk::new(&[
+            ("home/requirements.txt", ""),
+            ("home/.git/config", ""),
+            ("home/train.py", "open('notes.txt')"),
+            ("home/x/src/train.py", "open('notes.txt')"),
+            ("home/notes.txt", ""),
+        ]);
+        assert_eq!(disk.found("home/x/src/train.py", "home"), both("home/x/src", ""));
+        assert_eq!(disk.found("home/x/src/train.py", "home/x"), both("home/x", ""));
+        let error = disk.place("home/train.py", "home", &[]).unwrap_err();
+        assert!(error.message().contains("your home folder"), "{error}");
+        let folders = disk.place("home/x/src/train.py", "home", &[]).unwrap().folders;
+        assert!(folders.iter().all(|folder| folder.starts_with(disk.1.join("home/x"))), "{folders:?}");
+    }
+
+    #[test]
+    fn a_marker_where_everybody_may_write_means_nothing() {
+        use std::os::unix::fs::PermissionsExt;
+        let disk = Disk::new(&[("tmp/requirements.txt", ""), ("tmp/x/train.py", "open('a')"), ("tmp/a", "")]);
+        fs::set_permissions(disk.1.join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
+        let place = disk.place("tmp/x/train.py", "tmp", &[]).unwrap();
+        assert_eq!((&place.root, place.folders.len()), (&disk.1.join("tmp/x"), 1));
+    }
+}
