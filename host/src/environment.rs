@@ -180,6 +180,44 @@ impl PackageEnvironment {
     }
 }
 
+/// Where git's own settings lie.
+#[derive(Clone, Debug, Default)]
+pub struct GitEnvironment {
+    /// The home folder.
+    pub home: PathBuf,
+    /// The configurations of the user and of the machine; the first that names a setting decides.
+    pub configs: Vec<PathBuf>,
+    /// The user's list of what is ignored everywhere, unless a configuration names another.
+    pub ignore: PathBuf,
+}
+
+impl GitEnvironment {
+    /// Those of this user; nothing without a home folder.
+    pub fn read() -> Self {
+        let Ok(folders) = Xdg::new() else { return Self::default() };
+        let (home, config) = (folders.home_dir(), folders.config_dir().join("git"));
+        let users = match text("GIT_CONFIG_GLOBAL") {
+            Some(path) => vec![path.into()],
+            None => vec![home.join(".gitconfig"), config.join("config")],
+        };
+        let machines = text("GIT_CONFIG_SYSTEM").unwrap_or_else(|| "/etc/gitconfig".to_owned());
+        let machines = text("GIT_CONFIG_NOSYSTEM").is_none().then_some(machines.into());
+        Self {
+            home: home.to_owned(),
+            configs: users.into_iter().chain(machines).collect(),
+            ignore: config.join("ignore"),
+        }
+    }
+
+    /// A path of git's, which may begin with `~/`, or with the folder of the file where it stands.
+    pub fn resolve(&self, path: &str, stands_in: &Path) -> PathBuf {
+        match path.strip_prefix("~/") {
+            Some(inside) => self.home.join(inside),
+            None => stands_in.parent().unwrap_or(Path::new("/")).join(path),
+        }
+    }
+}
+
 impl Environment {
     /// Reads it all.
     ///

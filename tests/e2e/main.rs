@@ -15,6 +15,7 @@ mod distributed;
 mod doctor;
 mod engines;
 mod examples;
+mod files;
 mod google;
 mod google_client;
 mod google_faults;

@@ -56,6 +56,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
         artifact: arguments.artifact.named(),
         env_file: arguments.env_file,
         root: arguments.root,
+        include: Vec::new(),
         told: Told::default(),
         flags: Vec::new(),
         build_driver: arguments.build_driver,

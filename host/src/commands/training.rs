@@ -36,6 +36,10 @@ pub(super) struct Training {
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
 
+    /// Send what this pattern of a .gitignore names, although an ignore file keeps it back; a secret only by its whole path
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+
     /// Path or pattern of what the script leaves as its model, from its working folder on (default: all that it writes)
     #[arg(long, value_name = "PATH")]
     model: Vec<String>,
@@ -96,6 +100,7 @@ impl Training {
             artifact: self.artifact.named(),
             env_file: self.env_file,
             root: self.root,
+            include: self.include,
             told: Told { arguments: self.script.arguments, model: self.model },
             flags: self.script.flags,
             build_driver: self.build_driver,

@@ -72,6 +72,8 @@ struct FitSection {
     root: Option<PathBuf>,
     /// In the script's working folder.
     model: Option<Texts>,
+    /// As `--include`.
+    include: Vec<String>,
 }
 
 /// One text, or several.
@@ -226,6 +228,11 @@ impl Defaults {
             Some(Texts::One(text)) => vec![text.clone()],
             Some(Texts::Several(texts)) => texts.clone(),
         }
+    }
+
+    /// Patterns of what is sent although an ignore file keeps it back, of all files.
+    pub fn include(&self) -> impl Iterator<Item = String> {
+        self.0.iter().flat_map(|file| file.content.fit.include.iter().cloned())
     }
 
     fn place(&self, key: &str, of: impl Fn(&FitSection) -> Option<&Path>) -> Result<Option<PathBuf>> {

@@ -35,7 +35,7 @@ type Stamp = (u64, u64, i128);
 pub struct Earlier {
     /// Whose they are.
     pub job: String,
-    #[serde(skip)]
+    #[serde(default)]
     folder: PathBuf,
     files: BTreeMap<PathBuf, Stamp>,
 }
@@ -58,7 +58,7 @@ impl Earlier {
         Environment::private_folder(&all)?;
         tidy(&all);
         let stamped = files.iter().filter_map(|file| Some((file.clone(), stamp(&folder.join(file)).ok()?)));
-        let earlier = Self { job: job.to_owned(), folder: PathBuf::new(), files: stamped.collect() };
+        let earlier = Self { job: job.to_owned(), folder: whole(folder), files: stamped.collect() };
         let failed = || format!("cannot write {}", place.display());
         let write = |file: &mut File| Ok(serde_json::to_writer(BufWriter::new(file), &earlier)?);
         disk::write(&place, PRIVATE, write).context(failed)
@@ -90,9 +90,37 @@ impl Earlier {
     }
 }
 
+/// What was brought to folders that may belong to the same project as `folder`, and is as it was, by whole paths.
+pub(super) fn results_near(environment: &Environment, folder: &Path) -> BTreeSet<PathBuf> {
+    let folder = whole(folder);
+    // A project is no folder that a home is in.
+    let home = &environment.packages.home;
+    let root = folder.ancestors().filter(|above| !home.starts_with(above)).last().unwrap_or(&folder);
+    let mut all = BTreeSet::new();
+    for entry in environment.data.join(FOLDER).read_dir().into_iter().flatten().flatten() {
+        let known = disk::read(&entry.path(), LARGEST).ok();
+        let Some(known) = known.and_then(|text| serde_json::from_slice::<Earlier>(&text).ok()) else {
+            continue;
+        };
+        if known.folder.starts_with(root) {
+            let files = known.files.iter().map(|(file, stamp)| (known.folder.join(file), *stamp));
+            all.extend(
+                files
+                    .filter(|(path, known)| stamp(path).is_ok_and(|now| now == *known))
+                    .map(|(path, _)| path),
+            );
+        }
+    }
+    all
+}
+
+/// Without links.
+fn whole(folder: &Path) -> PathBuf {
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
+}
+
 fn place(environment: &Environment, folder: &Path) -> PathBuf {
-    let known = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let name = hex::encode(Sha256::digest(known.as_os_str().as_encoded_bytes()));
+    let name = hex::encode(Sha256::digest(whole(folder).as_os_str().as_encoded_bytes()));
     environment.data.join(FOLDER).join(name)
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::{
-    Context, Entry, Known, Outcome, Record, advice,
+    Context, Entry, Known, Outcome, Record, advice, kept_back,
     log::Log,
     metrics::{self, Metrics},
     pace::Pace,
@@ -354,7 +354,7 @@ pub async fn end_of(known: &Known<'_>, status: &JobStatus) -> Result<()> {
         return Err(Error::new(Kind::Unavailable, format!("the job {name} {state}: {reason}"))
             .hint("the service ended it, not the script: run it again later, or with other machines"));
     }
-    let mut advice = None;
+    let (mut missed, mut advice) = (None, None);
     let error = match status.state {
         State::Stopped => match &status.reason {
             Some(reason) => Error::new(Kind::JobStopped, format!("the job {name} was stopped: {reason}")),
@@ -364,12 +364,16 @@ pub async fn end_of(known: &Known<'_>, status: &JobStatus) -> Result<()> {
             let first = reason.lines().next().unwrap_or(reason);
             let error = Error::new(Kind::JobFailed, format!("the job {name} failed: {first}"));
             let log = last_lines(known).await;
+            missed = kept_back::hint(&known.job.folder, &format!("{reason}\n{}", log.join("\n")));
             advice = known.entry.as_ref().and_then(|entry| advice::for_arguments(entry, &log));
             let details = told(reason, status.exit_code, &log);
             if details.is_empty() { error } else { error.details(details) }
         }
         _ => return Ok(()),
     };
+    if let Some(missed) = missed {
+        return Err(error.hint(missed));
+    }
     if let Some(module) = missing_module(reason) {
         let package = package_of(module);
         return Err(error.hint(format!("the image has no `{module}`: add {package} to requirements.txt")));

@@ -10,6 +10,7 @@ mod fit;
 mod follow;
 mod home;
 mod installed;
+mod kept_back;
 mod log;
 mod metrics;
 pub mod name;

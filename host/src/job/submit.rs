@@ -5,7 +5,9 @@ use std::{path::Path, sync::Arc, time::UNIX_EPOCH};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::{Claim, Context, Details, Entry, Known, Record, SUBMITTING, goes_on, home::Home, task::Task};
+use super::{
+    Claim, Context, Details, Entry, Known, Record, SUBMITTING, goes_on, home::Home, kept_back, task::Task,
+};
 use crate::{
     config::Values,
     error::{Error, Kind, Result},
@@ -43,7 +45,7 @@ pub(super) async fn submit<'a>(
     ready: Ready<'a>,
 ) -> Result<Submission<'a>> {
     let Entered { claim, earlier } = enter(context, record, &ready).await?;
-    let Ready { trainer, mut training, options, image, .. } = ready;
+    let Ready { trainer, mut training, options, image, details, .. } = ready;
     let resumed = earlier.is_some();
     if let Some(earlier) = &earlier {
         context.plugins.audit().moved(&training.job_name, &earlier.name);
@@ -51,6 +53,10 @@ pub(super) async fn submit<'a>(
     }
     let folder = record.folder(&training.job_name)?;
     context.plugins.audit().begun(&training.job_name);
+    match &details.reproduces {
+        Some(before) => kept_back::copy(record, before, &training.job_name)?,
+        None => kept_back::keep(record, &training.job_name, &training.project)?,
+    }
     let reference = match earlier.and_then(|earlier| earlier.reference) {
         Some(reference) => reference,
         None => {

@@ -8,7 +8,9 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Context, Told, flag, name,
+    Context, Told,
+    earlier::results_near,
+    flag, kept_back, name,
     trust::{self, Asks},
 };
 use crate::{
@@ -17,7 +19,7 @@ use crate::{
     environment::CertificateBundle,
     error::{Error, Kind, Result},
     plugin::{BuildDriver, Identity, LOCK_FILE, TrainDriver, Training, read_lock},
-    project::{Asked, Indexes, Named, Project, Reason, Start},
+    project::{Asked, Choice, Indexes, Named, Project, Start},
     ui::bytes,
 };
 
@@ -33,6 +35,8 @@ pub struct Fit {
     pub env_file: Option<PathBuf>,
     /// The folder to send, if the user names one.
     pub root: Option<PathBuf>,
+    /// Patterns of what is sent although an ignore file keeps it back.
+    pub include: Vec<String>,
     /// By name, where the command line says.
     pub build_driver: Option<String>,
     /// By name, where the command line says.
@@ -174,6 +178,12 @@ pub(super) fn project_of(context: &Context, fit: &Fit, defaults: &Defaults) -> R
         Some(root) => Some(root.clone()),
         None => defaults.root()?,
     };
+    let include = fit.include.iter().cloned().chain(defaults.include()).collect();
+    let folder = match &fit.artifact {
+        Named::Path(path) => context.environment.resolve(path.parent().unwrap_or(path)),
+        Named::Module(_) => context.environment.current.clone(),
+    };
+    let results = results_near(&context.environment, &folder);
     Project::open(Asked {
         artifact: &fit.artifact,
         env_file: env_file.as_deref(),
@@ -181,6 +191,7 @@ pub(super) fn project_of(context: &Context, fit: &Fit, defaults: &Defaults) -> R
         arguments: &fit.told.arguments,
         current: &context.environment.current,
         home: &context.environment.packages.home,
+        choice: &Choice { include, results },
     })
 }
 
@@ -216,21 +227,7 @@ fn tell(context: &Context, project: &Project) {
             .ui
             .detail(&format!("The project asks for {}: {} is taken", python.origin, python.versions[0]));
     }
-    for (reason, left) in &project.left {
-        let examples = left.examples.join(", ");
-        let more = match left.count - left.examples.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        if *reason == Reason::LeadsOut {
-            context.ui.warning(&format!(
-                "{examples}{more}: a link out of the training folder leads nowhere in the image; \
-                 copy what it leads to, or name it in .dockerignore"
-            ));
-        } else {
-            context.ui.detail(&format!("{examples}{more}: not sent, by {reason}"));
-        }
-    }
+    kept_back::tell(&context.ui, project);
 }
 
 /// What stays the same through all steps of one fit.

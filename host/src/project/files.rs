@@ -7,14 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::rules::{Chain, Reason, Rules};
+use super::{
+    contents::{self, Found},
+    left::Left,
+    rules::{Choice, Inside, Reason, Rules},
+};
 use crate::{
     disk::Folder,
     error::{Error, Kind, Result},
 };
-
-/// As many examples of what a rule keeps at home as are shown.
-const EXAMPLES: usize = 3;
 
 /// One file that may leave the machine, or a link to one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +30,8 @@ pub struct File {
     pub executable: bool,
     /// It is a link to another file or folder that is sent: where it leads, relative to where it lies.
     pub link: Option<String>,
-    /// The content without the logins in its addresses, where there were any.
-    pub cleaned: Option<String>,
+    /// The content without the passwords in its addresses, if there were any.
+    pub cleaned: Option<Vec<u8>>,
 }
 
 impl File {
@@ -56,44 +57,50 @@ impl File {
     }
 }
 
-/// What one rule keeps at home.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Left {
-    /// The first few; folders end with `/`, and are not looked into.
-    pub examples: Vec<String>,
-    /// How many there are.
-    pub count: usize,
-}
-
 /// A training folder, parted.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     /// What may leave the machine, sorted by path.
     pub(super) files: Vec<File>,
+    /// The folders of which nothing is sent but that they are there, sorted.
+    pub(super) folders: Vec<String>,
     /// What stays, by the reason for it.
     pub(super) left: BTreeMap<Reason, Left>,
+    /// Code that holds a password and is sent as it is.
+    pub(super) in_code: Vec<String>,
+    /// Files that the user sends by their names, whatever is in them.
+    chosen: BTreeSet<String>,
+    /// Folders that hold what the program wrote.
+    own: BTreeSet<PathBuf>,
+    /// As many files that stay have been counted.
+    counted: usize,
 }
 
-/// Parts `folder` by `.dockerignore`, else by `.gitignore`, and by the lists of secrets and clutter; `keep` always goes.
-pub(super) fn list(folder: &Path, keep: &[&str]) -> Result<Listing> {
-    let mut listing = walk(folder, &Rules::of(folder)?)?;
+/// Parts `folder` by `.dockerignore`, else by git's view, and by the lists of secrets and clutter; `keep` always goes.
+pub(super) fn list(folder: &Path, keep: &[&str], choice: &Choice) -> Result<Listing> {
+    let (mut listing, links) = walk(folder, &Rules::of(folder, choice)?)?;
     for name in keep {
         if !listing.files.iter().any(|file| file.path == *name) {
             listing.files.extend(regular(folder, &folder.join(name))?);
         }
     }
-    listing.files.sort_by(|a, b| a.path.cmp(&b.path));
+    listing.look_into_files(keep);
+    listing.add_links(folder, links)?;
+    listing.finish();
     Ok(listing)
 }
 
 /// The files of `folder` whatever the ignore files say, less secrets and clutter.
 pub(super) fn harmless(folder: &Path) -> Result<Vec<File>> {
     let folder = folder.canonicalize().map_err(|error| unreadable(folder, error))?;
-    Ok(walk(&folder, &Rules::without_ignore_files(&folder)?)?.files)
+    let (mut listing, links) = walk(&folder, &Rules::harmless(&folder))?;
+    listing.add_links(&folder, links)?;
+    listing.finish();
+    Ok(listing.files)
 }
 
 /// The files of a folder of data: all but secrets and clutter. Of a link, what it leads to; one that leads to another
-/// folder is left.
+/// folder is left, but for the blobs of a Hugging Face cache, which a snapshot in it is made of.
 ///
 /// # Errors
 /// There is no such folder, or it cannot be read.
@@ -102,7 +109,25 @@ pub fn data(folder: &Path) -> Result<Vec<File>> {
         return Err(Error::new(Kind::NotFound, format!("there is no folder {}", folder.display()))
             .hint("name a folder of this machine, or a place as s3://bucket/path"));
     }
-    let files = harmless(folder)?.into_iter().filter(|file| file.source.is_file());
+    let folder = folder.canonicalize().map_err(|error| unreadable(folder, error))?;
+    let (mut listing, mut links) = walk(&folder, &Rules::harmless(&folder))?;
+    if let Some(blobs) = blobs_of(&folder) {
+        let mut followed = Vec::new();
+        links.retain(|link| match link.canonicalize() {
+            Ok(target) if target.starts_with(&blobs) => {
+                followed.push((link.clone(), target));
+                false
+            }
+            _ => true,
+        });
+        for (link, target) in followed {
+            let path = name_in(&folder, &link)?;
+            listing.files.extend(regular(&folder, &link)?.map(|file| File { path, source: target, ..file }));
+        }
+    }
+    listing.add_links(&folder, links)?;
+    listing.finish();
+    let files = listing.files.into_iter().filter(|file| file.source.is_file());
     let plain = |file: File| {
         let size = file.source.metadata().map_or(file.size, |data| data.len());
         File { link: None, executable: false, size, ..file }
@@ -110,54 +135,129 @@ pub fn data(folder: &Path) -> Result<Vec<File>> {
     Ok(files.map(plain).collect())
 }
 
-fn walk(folder: &Path, rules: &Rules) -> Result<Listing> {
+/// The folder that holds the files of a snapshot in a Hugging Face cache, where the snapshot itself holds links:
+/// `models--NAME/snapshots/REVISION` and `models--NAME/blobs`.
+pub fn blobs_of(folder: &Path) -> Option<PathBuf> {
+    let folder = folder.canonicalize().ok()?;
+    let snapshots =
+        folder.parent().filter(|parent| parent.file_name().is_some_and(|name| name == "snapshots"))?;
+    let blobs = snapshots.parent()?.join("blobs");
+    blobs.is_dir().then_some(blobs)
+}
+
+/// What lies in a folder, and the links in it.
+fn walk(folder: &Path, rules: &Rules) -> Result<(Listing, Vec<PathBuf>)> {
     let mut listing = Listing::default();
     let mut links = Vec::new();
-    let mut folders: Vec<(PathBuf, Chain)> = vec![(folder.to_owned(), rules.above()?)];
-    while let Some((current, outer)) = folders.pop() {
-        let chain = rules.inside(&current, outer)?;
+    let mut folders: Vec<(PathBuf, Inside)> = vec![(folder.to_owned(), rules.above()?)];
+    while let Some((current, found)) = folders.pop() {
+        let around = rules.inside(&current, found)?;
         let entries = fs::read_dir(&current).map_err(|error| unreadable(&current, error))?;
         for entry in entries {
             let entry = entry.map_err(|error| unreadable(&current, error))?;
             let path = entry.path();
             let kind = entry.file_type().map_err(|error| unreadable(&path, error))?;
-            let reason = rules.reason(&path, kind.is_dir(), &chain);
-            if let Some(reason) = reason {
-                if kind.is_dir() && rules.takes_back_in(&path, &reason) {
-                    folders.push((path, chain.clone()));
-                } else {
-                    listing.leave(folder, &path, kind.is_dir(), reason);
+            let verdict = rules.judge(&path, kind.is_dir(), &around);
+            match (verdict.reason, verdict.inside) {
+                (Some(reason), None) => listing.leave(folder, &path, kind.is_dir(), reason),
+                (reason, Some(inside)) => {
+                    if reason.is_none() {
+                        listing.folders.push(name_in(folder, &path)?);
+                    }
+                    folders.push((path, inside));
                 }
-            } else if kind.is_dir() {
-                folders.push((path, chain.clone()));
-            } else if kind.is_symlink() {
-                links.push(path);
-            } else {
-                listing.files.extend(regular(folder, &path)?);
+                (None, None) if kind.is_symlink() => links.push(path),
+                (None, None) => match regular(folder, &path)? {
+                    Some(file) => {
+                        if verdict.chosen {
+                            listing.chosen.insert(file.path.clone());
+                        }
+                        listing.files.push(file);
+                    }
+                    None => listing.leave(folder, &path, false, Reason::NoFile),
+                },
             }
         }
     }
-    listing.add_links(folder, links)?;
-    listing.files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(listing)
+    Ok((listing, links))
 }
 
 impl Listing {
     fn leave(&mut self, folder: &Path, path: &Path, is_folder: bool, reason: Reason) {
-        let left = self.left.entry(reason).or_default();
-        left.count += 1;
-        if left.examples.len() < EXAMPLES {
-            let inside = path.strip_prefix(folder).unwrap_or(path).display();
-            left.examples.push(format!("{inside}{}", if is_folder { "/" } else { "" }));
+        let inside = path.strip_prefix(folder).unwrap_or(path);
+        // Nobody asks what no image needs; what is ignored may be what a script looks for.
+        let is_counted = matches!(reason, Reason::Ignored { .. });
+        let mut counted = self.counted;
+        let left = self.remember(reason, inside, is_folder);
+        if is_counted {
+            left.measure(folder, path, is_folder, &mut counted);
+            self.counted = counted;
         }
     }
 
-    /// A link goes as a link, and only where what it leads to goes too: under another name, a secret would still be one.
+    fn remember(&mut self, reason: Reason, inside: &Path, is_folder: bool) -> &mut Left {
+        if reason == Reason::Own {
+            self.own.extend(inside.ancestors().skip(1).map(Path::to_owned));
+        }
+        let left = self.left.entry(reason).or_default();
+        left.add(inside, is_folder);
+        left
+    }
+
+    /// Keeps back what is secret by its content, and takes passwords out of addresses. `keep` goes in any case.
+    fn look_into_files(&mut self, keep: &[&str]) {
+        let looked_into = |file: &File| match self.chosen.contains(&file.path) {
+            true => Found::Nothing,
+            false => contents::look(file),
+        };
+        let found: Vec<Found> = self.files.iter().map(looked_into).collect();
+        let files = std::mem::take(&mut self.files);
+        for (mut file, found) in files.into_iter().zip(found) {
+            match found {
+                Found::Nothing => {}
+                Found::Cleaned(clean) => (file.size, file.cleaned) = (clean.len() as u64, Some(clean)),
+                Found::Stays(reason) if !keep.contains(&file.path.as_str()) => {
+                    self.remember(reason, Path::new(&file.path), false);
+                    continue;
+                }
+                Found::InCode | Found::Stays(_) => self.in_code.push(file.path.clone()),
+            }
+            self.files.push(file);
+        }
+    }
+
+    /// Sorts what there is, and finds out which folders would otherwise be missing.
+    fn finish(&mut self) {
+        self.files.sort_by(|a, b| a.path.cmp(&b.path));
+        for left in self.left.values_mut() {
+            left.paths.sort();
+        }
+        self.folders.sort();
+        let all = std::mem::take(&mut self.folders);
+        let holds_file = |start: &str| {
+            let at = self.files.partition_point(|file| file.path.as_str() < start);
+            self.files.get(at).is_some_and(|file| file.path.starts_with(start))
+        };
+        let holds_folder = |start: &str| {
+            let at = all.partition_point(|other| other.as_str() < start);
+            all.get(at).is_some_and(|other| other.starts_with(start))
+        };
+        let is_empty = |name: &&String| {
+            let start = format!("{name}/");
+            !holds_file(&start) && !holds_folder(&start) && !self.own.contains(Path::new(name.as_str()))
+        };
+        self.folders = all.iter().filter(is_empty).cloned().collect();
+    }
+
+    /// A link goes as a link, and only if what it leads to goes too: under another name, a secret would still be one.
     fn add_links(&mut self, folder: &Path, links: Vec<PathBuf>) -> Result<()> {
-        let sent: BTreeSet<PathBuf> = self
-            .files
-            .iter()
-            .flat_map(|file| Path::new(&file.path).ancestors().map(Path::to_owned).collect::<Vec<_>>())
+        if links.is_empty() {
+            return Ok(());
+        }
+        let files = self.files.iter().map(|file| file.path.as_str());
+        let sent: BTreeSet<PathBuf> = files
+            .chain(self.folders.iter().map(String::as_str))
+            .flat_map(|path| Path::new(path).ancestors().map(Path::to_owned).collect::<Vec<_>>())
             .collect();
         for path in links {
             let Ok(source) = path.canonicalize() else {
@@ -194,14 +294,14 @@ impl Listing {
 
 pub(super) fn unreadable(path: &Path, error: io::Error) -> Error {
     let hint = match error.kind() {
-        ErrorKind::PermissionDenied => "allow yourself to read it, or name it in .dockerignore",
+        ErrorKind::PermissionDenied => "make it readable, or name it in .dockerignore",
         ErrorKind::IsADirectory => "it is a folder: name a file",
-        _ => "see whether its disk is well",
+        _ => "check its disk",
     };
     Error::invalid(format!("cannot read {}", path.display())).hint(hint).source(error)
 }
 
-/// None for what is not a file: a socket, a device.
+/// `None` for what is not a file: a socket, a pipe, a device.
 fn regular(folder: &Path, path: &Path) -> Result<Option<File>> {
     use std::os::unix::fs::PermissionsExt;
     let data = path.metadata().map_err(|error| unreadable(path, error))?;
@@ -233,7 +333,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    use super::*;
+    use super::{super::left::REMEMBERED, *};
 
     fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -250,9 +350,13 @@ mod tests {
         listing.files.iter().map(|file| file.path.as_str()).collect()
     }
 
+    fn listing_of(root: &Path) -> Result<Listing> {
+        list(root, &[], &Choice::default())
+    }
+
     fn listed(files: &[(&str, &str)], keep: &[&str]) -> Vec<String> {
         let (_folder, root) = folder(files);
-        names(&list(&root, keep).unwrap()).into_iter().map(str::to_owned).collect()
+        names(&list(&root, keep, &Choice::default()).unwrap()).into_iter().map(str::to_owned).collect()
     }
 
     #[test]
@@ -298,7 +402,7 @@ mod tests {
             ("repo/models/kept/c.bin", ""),
         ];
         let (_folder, root) = folder(&files);
-        let listing = list(&root.join("repo/models"), &[]).unwrap();
+        let listing = list(&root.join("repo/models"), &[], &Choice::default()).unwrap();
         assert_eq!(names(&listing), ["kept/.gitignore", "kept/b.csv", "train.py"]);
     }
 
@@ -328,24 +432,24 @@ mod tests {
             fs::File::create(root.join("data/big.bin")).unwrap().set_len(2 << 30).unwrap();
             let strange: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"\xff");
             fs::write(root.join("data").join(strange), "").unwrap();
-            let listing = list(&root, &[]).unwrap();
+            let listing = listing_of(&root).unwrap();
             assert_eq!(names(&listing), [name, "train.py"]);
-            let left = Left { examples: vec!["data/".into()], count: 1 };
-            let reason = Reason::Ignored { file: name.into(), pattern: "data".into() };
-            assert_eq!(listing.left, [(reason, left)].into());
+            let left = &listing.left[&Reason::Ignored { file: name.into(), pattern: "data".into() }];
+            assert_eq!((listing.left.len(), &left.paths[..], left.files), (1, &["data/".to_owned()][..], 3));
+            assert_eq!((left.largest.clone(), left.size), (Some(("data/big.bin".into(), 2 << 30)), 2 << 30));
         }
     }
 
     #[test]
     fn what_stays_is_told_by_its_rule_and_briefly() {
         let (_folder, root) = folder(&[("train.py", ""), (".env", ""), (".gitignore", "*.csv\n")]);
-        for number in 0..1000 {
+        for number in 0..REMEMBERED + 500 {
             fs::write(root.join(format!("{number}.csv")), "").unwrap();
         }
-        let left = list(&root, &[]).unwrap().left;
-        assert_eq!(left[&Reason::Secret(".env".into())].examples, [".env"]);
+        let left = listing_of(&root).unwrap().left;
+        assert_eq!(left[&Reason::Secret(".env".into())].paths, [".env"]);
         let csv = &left[&Reason::Ignored { file: ".gitignore".into(), pattern: "*.csv".into() }];
-        assert_eq!((csv.count, csv.examples.len()), (1000, EXAMPLES));
+        assert_eq!((csv.count, csv.paths.len()), (REMEMBERED + 500, REMEMBERED));
     }
 
     #[test]
@@ -371,7 +475,7 @@ mod tests {
         ] {
             symlink(target, root.join(link)).unwrap();
         }
-        let listing = list(&root, &[]).unwrap();
+        let listing = listing_of(&root).unwrap();
         let links: Vec<(&str, &str)> = listing
             .files
             .iter()
@@ -379,17 +483,131 @@ mod tests {
             .collect();
         assert_eq!(
             links,
-            [("absolute", "data"), ("b.py", "a.py"), ("newest", "data/one"), ("sub/c.py", "../a.py")]
+            [
+                ("absolute", "data"),
+                ("b.py", "a.py"),
+                ("newest", "data/one"),
+                ("sub/c.py", "../a.py"),
+                ("sub/here", "../sub")
+            ]
         );
         assert_eq!(listing.left[&Reason::LeadsOut].count, 2);
-        // A folder without files is not sent; neither is what leads to a secret, to nothing, or in circles.
-        assert_eq!(listing.left[&Reason::LeadsNowhere].count, 4);
+        // To a secret, to nothing, and in circles.
+        assert_eq!(listing.left[&Reason::LeadsNowhere].count, 3);
     }
 
     #[test]
     fn an_ignore_file_that_cannot_be_read_is_no_licence_to_send() {
         let (_folder, root) = folder(&[("train.py", ""), ("data/x", "")]);
         fs::write(root.join(".dockerignore"), b"data\xff\ndata\n").unwrap();
-        assert_eq!(names(&list(&root, &[]).unwrap()), [".dockerignore", "train.py"]);
+        assert_eq!(names(&listing_of(&root).unwrap()), [".dockerignore", "train.py"]);
+    }
+
+    fn choosing(root: &Path, include: &[&str]) -> Vec<String> {
+        let include = include.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let listing = list(root, &[], &Choice { include, ..Choice::default() }).unwrap();
+        names(&listing).into_iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_run_sends_what_it_names() {
+        let (_folder, root) = folder(&[
+            ("a.csv", ""),
+            ("data/raw/b.csv", ""),
+            ("data/raw/.env", ""),
+            (".aws/config", ""),
+            ("venv/pyvenv.cfg", ""),
+            (".gitignore", "*.csv\ndata/\n"),
+        ]);
+        assert_eq!(choosing(&root, &[]), [".gitignore"]);
+        assert_eq!(choosing(&root, &["data/"]), [".gitignore", "data/raw/b.csv"]);
+        assert_eq!(choosing(&root, &["./data/raw/*.csv"]), [".gitignore", "data/raw/b.csv"]);
+        fs::write(root.join("venv/x.csv"), "").unwrap();
+        assert_eq!(choosing(&root, &["*.csv"]), [".gitignore", "a.csv", "data/raw/b.csv"]);
+        fs::remove_file(root.join("venv/x.csv")).unwrap();
+        assert_eq!(
+            choosing(&root, &["*.csv", "/venv"]),
+            [".gitignore", "a.csv", "data/raw/b.csv", "venv/pyvenv.cfg"]
+        );
+        // A secret goes only by its own name.
+        assert_eq!(choosing(&root, &[".e*", ".aws/*", "data/raw/.e?v"]), [".gitignore"]);
+        assert_eq!(
+            choosing(&root, &["data/raw/.env", ".aws/config"]),
+            [".aws/config", ".gitignore", "data/raw/.env"]
+        );
+    }
+
+    #[test]
+    fn one_line_allows_a_file_that_a_list_names() {
+        let files =
+            [(".env.example", ""), ("certs/ca.pem", ""), ("x.pem", ""), ("wandb/a", ""), ("prod.env", "")];
+        let (_folder, root) = folder(&files);
+        assert_eq!(names(&listing_of(&root).unwrap()), [".env.example"]);
+        for (name, text) in [
+            (".gitignore", "!ca.pem\n!wandb/\n!*.env\n"),
+            (".dockerignore", "!certs/ca.pem\n!wandb\n!*.env\n"),
+        ] {
+            fs::write(root.join(name), text).unwrap();
+            let listing = listing_of(&root).unwrap();
+            let ignores = [".dockerignore", ".gitignore"];
+            let sent: Vec<&str> =
+                names(&listing).into_iter().filter(|name| !ignores.contains(name)).collect();
+            assert_eq!(sent, [".env.example", "certs/ca.pem", "wandb/a"], "{name}");
+        }
+        fs::write(root.join(".dockerignore"), "!certs/ca.pem\ncerts\n").unwrap();
+        assert!(!names(&listing_of(&root).unwrap()).contains(&"certs/ca.pem"), "the last line decides");
+    }
+
+    #[test]
+    fn folders_without_files_are_there_all_the_same() {
+        let (_folder, root) = folder(&[
+            ("train.py", ""),
+            ("out/model/a", ""),
+            ("logs/x.log", ""),
+            (".gitignore", "*.log\nkept/\n"),
+        ]);
+        for name in ["empty/inner", "kept/x", "out/more"] {
+            fs::create_dir_all(root.join(name)).unwrap();
+        }
+        let results = [root.join("out/model/a")].into();
+        let listing = list(&root, &[], &Choice { results, ..Choice::default() }).unwrap();
+        assert_eq!(listing.folders, ["empty/inner", "logs", "out/more"]);
+        assert_eq!(listing.left[&Reason::Own].paths, ["out/model/a"]);
+    }
+
+    #[test]
+    fn a_snapshot_of_a_hugging_face_cache_is_whole() {
+        let (_folder, root) = folder(&[("models--x/blobs/1a", "weights"), ("outside", "")]);
+        let snapshot = root.join("models--x/snapshots/rev");
+        fs::create_dir_all(snapshot.join("onnx")).unwrap();
+        symlink("../../blobs/1a", snapshot.join("model.bin")).unwrap();
+        symlink("../../../blobs/1a", snapshot.join("onnx/model.bin")).unwrap();
+        symlink("../../../outside", snapshot.join("other")).unwrap();
+        let files = data(&snapshot).unwrap();
+        let found: Vec<_> =
+            files.iter().map(|file| (file.path.as_str(), file.size, file.link.is_none())).collect();
+        assert_eq!(found, [("model.bin", 7, true), ("onnx/model.bin", 7, true)]);
+        assert!(files.iter().all(|file| file.source == root.join("models--x/blobs/1a")));
+    }
+
+    #[test]
+    fn what_is_no_file_is_left_and_an_ignore_file_that_is_none_is_an_error() {
+        let (_folder, root) = folder(&[("train.py", ""), ("data/x", "")]);
+        let pipe = |name: &str| {
+            let kind = rustix::fs::FileType::Fifo;
+            rustix::fs::mknodat(rustix::fs::CWD, root.join(name), kind, 0o600.into(), 0).unwrap();
+        };
+        pipe("data/pipe");
+        let listing = listing_of(&root).unwrap();
+        assert_eq!(names(&listing), ["data/x", "train.py"]);
+        assert_eq!(listing.left[&Reason::NoFile].paths, ["data/pipe"]);
+        for name in [".dockerignore", "data/.gitignore"] {
+            pipe(name);
+            assert!(listing_of(&root).unwrap_err().message().contains(name));
+            fs::remove_file(root.join(name)).unwrap();
+            symlink("/dev/zero", root.join(name)).unwrap();
+            assert!(listing_of(&root).unwrap_err().message().contains(name));
+            fs::remove_file(root.join(name)).unwrap();
+        }
     }
 }

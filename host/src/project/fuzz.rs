@@ -6,7 +6,7 @@ use std::{
     path::{Component, Path},
 };
 
-use super::{Asked, Content, Named, Project, notebook::Notebook};
+use super::{Asked, Choice, Content, Named, Project, notebook::Notebook};
 use crate::fuzz::{Target, texts, told};
 
 /// The targets.
@@ -67,11 +67,12 @@ fn project(bytes: &[u8]) {
                 arguments: &[],
                 env_file: None,
                 root: None,
+                choice: &Choice::default(),
                 current: &folder,
                 home: Path::new("/"),
             }))
         {
-            hold(&project, &folder);
+            hold(&project, &folder, &allowed(&text));
         }
     }
 }
@@ -102,14 +103,15 @@ fn is_plain(path: &str) -> bool {
 }
 
 /// Nothing that lies elsewhere is sent, and no secret.
-fn hold(project: &Project, folder: &Path) {
+fn hold(project: &Project, folder: &Path, allowed: &[&str]) {
     let Project { files, dependencies, tag, python, artifact, .. } = project;
     assert!(files.is_sorted_by(|a, b| a.path < b.path), "{files:?}");
     let needed = dependencies.iter().map(|found| found.origin.as_str());
     let chosen: Vec<&str> = needed.chain([artifact.as_str()]).collect();
     for file in files {
         assert!(is_plain(&file.path) && file.source.starts_with(folder), "{file:?}");
-        assert!(chosen.contains(&file.path.as_str()) || !is_secret(&file.path), "{file:?}");
+        let named = file.path.split('/').any(|part| allowed.contains(&part));
+        assert!(named || chosen.contains(&file.path.as_str()) || !is_secret(&file.path), "{file:?}");
     }
     if let Some(found) = dependencies {
         assert!(found.files.contains_key(&found.main), "{found:?}");
@@ -126,6 +128,12 @@ fn hold(project: &Project, folder: &Path) {
     );
 }
 
+/// The names that a line of an ignore file may send, though they are those of secrets.
+fn allowed(text: &str) -> Vec<&str> {
+    let lines = text.lines().filter_map(|line| line.trim().trim_start_matches('\u{feff}').split_once('!'));
+    lines.filter_map(|(_, pattern)| pattern.trim().trim_end_matches('/').rsplit('/').next()).collect()
+}
+
 fn is_secret(path: &str) -> bool {
-    path.split('/').any(|part| part == ".env" || part == ".aws" || part.ends_with(".pem"))
+    path.split('/').any(|part| part == ".env" || part == ".aws" || part.ends_with(".key"))
 }

@@ -2,12 +2,14 @@
 //! Reads the folder, touches nothing, knows no network.
 
 mod clues;
+mod contents;
 mod dependencies;
 mod files;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod imports;
 mod indexes;
+mod left;
 mod notebook;
 mod package;
 mod python;
@@ -19,33 +21,39 @@ mod tag;
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
 use serde_json::json;
 
-use crate::error::{Error, Result};
+use crate::{
+    disk,
+    error::{Error, Result},
+};
 
 pub use dependencies::{Content, Dependencies, Form};
 
-pub use files::{File, Left, data};
+pub use files::{File, blobs_of, data};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
 pub use imports::package_of;
 pub use indexes::Indexes;
+pub use left::Left;
 use notebook::Notebook;
 use package::Package;
 pub use python::Python;
 pub use recipe::{RECIPE_FOLDER, RUNNER, Recipe};
 use root::Place;
-pub use rules::Reason;
+pub use rules::{Choice, Reason};
 use start::Found;
 pub use start::{Named, Start};
 pub use tag::{artifact_of_tag, tag_of};
 
 /// A project beyond this many bytes or files is mentioned before it is read.
 const LARGE: (u64, usize) = (1 << 30, 50_000);
+
+/// Beyond this, a script is not looked into for what it imports.
+const LARGEST_SCRIPT: u64 = 16 << 20;
 
 /// What the user asks to train, and from where.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +70,8 @@ pub struct Asked<'a> {
     pub current: &'a Path,
     /// The user's home folder: it is never sent.
     pub home: &'a Path,
+    /// What is sent and kept back beside what the folder itself says.
+    pub choice: &'a Choice,
 }
 
 /// A training artifact in its project.
@@ -89,6 +99,10 @@ pub struct Project {
     pub python: Option<Python>,
     /// The files that may leave the machine, sorted by path.
     pub files: Vec<File>,
+    /// Folders of which nothing is sent but that they are there, from the root on, sorted.
+    pub empty_folders: Vec<String>,
+    /// Code that holds a password, and is sent as it is.
+    pub passwords_in_code: Vec<String>,
     /// The others, by what keeps them at home.
     pub left: BTreeMap<Reason, Left>,
     /// The user's own Dockerfile, and what goes with it; not among `files`.
@@ -114,6 +128,8 @@ impl Project {
             proposal: Vec::new(),
             python: None,
             files: Vec::new(),
+            empty_folders: Vec::new(),
+            passwords_in_code: Vec::new(),
             left: BTreeMap::new(),
             recipe: None,
         }
@@ -135,11 +151,11 @@ impl Project {
         let code: Vec<String> = match start {
             Start::Notebook => Notebook::read(&artifact)?.code().collect(),
             Start::Shell => {
-                let text = fs::read_to_string(&artifact).unwrap_or_default();
+                let text = disk::text(&artifact, LARGEST_SCRIPT).unwrap_or_default();
                 arguments.extend(start::words(&text).map(str::to_owned));
                 start::python_of(&text, folder, asked.current)
             }
-            _ => fs::read_to_string(&artifact).into_iter().collect(),
+            _ => disk::text(&artifact, LARGEST_SCRIPT).into_iter().collect(),
         };
         let Place { root, workdir, folders } = Place::find(root::Asked {
             artifact: &artifact,
@@ -167,10 +183,8 @@ impl Project {
         let origin = dependencies.iter().filter(|found| found.anchor.starts_with(&root));
         let keep: Vec<&str> = origin.map(|found| found.origin.as_str()).chain([inside]).collect();
         let recipe = Recipe::read(folder)?;
-        let files::Listing { mut files, left } = files::list(&root, &keep)?;
-        for file in &mut files {
-            clean(file, dependencies.as_ref());
-        }
+        let files::Listing { mut files, folders: empty_folders, in_code, left, .. } =
+            files::list(&root, &keep, asked.choice)?;
         let own = inside.strip_suffix(name).unwrap_or_default().trim_end_matches('/');
         if recipe.is_some() {
             let recipe = Path::new(own).join(RECIPE_FOLDER);
@@ -183,6 +197,8 @@ impl Project {
         Ok(Self {
             proposal,
             files,
+            empty_folders,
+            passwords_in_code: in_code,
             left,
             recipe,
             artifact: inside.to_owned(),
@@ -228,21 +244,5 @@ fn tag_of_artifact(folder: &Path, name: &str) -> Result<String> {
     match (folder.parent(), folder.file_name().and_then(|name| name.to_str())) {
         (Some(above), Some(package)) if name == "__main__.py" => tag_of(above, package),
         _ => tag_of(folder, name),
-    }
-}
-
-/// A list of dependencies goes into the image as code, too, and then without the logins in it.
-fn clean(file: &mut File, dependencies: Option<&Dependencies>) {
-    const LARGEST: u64 = 1 << 20;
-    let is_it = |content: &Content| matches!(content, Content::File(known) if known.source == file.source && known.cleaned.is_some());
-    let known = dependencies.is_some_and(|found| found.files.values().any(is_it));
-    if file.link.is_some() || file.size > LARGEST || !known && !dependencies::holds_addresses(&file.path) {
-        return;
-    }
-    let Ok(text) = fs::read_to_string(&file.source) else { return };
-    if let Ok((clean, logins)) = indexes::take_out(&text, &file.path, &|_| Some(String::new()))
-        && !logins.is_empty()
-    {
-        (file.size, file.cleaned) = (clean.len() as u64, Some(clean));
     }
 }

@@ -1,12 +1,15 @@
 //! A notebook looked at before anything is built: what papermill would say only afterwards is found out now.
 
-use std::{fs::File, io::BufReader, path::Path};
+use std::{io::BufReader, path::Path};
 
 use serde::Deserialize;
 use serde_json::error::Category;
 
 use super::files;
-use crate::error::{Error, Result};
+use crate::{
+    disk,
+    error::{Error, Result},
+};
 
 /// It is written anew after every cell: beyond this size that would take longer than most cells.
 const MOST_BYTES: u64 = 100 << 20;
@@ -56,7 +59,7 @@ impl Notebook {
     /// Reads and judges a notebook.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let cannot_read = |error| files::unreadable(path, error);
-        let file = File::open(path).map_err(cannot_read)?;
+        let file = disk::open(path).map_err(cannot_read)?;
         let size = file.metadata().map_err(cannot_read)?.len();
         let wrong = |problem: &str| Error::invalid(format!("{} {problem}", path.display()));
         let save_again = "open it in Jupyter and save it again";

@@ -1,9 +1,15 @@
 //! Which Python a project asks for, by its own word.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use super::dependencies::{self, Dependencies};
-use crate::error::{Error, Result};
+use crate::{
+    disk,
+    error::{Error, Result},
+};
+
+/// Beyond this, a `.python-version` names no Python.
+const LARGEST: u64 = 1 << 20;
 
 /// Those that there are, as minor versions of Python 3.
 const KNOWN: std::ops::RangeInclusive<u32> = 8..=14;
@@ -26,7 +32,7 @@ pub(super) fn of(folders: &[PathBuf], dependencies: Option<&Dependencies>) -> Re
     let by_conda = declared.clone().filter(|(_, file)| file.ends_with(".yml") || file.ends_with(".yaml"));
     let pinned = || {
         folders.iter().find_map(|folder| {
-            let text = fs::read_to_string(folder.join(".python-version")).ok()?;
+            let text = disk::text(&folder.join(".python-version"), LARGEST).ok()?;
             let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
             Some((pin(line)?, ".python-version".to_owned()))
         })
@@ -88,6 +94,8 @@ fn clause_accepts(clause: &str, minor: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn of_files(files: &[(&str, &str)]) -> Result<Option<(Vec<String>, String)>> {

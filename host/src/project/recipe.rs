@@ -3,13 +3,15 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     io::Read,
     path::{Path, PathBuf},
 };
 
 use super::files;
-use crate::error::{Error, Result};
+use crate::{
+    disk,
+    error::{Error, Result},
+};
 
 /// Beside the artifact; counts as soon as it holds a Dockerfile.
 pub const RECIPE_FOLDER: &str = "alekseylearn";
@@ -46,7 +48,7 @@ impl Recipe {
         for file in files::harmless(&folder)? {
             let cannot_read = |error| files::unreadable(&file.source, error);
             let mut content = Vec::new();
-            let source = fs::File::open(&file.source).map_err(cannot_read)?;
+            let source = disk::open(&file.source).map_err(cannot_read)?;
             source.take(room + 1).read_to_end(&mut content).map_err(cannot_read)?;
             room = room.checked_sub(content.len() as u64).ok_or_else(|| {
                 Error::invalid(format!("{} holds more than 16 MiB", folder.display()))
@@ -109,6 +111,8 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn project(files: &[(&str, &str)]) -> tempfile::TempDir {

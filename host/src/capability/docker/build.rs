@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io::ErrorKind,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,7 +21,7 @@ use hyper::Uri;
 use tokio::sync::mpsc;
 
 use super::{
-    BuildContext, Engine, HASH_LABEL, Hashed, Image, STEPS_LABEL, failure, logins,
+    BuildContext, Changed, Engine, HASH_LABEL, Hashed, Image, STEPS_LABEL, failure, logins,
     narration::{Narration, other_architecture},
     session::Session,
 };
@@ -29,6 +30,9 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
+/// A file may be saved just when it is sent: then all is hashed anew, and sent once more.
+const ATTEMPTS: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(200);
 /// How often to tell how much of the context was sent.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -39,6 +43,23 @@ impl Engine {
     /// # Errors
     /// A file cannot be read, or a step of the Dockerfile fails.
     pub async fn build(&self, context: BuildContext, listener: Listener<'_>) -> Result<Image> {
+        for attempt in 1..ATTEMPTS {
+            match self.build_once(context.clone(), listener).await {
+                Err(error) if changed(&error).is_some() => tokio::time::sleep(PAUSE * attempt).await,
+                outcome => return outcome,
+            }
+        }
+        let last = self.build_once(context, listener).await;
+        last.map_err(|error| match changed(&error) {
+            Some(path) => {
+                let problem = format!("{} changed each of {ATTEMPTS} times that it was sent", path.display());
+                Error::failed(problem).hint("stop what writes to it, or name it in .dockerignore")
+            }
+            None => error,
+        })
+    }
+
+    async fn build_once(&self, context: BuildContext, listener: Listener<'_>) -> Result<Image> {
         // Before anything is sent: the hash finds an equal build, and names and labels the image, which the engine wants to
         // know in front of the first byte. So a file that is new or changed is read twice, the second time mostly out of
         // the system's cache; all of them could not be held meanwhile. What is sent is held against the hash.
@@ -115,6 +136,12 @@ impl Engine {
             Error::failed(format!("the engine built {reference}, but does not know it")).hint("build again")
         })
     }
+}
+
+/// The file that was written to while it was sent, if the build failed by that.
+fn changed(error: &Error) -> Option<PathBuf> {
+    let reading = std::error::Error::source(error)?.downcast_ref::<std::io::Error>()?;
+    Changed::of(reading).map(Path::to_owned)
 }
 
 /// The folder of the context by which installers find their index.

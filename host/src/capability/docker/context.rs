@@ -3,8 +3,9 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     io::{self, Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use flate2::{Compression, write::GzEncoder};
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{Secrets, hashes::Hashes, steps::base};
 use crate::{
     disk::cannot_read,
-    error::{Context, Error, Result},
+    error::{Error, Result},
     project::{Content, File, Project, RUNNER, Recipe},
 };
 
@@ -32,15 +33,42 @@ pub struct Hashed {
     /// Of all that decides the image, in hex.
     pub whole: String,
     /// Of the user's files, by their places in the context.
-    pub(super) contents: HashMap<String, [u8; 32]>,
+    pub(super) contents: HashMap<String, Sum>,
 }
 
 impl Hashed {
     /// The hash of a file of the training folder's.
     pub fn of(&self, path: &str) -> Option<[u8; 32]> {
-        self.contents.get(&format!("code/{path}")).copied()
+        self.contents.get(&format!("code/{path}")).map(|sum| sum.hash)
     }
 }
+
+/// The hash of a file's first bytes. A log grows while it is read: what comes later is the next run's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sum {
+    pub(super) size: u64,
+    pub(super) hash: [u8; 32],
+}
+
+/// A file is not any more what was hashed.
+#[derive(Debug)]
+pub struct Changed(PathBuf);
+
+impl Changed {
+    /// The file, if this is why something failed.
+    pub fn of(error: &io::Error) -> Option<&Path> {
+        let changed = error.get_ref()?.downcast_ref::<Self>()?;
+        Some(&changed.0)
+    }
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} changed while it was sent", self.0.display())
+    }
+}
+
+impl std::error::Error for Changed {}
 
 /// The inputs of one build.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +83,8 @@ pub struct BuildContext {
     pub extra: BTreeMap<String, Vec<u8>>,
     /// The training folder's files, under `code/`.
     pub files: Vec<File>,
+    /// Its folders without files, under `code/`.
+    pub folders: Vec<String>,
     /// What the dependencies are installed from, under `dependencies/`.
     pub dependencies: Vec<File>,
     /// What the installers need and no layer keeps. Not hashed: a new password makes no new image.
@@ -74,6 +104,7 @@ impl BuildContext {
             name: project.tag.clone(),
             platform: "linux/amd64".into(),
             files: project.files.clone(),
+            folders: project.empty_folders.clone(),
             recipe: project.recipe.clone(),
             ..Self::default()
         };
@@ -163,11 +194,15 @@ impl BuildContext {
             }
             part(&[u8::from(file.executable)]);
             let content = match &file.cleaned {
-                Some(text) => Sha256::digest(text).into(),
-                None => hashes.of(&file.source, || file_hash(file))?,
+                Some(text) => Sum { size: text.len() as u64, hash: Sha256::digest(text).into() },
+                None => hashes.of(&file.source, || sum(file))?,
             };
-            part(&content);
+            part(&content.hash);
             contents.insert(place, content);
+        }
+        for folder in &self.folders {
+            part(b"folder");
+            part(folder.as_bytes());
         }
         hashes.keep();
         Ok(Hashed { whole: hex::encode(hash.finalize()), contents })
@@ -213,13 +248,15 @@ impl BuildContext {
         for (path, content) in &self.extra {
             append(&mut tar, path, content.len() as u64, false, content.as_slice())?;
         }
-        // The folder is there even where it is empty.
-        let mut folder = tar::Header::new_gnu();
-        folder.set_entry_type(tar::EntryType::Directory);
-        folder.set_mode(0o755);
-        folder.set_size(0);
-        tar.append_data(&mut folder.clone(), "code/", io::empty())?;
-        tar.append_data(&mut folder, "dependencies/", io::empty())?;
+        // These two are there even if they are empty.
+        let own = ["code/", "dependencies/"].map(str::to_owned);
+        for place in own.into_iter().chain(self.folders.iter().map(|folder| format!("code/{folder}/"))) {
+            let mut folder = tar::Header::new_gnu();
+            folder.set_entry_type(tar::EntryType::Directory);
+            folder.set_mode(0o755);
+            folder.set_size(0);
+            tar.append_data(&mut folder, place, io::empty())?;
+        }
         for (place, file) in self.placed() {
             if let Some(target) = &file.link {
                 let mut header = tar::Header::new_gnu();
@@ -230,17 +267,21 @@ impl BuildContext {
                 continue;
             }
             if let Some(text) = &file.cleaned {
-                append(&mut tar, &place, text.len() as u64, file.executable, text.as_bytes())?;
+                append(&mut tar, &place, text.len() as u64, file.executable, text.as_slice())?;
                 continue;
             }
             let source = file.open()?;
-            let size = source.metadata()?.len();
-            let mut source = Hashing { source: source.take(size), hash: Sha256::new() };
-            append(&mut tar, &place, size, file.executable, &mut source)?;
             let expected = hashed.and_then(|hashed| hashed.contents.get(&place));
+            let size = match expected {
+                Some(sum) => sum.size,
+                None => source.metadata()?.len(),
+            };
+            let mut source = Hashing { source: source.take(size), hash: Sha256::new(), read: 0 };
+            append(&mut tar, &place, size, file.executable, &mut source)?;
             // Else an image would hold something else than its name says, and be taken for that later on.
-            if expected.is_some_and(|expected| source.hash.finalize()[..] != expected[..]) {
-                return Err(io::Error::other(format!("{} changed while it was sent", file.source.display())));
+            let same = expected.is_none_or(|sum| source.hash.finalize()[..] == sum.hash);
+            if source.read != size || !same {
+                return Err(io::Error::other(Changed(file.source.clone())));
             }
         }
         tar.into_inner()
@@ -251,12 +292,14 @@ impl BuildContext {
 struct Hashing<R> {
     source: R,
     hash: Sha256,
+    read: u64,
 }
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(to)?;
         self.hash.update(&to[..read]);
+        self.read += read as u64;
         Ok(read)
     }
 }
@@ -274,17 +317,15 @@ fn append<W: Write>(
     tar.append_data(&mut header, path, content)
 }
 
-fn file_hash(file: &File) -> Result<[u8; 32]> {
-    let mut hash = Sha256::new();
-    let mut source = file.open().map_err(|error| cannot_read(&file.source, error))?;
+/// Of as much as the file holds now.
+fn sum(file: &File) -> Result<Sum> {
+    let failed = |error| cannot_read(&file.source, error);
+    let source = file.open().map_err(failed)?;
+    let size = source.metadata().map_err(failed)?.len();
+    let mut source = Hashing { source: source.take(size), hash: Sha256::new(), read: 0 };
     let mut buffer = vec![0; 1 << 16];
-    loop {
-        let read = source.read(&mut buffer).context(|| format!("cannot read {}", file.source.display()))?;
-        if read == 0 {
-            return Ok(hash.finalize().into());
-        }
-        hash.update(&buffer[..read]);
-    }
+    while source.read(&mut buffer).map_err(failed)? > 0 {}
+    Ok(Sum { size: source.read, hash: source.hash.finalize().into() })
 }
 
 #[cfg(test)]
@@ -330,9 +371,43 @@ mod tests {
     fn what_is_not_any_more_what_was_hashed_is_not_sent() {
         let (_folder, context) = context("print(1)");
         let hashed = context.hashed().unwrap();
-        fs::write(&context.files[0].source, "print(2)").unwrap();
-        let error = context.write(io::sink(), &hashed).unwrap_err();
-        assert!(error.to_string().contains("train.py changed while it was sent"), "{error}");
+        for text in ["print(2)", "print("] {
+            fs::write(&context.files[0].source, text).unwrap();
+            let error = context.write(io::sink(), &hashed).unwrap_err();
+            assert!(error.to_string().contains("train.py changed while it was sent"), "{error}");
+            assert_eq!(Changed::of(&error), Some(context.files[0].source.as_path()));
+        }
+    }
+
+    #[test]
+    fn a_log_that_grows_is_sent_as_far_as_it_was_hashed() {
+        let (_folder, context) = context("line 1\n");
+        let hashed = context.hashed().unwrap();
+        fs::write(&context.files[0].source, "line 1\nline 2\n").unwrap();
+        let mut out = Vec::new();
+        context.write(&mut out, &hashed).unwrap();
+        let mut archive = tar::Archive::new(out.as_slice());
+        let entries = archive.entries().unwrap().map(Result::unwrap);
+        let mut train =
+            entries.into_iter().find(|entry| entry.path().unwrap().ends_with("train.py")).unwrap();
+        let mut text = String::new();
+        train.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "line 1\n");
+    }
+
+    #[test]
+    fn empty_folders_are_in_the_context_and_count() {
+        let (_folder, plain) = context("print(1)");
+        let with = BuildContext { folders: vec!["out/deep".into()], ..plain.clone() };
+        assert_ne!(plain.hash().unwrap(), with.hash().unwrap());
+        let mut out = Vec::new();
+        with.write(&mut out, &with.hashed().unwrap()).unwrap();
+        let mut archive = tar::Archive::new(out.as_slice());
+        let is_it = |entry: io::Result<tar::Entry<'_, &[u8]>>| {
+            let entry = entry.unwrap();
+            entry.path().unwrap() == Path::new("code/out/deep/") && entry.header().entry_type().is_dir()
+        };
+        assert!(archive.entries().unwrap().any(is_it));
     }
 
     #[test]

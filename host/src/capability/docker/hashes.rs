@@ -13,6 +13,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+use super::context::Sum;
 use crate::disk::{self, Folder, PRIVATE};
 
 /// A file that changed within this time may change again without its time telling, as with git's index.
@@ -43,24 +44,21 @@ impl Hashes {
     }
 
     /// The hash of a file, by `read` where it is not known.
-    pub(super) fn of<E>(
-        &mut self,
-        path: &Path,
-        read: impl FnOnce() -> Result<[u8; 32], E>,
-    ) -> Result<[u8; 32], E> {
+    pub(super) fn of<E>(&mut self, path: &Path, read: impl FnOnce() -> Result<Sum, E>) -> Result<Sum, E> {
         let (Some(name), Some(stamp)) = (path.to_str().filter(|name| !name.contains('\n')), stamp(path))
         else {
             return read();
         };
-        let hash = match self.before.get(name) {
-            Some((known, hash)) if *known == stamp => *hash,
+        let size = u64::try_from(stamp[0]).unwrap_or_default();
+        let sum = match self.before.get(name) {
+            Some((known, hash)) if *known == stamp => Sum { size, hash: *hash },
             _ => read()?,
         };
         // What changed while it was read, or just before, is read again the next time.
         if self::stamp(path) == Some(stamp) && is_settled(&stamp) {
-            self.now.insert(name.to_owned(), (stamp, hash));
+            self.now.insert(name.to_owned(), (stamp, sum.hash));
         }
-        Ok(hash)
+        Ok(sum)
     }
 
     /// Keeps what was asked for, and forgets the rest. That it cannot be kept costs only time.
@@ -161,11 +159,12 @@ mod tests {
         fn is_read(&self) -> bool {
             let mut hashes = Hashes::open(&self.kept());
             let mut read = false;
-            let hash = hashes.of(&self.file(), || -> Result<[u8; 32], ()> {
+            let size = fs::metadata(self.file()).unwrap().len();
+            let sum = hashes.of(&self.file(), || -> Result<Sum, ()> {
                 read = true;
-                Ok([7; 32])
+                Ok(Sum { size, hash: [7; 32] })
             });
-            assert_eq!(hash, Ok([7; 32]));
+            assert_eq!(sum, Ok(Sum { size, hash: [7; 32] }));
             hashes.keep();
             read
         }
@@ -192,7 +191,7 @@ mod tests {
         };
         settled(&path);
         let mut hashes = Hashes::open(&folder.kept());
-        assert_eq!(hashes.of(&path, || Err("read")), Ok([7; 32]));
+        assert_eq!(hashes.of(&path, || Err("read")), Ok(Sum { size: 1, hash: [7; 32] }));
         // The same size and time, but written again.
         let time = fs::metadata(&path).unwrap().modified().unwrap();
         fs::write(&path, "2").unwrap();

@@ -27,7 +27,7 @@ use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 
 pub use about::EngineIdentity;
 pub use container::{ContainerSpec, ContainerState};
-pub use context::{BuildContext, Hashed};
+pub use context::{BuildContext, Changed, Hashed};
 pub use gpus::Gpus;
 pub use hashes::known_hashes;
 pub use logs::saved;

@@ -116,11 +116,15 @@ impl Reading<'_> {
             if within(&name) {
                 let content = match &file.link {
                     Some(target) => format!("link {target}"),
-                    None => self.hashed.contents.get(&name).map(hex::encode).unwrap_or_default(),
+                    None => {
+                        self.hashed.contents.get(&name).map(|sum| hex::encode(sum.hash)).unwrap_or_default()
+                    }
                 };
                 parts.push(of(&[&name, if file.executable { "x" } else { "" }, &content]));
             }
         }
+        let folders = context.folders.iter().map(|folder| format!("code/{folder}"));
+        parts.extend(folders.filter(|folder| within(folder)).map(|folder| of(&["folder", &folder])));
         match parts.is_empty() && path != "code" {
             true => self.hashed.whole.clone(),
             false => of(&parts.iter().map(String::as_str).collect::<Vec<_>>()),

@@ -45,6 +45,7 @@ pub(super) fn of(report: &Report) -> String {
     let name = escaped(&report.entry.name);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"generator\" content=\"alekseylearn\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"

@@ -20,7 +20,7 @@ use entry::{SELECT, entry};
 pub use query::{Order, Query};
 use which::{Candidate, which};
 
-use super::{home::Home, metrics::Series};
+use super::{home::Home, kept_back, metrics::Series};
 use crate::{
     disk::{self, Folder},
     environment::Environment,
@@ -259,7 +259,7 @@ impl Record {
             return Ok(false);
         }
         let folder = self.place(name);
-        for beside in ["lock", "run", FETCHED, AUDIT] {
+        for beside in ["lock", "run", FETCHED, AUDIT, kept_back::EXTENSION] {
             let _ = std::fs::remove_file(folder.with_extension(beside));
         }
         let jobs = Folder::open(folder.parent().unwrap_or(&folder));

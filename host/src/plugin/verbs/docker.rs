@@ -21,7 +21,7 @@ use crate::{
         state::{State, show},
         verb::Verb,
     },
-    project::Recipe,
+    project::{self, Recipe},
 };
 
 /// The secret by which installers log in.
@@ -368,7 +368,16 @@ impl wit::HostContainer for State {
             .hint("train where the data is, or unset DOCKER_HOST"));
         }
         self.hold(path.len() + folder.len())?;
-        self.get_mut(&this)?.inputs.push((path, folder));
+        let links = project::blobs_of(Path::new(&folder)).zip(Path::new(&path).ancestors().nth(2));
+        let spec = self.get_mut(&this)?;
+        // A snapshot's links lead two folders up: what they lead to is put there.
+        if let Some((blobs, above)) = links {
+            let (place, blobs) = (above.join("blobs").display().to_string(), blobs.display().to_string());
+            if !spec.inputs.iter().any(|(taken, _)| *taken == place) {
+                spec.inputs.push((place, blobs));
+            }
+        }
+        spec.inputs.push((path, folder));
         Ok(())
     }
 

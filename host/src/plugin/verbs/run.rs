@@ -108,7 +108,7 @@ impl run::HostTraining for State {
         let file =
             file.ok_or_else(|| Error::new(Kind::NotFound, format!("the training folder holds no {path}")))?;
         if let Some(text) = &file.cleaned {
-            return Ok(text.clone().into_bytes());
+            return Ok(text.clone());
         }
         file.read(LARGEST_FILE).map_err(|error| match error.kind() {
             ErrorKind::FileTooLarge => {

@@ -14,11 +14,15 @@ use std::{
 pub(super) use pyproject::python as requires_python;
 
 use super::{
-    files,
-    indexes::{Login, take_out},
+    Choice, contents, files,
+    indexes::{Login, holds_password, take_out, take_out_of},
+    rules,
 };
-use crate::environment::Environment;
-use crate::error::{Error, Kind, Result};
+use crate::{
+    disk,
+    environment::Environment,
+    error::{Error, Kind, Result},
+};
 
 /// Looked for in this order. The first that there is counts, and that declares anything: a `pyproject.toml` may be there
 /// for its tools alone.
@@ -219,7 +223,7 @@ impl Gathered<'_> {
         }
         if path.is_dir() {
             self.has_code = true;
-            for file in files::list(&plain(path), &[])?.files {
+            for file in files::list(&plain(path), &[], &Choice::default())?.files {
                 let name =
                     if inside.is_empty() { file.path.clone() } else { format!("{inside}/{}", file.path) };
                 self.files.insert(name.clone(), Content::File(files::File { path: name, ..file }));
@@ -252,13 +256,21 @@ impl Gathered<'_> {
                     *text = clean;
                     all.extend(logins);
                 }
-                Content::File(file) if is_list(&file.path) && file.size <= LARGEST => {
-                    let Ok(text) = fs::read_to_string(&file.source) else { continue };
-                    let (clean, logins) = take_out(&text, name, &Environment::variable)?;
-                    if !logins.is_empty() {
+                Content::File(file) if !contents::is_code(&file.path) => {
+                    let Some(bytes) = rules::text_of(&file.source, LARGEST) else { continue };
+                    // What is no list says nothing of who logs in.
+                    let variable: &dyn Fn(&str) -> Option<String> = match is_list(&file.path) {
+                        true => &Environment::variable,
+                        false => &|_| Some(String::new()),
+                    };
+                    if let Some((clean, logins)) = take_out_of(&bytes, name, variable)? {
                         (file.size, file.cleaned) = (clean.len() as u64, Some(clean));
+                        all.extend(logins);
                     }
-                    all.extend(logins);
+                    if holds_password(file.cleaned.as_ref().unwrap_or(&bytes)) {
+                        return Err(Error::invalid(format!("cannot take the password out of {name}"))
+                            .hint("save it as UTF-8, or give the login by ~/.netrc"));
+                    }
                 }
                 Content::File(_) => {}
             }
@@ -274,15 +286,7 @@ impl Gathered<'_> {
 /// By its name, the file may list packages and addresses.
 pub(super) fn is_list(path: &str) -> bool {
     let kinds = ["txt", "in", "toml", "lock", "cfg", "yml", "yaml"];
-    Path::new(path).extension().is_some_and(|kind| kinds.iter().any(|known| kind == *known))
-}
-
-/// A file of the training folder by such a name is sent without the logins in it.
-pub(super) fn holds_addresses(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
-    let starts =
-        ["require", "constraint", "environment", "conda", "pyproject", "poetry", "pylock", "uv", "setup"];
-    name == "pipfile" || is_list(&name) && starts.iter().any(|start| name.starts_with(start))
+    Path::new(path).extension().is_none_or(|kind| kinds.iter().any(|known| kind == *known))
 }
 
 /// A dependency file's text.
@@ -292,7 +296,7 @@ fn text(path: &Path) -> Result<String> {
         return Err(Error::invalid(format!("{} is too large to be a dependency file", path.display()))
             .hint("name another one with --env-file"));
     }
-    let bytes = fs::read(path).map_err(cannot_read)?;
+    let bytes = disk::read(path, LARGEST).map_err(cannot_read)?;
     String::from_utf8(bytes).map_err(|error| {
         Error::invalid(format!("{} is not UTF-8", path.display())).hint("save it as UTF-8").source(error)
     })

@@ -4,11 +4,11 @@ mod names;
 
 use std::{
     collections::{BTreeSet, HashSet},
-    fs,
     path::Path,
 };
 
 use super::files::File;
+use crate::disk;
 
 /// Beyond this, a module is data.
 const LARGEST: u64 = 1 << 20;
@@ -48,7 +48,7 @@ pub(super) fn packages(
                 wanted.insert(package_of(&module).to_owned());
             }
             if seen.len() < MOST_MODULES {
-                queue.extend(own.iter().filter_map(|file| fs::read_to_string(&file.source).ok()));
+                queue.extend(own.iter().filter_map(|file| disk::text(&file.source, LARGEST).ok()));
             }
         }
     }
@@ -161,6 +161,8 @@ fn string_length(text: &str, quote: char) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

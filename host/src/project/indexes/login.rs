@@ -25,8 +25,11 @@ impl fmt::Debug for Login {
     }
 }
 
-/// A text without the logins of its web addresses, and these. `${NAME}` in a login is what `variable` gives, as pip and
-/// uv have it.
+/// A text without the logins of its addresses, and those of web addresses: these are asked for when something is
+/// installed. `${NAME}` in a login is what `variable` gives, as pip and uv have it.
+///
+/// # Errors
+/// A variable is not set.
 pub(in crate::project) fn take_out(
     text: &str,
     origin: &str,
@@ -34,32 +37,138 @@ pub(in crate::project) fn take_out(
 ) -> Result<(String, Vec<Login>)> {
     let mut clean = String::new();
     let mut logins = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, behind) = rest.split_at(at + 3);
-        clean.push_str(before);
-        rest = behind;
-        let authority = &rest[..end_of_authority(rest)];
-        let is_web = before.ends_with("http://") || before.ends_with("https://");
-        let Some((login, host)) = authority.rsplit_once('@').filter(|_| is_web) else { continue };
+    let mut done = 0;
+    for found in addresses(text) {
         // Everybody's user on hosts of git: no secret, and no password belongs to it.
-        if login == "git" {
+        if !found.is_web || found.login == "git" {
+            if let Some(password) = found.password.filter(|password| !password.is_empty()) {
+                let end = found.start + found.login.len();
+                clean.push_str(&text[done..end - password.len() - 1]);
+                done = end;
+            }
             continue;
         }
-        let (user, password) = login.split_once(':').unwrap_or((login, ""));
         let part = |text: &str| -> Result<String> {
             Ok(percent_decode_str(&expanded(text, origin, variable)?).decode_utf8_lossy().into_owned())
         };
         logins.push(Login {
-            host: host_of(host).to_owned(),
-            user: part(user)?,
-            password: part(password)?,
+            host: host_of(found.host).to_owned(),
+            user: part(found.user)?,
+            password: part(found.password.unwrap_or_default())?,
             origin: origin.to_owned(),
         });
-        rest = &rest[login.len() + 1..];
+        clean.push_str(&text[done..found.start]);
+        done = found.start + found.login.len() + 1;
     }
-    clean.push_str(rest);
+    clean.push_str(&text[done..]);
     Ok((clean, logins))
+}
+
+/// The same for a file, whatever its encoding. `None` if it holds nothing to take out.
+///
+/// # Errors
+/// A variable is not set.
+pub(in crate::project) fn take_out_of(
+    bytes: &[u8],
+    origin: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<(Vec<u8>, Vec<Login>)>> {
+    if !bytes.contains(&b'@') {
+        return Ok(None);
+    }
+    let (text, encoding) = Encoding::read(bytes);
+    let (clean, logins) = take_out(&text, origin, variable)?;
+    Ok((clean != text).then(|| (encoding.write(&clean), logins)))
+}
+
+/// The file holds a password in an address. In UTF-16 without a mark, too, and in whatever else ASCII shines through.
+pub(in crate::project) fn holds_password(bytes: &[u8]) -> bool {
+    let letters = bytes.iter().filter(|byte| **byte != 0);
+    let text: String = letters.map(|byte| char::from(*byte)).collect();
+    addresses(&text).any(|found| found.password.is_some_and(|password| !stands_for_one(password)))
+}
+
+/// What people write where a password belongs.
+fn stands_for_one(password: &str) -> bool {
+    const WORDS: &[&str] = &["password", "passwd", "pass", "pwd", "pw", "secret", "token", "api_key", "..."];
+    let known = WORDS.iter().any(|word| password.eq_ignore_ascii_case(word));
+    password.is_empty()
+        || known
+        || password.starts_with(['$', '{', '<', '%', '*', '[', '('])
+        || password.ends_with('}')
+}
+
+/// An address with a login, `scheme://login@host`.
+struct Address<'a> {
+    is_web: bool,
+    /// Where the login begins in the text.
+    start: usize,
+    login: &'a str,
+    user: &'a str,
+    password: Option<&'a str>,
+    host: &'a str,
+}
+
+fn addresses(text: &str) -> impl Iterator<Item = Address<'_>> {
+    text.match_indices("://").filter_map(|(at, mark)| {
+        let (before, rest) = (&text[..at], &text[at + mark.len()..]);
+        if !before.ends_with(|c: char| c.is_ascii_alphanumeric()) {
+            return None;
+        }
+        let (login, host) = rest[..end_of_authority(rest)].rsplit_once('@')?;
+        let (user, password) = match login.split_once(':') {
+            Some((user, password)) => (user, Some(password)),
+            None => (login, None),
+        };
+        let is_web = before.ends_with("http") || before.ends_with("https");
+        Some(Address { is_web, start: at + mark.len(), login, user, password, host })
+    })
+}
+
+/// How a text is written in a file. All that is not UTF-16 is read byte by byte, so that nothing of it is lost.
+enum Encoding {
+    Utf8,
+    Bytes,
+    Utf16 { little: bool, mark: bool },
+}
+
+impl Encoding {
+    fn read(bytes: &[u8]) -> (String, Self) {
+        let utf16 = |bytes: &[u8], little: bool, mark: bool| {
+            let units = bytes.chunks_exact(2).map(|pair| match little {
+                true => u16::from_le_bytes([pair[0], pair[1]]),
+                false => u16::from_be_bytes([pair[0], pair[1]]),
+            });
+            let text: Option<String> = char::decode_utf16(units).map(Result::ok).collect();
+            text.filter(|_| bytes.len().is_multiple_of(2)).map(|text| (text, Self::Utf16 { little, mark }))
+        };
+        // Without a mark it shows by the zeros of its ASCII.
+        let found = match bytes {
+            [0xff, 0xfe, rest @ ..] => utf16(rest, true, true),
+            [0xfe, 0xff, rest @ ..] => utf16(rest, false, true),
+            [first, 0, ..] if *first != 0 => utf16(bytes, true, false),
+            [0, second, ..] if *second != 0 => utf16(bytes, false, false),
+            _ => None,
+        };
+        found.unwrap_or_else(|| match str::from_utf8(bytes) {
+            Ok(text) => (text.to_owned(), Self::Utf8),
+            Err(_) => (bytes.iter().map(|byte| char::from(*byte)).collect(), Self::Bytes),
+        })
+    }
+
+    fn write(&self, text: &str) -> Vec<u8> {
+        match self {
+            Self::Utf8 => text.as_bytes().to_owned(),
+            // What was read byte by byte has no other characters.
+            Self::Bytes => text.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect(),
+            Self::Utf16 { little, mark } => {
+                let mark = mark.then_some('\u{feff}');
+                let units = mark.into_iter().chain(text.chars()).collect::<String>();
+                let to_bytes = |unit: u16| if *little { unit.to_le_bytes() } else { unit.to_be_bytes() };
+                units.encode_utf16().flat_map(to_bytes).collect()
+            }
+        }
+    }
 }
 
 /// The hosts of a text's web addresses, whose logins have been taken out.
@@ -110,7 +219,7 @@ mod tests {
             clean,
             "--index-url https://a.example:8443/simple # why\n\
              b @ git+https://git@github.com/x/y.git\n\
-             c @ git+ssh://git:no@github.com/x/y.git\n\
+             c @ git+ssh://git@github.com/x/y.git\n\
              [d](https://d.example), https://e.example\nmail@x.y\n"
         );
         let all: Vec<_> =
@@ -123,5 +232,41 @@ mod tests {
         assert_eq!(hosts(&clean).collect::<Vec<_>>()[0], "a.example");
         let error = take_out(text, "requirements.txt", &|_| None).unwrap_err();
         assert!(error.message().contains("the variable USER, which is not set"), "{}", error.message());
+    }
+
+    #[test]
+    fn a_password_leaves_a_file_of_any_encoding() {
+        let text =
+            "# f\u{fc}r\n--extra-index-url https://me:hunter2@a.example/simple\nredis://x:hunter2@h:1/0\n";
+        let clean = "# f\u{fc}r\n--extra-index-url https://a.example/simple\nredis://x@h:1/0\n";
+        let latin = |text: &str| text.chars().map(|c| c as u8).collect::<Vec<_>>();
+        let utf16 = |text: &str, mark: &str, to: fn(u16) -> [u8; 2]| {
+            format!("{mark}{text}").encode_utf16().flat_map(to).collect::<Vec<_>>()
+        };
+        let encodings: [&dyn Fn(&str) -> Vec<u8>; 6] = [
+            &|text| text.as_bytes().to_vec(),
+            &latin,
+            &|text| utf16(text, "\u{feff}", u16::to_le_bytes),
+            &|text| utf16(text, "\u{feff}", u16::to_be_bytes),
+            &|text| utf16(text, "", u16::to_le_bytes),
+            &|text| utf16(text, "", u16::to_be_bytes),
+        ];
+        for encode in encodings {
+            assert!(holds_password(&encode(text)));
+            let (bytes, logins) = take_out_of(&encode(text), "a", &|_| None).unwrap().unwrap();
+            assert_eq!(bytes, encode(clean));
+            assert_eq!((logins.len(), logins[0].host.as_str()), (1, "a.example"));
+            assert!(!holds_password(&bytes));
+            assert!(take_out_of(&bytes, "a", &|_| None).unwrap().is_none());
+        }
+        // Of neither kind, and cut in half: it is seen, and what sees it keeps the file back.
+        let mut odd = utf16(text, "\u{feff}", u16::to_le_bytes);
+        odd.push(b'x');
+        assert!(holds_password(&odd));
+        for harmless in
+            ["f'https://{user}:{password}@{host}'", "https://a.example/x:y@z", "a://b@c", "http://x:$P@y"]
+        {
+            assert!(!holds_password(harmless.as_bytes()), "{harmless}");
+        }
     }
 }

@@ -8,17 +8,17 @@ mod uv;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::{Path, PathBuf},
 };
 
 use toml::Value;
 
 pub(in crate::project) use login::Login;
-pub(super) use login::take_out;
+pub(super) use login::{holds_password, take_out, take_out_of};
 
 use super::{Content, Dependencies, Form, dependencies::is_list};
 use crate::{
+    disk,
     environment::{Environment, PackageEnvironment},
     error::{Error, Kind, Result},
 };
@@ -85,7 +85,7 @@ impl Indexes {
         }
         let path = environment.variables.get("NETRC").map(PathBuf::from);
         let path = path.unwrap_or_else(|| environment.home.join(".netrc"));
-        if let Ok(text) = fs::read_to_string(&path) {
+        if let Ok(text) = disk::text(&path, LARGEST) {
             for login in netrc::parse(&text, &path.display().to_string()) {
                 if hosts.contains(&login.host) {
                     all.logins.entry(login.host.clone()).or_insert(login);
@@ -190,8 +190,8 @@ fn read(content: &Content) -> Option<String> {
     match content {
         Content::Text(text) => Some(text.clone()),
         Content::File(file) => match &file.cleaned {
-            Some(text) => Some(text.clone()),
-            None if is_list(&file.path) => fs::read_to_string(&file.source).ok(),
+            Some(text) => Some(String::from_utf8_lossy(text).into_owned()),
+            None if is_list(&file.path) => disk::text(&file.source, LARGEST).ok(),
             None => None,
         },
     }

@@ -1,9 +1,9 @@
 //! pip's configuration: its files in their order, then its variables.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
-use super::Settings;
-use crate::environment::PackageEnvironment;
+use super::{LARGEST, Settings};
+use crate::{disk, environment::PackageEnvironment};
 
 /// The sections that count for an installation, the last one most.
 const SECTIONS: [&str; 2] = ["global", "install"];
@@ -11,7 +11,7 @@ const SECTIONS: [&str; 2] = ["global", "install"];
 pub(super) fn read(environment: &PackageEnvironment) -> Settings {
     let mut options: BTreeMap<String, String> = BTreeMap::new();
     for path in files(environment) {
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Ok(text) = disk::text(&path, LARGEST) else { continue };
         for section in SECTIONS {
             options.extend(section_of(&text, section));
         }
@@ -77,6 +77,8 @@ fn section_of(text: &str, section: &str) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,0 +1,208 @@
+//! What small files hold that must not leave the machine as it is: keys, and passwords in addresses. Both are looked for
+//! in the bytes, whatever a file is called and however it is encoded.
+
+use std::{io::Read, path::Path, sync::LazyLock};
+
+use regex::bytes::Regex;
+
+use super::{
+    File, Reason,
+    indexes::{holds_password, take_out_of},
+    rules,
+};
+use crate::disk;
+
+/// A larger file is no configuration, and no list of packages.
+const LARGEST: u64 = 1 << 20;
+/// The certificates of all authorities have a quarter of it.
+const LARGEST_CERTIFICATES: u64 = 4 << 20;
+/// Source code. An address in it is what the program asks for: without its password it would be another program.
+const CODE: &[&str] = &[
+    "py", "pyi", "pyx", "pyw", "ipynb", "sh", "bash", "r", "jl", "js", "ts", "c", "h", "cc", "cpp", "cu",
+    "go", "rs", "java", "scala", "lua", "pl", "rb",
+];
+
+/// In the head of each page about a job.
+const PAGE_MARK: &[u8] = b"<meta name=\"generator\" content=\"alekseylearn\">";
+
+/// What is in a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing to hide.
+    Nothing,
+    /// It stays, for this.
+    Stays(Reason),
+    /// It goes without the passwords of its addresses: as this.
+    Cleaned(Vec<u8>),
+    /// It is code that holds a password, and goes as it is.
+    InCode,
+}
+
+/// Looks into a file that is to be sent.
+pub(super) fn look(file: &File) -> Found {
+    if file.link.is_some() {
+        return Found::Nothing;
+    }
+    if file.path.ends_with(".html") && is_report(&file.source) {
+        return Found::Stays(Reason::Own);
+    }
+    if file.size > LARGEST {
+        return Found::Nothing;
+    }
+    // What cannot be read is an error when it is sent.
+    let Some(bytes) = rules::text_of(&file.source, LARGEST) else { return Found::Nothing };
+    let is_code = is_code(&file.path);
+    if let Some(what) = secret(&bytes, is_code) {
+        return Found::Stays(Reason::Holds(what));
+    }
+    let is_list = super::dependencies::is_list(&file.path);
+    let has_password = bytes.contains(&b'@') && holds_password(&bytes);
+    if !has_password && !is_list {
+        return Found::Nothing;
+    }
+    if is_code {
+        return Found::InCode;
+    }
+    match take_out_of(&bytes, &file.path, &|_| Some(String::new())) {
+        Ok(None) if !has_password => Found::Nothing,
+        Ok(Some((clean, _))) if !holds_password(&clean) => Found::Cleaned(clean),
+        _ => Found::Stays(Reason::Login),
+    }
+}
+
+/// By its name, the file is source code.
+pub(super) fn is_code(path: &str) -> bool {
+    let extension = Path::new(path).extension().map(|extension| extension.to_ascii_lowercase());
+    extension.is_some_and(|extension| CODE.iter().any(|code| extension == *code))
+}
+
+/// A page that the program wrote about a job.
+fn is_report(path: &Path) -> bool {
+    const START: u64 = 512;
+    let Ok(file) = disk::open(path) else { return false };
+    let mut start = Vec::new();
+    file.take(START).read_to_end(&mut start).is_ok()
+        && start.windows(PAGE_MARK.len()).any(|part| part == PAGE_MARK)
+}
+
+/// The kind of the secret that a file is, if it is one.
+fn secret(bytes: &[u8], is_code: bool) -> Option<&'static str> {
+    /// As many of them are looked for in code, which may name what it reads from elsewhere.
+    const IN_CODE: usize = 2;
+    static ALL: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
+        [
+            // With something of the key itself: the line alone stands in many a program.
+            (
+                r"(?s-u)-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----.{0,400}?[A-Za-z0-9+/=]{40}",
+                "a private key",
+            ),
+            (r"(?-u)PuTTY-User-Key-File-[0-9]", "a private key"),
+            (r#"(?-u)"refresh_token"\s*:\s*"[^"]{16}"#, "the login of a Google account"),
+            (
+                r#"(?-u)"(?:installed|web)"\s*:\s*\{[^{}]*"client_secret"\s*:"#,
+                "the secret of an OAuth client",
+            ),
+            (r#"(?i-u)aws_secret_access_key["']?\s*[=:]\s*["']?[A-Za-z0-9/+]{40}"#, "a secret key of AWS"),
+        ]
+        .map(|(pattern, what)| (Regex::new(pattern).expect("a pattern of ours"), what))
+    });
+    let kinds = if is_code { &ALL[..IN_CODE] } else { &ALL[..] };
+    let found = |bytes: &[u8]| kinds.iter().find(|(regex, _)| regex.is_match(bytes)).map(|(_, what)| *what);
+    match bytes.contains(&0) {
+        // UTF-16, of which the words remain without its zeros.
+        true => found(&bytes.iter().copied().filter(|byte| *byte != 0).collect::<Vec<_>>()),
+        false => found(bytes),
+    }
+}
+
+/// A file of certificates or public keys and nothing else, though its name is that of a key.
+pub(super) fn is_public(path: &Path) -> bool {
+    static LABELS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new("(?-u)-----BEGIN ([A-Z0-9 ]*)-----").expect("a pattern of ours"));
+    let Some(bytes) = rules::text_of(path, LARGEST_CERTIFICATES) else { return false };
+    let mut labels = LABELS.captures_iter(&bytes).map(|found| found[1].to_owned()).peekable();
+    labels.peek().is_some()
+        && labels.all(|label| !label.ends_with(b"PRIVATE KEY") && !label.ends_with(b"PRIVATE KEY BLOCK"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found_in(name: &str, content: &[u8]) -> Found {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join(name);
+        std::fs::write(&source, content).unwrap();
+        let size = content.len() as u64;
+        look(&File { path: name.into(), source, size, executable: false, link: None, cleaned: None })
+    }
+
+    /// Made up, and cut so that nothing takes this file for one that holds keys.
+    fn key() -> String {
+        format!("-----BEGIN RSA PRIVATE {}-----\\n{}\\n", "KEY", "MIIEpAIBAAKCAQEA".repeat(4))
+    }
+
+    #[test]
+    fn a_secret_is_known_by_what_it_is() {
+        let holds = |what| Found::Stays(Reason::Holds(what));
+        let account = format!("{{\"type\": \"service_account\", \"private_key\": \"{}\"}}", key());
+        assert_eq!(found_in("my-project-1.json", account.as_bytes()), holds("a private key"));
+        let lines = key().replace("\\n", "\n");
+        assert_eq!(found_in("deploy", lines.as_bytes()), holds("a private key"));
+        let utf16: Vec<u8> = lines.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(found_in("deploy.txt", &utf16), holds("a private key"));
+        let login = b"{\"type\": \"authorized_user\", \"refresh_token\" : \"1//0abcdefghijklmnopq\"}";
+        assert_eq!(found_in("adc.json", login), holds("the login of a Google account"));
+        let aws = format!("[default]\naws_secret_access_{} = {}\n", "key", "a".repeat(40));
+        assert_eq!(found_in("settings.ini", aws.as_bytes()), holds("a secret key of AWS"));
+        for harmless in
+            ["PEM = '-----BEGIN PRIVATE KEY-----'", "refresh_token", "aws_secret_access_key = os.environ"]
+        {
+            assert_eq!(found_in("a.py", harmless.as_bytes()), Found::Nothing, "{harmless}");
+        }
+    }
+
+    #[test]
+    fn a_password_leaves_every_small_text_file_but_code() {
+        let line = b"x https://me:hunter2@a.example/simple\n";
+        let clean = Found::Cleaned(b"x https://a.example/simple\n".to_vec());
+        for name in ["dev-requirements.txt", "reqs.txt", "Pipfile.lock", "tox.ini", "notes", "env-gpu.yml"] {
+            assert_eq!(found_in(name, line), clean, "{name}");
+        }
+        assert_eq!(found_in("load.py", line), Found::InCode);
+        let mut odd = b"\xff\xfe".to_vec();
+        odd.extend(String::from_utf8_lossy(line).encode_utf16().flat_map(u16::to_le_bytes));
+        odd.push(b'x');
+        assert_eq!(found_in("reqs.txt", &odd), Found::Stays(Reason::Login), "half a letter");
+        assert_eq!(
+            found_in("requirements.txt", b"x https://token@a.example\n"),
+            Found::Cleaned(b"x https://a.example\n".to_vec())
+        );
+        assert_eq!(found_in("urls.csv", b"https://someone@a.example\n"), Found::Nothing);
+    }
+
+    #[test]
+    fn a_page_about_a_job_stays() {
+        let page = |head: &str| format!("<!doctype html>\n<html><head>{head}</head>{}", "x".repeat(2 << 20));
+        let ours = page(&String::from_utf8_lossy(PAGE_MARK));
+        assert_eq!(found_in("a.html", ours.as_bytes()), Found::Stays(Reason::Own));
+        assert_eq!(found_in("a.html", page("").as_bytes()), Found::Nothing);
+    }
+
+    #[test]
+    fn certificates_are_no_secret_and_keys_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pem");
+        let certificate = "-----BEGIN CERTIFICATE-----\nMIID\n-----END CERTIFICATE-----\n";
+        for (content, public) in [
+            (certificate.to_owned(), true),
+            (certificate.repeat(2), true),
+            (format!("{certificate}{}", key().replace("\\n", "\n")), false),
+            (String::new(), false),
+            ("something".to_owned(), false),
+        ] {
+            std::fs::write(&path, &content).unwrap();
+            assert_eq!(is_public(&path), public, "{content}");
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The language of `.dockerignore`, as Docker's own builders read it: each line cleaned as a path of Go's, each pattern
+//! matched from the folder's root, the last one that matches decides, and what a folder matches holds for all in it.
+//!
+//! Where the two builders differ, this follows BuildKit: the legacy builder does not look into a folder that is kept
+//! back for an exception with a wildcard (`*` and then `!**/*.md`).
+
+use regex::Regex;
+
+/// What is wrong with a `.dockerignore`: the line as it was read, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub(super) line: String,
+    pub(super) why: &'static str,
+}
+
+/// The patterns of one file, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Patterns(Vec<Pattern>);
+
+/// Which patterns match a folder. They match all that lies in it, too.
+pub(super) type Matches = Vec<bool>;
+
+#[derive(Debug)]
+struct Pattern {
+    /// As a path, without its `!`.
+    text: String,
+    /// It sends what an earlier pattern kept back.
+    exception: bool,
+    matcher: Matcher,
+}
+
+#[derive(Debug)]
+enum Matcher {
+    Exact,
+    /// `NAME**`
+    Prefix(String),
+    /// `**NAME`
+    Suffix(String),
+    Regex(Regex),
+}
+
+/// What the patterns say of one path.
+#[derive(Debug)]
+pub(super) struct Verdict<'a> {
+    /// The pattern that keeps it back, if one does.
+    pub(super) kept: Option<&'a str>,
+    /// The last pattern that matches the path itself is an exception that names it, whatever folder it lies in.
+    pub(super) named: bool,
+    /// For what lies in it.
+    pub(super) matches: Matches,
+}
+
+impl Patterns {
+    /// Reads a file as Docker does.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, Wrong> {
+        /// A longer line is an error of Docker's, too.
+        const LONGEST: usize = 64 << 10;
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let mut patterns = Vec::new();
+        for line in bytes.split(|byte| *byte == b'\n') {
+            let wrong = |why| Wrong { line: String::from_utf8_lossy(line).trim().to_owned(), why };
+            if line.len() >= LONGEST {
+                return Err(Wrong { line: "a line".into(), why: "is longer than 64 KiB" });
+            }
+            if line.starts_with(b"#") {
+                continue;
+            }
+            let text = String::from_utf8_lossy(line);
+            let text = text.trim();
+            let (exception, text) = match text.strip_prefix('!') {
+                Some(rest) => (true, rest.trim()),
+                None => (false, text),
+            };
+            if text.is_empty() {
+                match exception {
+                    true => return Err(wrong("is an exception without a pattern")),
+                    false => continue,
+                }
+            }
+            let text = cleaned(text);
+            // Docker takes the slash off together with the sign before it, and then finds nothing behind the sign.
+            if exception && text == "/" {
+                return Err(wrong("is an exception without a pattern"));
+            }
+            let text = match text.strip_prefix('/') {
+                Some(inside) if !inside.is_empty() => inside,
+                _ => &text,
+            };
+            // Docker looks for the sign once more when the slash is gone.
+            let (exception, text) = match text.strip_prefix('!').filter(|_| !exception) {
+                Some(rest) => (true, rest),
+                None => (exception, text),
+            };
+            let matcher = is_well_formed(text).then(|| Matcher::of(text)).flatten();
+            let (text, matcher) = (text.to_owned(), matcher.ok_or_else(|| wrong("is not a pattern"))?);
+            patterns.push(Pattern { text, exception, matcher });
+        }
+        Ok(Self(patterns))
+    }
+
+    /// What is said of `path`, which lies in a folder of which `parent` is known.
+    pub(super) fn judge(&self, path: &str, parent: &Matches) -> Verdict<'_> {
+        let mut kept = None;
+        let mut named = false;
+        let mut matches = vec![false; self.0.len()];
+        for (at, pattern) in self.0.iter().enumerate() {
+            let inherited = parent.get(at).copied().unwrap_or_default();
+            // As Docker has it, a pattern that cannot change the outcome is not held to match.
+            let counts = pattern.exception == kept.is_some();
+            let asked = match pattern.exception {
+                true => counts || pattern.names(),
+                false => counts || named,
+            };
+            let itself = asked && pattern.matches(path);
+            if itself {
+                named = pattern.exception && pattern.names();
+            }
+            let counts = inherited || counts && itself;
+            matches[at] = counts;
+            if counts {
+                kept = (!pattern.exception).then_some(pattern.text.as_str());
+            }
+        }
+        Verdict { kept, named, matches }
+    }
+
+    /// By the legacy builder's lights, an exception begins with the name of the folder.
+    #[cfg(test)]
+    pub(super) fn has_exception_in(&self, folder: &str) -> bool {
+        let start = format!("{folder}/");
+        self.0.iter().any(|pattern| pattern.exception && format!("{}/", pattern.text).starts_with(&start))
+    }
+
+    /// A folder that is kept back may hold what an exception sends.
+    pub(super) fn may_send_from(&self, folder: &str) -> bool {
+        self.0.iter().filter(|pattern| pattern.exception).any(|pattern| meets(&pattern.text, folder))
+    }
+}
+
+/// A pattern may match something in a folder, by what it begins with, up to its first wildcard.
+pub(super) fn meets(pattern: &str, folder: &str) -> bool {
+    let mut folder = folder.split('/');
+    for part in pattern.split('/') {
+        if part.contains(['*', '?', '[', ']', '^', '\\']) {
+            return true;
+        }
+        match folder.next() {
+            None => return true,
+            Some(name) if name != part => return false,
+            Some(_) => {}
+        }
+    }
+    true
+}
+
+impl Pattern {
+    fn matches(&self, path: &str) -> bool {
+        match &self.matcher {
+            Matcher::Exact => path == self.text,
+            Matcher::Prefix(start) => path.starts_with(start.as_str()),
+            // `**/name` is `name`, too.
+            Matcher::Suffix(end) => {
+                path.ends_with(end.as_str()) || end.strip_prefix('/').is_some_and(|end| path == end)
+            }
+            Matcher::Regex(regex) => regex.is_match(path),
+        }
+    }
+
+    /// Its last part is a name, without wildcards.
+    fn names(&self) -> bool {
+        super::is_name(self.text.as_bytes())
+    }
+}
+
+/// `filepath.Clean` of Go.
+fn cleaned(path: &str) -> String {
+    let rooted = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if rooted => {}
+            part => parts.push(part),
+        }
+    }
+    match (rooted, parts.is_empty()) {
+        (true, _) => format!("/{}", parts.join("/")),
+        (false, true) => ".".to_owned(),
+        (false, false) => parts.join("/"),
+    }
+}
+
+/// What `filepath.Match` of Go takes.
+fn is_well_formed(pattern: &str) -> bool {
+    /// One character of a class, which may be escaped.
+    fn character(rest: &mut std::str::Chars<'_>) -> bool {
+        match rest.next() {
+            None | Some('-' | ']') => false,
+            Some('\\') => rest.next().is_some() && !rest.as_str().is_empty(),
+            Some(_) => !rest.as_str().is_empty(),
+        }
+    }
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' if rest.next().is_none() => return false,
+            '[' => {
+                if rest.as_str().starts_with('^') {
+                    rest.next();
+                }
+                let mut ranges = 0;
+                loop {
+                    if ranges > 0 && rest.as_str().starts_with(']') {
+                        rest.next();
+                        break;
+                    }
+                    if !character(&mut rest) {
+                        return false;
+                    }
+                    if rest.as_str().starts_with('-') {
+                        rest.next();
+                        if !character(&mut rest) {
+                            return false;
+                        }
+                    }
+                    ranges += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    true
+}
+
+impl Matcher {
+    /// `None` if Docker could not read it either.
+    fn of(pattern: &str) -> Option<Self> {
+        enum Kind {
+            Exact,
+            Prefix,
+            Suffix,
+            Regex,
+        }
+        let mut kind = Kind::Exact;
+        let mut regex = String::from("^");
+        let mut rest = pattern.chars().peekable();
+        let mut first = true;
+        while let Some(c) = rest.next() {
+            match c {
+                '*' if rest.next_if_eq(&'*').is_some() => {
+                    rest.next_if_eq(&'/');
+                    match (rest.peek(), &kind) {
+                        (None, Kind::Exact) => kind = Kind::Prefix,
+                        (None, _) => {
+                            regex.push_str(".*");
+                            kind = Kind::Regex;
+                        }
+                        (Some(_), _) => {
+                            regex.push_str("(.*/)?");
+                            kind = Kind::Regex;
+                        }
+                    }
+                    if first {
+                        kind = Kind::Suffix;
+                    }
+                }
+                '*' => {
+                    regex.push_str("[^/]*");
+                    kind = Kind::Regex;
+                }
+                '?' => {
+                    regex.push_str("[^/]");
+                    kind = Kind::Regex;
+                }
+                '.' | '+' | '(' | ')' | '|' | '{' | '}' | '$' => {
+                    regex.push('\\');
+                    regex.push(c);
+                }
+                '\\' => {
+                    regex.push('\\');
+                    if let Some(next) = rest.next() {
+                        regex.push(next);
+                        kind = Kind::Regex;
+                    }
+                }
+                '[' | ']' => {
+                    regex.push(c);
+                    kind = Kind::Regex;
+                }
+                c => regex.push(c),
+            }
+            first = false;
+        }
+        Some(match kind {
+            Kind::Exact => Self::Exact,
+            Kind::Prefix => Self::Prefix(pattern[..pattern.len() - 2].to_owned()),
+            Kind::Suffix => Self::Suffix(pattern[2..].to_owned()),
+            Kind::Regex => Self::Regex(Regex::new(&(from_go(&regex)? + "$")).ok()?),
+        })
+    }
+}
+
+/// A regular expression of Go in the words of the library here: they differ within brackets, and in a few escapes.
+fn from_go(regex: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut rest = regex;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '[' => rest = class_from_go(rest, &mut out)?,
+            '\\' => rest = escape_from_go(rest, &mut out)?,
+            // Alone, it stands for itself.
+            ']' => out.push_str("\\]"),
+            c => out.push(c),
+        }
+    }
+    Some(out)
+}
+
+/// What follows the `[`, up to its `]`; returns what is behind it.
+fn class_from_go<'a>(mut rest: &'a str, out: &mut String) -> Option<&'a str> {
+    out.push('[');
+    if let Some(after) = rest.strip_prefix('^') {
+        out.push('^');
+        rest = after;
+    }
+    let mut first = true;
+    loop {
+        let c = rest.chars().next()?;
+        match c {
+            ']' if !first => {
+                out.push(']');
+                return Some(&rest[1..]);
+            }
+            '[' if rest.starts_with("[:") && rest.contains(":]") => {
+                let end = rest.find(":]")? + 2;
+                out.push_str(&rest[..end]);
+                rest = &rest[end..];
+            }
+            '\\' => rest = escape_from_go(&rest[1..], out)?,
+            // A range, unless it comes first or last.
+            '-' if !first && !rest[1..].starts_with(']') => {
+                out.push('-');
+                rest = &rest[1..];
+            }
+            c => {
+                if c.is_ascii_punctuation() {
+                    out.push('\\');
+                }
+                out.push(c);
+                rest = &rest[c.len_utf8()..];
+            }
+        }
+        first = false;
+    }
+}
+
+/// What follows the backslash.
+fn escape_from_go<'a>(rest: &'a str, out: &mut String) -> Option<&'a str> {
+    let c = rest.chars().next()?;
+    let bare = match c {
+        'd' => "0-9",
+        'w' => "0-9A-Za-z_",
+        's' => "\\t\\n\\x0C\\r ",
+        c if c.is_ascii_alphanumeric() && !"aftnrv".contains(c) => return None,
+        c => {
+            // Go takes a letter that is none of ASCII's for itself only without a backslash.
+            if !c.is_ascii() {
+                return None;
+            }
+            if !"<>".contains(c) {
+                out.push('\\');
+            }
+            out.push(c);
+            return Some(&rest[1..]);
+        }
+    };
+    out.push('[');
+    out.push_str(bare);
+    out.push(']');
+    Some(&rest[1..])
+}

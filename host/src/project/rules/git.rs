@@ -1,0 +1,406 @@
+//! What git itself would say of a file: tracked, ignored, or neither. Its own files are read, and git is never run: it
+//! may not be there, and in a repository of somebody else's it would run what that one says.
+
+use std::{
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    glob::{Case, Lines},
+    read,
+};
+use crate::{
+    disk,
+    environment::GitEnvironment,
+    error::{Error, Result},
+};
+
+/// An index has a hundred bytes for each tracked file.
+const LARGEST_INDEX: u64 = 1 << 30;
+
+/// The repository that a folder belongs to.
+struct Repository {
+    /// Its working tree's root, or the project if there is no repository.
+    root: PathBuf,
+    /// The tracked paths, sorted.
+    tracked: Vec<Vec<u8>>,
+    /// What only this repository ignores, and what its user does everywhere, in this order.
+    everywhere: Vec<List>,
+}
+
+/// The ignore files that hold in a folder: its own, and those around it.
+#[derive(Clone)]
+pub(super) struct Lists {
+    repository: Arc<Repository>,
+    own: Option<Arc<Nested>>,
+}
+
+/// One ignore file.
+struct List {
+    lines: Lines,
+    file: PathBuf,
+    /// The length of its folder's path, with a slash, from the root of the repository on.
+    base: usize,
+}
+
+struct Nested {
+    list: List,
+    outer: Option<Arc<Nested>>,
+}
+
+/// What an ignore file says.
+pub(super) struct Said {
+    /// Where the pattern stands.
+    pub(super) file: PathBuf,
+    /// The pattern as it was written.
+    pub(super) pattern: String,
+    /// It takes back what another keeps.
+    pub(super) sends: bool,
+    /// It names the file, without wildcards in its last part.
+    pub(super) names: bool,
+}
+
+impl Repository {
+    /// A folder that is in none: its `.gitignore` files hold all the same.
+    fn none(root: &Path) -> Self {
+        Self { root: root.to_owned(), tracked: Vec::new(), everywhere: Vec::new() }
+    }
+
+    /// The one whose working tree's root is `root`.
+    fn at(root: &Path) -> Result<Self> {
+        let Some(place) = git_folder(root)? else { return Ok(Self::none(root)) };
+        let common = match read(&place.join("commondir"))? {
+            Some(path) => place.join(as_path(&path)),
+            None => place.clone(),
+        };
+        let lists = [Some(common.join("info/exclude")), users_list(&common)?];
+        let mut everywhere = Vec::new();
+        for file in lists.into_iter().flatten() {
+            if let Some(bytes) = read(&file)? {
+                everywhere.push(List { lines: Lines::read(&bytes), file, base: 0 });
+            }
+        }
+        Ok(Self { root: root.to_owned(), tracked: tracked(&place, &common)?, everywhere })
+    }
+}
+
+impl Lists {
+    /// What holds in `folder` by the repository that it lies in, if it does, without its own ignore file.
+    pub(super) fn above(folder: &Path) -> Result<Self> {
+        let Some(root) = folder.ancestors().find(|folder| is_root(folder)) else {
+            return Ok(Self { repository: Arc::new(Repository::none(folder)), own: None });
+        };
+        let mut lists = Self { repository: Arc::new(Repository::at(root)?), own: None };
+        let between = folder.ancestors().skip(1).take_while(|above| above.starts_with(root));
+        for above in between.collect::<Vec<_>>().into_iter().rev() {
+            lists = lists.with_file_of(above)?;
+        }
+        Ok(lists)
+    }
+
+    /// What holds inside `folder`. Another repository in it has rules of its own.
+    pub(super) fn inside(&self, folder: &Path) -> Result<Self> {
+        if folder != self.repository.root && is_root(folder) {
+            let inner = Self { repository: Arc::new(Repository::at(folder)?), own: None };
+            return inner.with_file_of(folder);
+        }
+        self.with_file_of(folder)
+    }
+
+    fn with_file_of(&self, folder: &Path) -> Result<Self> {
+        let file = folder.join(".gitignore");
+        let Some(bytes) = read(&file)? else { return Ok(self.clone()) };
+        let base = match self.inside_of(folder) {
+            Some([]) | None => 0,
+            Some(inside) => inside.len() + 1,
+        };
+        let list = List { lines: Lines::read(&bytes), file, base };
+        let own = Some(Arc::new(Nested { list, outer: self.own.clone() }));
+        Ok(Self { repository: self.repository.clone(), own })
+    }
+
+    /// The pattern that decides about `path`, of all that match it.
+    pub(super) fn said_of(&self, path: &Path, is_folder: bool) -> Option<Said> {
+        let inside = self.inside_of(path)?;
+        let mut own = self.own.as_ref();
+        let nested = std::iter::from_fn(|| {
+            let here = own?;
+            own = here.outer.as_ref();
+            Some(&here.list)
+        });
+        let said = |list: &List| {
+            let line = list.lines.deciding(inside.get(list.base..)?, is_folder, Case::Counts)?;
+            Some(Said {
+                file: list.file.clone(),
+                pattern: line.written.clone(),
+                sends: line.negated,
+                names: line.names(),
+            })
+        };
+        nested.chain(&self.repository.everywhere).find_map(said)
+    }
+
+    /// Git keeps versions of the file, or of one in the folder.
+    pub(super) fn tracks(&self, path: &Path, is_folder: bool) -> bool {
+        let tracked = &self.repository.tracked;
+        let Some(inside) = self.inside_of(path).filter(|_| !tracked.is_empty()) else { return false };
+        // Another repository in the folder is one entry, by the folder's own name.
+        if tracked.binary_search_by(|known| known.as_slice().cmp(inside)).is_ok() {
+            return true;
+        }
+        let start = [inside, b"/"].concat();
+        let first = tracked.partition_point(|known| *known < start);
+        is_folder && tracked.get(first).is_some_and(|known| known.starts_with(&start))
+    }
+
+    fn inside_of<'a>(&self, path: &'a Path) -> Option<&'a [u8]> {
+        Some(path.strip_prefix(&self.repository.root).ok()?.as_os_str().as_bytes())
+    }
+}
+
+fn is_root(folder: &Path) -> bool {
+    folder.join(".git").symlink_metadata().is_ok()
+}
+
+/// What stands in a file of git's that holds one path.
+fn as_path(bytes: &[u8]) -> PathBuf {
+    std::ffi::OsStr::from_bytes(bytes.trim_ascii()).into()
+}
+
+/// Where git keeps what belongs to a working tree. In a worktree or a submodule `.git` is a file that says so.
+fn git_folder(root: &Path) -> Result<Option<PathBuf>> {
+    let git = root.join(".git");
+    if git.is_dir() {
+        return Ok(Some(git));
+    }
+    let text = read(&git)?;
+    Ok(text.and_then(|text| Some(root.join(as_path(text.strip_prefix(b"gitdir:")?)))))
+}
+
+/// The paths of the index, sorted.
+fn tracked(place: &Path, common: &Path) -> Result<Vec<Vec<u8>>> {
+    let format = setting(&common.join("config"), "extensions.objectformat", 0)?;
+    let hash = if format.is_some_and(|(format, _)| format == "sha256") { 32 } else { 20 };
+    let path = place.join("index");
+    let Some(bytes) = disk::optional(&path, LARGEST_INDEX)? else { return Ok(Vec::new()) };
+    let wrong = |path: &Path| {
+        Error::invalid(format!("cannot understand {}", path.display()))
+            .hint("check it with `git status`, or write a .dockerignore, which then decides alone")
+    };
+    let mut index = Index::read(&bytes, hash).ok_or_else(|| wrong(&path))?;
+    if let Some(shared) = index.shared {
+        // What a split index takes out of its base counts as tracked until git writes it anew.
+        let path = place.join(format!("sharedindex.{shared}"));
+        let bytes = disk::optional(&path, LARGEST_INDEX)?.unwrap_or_default();
+        index.paths.extend(Index::read(&bytes, hash).ok_or_else(|| wrong(&path))?.paths);
+        index.paths.sort();
+    }
+    Ok(index.paths)
+}
+
+/// What counts of an index, in the format that git's documentation gives (`gitformat-index`), versions 2 to 4.
+struct Index {
+    paths: Vec<Vec<u8>>,
+    /// The name of another index, which holds most of it.
+    shared: Option<String>,
+}
+
+impl Index {
+    fn read(bytes: &[u8], hash: usize) -> Option<Self> {
+        /// Of a file, as `stat` has it.
+        const FACTS: usize = 40;
+        const EXTENDED: u16 = 0x4000;
+        let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+        let version = number(4).filter(|_| bytes.starts_with(b"DIRC"))?;
+        if !(2..=4).contains(&version) {
+            return None;
+        }
+        let mut at = 12;
+        let mut paths: Vec<Vec<u8>> = Vec::new();
+        for _ in 0..number(8)? {
+            let start = at;
+            at += FACTS + hash;
+            let flags = u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?);
+            at += if flags & EXTENDED != 0 && version > 2 { 4 } else { 2 };
+            // Version 4 leaves out what a path has in common with the one before.
+            let mut path = match version {
+                4 => {
+                    let less = variable_number(bytes, &mut at)?;
+                    let before = paths.last().map_or(&[][..], Vec::as_slice);
+                    before.get(..before.len().checked_sub(less)?)?.to_owned()
+                }
+                _ => Vec::new(),
+            };
+            let length = bytes.get(at..)?.iter().position(|byte| *byte == 0)?;
+            path.extend_from_slice(&bytes[at..at + length]);
+            at += length + 1;
+            if version < 4 {
+                at = start + (at - start).next_multiple_of(8);
+            }
+            paths.push(path);
+        }
+        let mut shared = None;
+        while let (Some(name), Some(size)) = (bytes.get(at..at + 4), number(at + 4)) {
+            if name == b"link" {
+                let base = bytes.get(at + 8..at + 8 + hash)?;
+                shared = base.iter().any(|byte| *byte != 0).then(|| hex::encode(base));
+            }
+            at += 8 + size as usize;
+        }
+        Some(Self { paths, shared })
+    }
+}
+
+fn variable_number(bytes: &[u8], at: &mut usize) -> Option<usize> {
+    let mut value = 0_usize;
+    loop {
+        let byte = *bytes.get(*at)?;
+        *at += 1;
+        value |= usize::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+        value = value.checked_add(1)?.checked_mul(128)?;
+    }
+}
+
+/// `core.excludesFile`, by the repository, the user and the machine, in this order; else where git looks by itself.
+fn users_list(common: &Path) -> Result<Option<PathBuf>> {
+    let surroundings = GitEnvironment::read();
+    for path in [common.join("config")].iter().chain(&surroundings.configs) {
+        if let Some((value, stands_in)) = setting(path, "core.excludesfile", 0)? {
+            return Ok((!value.is_empty()).then(|| surroundings.resolve(&value, &stands_in)));
+        }
+    }
+    Ok(Some(surroundings.ignore))
+}
+
+/// What a configuration says of a key, and the file where that stands: it may be one that it includes.
+fn setting(path: &Path, key: &str, depth: usize) -> Result<Option<(String, PathBuf)>> {
+    /// As deep as git goes.
+    const DEEPEST: usize = 10;
+    let Some(bytes) = read(path)? else { return Ok(None) };
+    let settings = settings(&String::from_utf8_lossy(&bytes));
+    for (name, value) in settings.into_iter().rev() {
+        if name == key {
+            return Ok(Some((value, path.to_owned())));
+        }
+        if name == "include.path" && depth < DEEPEST {
+            let included = GitEnvironment::read().resolve(&value, path);
+            if let Some(found) = setting(&included, key, depth + 1)? {
+                return Ok(Some(found));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The settings of a configuration in their order, as `section.key`; those of subsections have its name between.
+fn settings(text: &str) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    let mut section = String::new();
+    let mut rest = text.trim_start_matches('\u{feff}').trim_start();
+    while let Some(first) = rest.chars().next() {
+        let line = rest.split('\n').next().unwrap_or(rest);
+        if matches!(first, '#' | ';') {
+            rest = &rest[line.len()..];
+        } else if let Some(inner) = rest.strip_prefix('[') {
+            let Some((name, behind)) = inner.split_once(']') else { break };
+            let (name, subsection) = name.split_once('"').unwrap_or((name, ""));
+            section = name.trim().to_lowercase();
+            if !subsection.is_empty() {
+                section = format!("{section}.{}", subsection.trim_end_matches('"'));
+            }
+            rest = behind;
+        } else {
+            let end = line.find(['=', '#', ';']).unwrap_or(line.len());
+            let key = format!("{section}.{}", rest[..end].trim().to_lowercase());
+            let (value, behind) = match rest[end..].strip_prefix('=') {
+                Some(value) => value_of(value),
+                None => (String::new(), &rest[line.len()..]),
+            };
+            all.push((key, value));
+            rest = behind;
+        }
+        rest = rest.trim_start();
+    }
+    all
+}
+
+/// A value, and what follows its line.
+fn value_of(text: &str) -> (String, &str) {
+    let mut value = String::new();
+    // Spaces at the end count only in quotes.
+    let mut kept = 0;
+    let mut quoted = false;
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '\n' => return (value[..kept].to_owned(), &text[at..]),
+            '"' => quoted = !quoted,
+            '#' | ';' if !quoted => {
+                let end = text[at..].find('\n').map_or(text.len(), |end| at + end);
+                return (value[..kept].to_owned(), &text[end..]);
+            }
+            '\\' => {
+                value.extend(letters.next().and_then(|(_, escaped)| match escaped {
+                    'n' => Some('\n'),
+                    't' => Some('\t'),
+                    '\n' => None,
+                    other => Some(other),
+                }));
+                kept = value.len();
+                continue;
+            }
+            letter if letter.is_whitespace() && value.is_empty() && !quoted => continue,
+            letter => value.push(letter),
+        }
+        if quoted || !letter.is_whitespace() {
+            kept = value.len();
+        }
+    }
+    (value[..kept].to_owned(), "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read_as_git_writes_them() {
+        let text = "# x\n[core]\n\tbare = false\n\texcludesFile = ~/my\\\\ list \\\"x\\\"  ; why\n[include] path=a\n\
+                    [branch \"main\"]\n  remote = \" origin \"\n[core]\nflag\nlast = 1 \\\n 2";
+        let expected = [
+            ("core.bare", "false"),
+            ("core.excludesfile", "~/my\\ list \"x\""),
+            ("include.path", "a"),
+            ("branch .main.remote", " origin "),
+            ("core.flag", ""),
+            ("core.last", "1  2"),
+        ];
+        let expected = expected.map(|(key, value)| (key.replace(" .", "."), value.to_owned()));
+        assert_eq!(settings(text), expected);
+        for odd in ["[core", "[a]\n=", "\\", "[a]\nb = \"x", "=", "[a]b=\\"] {
+            settings(odd);
+        }
+    }
+
+    #[test]
+    fn a_damaged_index_is_none() {
+        let entry = |path: &str| {
+            let mut entry = vec![1; 60];
+            entry.extend_from_slice(&(path.len() as u16).to_be_bytes());
+            entry.extend_from_slice(path.as_bytes());
+            let padded = (entry.len() + 1).next_multiple_of(8);
+            entry.resize(padded, 0);
+            entry
+        };
+        let whole = [&b"DIRC\0\0\0\x02\0\0\0\x02"[..], &entry("a/b"), &entry("c"), &[7; 20]].concat();
+        assert_eq!(Index::read(&whole, 20).unwrap().paths, [b"a/b".to_vec(), b"c".to_vec()]);
+        for end in 0..whole.len() - 28 {
+            assert!(Index::read(&whole[..end], 20).is_none_or(|index| index.paths.is_empty()), "{end}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What stays at home whatever the ignore files say: credentials by their usual names, and what no image needs.
+
+use super::{
+    glob::{Case, Lines},
+    is_name,
+};
+
+/// Credentials and keys. The names are those that the tools themselves use, and the ones that scanners for leaked
+/// secrets look for.
+const SECRETS: &[&str] = &[
+    // Variables
+    "*.env",
+    ".env",
+    ".env.*",
+    ".envrc",
+    ".dev.vars",
+    ".Renviron",
+    // Keys
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "*.pkcs12",
+    "*.ppk",
+    "*.jks",
+    "*.kdb",
+    "*.kdbx",
+    "*.keystore",
+    "*.keychain",
+    "*.agekey",
+    "*.ovpn",
+    "id_rsa*",
+    "id_dsa*",
+    "id_ecdsa*",
+    "id_ed25519*",
+    ".ssh",
+    ".gnupg",
+    "secring.*",
+    ".password-store",
+    // Clouds
+    ".aws",
+    ".azure",
+    "azureProfile.json",
+    "accessTokens.json",
+    "*.publishsettings",
+    "local.settings.json",
+    ".boto",
+    ".s3cfg",
+    ".passwd-s3fs",
+    ".rclone.conf",
+    "rclone.conf",
+    ".mc/config.json",
+    ".config/gcloud",
+    "application_default_credentials.json",
+    "credentials.json",
+    "credentials.toml",
+    "credentials.y*ml",
+    "client_secret*.json",
+    "service-account*.json",
+    "service_account*.json",
+    "serviceaccount*.json",
+    "*-service-account*.json",
+    "*_service_account*.json",
+    "*firebase-adminsdk*.json",
+    "gha-creds-*.json",
+    "token.json",
+    "token.pickle",
+    ".oci",
+    ".aliyun",
+    ".databrickscfg",
+    ".databricks",
+    ".snowsql",
+    ".modal.toml",
+    ".ngc",
+    ".runpod",
+    ".doctl",
+    ".config/doctl",
+    "kubeconfig",
+    "*.kubeconfig",
+    ".kube",
+    "*.tfvars",
+    "*.tfvars.json",
+    "*.tfstate",
+    "*.tfstate.*",
+    ".terraformrc",
+    "terraform.rc",
+    ".vault-token",
+    // Tools of this field
+    ".kaggle",
+    "kaggle.json",
+    ".huggingface",
+    "huggingface/token",
+    "huggingface/stored_tokens",
+    ".comet.config",
+    "secrets.toml",
+    "secrets.y*ml",
+    "secrets.json",
+    "secret.json",
+    ".secrets",
+    ".secrets.*",
+    "jupyter_cookie_secret",
+    // Registries, indexes, hosts
+    ".docker",
+    ".dockercfg",
+    ".dockerconfigjson",
+    ".npmrc",
+    ".yarnrc",
+    ".yarnrc.yml",
+    ".pypirc",
+    "pip.conf",
+    "pip.ini",
+    ".netrc",
+    "_netrc",
+    ".git-credentials",
+    ".config/gh",
+    ".config/hub",
+    ".cargo/credentials*",
+    ".gem/credentials",
+    ".m2/settings*.xml",
+    ".sentryclirc",
+    ".htpasswd",
+    // Databases, and what was typed
+    ".pgpass",
+    "pgpass.conf",
+    ".my.cnf",
+    ".mylogin.cnf",
+    ".bash_history",
+    ".zsh_history",
+    ".python_history",
+    ".psql_history",
+    ".mysql_history",
+    ".sqlite_history",
+    // Made to be shared
+    "!.env.example",
+    "!.env.*.example",
+    "!.env.sample",
+    "!.env.template",
+    "!.env.dist",
+    "!example.env",
+    "!sample.env",
+    "!template.env",
+    "!*.example.env",
+    "!*.sample.env",
+    "!*.template.env",
+    "!*.pub",
+];
+
+/// Never of use in an image.
+const CLUTTER: &[&str] = &[
+    ".git",
+    ".hg",
+    ".svn",
+    "__pycache__",
+    "*.pyc",
+    ".ipynb_checkpoints",
+    ".venv",
+    "venv",
+    ".pixi",
+    ".tox",
+    ".nox",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    ".terraform",
+    "node_modules",
+    ".DS_Store",
+    ".dvc/cache",
+    "wandb/",
+    "mlruns/",
+    "lightning_logs/",
+];
+
+/// A file that marks its folder as an environment of Python's, whatever that is called.
+pub(super) const ENVIRONMENT: &str = "pyvenv.cfg";
+
+/// Those of the list that may hold nothing secret: their content decides.
+pub(super) const BY_CONTENT: &str = "*.pem";
+
+/// The two lists.
+pub(super) struct Never {
+    secrets: Lines,
+    clutter: Lines,
+}
+
+impl Never {
+    pub(super) fn new() -> Self {
+        // A path of several parts would otherwise count from the root alone.
+        let anywhere = |pattern: &&str| match pattern.trim_end_matches('/').contains('/') {
+            true => format!("**/{pattern}"),
+            false => (*pattern).to_owned(),
+        };
+        let list = |patterns: &[&str]| {
+            Lines::of(patterns.iter().map(anywhere).collect::<Vec<_>>().iter().map(String::as_str))
+        };
+        Self { secrets: list(SECRETS), clutter: list(CLUTTER) }
+    }
+
+    /// The pattern of the list of secrets by which something is one.
+    pub(super) fn secret(&self, inside: &[u8], is_folder: bool) -> Option<String> {
+        pattern(&self.secrets, inside, is_folder)
+    }
+
+    /// The pattern by which something is clutter.
+    pub(super) fn clutter(&self, inside: &[u8], is_folder: bool) -> Option<String> {
+        pattern(&self.clutter, inside, is_folder)
+    }
+}
+
+fn pattern(list: &Lines, inside: &[u8], is_folder: bool) -> Option<String> {
+    let line = list.deciding(inside, is_folder, Case::Ignored)?;
+    (!line.negated).then(|| line.written.trim_start_matches("**/").to_owned())
+}
+
+/// A pattern of the clutter list that names a folder which may be a package of the user's, too.
+pub(super) fn may_be_a_package(pattern: &str) -> bool {
+    pattern.strip_suffix('/').is_some_and(|name| is_name(name.as_bytes()))
+}
