@@ -80,6 +80,7 @@ fn work(arguments: Arguments, environment: Environment, ui: Arc<Ui>) -> Result<(
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = arguments.run(environment, ui.clone()) => outcome,
+            never = ui.keep_talking() => match never {},
             () = ui.unheard() => Err(Error::new(Kind::Unheard, "nobody reads the output any more")),
         }
     });

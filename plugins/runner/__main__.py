@@ -1,29 +1,44 @@
 """The first process of a training container: SageMaker's contract around a script.
 
-Started as `python /opt/alekseylearn/runner train`.
+Started as `python -I -S /opt/alekseylearn/runner train`: nothing that lies in the
+training folder, or that a variable leads to, is imported here.
 """
 
 import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
 
 from cluster import meet, stay
 from environment import script_environment
 from failure import explain, write_failure
 from job import Job, SetupError, read_job
+from launch import command
+from leavings import gather, manifest
 from roots import Roots
-from supervise import Outcome, Supervisor
+from supervise import Sink, Supervisor
+from written import Snapshot, is_empty
 
 if TYPE_CHECKING:
     from results import Results
 
 USAGE_EXIT_CODE = 2
 SETUP_EXIT_CODE = 1
+# A script that neither writes nor prints in so little time has most likely done nothing.
+IDLE_SECONDS = 10.0
 
 
 def main(arguments: List[str]) -> int:
+    if arguments == ["notebook"]:
+        # The runner starts itself again, for a job whose artifact is a notebook.
+        from notebook import main as run_notebook
+
+        return run_notebook()
+    if arguments[:1] == ["spread"]:
+        # ... or for one that is to run in several processes.
+        from spread import main as run_spread
+
+        return run_spread(arguments[1:])
     if arguments != ["train"]:
         _complain('this image is to be started with the one argument "train", not with {}'.format(arguments))
         return USAGE_EXIT_CODE
@@ -34,29 +49,62 @@ def main(arguments: List[str]) -> int:
         results = _results(roots)
         roots.make_output_folders()
         job = read_job(roots)
+        folder = job.working_folder(roots)
+        # A folder without files is in no image.
+        folder.mkdir(parents=True, exist_ok=True)
         if results is not None:
             results.begin(job)
         missing = meet(job, roots, supervisor.is_stopping)
+        to_run = command(job, roots)
+        before = Snapshot.of(roots.code)
     except (SetupError, OSError) as error:
-        _complain(str(error))
-        write_failure(roots.failure, "The training could not start: {}\n".format(error))
-        if results is not None:
-            _keep_failure(results)
-        return SETUP_EXIT_CODE
+        return _cannot_start(str(error), roots, results)
     if missing:
         _complain("no address was found for {}: the training goes on without".format(", ".join(missing)))
     met = time.monotonic()
-    folder = job.working_folder(roots)
-    # A folder without files is in no image.
-    folder.mkdir(parents=True, exist_ok=True)
-    outcome = supervisor.run(_command(job, roots), script_environment(job, roots), folder)
+    try:
+        outcome = supervisor.run(to_run, script_environment(job, roots), folder)
+    except OSError as error:
+        return _cannot_start("cannot run {}: {}".format(to_run[0], error.strerror), roots, results)
     if outcome.exit_code != 0:
         write_failure(roots.failure, explain(outcome))
     else:
         stay(job, met, supervisor.is_stopping)
-    if results is not None and not _keep(results, roots, outcome):
-        return outcome.exit_code or SETUP_EXIT_CODE
-    return outcome.exit_code
+    well = outcome.exit_code == 0 or outcome.stop_signal is not None
+    is_kept = _gather(job, roots, before, well) and (results is None or _keep(results, roots, well))
+    if outcome.exit_code == 0 and not outcome.printed and outcome.seconds < IDLE_SECONDS:
+        _note_idleness(job, roots)
+    _say(manifest(roots))
+    return outcome.exit_code if is_kept else outcome.exit_code or SETUP_EXIT_CODE
+
+
+def _cannot_start(why: str, roots: Roots, results: "Optional[Results]") -> int:
+    _complain(why)
+    write_failure(roots.failure, "The training could not start: {}\n".format(why))
+    if results is not None:
+        _keep_failure(results)
+    return SETUP_EXIT_CODE
+
+
+def _gather(job: Job, roots: Roots, before: Snapshot, well: bool) -> bool:
+    """Make the results complete. A training whose model cannot be kept has failed."""
+    try:
+        for line in gather(job, roots, before, well):
+            _say("alekseylearn: " + line)
+        return True
+    except OSError as error:
+        message = "what the script wrote cannot be kept in {}: {}".format(roots.ml, error.strerror or error)
+        _complain(message)
+        write_failure(roots.failure, message[0].upper() + message[1:] + "\n")
+        return False
+
+
+def _note_idleness(job: Job, roots: Roots) -> None:
+    if job.kind in ("script", "module") and is_empty(roots.model) and is_empty(roots.output_data):
+        _say(
+            "alekseylearn: the script printed nothing and wrote nothing: does it call its main function, "
+            'below `if __name__ == "__main__":`?'
+        )
 
 
 def _results(roots: Roots) -> "Optional[Results]":
@@ -69,10 +117,10 @@ def _results(roots: Roots) -> "Optional[Results]":
     return Results(roots, os.environ)
 
 
-def _keep(results: "Results", roots: Roots, outcome: Outcome) -> bool:
+def _keep(results: "Results", roots: Roots, well: bool) -> bool:
     """Bring the results to where the platform wants them; without them a training has failed."""
     try:
-        results.keep(with_model=outcome.exit_code == 0 or outcome.stop_signal is not None)
+        results.keep(with_model=well)
         return True
     except OSError as error:
         message = "the results could not be brought to {}: {}".format(results, error)
@@ -89,13 +137,9 @@ def _keep_failure(results: "Results") -> None:
         pass  # what stands in the way has been said
 
 
-def _command(job: Job, roots: Roots) -> List[str]:
-    """Give what to run: the script with its arguments, or the program that runs notebooks."""
-    if job.is_notebook:
-        return [sys.executable, "-u", str(Path(__file__).resolve().parent / "notebook.py")]
-    path = os.path.relpath(str(roots.code / job.artifact), str(job.working_folder(roots)))
-    # Python would take a name that begins so for an option.
-    return [sys.executable, "-u", os.path.join(".", path) if path.startswith("-") else path] + job.arguments
+def _say(line: str) -> None:
+    """Print a line of the runner's own, whatever the locale."""
+    Sink(sys.stdout.fileno()).write(line.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def _complain(message: str) -> None:

@@ -56,7 +56,7 @@ def _training_values(job: Job, roots: Roots) -> Dict[str, Any]:
         "master_addr": job.hosts[0],
         "master_port": job.master_port,
         "current_instance_type": job.resource_config.get("current_instance_type", "local"),
-        "num_gpus": _count_gpus(),
+        "num_gpus": count_gpus(),
         "num_cpus": len(os.sched_getaffinity(0)),
         "num_neurons": _count_neuron_cores(),
         "network_interface_name": job.resource_config["network_interface_name"],
@@ -89,7 +89,8 @@ def _variable_value(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def _count_gpus() -> int:
+def count_gpus() -> int:
+    """Return how many GPUs this container has."""
     listing = _probe(["nvidia-smi", "--list-gpus"])
     return sum(line.startswith("GPU ") for line in listing.splitlines())
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import List, Optional, Tuple
 
+from spread import FAILED, PREFIX
 from supervise import Outcome
 
 REASON_CHARACTERS = 1024
@@ -41,7 +42,7 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 def explain(outcome: Outcome) -> str:
     """Say why the script failed, from its exit code and its last words."""
-    lines = readable_lines(outcome.stderr_tail)
+    lines = of_failed_rank(readable_lines(outcome.stderr_tail))
     code = outcome.exit_code
     traceback = None if code >= 128 else last_traceback(lines)
     if traceback:
@@ -53,6 +54,15 @@ def explain(outcome: Outcome) -> str:
     else:
         headline = "The script ended with exit code {} and no traceback.".format(code)
     return reason(headline, last_words(lines))
+
+
+def of_failed_rank(lines: List[str]) -> List[str]:
+    """Return of several processes' lines those of the one that failed, as it wrote them."""
+    failed = next(filter(None, map(FAILED.match, reversed(lines))), None)
+    if failed is None:
+        return lines
+    prefix = PREFIX.format(failed.group(1))
+    return [line[len(prefix) :] for line in lines if line.startswith(prefix)] or lines
 
 
 def reason(headline: str, details: List[str]) -> str:

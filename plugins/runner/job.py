@@ -25,6 +25,8 @@ AS_WRITTEN = "as-written"
 # What the user asked of this run beyond hyperparameters: one JSON object, in as many variables as it takes.
 RUN_VARIABLE = "ALEKSEYLEARN_RUN_{}"
 
+KINDS = ("script", "notebook", "module", "function", "shell")
+
 MASTER_PORT = 7777  # what the SageMaker SDK uses
 
 
@@ -35,12 +37,23 @@ class SetupError(Exception):
 class Job(NamedTuple):
     """One training job as its container sees it."""
 
+    # A path from the code folder.
     artifact: str
+    kind: str
+    # What a module or a function is imported as.
+    module: str
+    function: str
+    # What the function is called on a command line, if an installation would give it a name.
+    name: str
     # Where the script runs, from the code folder; a notebook's is its own folder.
     folder: str
     hyperparameters: Dict[str, Any]
     # The script's command line: the same, and after it what the user typed.
     arguments: List[str]
+    # Paths and patterns that name the model, from the working folder.
+    model: List[str]
+    # How many processes of the script each host runs: a number, or `gpu` for one for each GPU.
+    processes: Optional[str]
     platform_parameters: Dict[str, Any]
     input_data_config: Dict[str, Any]
     resource_config: Dict[str, Any]
@@ -50,10 +63,6 @@ class Job(NamedTuple):
     master_port: int
     # What the platform's messages call this host.
     replica: str
-
-    @property
-    def is_notebook(self) -> bool:
-        return self.artifact.endswith(".ipynb")
 
     def working_folder(self, roots: Roots) -> Path:
         return roots.code / self.folder
@@ -80,7 +89,12 @@ def read_job(roots: Roots) -> Job:
     description = _read_object(roots.artifact_description)
     run = _run(os.environ)
     artifact = description.get("artifact")
-    if not isinstance(artifact, str) or not (roots.code / artifact).is_file():
+    if not isinstance(artifact, str):
+        raise SetupError("{} does not say what to train".format(roots.artifact_description))
+    kind = description.get("kind", "notebook" if artifact.endswith(".ipynb") else "script")
+    if kind not in KINDS:
+        raise SetupError("{} names a kind of artifact that is not known: {!r}".format(roots.artifact_description, kind))
+    if kind in ("script", "notebook", "shell") and not (roots.code / artifact).is_file():
         raise SetupError(
             "the image names {!r} in {} as what to train, and there is no such file in {}".format(
                 artifact, roots.artifact_description, roots.code
@@ -101,10 +115,16 @@ def read_job(roots: Roots) -> Job:
         raise SetupError("resourceconfig.json does not list this host, {}".format(resources["current_host"]))
     return Job(
         artifact=artifact,
-        folder=description.get("folder", ""),
+        kind=kind,
+        module=description.get("module", ""),
+        function=description.get("function", ""),
+        name=description.get("name", ""),
+        folder=os.path.dirname(artifact) if kind == "notebook" else description.get("folder", ""),
         hyperparameters={key: decode(text) for key, text in of_the_script.items()},
         arguments=script_arguments(of_the_script, os.environ.get(ARGUMENTS_VARIABLE) == AS_WRITTEN)
         + _texts(run, "arguments"),
+        model=_texts(run, "model"),
+        processes=_processes(run, kind),
         platform_parameters={key: decode(text) for key, text in texts.items() if _is_reserved(key)},
         input_data_config=_read_object(roots.input_config / "inputdataconfig.json"),
         resource_config=resources,
@@ -127,6 +147,18 @@ def _texts(run: Dict[str, Any], name: str) -> List[str]:
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise SetupError("{} holds no list of texts as {!r}".format(RUN_VARIABLE.format("N"), name))
     return texts
+
+
+def _processes(run: Dict[str, Any], kind: str) -> Optional[str]:
+    wanted = run.get("processes_per_node")
+    if wanted is None:
+        return None
+    text = str(wanted)
+    if text != "gpu" and not (text.isdigit() and int(text) > 0):
+        raise SetupError("processes_per_node is {!r}: it takes a number, or `gpu`".format(wanted))
+    if kind == "notebook":
+        raise SetupError("a notebook is one process: processes_per_node is for scripts")
+    return text
 
 
 def _is_reserved(key: str) -> bool:

@@ -1,5 +1,6 @@
 """How papermill talks to the kernel here: output at once, a stop that keeps results."""
 
+import math
 import os
 import re
 import signal
@@ -16,6 +17,8 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.iorw import LocalHandler, papermill_io
 
+from complete import complete
+
 ENGINE = "alekseylearn"
 
 # A stopped cell is interrupted, as by Jupyter's stop button, and may take this
@@ -26,15 +29,19 @@ START_SECONDS = 120
 OUTPUT_SECONDS = 600
 TAIL_BYTES = 1 << 16
 
-# Run by the kernel before the first cell; neither line leaves a name behind.
-# A crash in native code shall say where it happened, past the messages which it
-# cuts off. Modules at the top of the code folder can be imported from a notebook
-# in a subfolder, but, unlike with PYTHONPATH, a `random.py` there cannot keep
-# the kernel itself from starting.
+# Run by the kernel before the first cell; none of it leaves a name behind. A
+# crash in native code shall say where it happened, past the messages which it
+# cuts off. `exit(3)` shall end the run as in a script: IPython would only ask
+# its front end to close, go on with the cell, and take the code for a flag.
 PREPARATION = (
     "__import__('faulthandler').enable(__import__('sys').stderr); "
-    "__import__('sys').path.insert(1, {!r})"
+    "__import__('IPython.core.autocall', fromlist=['autocall']).ZMQExitAutocall.__call__ = "
+    "lambda self, keep_kernel=None: __import__('sys').exit(None if keep_kernel is True else keep_kernel)"
 )
+# The kernel's first lines: its own folder is no place to import from, and the
+# notebook's becomes one only when the kernel is up. So a `random.py` beside the
+# notebook cannot keep it from starting.
+KERNEL = "import sys; del sys.path[0]\nfrom ipykernel import kernelapp\nkernelapp.launch_new_instance()\n"
 
 _OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\r\n])")
 
@@ -103,6 +110,10 @@ class Client(PapermillNotebookClient):
         manager = super().create_kernel_manager()
         manager.transport = "ipc"
         manager.ip = str(self.session.scratch / "kernel")
+        launcher = self.session.scratch / "launch" / "kernel.py"
+        launcher.parent.mkdir(exist_ok=True)
+        launcher.write_text(KERNEL, encoding="utf-8")
+        manager.kernel_spec.argv = [sys.executable, str(launcher), "-f", "{connection_file}"]
         return manager
 
     def execute_cell(self, cell: Any, cell_index: int, **options: Any) -> Any:
@@ -148,9 +159,15 @@ class KernelEngine(Engine):
     """The papermill engine that uses the client above."""
 
     @classmethod
+    def execute_notebook(cls, nb: Any, kernel_name: str, **options: Any) -> Any:
+        made = nb.metadata.get("papermill", {})
+        if "parameters" in made:
+            made["parameters"] = _as_json(made["parameters"])
+        return super().execute_notebook(nb, kernel_name, **options)
+
+    @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
         session = options["session"]
-        preparation = PREPARATION.format(options["code_folder"])
         client = Client(
             nb_man,
             kernel_name=kernel_name,
@@ -158,7 +175,7 @@ class KernelEngine(Engine):
             iopub_timeout=OUTPUT_SECONDS,
             shutdown_kernel="immediate",
             log_output=True,
-            extra_arguments=["--IPKernelApp.exec_lines=" + preparation],
+            extra_arguments=["--IPKernelApp.exec_lines=" + PREPARATION],
         )
         client.session, session.client = session, client
         # What a cell writes past Python comes as a message and, again, from the
@@ -166,8 +183,22 @@ class KernelEngine(Engine):
         return client.execute(stdout=subprocess.DEVNULL, stderr=session.kernel_stderr)
 
 
+def _as_json(value: Any) -> Any:
+    """Return a value as JSON can hold it, which has no NaN and no Infinity: they become their names."""
+    if isinstance(value, dict):
+        return {key: _as_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
 class WholeFiles(LocalHandler):
-    """Writes a notebook so that a reader never finds half of it."""
+    """Reads notebooks that lack what papermill needs, and writes them so that no reader finds half of one."""
+
+    def read(self, path: str) -> str:
+        return complete(super().read(path))
 
     def write(self, buf: str, path: str) -> None:
         draft = Path(path + ".part")

@@ -1,4 +1,4 @@
-"""Runs a notebook in place of a script; the runner starts it as a child process.
+"""Runs a notebook in place of a script; the runner starts itself again for it.
 
 The executed notebook is saved after each cell and is whole whatever happens:
 its outputs and its error are in `/opt/ml/output/data/<name>.ipynb`.
@@ -48,7 +48,6 @@ def _train(scratch: Path) -> int:
             progress_bar=False,
             cwd=source.parent,
             session=session,
-            code_folder=str(roots.code),
         )
     except (PapermillExecutionError, DeadKernelError, Stopped):
         pass  # the session knows more about each of them
@@ -147,7 +146,3 @@ def _report(session: Any, roots: Roots, what: str, evidence: List[str]) -> None:
     details = ["The cell begins: " + first_line] + evidence
     print("\n".join(evidence + [headline]), file=sys.stderr)
     write_failure(roots.failure, reason(headline, details))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Dict, Iterator, Mapping, Tuple
 
 from job import Job
+from leavings import pack
 from roots import Roots
 from storage import Place, Storage
 
@@ -90,15 +91,13 @@ class Results:
                 self._storage.write(place.object(name), source)
 
     def _send_archive(self, folder: Path, name: str) -> None:
-        entries = sorted(folder.iterdir()) if folder.is_dir() else []
-        if not entries:
+        if not folder.is_dir() or not any(folder.iterdir()):
             return
         upload = self._storage.writer(self._base.object(name))
         # As it is made: the disk may have no room for it.
         with gzip.GzipFile(fileobj=upload, mode="wb", compresslevel=1) as packed:  # type: ignore[call-overload]
             with tarfile.open(fileobj=packed, mode="w|") as archive:
-                for entry in entries:
-                    archive.add(str(entry), arcname=entry.name)
+                pack(folder, archive)
         upload.close()
 
     def _keep_checkpoints(self) -> None:

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Callable, Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 from relay import Relay
 
@@ -34,11 +34,15 @@ class Outcome(NamedTuple):
     exit_code: int
     stop_signal: Optional[int]
     stderr_tail: bytes
+    # The script wrote anything to its output.
+    printed: bool
+    seconds: float
 
 
 class _Stream(NamedTuple):
     source: int
     relay: Relay
+    sink: "Sink"
     is_stderr: bool
 
 
@@ -51,6 +55,7 @@ class Supervisor:
         self._exited_at = 0.0
         self._stop_signal = None  # type: Optional[int]
         self._stderr_tail = b""
+        self._printed = False
         self._selector = selectors.DefaultSelector()
         self._streams = []  # type: List[_Stream]
         self._watch_signals()
@@ -65,6 +70,7 @@ class Supervisor:
         It leads a session of its own, so that whatever it leaves behind can be
         found by its process group.
         """
+        started = time.monotonic()
         process = subprocess.Popen(
             command,
             cwd=str(folder),
@@ -95,7 +101,8 @@ class Supervisor:
 
         assert self._exit_code is not None
         process.returncode = self._exit_code  # it was reaped here, not by Popen
-        return Outcome(self._exit_code, self._stop_signal, self._stderr_tail)
+        seconds = self._exited_at - started
+        return Outcome(self._exit_code, self._stop_signal, self._stderr_tail, self._printed, seconds)
 
     # Signals
 
@@ -149,7 +156,7 @@ class Supervisor:
                 return
             if pid == self._pid:
                 self._exited_at = time.monotonic()
-                self._exit_code = _shell_code(status)
+                self._exit_code = shell_code(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
                 if self._stop_signal is not None:
                     self._signal_group(signal.SIGTERM)
 
@@ -157,7 +164,8 @@ class Supervisor:
 
     def _open_stream(self, source: int, target: int, is_stderr: bool) -> None:
         os.set_blocking(source, False)
-        stream = _Stream(source, Relay(_writer(target)), is_stderr)
+        sink = Sink(target)
+        stream = _Stream(source, Relay(sink.write), sink, is_stderr)
         self._streams.append(stream)
         self._selector.register(source, selectors.EVENT_READ, stream)
 
@@ -169,12 +177,14 @@ class Supervisor:
         if not chunk:
             self._close(stream)
             return
+        self._printed = True
         if stream.is_stderr:
             self._stderr_tail = (self._stderr_tail + chunk)[-TAIL_BYTES:]
         stream.relay.feed(chunk, time.monotonic())
 
     def _close(self, stream: _Stream) -> None:
         stream.relay.close()
+        stream.sink.end_line()
         self._streams.remove(stream)
         self._selector.unregister(stream.source)
 
@@ -204,25 +214,29 @@ class Supervisor:
         return not self._streams or waited > DRAIN_SECONDS
 
 
-def _shell_code(status: int) -> int:
-    """Give a wait status as a shell does: 128 and the number for a signal."""
-    if os.WIFSIGNALED(status):
-        return 128 + os.WTERMSIG(status)
-    return os.WEXITSTATUS(status)
+def shell_code(code: int) -> int:
+    """Return an exit code of `subprocess` as a shell has it: 128 and the number for a signal."""
+    return 128 - code if code < 0 else code
 
 
-def _writer(target: int) -> Callable[[bytes], None]:
-    """Give a function that writes all it is given, as long as anyone listens.
+class Sink:
+    """Where a stream goes, as long as anyone listens: a log reader that goes away must not end the training."""
 
-    A log reader that goes away must not end the training.
-    """
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._is_inside_line = False
 
-    def write(data: bytes) -> None:
+    def write(self, data: bytes) -> None:
+        if data:
+            self._is_inside_line = not data.endswith(b"\n")
         view = memoryview(data)
         while view:
             try:
-                view = view[os.write(target, view) :]
+                view = view[os.write(self._target, view) :]
             except BrokenPipeError:
                 return
 
-    return write
+    def end_line(self) -> None:
+        """End a line that the script left open: log services show no other."""
+        if self._is_inside_line:
+            self.write(b"\n")

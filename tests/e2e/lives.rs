@@ -176,6 +176,61 @@ fn a_job_that_fails_says_why() {
 }
 
 #[test]
+fn a_model_that_was_written_anywhere_comes_home() {
+    drivers(|driver| {
+        driver.sandbox.write(
+            "train.py",
+            "import os\nfor name in ('models/deep/m.txt', '__pycache__/x.pyc', 'run.log'):\n    \
+             os.makedirs(os.path.dirname(name) or '.', exist_ok=True)\n    open(name, 'w').write('made')\n",
+        );
+        let run = driver.run(&driver.fit(&["--fetch", "../home/anywhere"])).success();
+        let said = "nothing was written to /opt/ml/model: the model is 1 file, 4 B: models/deep/m.txt";
+        assert!(run.stdout.contains(said), "{}: {}", driver.name, run.stdout);
+        let folder = driver.sandbox.path("../home/anywhere");
+        assert_eq!(std::fs::read_to_string(folder.join("models/deep/m.txt")).unwrap(), "made");
+        assert_eq!(folder.read_dir().unwrap().count(), 1, "{}", driver.name);
+        let status = driver.status("work/train");
+        let model = json!({ "files": 1, "bytes": 4, "first": [["models/deep/m.txt", 4]] });
+        assert_eq!(status["results"]["model"], model, "{}: {status}", driver.name);
+        let page = driver.sandbox.run(&["report", "work/train", "-o", "../home/page.html"]);
+        page.success();
+        let page = std::fs::read_to_string(driver.sandbox.path("../home/page.html")).unwrap();
+        assert!(page.contains("models/deep/m.txt"), "{}", driver.name);
+    });
+}
+
+#[test]
+fn a_job_that_leaves_nothing_is_a_success() {
+    drivers(|driver| {
+        driver.sandbox.write("train.py", "print('trained')\n");
+        for more in [&[][..], &["--fetch", "../home/nothing"]] {
+            let run = driver.run(&driver.fit(more)).success();
+            assert_eq!(run.stdout.matches("left no model").count(), 1, "{}: {}", driver.name, run.stdout);
+            assert!(!run.stdout.contains("alekseylearn fetch"), "{}: {}", driver.name, run.stdout);
+        }
+        let status = driver.sandbox.run(&["status", "work/train"]).success().stdout;
+        assert!(status.contains("it left no files"), "{}: {status}", driver.name);
+    });
+}
+
+#[test]
+fn a_job_that_nobody_followed_tells_what_it_left() {
+    drivers(|driver| {
+        driver.sandbox.write("train.py", "open('m.txt', 'w').write('made')\n");
+        driver.run(&driver.fit(&["--detach"])).success();
+        let mut status = driver.status("work/train");
+        for _ in 0..600 {
+            if ["completed", "failed"].contains(&status["state"].as_str().unwrap()) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            status = driver.status("work/train");
+        }
+        assert_eq!(status["results"]["model"]["first"], json!([["m.txt", 4]]), "{}: {status}", driver.name);
+    });
+}
+
+#[test]
 fn a_job_is_stopped_where_the_service_can() {
     drivers(|driver| {
         driver.sandbox.write(

@@ -166,6 +166,62 @@ fn a_failing_cell_is_named_and_the_notebook_kept() {
     assert!(text.contains("\"output_type\": \"error\""), "the error is in the notebook");
 }
 
+fn book(cells: &[&str]) -> String {
+    let cell = |source: &&str| serde_json::json!({ "cell_type": "code", "source": source });
+    serde_json::json!({ "nbformat": 4, "cells": cells.iter().map(cell).collect::<Vec<_>>() }).to_string()
+}
+
+#[test]
+fn a_notebook_that_writes_nothing_is_itself_what_it_leaves() {
+    let base = format!("--config.base_image={}", base_image_or_skip!());
+    let sandbox = Sandbox::new();
+    sandbox.write("train.ipynb", &book(&["print('one', x)", "quit()\nprint('two')", "print('three')"]));
+    let nan = "--config.hyperparameters.x=NaN";
+    let run = sandbox.run(&["fit", "train.ipynb", &base, nan, "--fetch", "out"]).success();
+    assert!(run.stdout.contains("one nan") && !run.stdout.contains("two"), "{}", run.stdout);
+    assert!(!run.stdout.contains("three"), "{}", run.stdout);
+    let text = fs::read_to_string(sandbox.path("out/train.ipynb")).unwrap();
+    let executed: Value = serde_json::from_str(&text).expect("it is JSON");
+    assert_eq!(executed["metadata"]["papermill"]["parameters"]["x"], "nan");
+    // What a run made can be run.
+    fs::rename(sandbox.path("out/train.ipynb"), sandbox.path("again.ipynb")).unwrap();
+    sandbox.run(&["fit", "again.ipynb", &base]).success();
+    sandbox.write("exits.ipynb", &book(&["exit(3)"]));
+    sandbox.run(&["fit", "exits.ipynb", &base]).failure(10).one_error().says("Cell 1 failed: SystemExit: 3");
+}
+
+#[test]
+fn one_odd_file_does_not_keep_a_model_away() {
+    let base = format!("--config.base_image={}", base_image_or_skip!());
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "odd/-train.py",
+        "import os, socket\n\
+         os.chdir('/opt/ml/model')\n\
+         os.makedirs('step-3'); os.makedirs('/root/.cache/wandb')\n\
+         open('step-3/w.bin', 'w').write('w')\n\
+         open('/root/.cache/wandb/debug.log', 'w').write('log')\n\
+         os.symlink('/opt/ml/model/step-3/w.bin', 'best.bin')\n\
+         os.symlink('step-3', 'latest')\n\
+         os.symlink('/root/.cache/wandb/debug.log', 'debug.log')\n\
+         os.mkfifo('pipe')\n\
+         socket.socket(socket.AF_UNIX).bind('wandb.sock')\n\
+         open('/dev/shm/large', 'wb').write(bytes(300 << 20))\n",
+    );
+    let run = sandbox.run(&["fit", "odd/-train.py", &base, "--fetch", "out"]).success();
+    assert!(run.stdout.contains("neither files nor folders: pipe, wandb.sock"), "{}", run.stdout);
+    assert_eq!(fs::read_link(sandbox.path("out/best.bin")).unwrap().to_str(), Some("step-3/w.bin"));
+    assert_eq!(fs::read_to_string(sandbox.path("out/latest/w.bin")).unwrap(), "w");
+    assert_eq!(fs::read_to_string(sandbox.path("out/debug.log")).unwrap(), "log");
+    let small = "--config.shm_size=16m";
+    sandbox.run(&["fit", "odd/-train.py", &base, small]).failure(10).one_error().says("No space left");
+    sandbox
+        .run(&["fit", "odd/-train.py", &base, "--config.shm_size=lots"])
+        .failure(2)
+        .one_error()
+        .says("is not a size");
+}
+
 #[test]
 fn modules_packages_and_data_beside_the_script_are_there() {
     let base = format!("--config.base_image={}", base_image_or_skip!());

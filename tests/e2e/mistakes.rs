@@ -29,9 +29,16 @@ fn a_notebook_that_cannot_be_run() {
         ("", "is empty"),
         ("print(1)", "is not a notebook: it is not JSON"),
         (r#"{"nbformat": 4, "cells": [{"cell_type": "co"#, "it ends in the middle"),
-        (r#"{"worksheets": [], "nbformat": 3}"#, "is a notebook of format 3"),
-        (r#"{"nbformat": 4, "metadata": {"kernelspec": {"name": "python2"}}}"#, "is a notebook of Python 2"),
-        (r#"{"nbformat": 4, "metadata": {"kernelspec": {"language": "julia"}}}"#, "is a notebook of julia"),
+        (r#"{"cells": [], "nbformat": 5}"#, "is a notebook of format 5"),
+        (r#"{"nbformat": 4, "cells": [{"cell_type": "code"}]}"#, "its cell 1 has no `source`"),
+        (
+            r#"{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"name": "python2"}}}"#,
+            "is a notebook of Python 2",
+        ),
+        (
+            r#"{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"language": "julia"}}}"#,
+            "is a notebook of julia",
+        ),
     ] {
         sandbox.write("a.ipynb", text);
         fit(&sandbox, &["a.ipynb"]).failure(2).says(message);

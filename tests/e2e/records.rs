@@ -117,16 +117,22 @@ fn a_failed_job_is_told_from_its_reason_to_the_end_of_its_log() {
         "p/train.py",
         "print('epoch 1 of 9')\ndef load():\n    raise ValueError('no columns')\nload()\n",
     );
-    let text = run(&sandbox, &fit(&rig, &base, &["p/train.py"])).failure(10).one_error().stderr;
-    let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("no `{part}` in\n{text}"));
-    let order = [
-        place("failed: AlgorithmError: ValueError: no columns"),
-        place("line 3, in load"),
-        place("exit code: 1"),
-        place("the end of its log:"),
-        text.rfind("epoch 1 of 9").unwrap(),
-    ];
-    assert!(order.is_sorted(), "{order:?}\n{text}");
+    let seen = run(&sandbox, &fit(&rig, &base, &["p/train.py"])).failure(10).one_error();
+    let place =
+        |part: &str| seen.stderr.find(part).unwrap_or_else(|| panic!("no `{part}` in\n{}", seen.stderr));
+    let order = [place("failed: AlgorithmError: ValueError: no columns"), place("exit code: 1")];
+    assert!(order.is_sorted(), "{order:?}\n{}", seen.stderr);
+    // The traceback went by with the log.
+    for part in ["line 3, in load", "epoch 1 of 9", "Traceback"] {
+        assert_eq!(seen.stdout.matches(part).count(), 1, "{part}: {}", seen.stdout);
+        assert!(!seen.stderr.contains(part), "{part}: {}", seen.stderr);
+    }
+
+    // Who reads no log is told all of it, once.
+    let quiet = run(&sandbox, &fit(&rig, &base, &["p/train.py", "--quiet"])).failure(10).one_error().stderr;
+    for part in ["line 3, in load", "the end of its log:", "epoch 1 of 9"] {
+        assert_eq!(quiet.matches(part).count(), 1, "{part}: {quiet}");
+    }
 
     sandbox.write("q/train.py", "import os, signal\nprint('before')\nos.kill(os.getpid(), signal.SIGKILL)\n");
     run(&sandbox, &fit(&rig, &base, &["q/train.py"]))

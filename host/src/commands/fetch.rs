@@ -92,6 +92,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         checkpoints: arguments.checkpoints,
         overwrite: arguments.overwrite,
         replace_earlier: false,
+        may_be_nothing: false,
     };
     let fetched = super::interruptible(job::fetch(context, &known, &fetch), "nothing was written").await?;
     context.ui.result(

@@ -11,7 +11,7 @@ use super::training::Training;
 use crate::{
     config::Defaults,
     error::Result,
-    job::{self, Context, Earlier, Ending, Fetch, Known, Record, Submission},
+    job::{self, Context, Earlier, Ending, Fetch, Known, Left, Record, Submission},
     plugin::State,
     ui::duration,
 };
@@ -126,8 +126,8 @@ pub(super) async fn see_through(
     }
     match job::follow(context, record, known).await? {
         Ending::Detached => detached(context, known),
-        Ending::Ended(status) => {
-            if let Err(error) = job::end_of(known, &status).await {
+        Ending::Ended(ended) => {
+            if let Err(error) = job::end_of(known, &ended).await {
                 record.told(name)?;
                 return Err(error);
             }
@@ -173,12 +173,11 @@ async fn completed(context: &Context, record: &Record, known: &Known<'_>, after:
         "metrics": metrics,
         "billable_seconds": outcome.billable_seconds,
         "cost_usd": outcome.cost_usd,
+        "results": details.left,
     });
     let Some(folder) = after.fetch else {
-        let text = format!(
-            "The job {name} completed.{measured}\nBring its model home:\n  alekseylearn fetch ./out {name}"
-        );
-        context.ui.result(&text, data);
+        let next = what_next(name, details.left.as_ref());
+        context.ui.result(&format!("The job {name} completed.{measured}\n{next}"), data);
         return Ok(());
     };
     let fetch = Fetch {
@@ -188,14 +187,35 @@ async fn completed(context: &Context, record: &Record, known: &Known<'_>, after:
         checkpoints: false,
         overwrite: after.overwrite,
         replace_earlier: true,
+        may_be_nothing: true,
     };
     let hint = format!("the job {name} completed; bring its model with `alekseylearn fetch DIR {name}`");
     let fetched = super::interruptible(job::fetch(context, known, &fetch), &hint).await?;
     data["folder"] = json!(folder);
     data["files"] = json!(fetched.brought.files);
     data["bytes"] = json!(fetched.brought.size);
-    let text =
-        format!("The job {name} completed.{measured}\n{}", super::fetch::told(folder, &fetched.brought));
-    context.ui.result(&text, data);
+    let told = match fetched.brought.files.is_empty() {
+        false => super::fetch::told(folder, &fetched.brought),
+        true => format!("Nothing was brought home: {}", what_next(name, details.left.as_ref())),
+    };
+    context.ui.result(&format!("The job {name} completed.{measured}\n{told}"), data);
     Ok(())
+}
+
+/// How to bring home what a completed job left.
+fn what_next(name: &str, left: Option<&Left>) -> String {
+    match left {
+        Some(left) if left.model.count > 0 => {
+            let what = left.model.summary();
+            format!("Bring its model home ({what}):\n  alekseylearn fetch ./out {name}")
+        }
+        Some(left) if left.output_data.count > 0 => {
+            let what = left.output_data.summary();
+            format!(
+                "It left no model. Bring its output data home ({what}):\n  alekseylearn fetch ./out {name} --output-data"
+            )
+        }
+        Some(_) => "it left no model".to_owned(),
+        None => format!("Bring its model home:\n  alekseylearn fetch ./out {name}"),
+    }
 }

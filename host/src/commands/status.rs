@@ -40,9 +40,19 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     if let Some(reason) = &status.reason {
         lines.push(format!("  reason:  {reason}"));
     }
-    let details = record.get(&known.job.name)?.map(|entry| entry.details).unwrap_or_default();
+    let mut details = record.get(&known.job.name)?.map(|entry| entry.details).unwrap_or_default();
     if !details.arguments.is_empty() {
         lines.push(format!("  arguments: {}", job::typed(&details.arguments)));
+    }
+    if status.state.is_final() && !details.left_is_looked_for {
+        // Not to have the log is no failure of this.
+        details.left = job::left(&known).await;
+        record.left(&known.job.name, details.left.as_ref())?;
+    }
+    if let Some(left) = &details.left {
+        let files = left.lines();
+        lines.push(if files.is_empty() { "  it left no files".to_owned() } else { "  it left:".to_owned() });
+        lines.extend(files.iter().map(|line| format!("    {line}")));
     }
     let mut text = ui::lines(lines);
     let metrics = job::told_metrics(&details.metrics);
@@ -66,6 +76,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             "code": details.code,
             "installed": details.installed,
             "metrics": details.metrics,
+            "results": details.left,
         }),
     );
     Ok(())

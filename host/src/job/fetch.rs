@@ -31,6 +31,8 @@ pub struct Fetch<'a> {
     pub overwrite: bool,
     /// Replace what was brought there before, and nobody has changed since.
     pub replace_earlier: bool,
+    /// That there is nothing to bring is no error.
+    pub may_be_nothing: bool,
 }
 
 /// What came.
@@ -38,7 +40,7 @@ pub struct Fetched {
     /// The files, and their size.
     pub brought: Brought,
     /// Goes when the user was told: a program that is killed before that tells it the next time.
-    _staging: Staging,
+    _staging: Option<Staging>,
 }
 
 /// Brings a job's model into a folder, and nowhere else.
@@ -69,6 +71,9 @@ pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> R
         .filter_map(|(kind, archive, folder, _)| Some(Wanted { artifact: of(kind)?, archive, folder }))
         .collect();
     if results.is_empty() {
+        if fetch.may_be_nothing {
+            return Ok(Fetched { brought: Brought::default(), _staging: None });
+        }
         return Err(nothing(known, fetch, &artifacts));
     }
     if of(ArtifactKind::Model).is_none() {
@@ -110,7 +115,7 @@ pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> R
         // Without it, `clean` says once too often that there is something to fetch.
         let _ = disk::write(&known.job.folder.with_extension(FETCHED), PRIVATE, |_| Ok(()));
     }
-    Ok(Fetched { brought, _staging: staging })
+    Ok(Fetched { brought, _staging: Some(staging) })
 }
 
 /// A job's folder holds results of which there may be no other copy.
@@ -244,13 +249,19 @@ fn job_file(known: &Known<'_>, file: &str) -> Result<At> {
 fn nothing(known: &Known<'_>, fetch: &Fetch<'_>, artifacts: &[Artifact]) -> Error {
     let name = &known.job.name;
     let left = |kind| artifacts.iter().any(|artifact| artifact.kind == kind);
-    let error = Error::new(Kind::NotFound, format!("the job {name} has left no model"));
+    let what = match (fetch.output_data, fetch.checkpoints) {
+        (false, false) => "no model",
+        (true, false) => "no model and no output data",
+        (false, true) => "no model and no checkpoints",
+        (true, true) => "no files",
+    };
+    let error = Error::new(Kind::NotFound, format!("the job {name} has left {what}"));
     let other = match () {
         () if !fetch.output_data && left(ArtifactKind::OutputData) => "--output-data",
         () if !fetch.checkpoints && left(ArtifactKind::Checkpoints) => "--checkpoints",
         () => {
             return error.hint(format!(
-                "`alekseylearn status {name}` tells whether it has ended; a script leaves a model by writing to /opt/ml/model"
+                "`alekseylearn status {name}` tells how it ended, and `alekseylearn logs {name}` what it wrote"
             ));
         }
     };

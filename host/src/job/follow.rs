@@ -1,11 +1,15 @@
 //! A job from its submission to its end: its states, and its log as it comes.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 
 use super::{
     Context, Entry, Known, Outcome, Record, advice, kept_back,
+    left::{Left, Machines},
     log::Log,
     metrics::{self, Metrics},
     pace::Pace,
@@ -30,14 +34,27 @@ const STATE_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_REST: Duration = Duration::from_secs(600);
 /// As many of a failed job's last lines as its error shows.
 const LAST_LINES: usize = 20;
+/// As many of the lines that were shown are remembered: a traceback is shorter.
+const REMEMBERED: usize = 500;
 
 /// How a job was left.
 #[derive(Debug)]
 pub enum Ending {
     /// It ended.
-    Ended(JobStatus),
+    Ended(Box<Ended>),
     /// The user pressed Ctrl-C; it goes on.
     Detached,
+}
+
+/// A job that was followed to its end.
+#[derive(Debug)]
+pub struct Ended {
+    /// As its service has it.
+    pub status: JobStatus,
+    /// What it left; none if its log does not say.
+    pub left: Option<Left>,
+    /// The last lines of its log that the user has seen.
+    shown: VecDeque<String>,
 }
 
 /// Shows a job's states and log until it ends, or the user presses Ctrl-C. The log is a luxury: where it cannot be read,
@@ -49,11 +66,18 @@ pub async fn follow(context: &Context, record: &Record, known: &Known<'_>) -> Re
     let mut following = Following::new(context, record, known);
     let ending = tokio::select! {
         biased;
-        () = interrupted() => Ok(Ending::Detached),
-        status = panic::caught_in(following.to_the_end()) => status.map(Ending::Ended),
+        () = interrupted() => None,
+        status = panic::caught_in(following.to_the_end()) => Some(status),
     };
     following.keep_metrics()?;
-    ending.map_err(|error| goes_on(&known.job.name, error))
+    let Some(status) = ending else { return Ok(Ending::Detached) };
+    let status = status.map_err(|error| goes_on(&known.job.name, error))?;
+    let left = following.left.together();
+    // A log that could not be read does not say that there is nothing.
+    if known.entry.is_some() && following.log_error.is_none() {
+        record.left(&known.job.name, left.as_ref())?;
+    }
+    Ok(Ending::Ended(Box::new(Ended { status, left, shown: following.shown })))
 }
 
 /// Waits for a job's end, and says nothing but its states; `None` where it does not end in that time.
@@ -84,6 +108,8 @@ struct Following<'a> {
     /// Why the log could not be read the last time.
     log_error: Option<Error>,
     metrics: Metrics,
+    left: Machines,
+    shown: VecDeque<String>,
     started: Instant,
     trouble: Trouble,
     state_pace: Pace,
@@ -106,6 +132,8 @@ impl<'a> Following<'a> {
             log_trouble: Trouble::default(),
             log_error: None,
             metrics: Metrics::new(known.job.options.metrics()),
+            left: Machines::default(),
+            shown: VecDeque::new(),
             started: now,
             trouble: Trouble::default(),
             state_pace: Pace::new(now),
@@ -191,7 +219,8 @@ impl<'a> Following<'a> {
         self.record.measured(&self.known.job.name, self.metrics.series())
     }
 
-    fn show(&mut self, page: &LogPage) {
+    fn show(&mut self, page: &mut LogPage) {
+        page.lines.retain(|line| !self.left.take(&line.node, &line.text));
         let (ui, job) = (&self.context.ui, &self.known.job.name);
         let is_one_of_many = self.nodes > 1;
         ui.say_all(page.lines.iter().map(|line| {
@@ -205,6 +234,11 @@ impl<'a> Following<'a> {
         for line in &page.lines {
             self.metrics.read(is_one_of_many.then_some(&line.node), line.time, &line.text);
         }
+        if ui.shows_logs() {
+            let last = page.lines.iter().skip(page.lines.len().saturating_sub(REMEMBERED));
+            self.shown.extend(last.map(|line| line.text.clone()));
+            self.shown.drain(..self.shown.len().saturating_sub(REMEMBERED));
+        }
         if self.metrics.take_changed() {
             ui.say(&Event::Metrics { job, metrics: &metrics::told(self.metrics.series()) });
         }
@@ -214,13 +248,14 @@ impl<'a> Following<'a> {
     async fn read_log(&mut self) -> bool {
         let begun = Instant::now();
         match self.log.page(self.known).await {
-            Ok(page) => {
+            Ok(mut page) => {
                 self.log_trouble.passed();
                 self.log_error = None;
-                self.show(&page);
+                let any = !page.lines.is_empty();
+                self.show(&mut page);
                 let now = Instant::now();
                 match page.drained {
-                    true => self.log_pace.answered(now, !page.lines.is_empty(), self.read_log_again),
+                    true => self.log_pace.answered(now, any, self.read_log_again),
                     false => self.log_pace.at_once(now),
                 }
                 page.drained
@@ -346,8 +381,8 @@ fn never_had(record: &Record, entry: &Entry) -> Result<Error> {
 ///
 /// # Errors
 /// Always, unless the job completed.
-pub async fn end_of(known: &Known<'_>, status: &JobStatus) -> Result<()> {
-    let name = &known.job.name;
+pub async fn end_of(known: &Known<'_>, ended: &Ended) -> Result<()> {
+    let (name, status) = (&known.job.name, &ended.status);
     let reason = status.reason.as_deref().unwrap_or("no reason was given");
     if status.by_service {
         let state = status.state.name();
@@ -363,10 +398,11 @@ pub async fn end_of(known: &Known<'_>, status: &JobStatus) -> Result<()> {
         State::Failed => {
             let first = reason.lines().next().unwrap_or(reason);
             let error = Error::new(Kind::JobFailed, format!("the job {name} failed: {first}"));
-            let log = last_lines(known).await;
-            missed = kept_back::hint(&known.job.folder, &format!("{reason}\n{}", log.join("\n")));
-            advice = known.entry.as_ref().and_then(|entry| advice::for_arguments(entry, &log));
-            let details = told(reason, status.exit_code, &log);
+            let log = if ended.shown.is_empty() { last_lines(known).await } else { Vec::new() };
+            let seen: Vec<String> = ended.shown.iter().chain(&log).cloned().collect();
+            missed = kept_back::hint(&known.job.folder, &format!("{reason}\n{}", seen.join("\n")));
+            advice = known.entry.as_ref().and_then(|entry| advice::for_arguments(entry, &seen));
+            let details = told(reason, status.exit_code, &log, &ended.shown);
             if details.is_empty() { error } else { error.details(details) }
         }
         _ => return Ok(()),
@@ -381,28 +417,45 @@ pub async fn end_of(known: &Known<'_>, status: &JobStatus) -> Result<()> {
     if let Some(advice) = advice {
         return Err(error.hint(advice));
     }
-    Err(error.hint(format!(
-        "`alekseylearn logs {name}` shows all that it wrote; `alekseylearn fetch DIR {name} --output-data` brings \
-         what it left"
-    )))
+    let all = format!("`alekseylearn logs {name}` shows all that it wrote");
+    let left_nothing = ended.left.as_ref().is_some_and(|left| left.output_data.count == 0);
+    Err(error.hint(match left_nothing {
+        true => all,
+        false => format!("{all}; `alekseylearn fetch DIR {name} --output-data` brings what it left"),
+    }))
 }
 
-/// What the reason says beyond its first line, which is the traceback; what the exit code means, where the reason does
-/// not say; and the log's last lines, where they are not that traceback again.
-fn told(reason: &str, exit_code: Option<i32>, log: &[String]) -> String {
-    let mut parts: Vec<String> = reason.lines().skip(1).map(str::to_owned).collect();
+/// What the user has not seen: of the reason, what it says beyond its first line, which is the traceback; what the exit
+/// code means, if the reason does not say; and of the log's last lines, those that are not that traceback again.
+fn told(reason: &str, exit_code: Option<i32>, log: &[String], shown: &VecDeque<String>) -> String {
+    let is_seen = |line: &str| {
+        let line = line.trim();
+        line.is_empty() || line == WHOLE || shown.iter().any(|shown| shown.contains(line))
+    };
+    let is_hidden = |line: &&str| !shown.is_empty() && is_seen(line);
+    let mut parts: Vec<String> =
+        reason.lines().skip(1).filter(|line| !is_hidden(line)).map(str::to_owned).collect();
     if let Some((code, meaning)) = exit_code.and_then(|code| Some((code, meaning(code)?)))
         && !reason.contains(meaning)
     {
         parts.push(format!("exit code {code}: {meaning}"));
     }
-    let is_new = |line: &&String| !line.trim().is_empty() && !reason.contains(line.trim());
+    let is_new = |line: &&String| {
+        let line = line.trim();
+        !line.is_empty() && !reason.contains(line) && line != TRACEBACK
+    };
     if log.iter().any(|line| is_new(&line)) {
         parts.push("the end of its log:".to_owned());
-        parts.extend(log.iter().map(|line| format!("  {line}")));
+        parts.extend(log.iter().filter(is_new).map(|line| format!("  {line}")));
     }
     parts.join("\n")
 }
+
+/// What the runner puts between a reason's beginning and all of it.
+const WHOLE: &str = "In full:";
+
+/// How Python begins one.
+const TRACEBACK: &str = "Traceback (most recent call last):";
 
 /// What an exit code tells that is no script's own: 128 and a signal's number.
 const fn meaning(code: i32) -> Option<&'static str> {
@@ -432,8 +485,8 @@ async fn last_lines(known: &Known<'_>) -> Vec<String> {
     loop {
         // The job has failed: not to have its log is no second failure.
         let Ok(page) = log.page(known).await else { break };
-        let whole = page.lines.into_iter().filter(|line| !line.text.ends_with('\r'));
-        lines.extend(whole.map(|line| line.text));
+        let is_whole = |line: &String| !line.ends_with('\r') && Left::of_line(line).is_none();
+        lines.extend(page.lines.into_iter().map(|line| line.text).filter(is_whole));
         lines.drain(..lines.len().saturating_sub(LAST_LINES));
         if page.drained {
             break;
@@ -483,14 +536,28 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_from_its_reason_to_the_end_of_its_log() {
-        let log = ["epoch 1".to_owned(), "ValueError: no".to_owned()];
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let none = VecDeque::new();
+        let log =
+            lines("epoch 1\nTraceback (most recent call last):\n  File \"train.py\", line 3\nValueError: no");
         let reason = "AlgorithmError: ValueError: no\n  File \"train.py\", line 3\n, exit code: 1";
         assert_eq!(
-            told(reason, Some(1), &log),
-            "  File \"train.py\", line 3\n, exit code: 1\nthe end of its log:\n  epoch 1\n  ValueError: no"
+            told(reason, Some(1), &log, &none),
+            "  File \"train.py\", line 3\n, exit code: 1\nthe end of its log:\n  epoch 1"
         );
-        let killed = told("AlgorithmError: , exit code: 137", Some(137), &[]);
+        let killed = told("AlgorithmError: , exit code: 137", Some(137), &[], &none);
         assert_eq!(killed, "exit code 137: killed by SIGKILL, usually because memory ran out");
-        assert_eq!(told("it broke: ValueError: no", Some(1), &log[1..]), "", "nothing twice");
+        assert_eq!(told("it broke: ValueError: no", Some(1), &log[1..2], &none), "", "nothing twice");
+    }
+
+    #[test]
+    fn a_traceback_that_was_shown_is_not_told_again() {
+        let shown: VecDeque<String> =
+            ["Traceback (most recent call last):", "  File \"train.py\", line 3", "ValueError: no"]
+                .map(str::to_owned)
+                .into();
+        let reason = "ValueError: no\n  File \"train.py\", line 3\n\nIn full:\nValueError: no\n  File \"train.py\", line 3\n";
+        assert_eq!(told(reason, Some(1), &[], &shown), "");
+        assert_eq!(told("algo-2: it is gone\nnobody knows why", None, &[], &shown), "nobody knows why");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Context, Entry, Known, Outcome, Record,
+    left::Machines,
     log::Log,
     look,
     metrics::{Metrics, Series},
@@ -45,6 +46,7 @@ pub async fn report(context: &Context, record: &Record, known: &Known<'_>) -> Re
     };
     let many = status.as_ref().is_some_and(|status| status.nodes > 1);
     let mut metrics = Metrics::new(known.job.options.metrics());
+    let mut left = Machines::default();
     let mut log = std::collections::VecDeque::new();
     let (mut size, mut left_out) = (0, 0);
     let mut pages = Log::default();
@@ -59,6 +61,9 @@ pub async fn report(context: &Context, record: &Record, known: &Known<'_>) -> Re
             }
         };
         for line in page.lines {
+            if left.take(&line.node, &line.text) {
+                continue;
+            }
             metrics.read(many.then_some(&line.node), line.time, &line.text);
             size += line.text.len();
             log.push_back((line.time, line.node, line.text));
@@ -78,6 +83,9 @@ pub async fn report(context: &Context, record: &Record, known: &Known<'_>) -> Re
         false => metrics.series().clone(),
     };
     record.measured(&entry.name, &metrics)?;
+    if status.as_ref().is_some_and(|status| status.state.is_final()) {
+        record.left(&entry.name, left.together().as_ref())?;
+    }
     let entry = record.get(&entry.name)?.unwrap_or(entry);
     let outcome = status.as_ref().map_or_else(|| entry.details.outcome.clone(), Outcome::from);
     Ok(Report { entry, outcome, metrics, log: log.into(), left_out })

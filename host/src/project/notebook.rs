@@ -1,8 +1,8 @@
 //! A notebook looked at before anything is built: what papermill would say only afterwards is found out now.
 
-use std::{io::BufReader, path::Path};
+use std::{io::BufReader, ops::RangeInclusive, path::Path};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::error::Category;
 
 use super::files;
@@ -14,38 +14,88 @@ use crate::{
 /// It is written anew after every cell: beyond this size that would take longer than most cells.
 const MOST_BYTES: u64 = 100 << 20;
 
-/// What counts of a notebook; outputs, however large, are skipped while reading.
+/// The oldest and the newest format that nbformat brings up to date, which the runner uses.
+const FORMATS: RangeInclusive<u64> = 2..=4;
+
+/// What counts of a notebook; outputs, however large, are skipped while reading. What a run can do without, such as the
+/// metadata, may be missing or of another kind: the runner puts it right.
 #[derive(Debug, Deserialize)]
 pub(super) struct Notebook {
-    nbformat: u64,
+    nbformat: Option<u64>,
     #[serde(default)]
-    metadata: Metadata,
+    metadata: Lenient<Metadata>,
+    cells: Option<Vec<Cell>>,
+    /// Where formats before 4 have the cells.
+    worksheets: Option<Vec<Worksheet>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Worksheet {
     #[serde(default)]
     cells: Vec<Cell>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct Metadata {
-    kernelspec: Option<Kernel>,
-    language_info: Option<Language>,
+    #[serde(default)]
+    kernelspec: Lenient<Kernel>,
+    #[serde(default)]
+    language_info: Lenient<Language>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Kernel {
-    name: Option<String>,
-    language: Option<String>,
+    #[serde(default)]
+    name: Lenient<String>,
+    #[serde(default)]
+    language: Lenient<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Language {
-    name: Option<String>,
-    version: Option<String>,
+    #[serde(default)]
+    name: Lenient<String>,
+    #[serde(default)]
+    version: Lenient<Version>,
+}
+
+/// As text, or as the number that some tools make of it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Version {
+    Text(String),
+    Number(f64),
+}
+
+/// A value, or anything else in its place.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Lenient<T> {
+    Value(T),
+    Other(IgnoredAny),
+}
+
+impl<T> Default for Lenient<T> {
+    fn default() -> Self {
+        Self::Other(IgnoredAny)
+    }
+}
+
+impl<T> Lenient<T> {
+    fn get(&self) -> Option<&T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Other(_) => None,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
 struct Cell {
-    cell_type: String,
-    source: Source,
+    cell_type: Option<String>,
+    /// `input` in formats before 4.
+    #[serde(alias = "input")]
+    source: Option<Source>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,9 +133,8 @@ impl Notebook {
                 };
                 wrong(problem).source(error).hint(save_again)
             })?;
-        if notebook.nbformat < 4 {
-            return Err(wrong(&format!("is a notebook of format {}: 4 is needed", notebook.nbformat))
-                .hint(format!("{save_again}: that brings it up to date")));
+        if let Some(problem) = notebook.problem() {
+            return Err(wrong(&problem).hint(save_again));
         }
         let language = notebook.language();
         let says_python2 = |language: &str| language.starts_with("python 2") || language == "python2";
@@ -103,16 +152,53 @@ impl Notebook {
         }
     }
 
+    /// What its format does not allow, and the runner cannot put right.
+    fn problem(&self) -> Option<String> {
+        let format = match self.nbformat {
+            Some(format) if FORMATS.contains(&format) => format,
+            Some(format) => {
+                return Some(format!(
+                    "is a notebook of format {format}: formats {} to {} are understood",
+                    FORMATS.start(),
+                    FORMATS.end()
+                ));
+            }
+            None => {
+                return Some("is not a notebook: it does not say which format it has (`nbformat`)".into());
+            }
+        };
+        if format == 4 && self.cells.is_none() {
+            return Some("is not a notebook: it has no `cells`".into());
+        }
+        self.cells().enumerate().find_map(|(number, cell)| {
+            let missing = match cell.cell_type.as_deref() {
+                None => "cell_type",
+                Some("code" | "markdown" | "raw") if cell.source.is_none() => "source",
+                Some(_) => return None,
+            };
+            Some(format!("is not a notebook: its cell {} has no `{missing}`", number + 1))
+        })
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &Cell> {
+        let of_worksheets = self.worksheets.iter().flatten().flat_map(|sheet| &sheet.cells);
+        self.cells.iter().flatten().chain(of_worksheets)
+    }
+
     /// What it says it is written in; nothing where it has no kernel yet.
     fn language(&self) -> Option<String> {
-        let Metadata { kernelspec, language_info } = &self.metadata;
-        let of_kernel = kernelspec.as_ref().and_then(|kernel| {
-            let python2 = kernel.name.as_ref().filter(|name| name.as_str() == "python2");
-            python2.or(kernel.language.as_ref()).cloned()
+        let metadata = self.metadata.get();
+        let of_kernel = metadata.and_then(|metadata| metadata.kernelspec.get()).and_then(|kernel| {
+            let python2 = kernel.name.get().filter(|name| name.as_str() == "python2");
+            python2.or(kernel.language.get()).cloned()
         });
-        let of_code = language_info.as_ref().and_then(|language| {
-            let version = language.version.as_deref().unwrap_or_default();
-            Some(format!("{} {version}", language.name.as_ref()?).trim().to_owned())
+        let of_code = metadata.and_then(|metadata| metadata.language_info.get()).and_then(|language| {
+            let version = match language.version.get() {
+                Some(Version::Text(text)) => text.clone(),
+                Some(Version::Number(number)) => number.to_string(),
+                None => String::new(),
+            };
+            Some(format!("{} {version}", language.name.get()?).trim().to_owned())
         });
         let is_python2 = |language: &Option<String>| {
             language
@@ -125,7 +211,8 @@ impl Notebook {
 
     /// The code of its cells.
     pub(super) fn code(&self) -> impl Iterator<Item = String> {
-        self.cells.iter().filter(|cell| cell.cell_type == "code").map(|cell| match &cell.source {
+        let code = self.cells().filter(|cell| cell.cell_type.as_deref() == Some("code"));
+        code.filter_map(|cell| cell.source.as_ref()).map(|source| match source {
             Source::Text(text) => text.clone(),
             Source::Lines(lines) => lines.concat(),
         })
@@ -170,6 +257,22 @@ mod tests {
     }
 
     #[test]
+    fn what_other_tools_leave_out_is_no_error() {
+        let cell = r#"{"cell_type": "code", "source": "a"}"#;
+        for text in [
+            format!(r#"{{"nbformat": 4, "cells": [{cell}]}}"#),
+            format!(r#"{{"nbformat": 4, "nbformat_minor": 5, "metadata": null, "cells": [{cell}]}}"#),
+            format!(r#"{{"nbformat": 4, "metadata": {{"kernelspec": [], "language_info": {{"name": "python", "version": 3.8}}}}, "cells": [{cell}]}}"#),
+            r#"{"nbformat": 3, "metadata": {"name": ""}, "worksheets": [{"cells": [{"cell_type": "heading", "level": 1},
+                {"cell_type": "code", "input": ["a"], "language": "python"}]}]}"#.to_owned(),
+        ] {
+            assert_eq!(read(&text).unwrap(), ["a"], "{text}");
+        }
+        let old = r#"{"nbformat": 4, "metadata": {"language_info": {"name": "python", "version": 2.7}}, "cells": []}"#;
+        assert!(read(old).unwrap_err().message().contains("Python 2"));
+    }
+
+    #[test]
     fn what_cannot_be_run_is_told_apart() {
         for (text, problem) in [
             ("", "is empty"),
@@ -177,14 +280,25 @@ mod tests {
             (r#"{"nbformat": 4, "cells": [{"cell_type": "co"#, "it ends in the middle"),
             (r#"{"nbformat": 4, "cells": [{"cell_type": "code"}]}"#, "is not a notebook"),
             ("[]", "is not a notebook"),
-            (r#"{"nbformat": 3, "worksheets": []}"#, "of format 3"),
-            (r#"{"nbformat": 4, "metadata": {"kernelspec": {"name": "python2"}}}"#, "of Python 2"),
+            (r#"{"nbformat": 1, "cells": []}"#, "of format 1"),
+            (r#"{"nbformat": 5, "cells": []}"#, "of format 5"),
+            (r#"{"cells": []}"#, "does not say which format"),
+            (r#"{"nbformat": 4}"#, "it has no `cells`"),
+            (r#"{"nbformat": 4, "cells": [{"source": ""}]}"#, "its cell 1 has no `cell_type`"),
+            (r#"{"nbformat": 4, "cells": [{"cell_type": "code"}]}"#, "its cell 1 has no `source`"),
             (
-                r#"{"nbformat": 4, "metadata": {"language_info": {"name": "python", "version": "2.7.18"}}}"#,
+                r#"{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"name": "python2"}}}"#,
+                "of Python 2",
+            ),
+            (
+                r#"{"nbformat": 4, "cells": [], "metadata": {"language_info": {"name": "python", "version": "2.7.18"}}}"#,
                 "of Python 2",
             ),
             (r#"{"nbformat": 4, "cells": [{"cell_type": "code", "source": "print 'x'"}]}"#, "of Python 2"),
-            (r#"{"nbformat": 4, "metadata": {"kernelspec": {"name": "ir", "language": "R"}}}"#, "of r"),
+            (
+                r#"{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"name": "ir", "language": "R"}}}"#,
+                "of r",
+            ),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.message().contains(problem), "{text}: {}", error.message());

@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     io::{self, BufWriter, Stdout, Write, stderr, stdout},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -181,6 +181,14 @@ impl Voice for Human {
             }
             Event::Detail { .. } => {}
             Event::Warning { text } => self.remark("1;33", "warning:", text),
+            Event::Waiting { stage, step, elapsed_seconds } if volume >= Volume::Normal => {
+                let step = step.map_or(Cow::default(), |step| format!(": {step}").into());
+                let elapsed = duration(self.started.elapsed());
+                let since = duration(Duration::from_secs(elapsed_seconds));
+                let line = paragraph(&format!("still: {stage}, for {since}{step}"));
+                self.note(&format!("{} {line}", self.paint("2", &format!("[{elapsed:>5}]"))));
+            }
+            Event::Waiting { .. } => {}
             Event::Progress { what, done, total } => self.progress(what, done, total),
             Event::Submitted { job, driver } => self.stage(&format!("Submitted {job} to {driver}")),
             Event::Status { state, detail, .. } => {

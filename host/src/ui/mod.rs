@@ -5,13 +5,16 @@ mod human;
 mod json;
 mod metrics;
 mod moving;
+mod pulse;
 mod text;
 
 use std::{
     borrow::Borrow,
+    convert::Infallible,
     io::{self, ErrorKind, IsTerminal, Write},
     os::fd::AsFd,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use serde::Serialize;
@@ -21,6 +24,8 @@ use crate::{
     environment::Look,
     error::{Context, Error, Result},
 };
+
+use pulse::{Beat, Pulse};
 
 pub use metrics::{Metric, number};
 pub use text::{bytes, duration, lines};
@@ -35,6 +40,8 @@ pub enum Event<'a> {
     Detail { text: &'a str },
     /// Something the user should know.
     Warning { text: &'a str },
+    /// A stage goes on, of which nothing else was to be said for a while; and what it does now.
+    Waiting { stage: &'a str, step: Option<&'a str>, elapsed_seconds: u64 },
     /// How far some work of the present stage is: in bytes, of a total where that is known.
     Progress { what: &'a str, done: u64, total: Option<u64> },
     /// The job has been given to the service.
@@ -100,6 +107,7 @@ impl Style {
 pub struct Ui {
     style: Style,
     voice: Mutex<Box<dyn Voice>>,
+    pulse: Mutex<Pulse>,
     unheard: Notify,
 }
 
@@ -133,7 +141,37 @@ impl Ui {
     }
 
     fn with(style: Style, voice: Box<dyn Voice>) -> Self {
-        Self { style, voice: Mutex::new(voice), unheard: Notify::new() }
+        Self {
+            style,
+            voice: Mutex::new(voice),
+            pulse: Mutex::new(Pulse::new(Instant::now())),
+            unheard: Notify::new(),
+        }
+    }
+
+    /// Says what goes on whenever a stage has been silent for long, and never returns. Where something moves, that
+    /// tells as much.
+    pub async fn keep_talking(&self) -> Infallible {
+        if self.style.interactive || self.style.volume < Volume::Normal {
+            return std::future::pending().await;
+        }
+        loop {
+            let next = self.pulse().next();
+            tokio::time::sleep_until(next.into()).await;
+            let beat = self.pulse().beat(Instant::now());
+            if let Some(Beat { stage, step, elapsed_seconds }) = beat {
+                self.say(&Event::Waiting { stage: &stage, step: step.as_deref(), elapsed_seconds });
+            }
+        }
+    }
+
+    fn pulse(&self) -> MutexGuard<'_, Pulse> {
+        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lines that a training writes are shown as they come.
+    pub fn shows_logs(&self) -> bool {
+        self.style.volume >= Volume::Normal
     }
 
     /// Returns when nobody reads standard output any more.
@@ -160,9 +198,13 @@ impl Ui {
     pub fn say_all<'a>(&self, events: impl IntoIterator<Item = impl Borrow<Event<'a>>>) {
         // A panic while speaking leaves nothing half-said that matters.
         let mut voice = self.voice.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pulse = self.pulse();
+        let now = Instant::now();
         for event in events {
+            pulse.heard(event.borrow(), now);
             voice.say(event.borrow());
         }
+        drop(pulse);
         if voice.flush().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
             self.unheard.notify_one();
         }

@@ -160,8 +160,12 @@ impl Recipe {
         lines.push("ENV PATH=/opt/alekseylearn/venv/bin:$PATH VIRTUAL_ENV=/opt/alekseylearn/venv".into());
         lines.push("COPY runner/ /opt/alekseylearn/runner/".into());
         lines.push(format!("WORKDIR {CODE}"));
-        // Exec form: a shell would keep SIGTERM from the script.
-        lines.push(r#"ENTRYPOINT ["/opt/alekseylearn/venv/bin/python", "/opt/alekseylearn/runner"]"#.into());
+        // Exec form: a shell would keep SIGTERM from the script. Isolated, and without what `site` would load: files of the
+        // project take no module's place in the runner.
+        lines.push(
+            r#"ENTRYPOINT ["/opt/alekseylearn/venv/bin/python", "-I", "-S", "/opt/alekseylearn/runner"]"#
+                .into(),
+        );
         if self.package {
             lines.push(format!("COPY package/ {PACKAGE}/"));
         }

@@ -42,6 +42,12 @@ impl<M: Machine> train::Guest for Docker<M> {
                 &["s3".to_owned()],
             ),
             nodes::option(),
+            OptionSpec::text(runner::PROCESSES.0, runner::PROCESSES.1),
+            OptionSpec::text(
+                "shm_size",
+                "Size of /dev/shm, such as 8g; `half` of the machine's memory is what SageMaker gives",
+            )
+            .default_to("half"),
             OptionSpec::metrics(
                 "metrics",
                 "Regular expressions whose group is the value, by which metrics are found in the log",
@@ -70,6 +76,7 @@ impl<M: Machine> train::Guest for Docker<M> {
             "nodes": nodes,
             "argument": "train",
             "environment": texts(&nodes::environment(training)),
+            "shm_size": options.text("shm_size"),
             "hyperparameters.json": runner::hyperparameters(options.entries("hyperparameters")),
             "resourceconfig.json": nodes::resources(&nodes[0], &nodes),
         })
@@ -88,6 +95,9 @@ impl<M: Machine> train::Guest for Docker<M> {
             let container = docker::Container::new(training, node, &image);
             container.argument("train");
             container.scratch("/opt/ml");
+            if let Some(size) = options.text("shm_size") {
+                container.shm_size(&size)?;
+            }
             for (name, folder) in options.entries("input") {
                 container.input(&format!("/opt/ml/input/data/{name}"), &folder)?;
             }

@@ -2,6 +2,7 @@
 # them on every service, and what the artifact leaves to where Kaggle keeps it.
 import atexit
 import base64
+import contextlib
 import hashlib
 import importlib
 import io
@@ -21,6 +22,8 @@ CODE = HOME / "code"
 RUNNER = HOME / "runner"
 WORKING = Path("/kaggle/working")
 INPUT = Path("/kaggle/input")
+# What was there before a notebook's first cell.
+BEFORE = HOME / "before.json"
 # Where a dataset lies below /kaggle/input has changed before.
 DEEPEST_MOUNT = 5
 PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -113,7 +116,7 @@ def install(form, file, place, member):
 def train():
     """Run the script by the runner, as in an image."""
     # The log takes whole lines as they come.
-    code = subprocess.call([sys.executable, "-u", str(RUNNER), "train"])
+    code = subprocess.call([sys.executable, "-I", "-S", "-u", str(RUNNER), "train"])
     keep()
     if code != 0:
         failure = ML / "output" / "failure"
@@ -123,38 +126,57 @@ def train():
 
 def enter():
     """Make a notebook's kernel what the runner makes of it: variables, folder, places to import from."""
-    sys.path.insert(0, str(RUNNER))
-    try:
-        modules = [importlib.import_module(name) for name in ("roots", "job", "environment")]
-        roots, job, environment = modules
+    with runner("roots", "job", "environment", "written") as (roots, job, environment, written):
         places = roots.Roots.from_environment()
         places.make_output_folders()
-        os.environ.update(environment.script_environment(job.read_job(places), places))
-    finally:
-        # A module of the user's may have the same name.
-        sys.path.remove(str(RUNNER))
-        for name, module in list(sys.modules.items()):
-            if str(getattr(module, "__file__", None) or "").startswith(str(RUNNER)):
-                del sys.modules[name]
-    working = str(CODE / JOB["description"]["folder"])
-    sys.path.insert(1, working)
-    os.chdir(working)
+        read = job.read_job(places)
+        os.environ.update(environment.script_environment(read, places))
+        written.Snapshot.of(CODE).save(BEFORE)
+        os.chdir(str(read.working_folder(places)))
+    sys.path.insert(1, os.getcwd())
     # Where a cell fails, the last one is never run.
-    atexit.register(lambda: KEPT in os.environ or keep())
+    atexit.register(lambda: KEPT in os.environ or leave(well=False))
+
+
+@contextlib.contextmanager
+def runner(*names):
+    """Some of the runner's modules, for a moment: modules of the user's may have the same names."""
+    own = {path.stem for path in RUNNER.glob("*.py")} - {"__main__"}
+    others = {name: sys.modules.pop(name) for name in own if name in sys.modules}
+    sys.path.insert(0, str(RUNNER))
+    try:
+        yield [importlib.import_module(name) for name in names]
+    finally:
+        sys.path.remove(str(RUNNER))
+        for name in own:
+            sys.modules.pop(name, None)
+        sys.modules.update(others)
+
+
+def leave(well=True):
+    """Do for a notebook's results what the runner does for a script's."""
+    os.environ[KEPT] = "yes"
+    with runner("roots", "job", "written", "leavings") as (roots, job, written, leavings):
+        places = roots.Roots.from_environment()
+        try:
+            for line in leavings.gather(job.read_job(places), places, written.Snapshot.load(BEFORE), well):
+                print("alekseylearn: " + line)
+        except OSError as error:
+            print("alekseylearn: what the notebook wrote cannot be kept: {}".format(error.strerror or error))
+        print(leavings.manifest(places), flush=True)
+    keep()
 
 
 def keep():
-    """What the artifact left, as one archive each."""
-    os.environ[KEPT] = "yes"
-    for place, name in ((ML / "model", "model.tar.gz"), (ML / "output" / "data", "output.tar.gz")):
-        entries = sorted(place.iterdir()) if place.is_dir() else []
-        if not entries:
-            continue
-        draft = WORKING / (name + ".part")
-        with tarfile.open(str(draft), "w:gz", compresslevel=1) as archive:
-            for entry in entries:
-                archive.add(str(entry), arcname=entry.name)
-        os.replace(str(draft), str(WORKING / name))
+    """Pack what the artifact left, as one archive each."""
+    with runner("leavings") as (leavings,):
+        for place, name in ((ML / "model", "model.tar.gz"), (ML / "output" / "data", "output.tar.gz")):
+            if not place.is_dir() or not any(place.iterdir()):
+                continue
+            draft = WORKING / (name + ".part")
+            with tarfile.open(str(draft), "w:gz", compresslevel=1) as archive:
+                leavings.pack(place, archive)
+            os.replace(str(draft), str(WORKING / name))
 
 
 def end(reason, code=1):
@@ -163,6 +185,6 @@ def end(reason, code=1):
     sys.exit(code)
 
 
-STEPS = {"train": [bring, train], "enter": [bring, enter], "keep": [keep]}
+STEPS = {"train": [bring, train], "enter": [bring, enter], "keep": [leave]}
 for step in STEPS[JOB["step"]]:
     step()

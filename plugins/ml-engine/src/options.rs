@@ -96,6 +96,7 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
         integer("replica_count", "Number of machines; the first one's results are kept")
             .within(1..)
             .default_to("1"),
+        text(runner::PROCESSES.0, runner::PROCESSES.1),
         text("disk_type", "Boot disk, such as pd-ssd or pd-standard; the service's choice unless told"),
         integer("disk_size", "Boot disk of a machine in GB; 100 unless told").within(100..=64_000),
         OptionSpec::boolean("spot", "Train on spare capacity, for less, which may be taken away")

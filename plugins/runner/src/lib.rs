@@ -14,6 +14,13 @@ pub const POETRY_EXPORT: &str = "poetry-plugin-export==1.9.0";
 /// SageMaker's toolkit makes of them: `True` of `true`, `100000.0` of `1e5`.
 pub const AS_WRITTEN: (&str, &str) = ("ALEKSEYLEARN_ARGUMENTS", "as-written");
 
+/// The option by which each machine runs several processes of the script, and its help. The host tells the runner its
+/// value.
+pub const PROCESSES: (&str, &str) = (
+    "processes_per_node",
+    "Processes of the script on each machine, as torchrun starts them: `gpu` for one for each GPU, or how many; one without torchrun's variables if not given",
+);
+
 /// Hyperparameters as they are handed over, to arrive as they are. The runner decodes JSON strings, and SageMaker takes no
 /// line ends: a text that either would change becomes a JSON string.
 pub fn hyperparameters(texts: Vec<(String, String)>) -> Map<String, Value> {
@@ -32,16 +39,22 @@ pub const FILES: &[(&str, &str)] = &[
     ("__main__.py", include_str!("../__main__.py")),
     ("arguments.py", include_str!("../arguments.py")),
     ("cluster.py", include_str!("../cluster.py")),
+    ("complete.py", include_str!("../complete.py")),
     ("environment.py", include_str!("../environment.py")),
     ("failure.py", include_str!("../failure.py")),
     ("job.py", include_str!("../job.py")),
     ("kernel.py", include_str!("../kernel.py")),
+    ("launch.py", include_str!("../launch.py")),
+    ("leavings.py", include_str!("../leavings.py")),
+    ("links.py", include_str!("../links.py")),
     ("notebook.py", include_str!("../notebook.py")),
     ("relay.py", include_str!("../relay.py")),
     ("results.py", include_str!("../results.py")),
     ("roots.py", include_str!("../roots.py")),
+    ("spread.py", include_str!("../spread.py")),
     ("storage.py", include_str!("../storage.py")),
     ("supervise.py", include_str!("../supervise.py")),
+    ("written.py", include_str!("../written.py")),
 ];
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ impl train::Guest for Sagemaker {
         // A digest is as long whatever it is.
         request["AlgorithmSpecification"]["TrainingImage"] = image(training, &"0".repeat(64))?.into();
         findings.extend(request::findings(&request, &options));
+        findings.extend(machines::idle_gpus(&machines::asked(&options)?, &options));
         if training.is_rehearsal() {
             // A run that is to begin does not wait for this: the service decides at once.
             findings.extend(quota::findings(&request)?);

@@ -1,12 +1,37 @@
 //! The machines that a job trains on: of one kind, or groups of several.
 
-use alekseylearn_sdk::{Error, Values};
+use alekseylearn_sdk::{Error, Finding, Values};
 use serde_json::{Value, json};
 
 /// Of what kind they are, where the user names none.
 pub(crate) const KIND: &str = "ml.c4.2xlarge";
 /// How many they are then.
 pub(crate) const COUNT: i64 = 1;
+
+/// Kinds with several GPUs, and how many, by AWS's list of instance types.
+const GPUS: [(&str, u32); 21] = [
+    ("ml.p2.8xlarge", 8),
+    ("ml.p2.16xlarge", 16),
+    ("ml.p3.8xlarge", 4),
+    ("ml.p3.16xlarge", 8),
+    ("ml.p3dn.24xlarge", 8),
+    ("ml.p4d.24xlarge", 8),
+    ("ml.p4de.24xlarge", 8),
+    ("ml.p5.48xlarge", 8),
+    ("ml.p5e.48xlarge", 8),
+    ("ml.p5en.48xlarge", 8),
+    ("ml.p6-b200.48xlarge", 8),
+    ("ml.g4dn.12xlarge", 4),
+    ("ml.g5.12xlarge", 4),
+    ("ml.g5.24xlarge", 4),
+    ("ml.g5.48xlarge", 8),
+    ("ml.g6.12xlarge", 4),
+    ("ml.g6.24xlarge", 4),
+    ("ml.g6.48xlarge", 8),
+    ("ml.g6e.12xlarge", 4),
+    ("ml.g6e.24xlarge", 4),
+    ("ml.g6e.48xlarge", 8),
+];
 
 /// Machines of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +57,19 @@ fn of_one_kind(options: &Values) -> Group {
         kind: options.text("train_instance_type").unwrap_or(KIND.to_owned()),
         count: options.integer("train_instance_count").unwrap_or(COUNT),
     }
+}
+
+/// A machine with several GPUs of which one process may use but one.
+pub(crate) fn idle_gpus(groups: &[Group], options: &Values) -> Option<Finding> {
+    if options.text(runner::PROCESSES.0).is_some() {
+        return None;
+    }
+    let gpus = |group: &Group| GPUS.iter().find(|(kind, _)| *kind == group.kind);
+    let (kind, count) = groups.iter().find_map(gpus)?;
+    Some(Finding::warning(
+        &format!("{kind} has {count} GPUs, and a script that is one process may use only one of them"),
+        "start one process for each with --config.processes_per_node=gpu, unless the script does that itself",
+    ))
 }
 
 /// Options that say something which groups take the place of.

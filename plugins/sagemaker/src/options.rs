@@ -26,6 +26,7 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
             "instance_groups",
             "In place of these, up to 5 groups of instances of different kinds, as --config.instance_groups.NAME=TYPE:COUNT",
         ),
+        text(runner::PROCESSES.0, runner::PROCESSES.1),
         integer("volume_size", "Disk of an instance in GiB").within(1..=16_384).default_to("30"),
         integer("keep_alive", "Seconds that instances stay warm for a next job; they cost as in training")
             .within(0..=21_600),

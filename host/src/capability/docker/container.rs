@@ -1,6 +1,6 @@
 //! Containers: started, looked at, stopped and removed.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, str::FromStr, time::Duration};
 
 use bollard::{
     models::{ContainerCreateBody, DeviceRequest, HostConfig, HostConfigLogConfig, Mount, MountType},
@@ -40,8 +40,45 @@ pub struct ContainerSpec {
     pub inputs: Vec<(String, String)>,
     /// The GPUs it gets.
     pub gpus: Option<Gpus>,
+    /// The size of its `/dev/shm`; the engine's default (64 MiB) if there is none.
+    pub shared_memory: Option<SharedMemory>,
     /// The network on which it is found by its host name; made where it is missing.
     pub network: Option<String>,
+}
+
+/// The size of a container's `/dev/shm`. It takes memory only for what lies in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SharedMemory {
+    /// Half of the engine's machine, as Linux gives to itself, and as SageMaker's instances have it
+    /// (<https://github.com/aws/sagemaker-python-sdk/issues/937>: 32 of 64 GiB).
+    Half,
+    /// So many bytes.
+    Bytes(u64),
+}
+
+impl FromStr for SharedMemory {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "half" {
+            return Ok(Self::Half);
+        }
+        let lower = text.to_lowercase();
+        let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = match &lower[digits.len()..] {
+            "" | "b" => Some(0),
+            "k" | "kb" => Some(10),
+            "m" | "mb" => Some(20),
+            "g" | "gb" => Some(30),
+            _ => None,
+        };
+        let number = digits.parse::<u64>().ok().filter(|number| *number > 0);
+        let size = number.zip(unit).and_then(|(number, unit)| number.checked_mul(1 << unit));
+        size.filter(|size| i64::try_from(*size).is_ok()).map(Self::Bytes).ok_or_else(|| {
+            Error::invalid(format!("`{text}` is not a size"))
+                .hint("write it as `docker run --shm-size` has it, such as 8g; or `half`")
+        })
+    }
 }
 
 /// A container as it is now.
@@ -78,12 +115,13 @@ impl Engine {
             }
             None => None,
         };
+        let shared_memory = self.bytes_of(spec.shared_memory).await;
         if let Some(network) = &spec.network {
             self.ensure_network(network, &spec.job).await?;
         }
         let mut tries = 0;
         loop {
-            match self.try_start(spec, devices.clone(), files.clone()).await {
+            match self.try_start(spec, devices.clone(), shared_memory, files.clone()).await {
                 Ok(()) => return Ok(()),
                 // Its maker was cut off: the engine takes back what it had half made, and frees the name.
                 Err(error) if vanished(&error, &spec.name) && tries < TRIES => {
@@ -104,10 +142,11 @@ impl Engine {
         &self,
         spec: &ContainerSpec,
         devices: Option<Vec<DeviceRequest>>,
+        shared_memory: Option<i64>,
         files: Vec<u8>,
     ) -> std::result::Result<(), bollard::errors::Error> {
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
-        match self.docker.create_container(Some(options), body(spec, devices)).await {
+        match self.docker.create_container(Some(options), body(spec, devices, shared_memory)).await {
             Ok(_) => {}
             // Another process, or an earlier try, was here: go on from where it stopped.
             Err(error) if failure::is_taken(&error) => {
@@ -125,6 +164,17 @@ impl Engine {
                 .await?;
         }
         self.docker.start_container(&spec.name, None::<StartContainerOptions>).await
+    }
+
+    /// None if the engine's default is to be taken, or it does not say how much memory its machine has.
+    async fn bytes_of(&self, shared_memory: Option<SharedMemory>) -> Option<i64> {
+        match shared_memory? {
+            SharedMemory::Bytes(bytes) => i64::try_from(bytes).ok(),
+            SharedMemory::Half => {
+                let memory = self.docker.info().await.ok()?.mem_total?;
+                Some(memory / 2).filter(|half| *half > 0)
+            }
+        }
     }
 
     /// As the engine has it. Podman calls what it has not yet cleaned up after `stopped`, a word that Docker does not
@@ -222,7 +272,11 @@ fn no_gpus(engine: &Engine) -> Error {
         .hint("install the NVIDIA driver and the NVIDIA Container Toolkit")
 }
 
-fn body(spec: &ContainerSpec, devices: Option<Vec<DeviceRequest>>) -> ContainerCreateBody {
+fn body(
+    spec: &ContainerSpec,
+    devices: Option<Vec<DeviceRequest>>,
+    shared_memory: Option<i64>,
+) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(spec.image.clone()),
         hostname: Some(spec.host_name.clone()),
@@ -240,6 +294,7 @@ fn body(spec: &ContainerSpec, devices: Option<Vec<DeviceRequest>>) -> ContainerC
             // A program of root's in the image does not make the training root, and a fork bomb has an end.
             security_opt: Some(vec!["no-new-privileges".into()]),
             pids_limit: Some(MOST_PROCESSES),
+            shm_size: shared_memory,
             network_mode: spec.network.clone(),
             mounts: Some(spec.inputs.iter().map(|(path, folder)| mount(path, folder)).collect()),
             ..HostConfig::default()
@@ -268,4 +323,25 @@ fn vanished(error: &bollard::errors::Error, name: &str) -> bool {
 fn milliseconds(time: &str) -> Option<u64> {
     let time: Timestamp = time.parse().ok()?;
     u64::try_from(time.as_millisecond()).ok().filter(|time| *time > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_written_as_docker_has_them() {
+        for (text, expected) in [
+            ("half", SharedMemory::Half),
+            ("64m", SharedMemory::Bytes(64 << 20)),
+            ("8G", SharedMemory::Bytes(8 << 30)),
+            ("2gb", SharedMemory::Bytes(2 << 30)),
+            ("1048576", SharedMemory::Bytes(1 << 20)),
+        ] {
+            assert_eq!(text.parse::<SharedMemory>().unwrap(), expected, "{text}");
+        }
+        for text in ["", "0", "g", "-1g", "1t", "99999999999g", "a half"] {
+            assert!(text.parse::<SharedMemory>().is_err(), "{text}");
+        }
+    }
 }

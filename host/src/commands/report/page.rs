@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::plot;
 use crate::{
-    job::{Report, told_metrics, typed},
+    job::{Left, Report, told_metrics, typed},
     ui::{duration, number},
 };
 
@@ -55,6 +55,7 @@ pub(super) fn of(report: &Report) -> String {
         course(report),
         metrics(report),
         plots(report),
+        left(report),
         parameters(report),
         installed(report),
         log(report),
@@ -175,6 +176,15 @@ fn plots(report: &Report) -> String {
         true => String::new(),
         false => format!("<h2>Plots</h2>\n<div class=\"plots\">\n{}</div>\n", figures.concat()),
     }
+}
+
+/// What it left, as far as that is known.
+fn left(report: &Report) -> String {
+    let lines = report.entry.details.left.as_ref().map(Left::lines).unwrap_or_default();
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("<h2>Results</h2>\n<pre>{}</pre>\n", escaped(&lines.join("\n")))
 }
 
 fn parameters(report: &Report) -> String {

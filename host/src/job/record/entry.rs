@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{Assignment, Origin},
-    job::{home::Home, metrics::Series},
+    job::{home::Home, left::Left, metrics::Series},
     plugin::{Identity, JobStatus, Phase},
 };
 
@@ -77,6 +77,10 @@ pub struct Details {
     pub metrics: BTreeMap<String, Series>,
     /// What its service said of its course, when it was last asked.
     pub outcome: Outcome,
+    /// What it left, as the runner said at its end; none if that is not known.
+    pub left: Option<Left>,
+    /// Its log was read for that, so there is no need to read it again.
+    pub left_is_looked_for: bool,
 }
 
 /// What a service says of a job beside its state.
@@ -110,7 +114,13 @@ impl From<&JobStatus> for Outcome {
 impl Details {
     /// What is known of a job before it runs.
     pub fn without_outcome(&self) -> Self {
-        Self { metrics: BTreeMap::new(), outcome: Outcome::default(), ..self.clone() }
+        Self {
+            metrics: BTreeMap::new(),
+            outcome: Outcome::default(),
+            left: None,
+            left_is_looked_for: false,
+            ..self.clone()
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use entry::{SELECT, entry};
 pub use query::{Order, Query};
 use which::{Candidate, which};
 
-use super::{home::Home, kept_back, metrics::Series};
+use super::{home::Home, kept_back, left::Left, metrics::Series};
 use crate::{
     disk::{self, Folder},
     environment::Environment,
@@ -215,6 +215,22 @@ impl Record {
                 named_params! { ":name": name, ":metrics": metrics },
             )
             .map_err(|error| self.failed("cannot record the metrics", error))?;
+        Ok(())
+    }
+
+    /// What the job left, as far as its whole log says.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn left(&self, name: &str, left: Option<&Left>) -> Result<()> {
+        let left = serde_json::to_string(&left).unwrap_or_default();
+        self.connection
+            .execute(
+                "UPDATE jobs SET details = json_set(details, '$.left', json(:left), '$.left_is_looked_for', json('true'))
+                 WHERE name = :name",
+                named_params! { ":name": name, ":left": left },
+            )
+            .map_err(|error| self.failed("cannot record what the job left", error))?;
         Ok(())
     }
 

@@ -386,6 +386,11 @@ impl wit::HostContainer for State {
         Ok(())
     }
 
+    async fn shm_size(&mut self, this: Resource<ContainerSpec>, size: String) -> Result<()> {
+        self.get_mut(&this)?.shared_memory = Some(size.parse()?);
+        Ok(())
+    }
+
     async fn network(&mut self, this: Resource<ContainerSpec>) -> wasmtime::Result<()> {
         let spec = self.get_mut(&this)?;
         spec.network = Some(network_name(&spec.job));

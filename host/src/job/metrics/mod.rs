@@ -1,7 +1,8 @@
-//! Metrics of a training, found in its log: by the user's definitions, else wherever a line says `name=number` or
-//! `name: number`.
+//! Metrics of a training, found in its log: by the user's definitions, else by what frameworks print.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+mod line;
+
+use std::collections::BTreeMap;
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
@@ -12,16 +13,6 @@ use crate::ui::Metric;
 const MOST_POINTS: usize = 512;
 /// As many metrics as a job has; a log that is full of numbers names no more.
 const MOST_SERIES: usize = 64;
-
-/// `name=number` or `name: number`.
-static NAMED_NUMBER: LazyLock<Regex> = LazyLock::new(|| {
-    let number = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf";
-    Regex::new(&format!(r"([A-Za-z_][A-Za-z0-9_/.-]*)(=| = |: | : |:)({number})")).expect("it is well formed")
-});
-
-/// Counters, and not what a training is judged by.
-const COUNTERS: [&str; 10] =
-    ["epoch", "epochs", "step", "steps", "iteration", "iter", "batch", "time", "eta", "elapsed"];
 
 /// The metrics of one job, as its log goes by.
 #[derive(Debug)]
@@ -69,10 +60,7 @@ impl Metrics {
         };
         let mut found: Vec<(String, f64)> = Vec::new();
         if self.definitions.is_empty() {
-            // Most lines are none, and looking for these costs next to nothing.
-            if line.contains(['=', ':']) {
-                found.extend(named_numbers(line).map(|(name, value)| (named(name), value)));
-            }
+            found.extend(line::metrics(line).into_iter().map(|(name, value)| (named(&name), value)));
         } else {
             for (name, regex) in &self.definitions {
                 let captured = regex.captures_iter(line).filter_map(|captures| captures.get(1));
@@ -129,7 +117,22 @@ impl Series {
         let name = name.to_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
         match () {
-            () if has(&["loss", "err", "perplexity", "ppl", "rmse", "mse", "mae"]) => Some(self.least),
+            () if has(&[
+                "loss",
+                "err",
+                "perplexity",
+                "ppl",
+                "rmse",
+                "mse",
+                "mae",
+                "mape",
+                "wer",
+                "cer",
+                "deviance",
+            ]) =>
+            {
+                Some(self.least)
+            }
             () if has(&[
                 "acc",
                 "f1",
@@ -164,64 +167,9 @@ pub fn told(series: &BTreeMap<String, Series>) -> Vec<Metric<'_>> {
     told.collect()
 }
 
-/// What a line says of numbers, but for counters.
-fn named_numbers(line: &str) -> impl Iterator<Item = (&str, f64)> {
-    NAMED_NUMBER.captures_iter(line).filter_map(move |captures| {
-        let (name, sign, number) = (captures.get(1)?, captures.get(2)?, captures.get(3)?);
-        let before = line[..name.start()].chars().next_back();
-        let after = &line[number.end()..];
-        // Not the port of a host, nor the minutes of a time, nor a version.
-        let stands_alone = !before.is_some_and(|c| c.is_alphanumeric() || ":/=._-\"'@".contains(c))
-            && !after.starts_with(|c: char| c.is_alphanumeric() || ":_/".contains(c))
-            && !after.strip_prefix(['.', '-']).is_some_and(|rest| rest.starts_with(char::is_alphanumeric));
-        let stands_alone = stands_alone && (sign.as_str() != ":" || number.as_str().contains('.'));
-        let name = name.as_str();
-        let is_counter = COUNTERS.contains(&name.to_lowercase().as_str());
-        (stands_alone && !is_counter).then(|| Some((name, number.as_str().parse().ok()?))).flatten()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn found(line: &str) -> Vec<(String, f64)> {
-        named_numbers(line).map(|(name, value)| (name.to_owned(), value)).collect()
-    }
-
-    #[test]
-    fn what_trainings_print_is_found() {
-        for (line, expected) in [
-            ("accuracy: 0.98", &[("accuracy", 0.98)][..]),
-            ("epoch=3 loss=1.5e-3, val_loss=0.25", &[("loss", 0.0015), ("val_loss", 0.25)]),
-            ("[10/90] train/loss: -2 lr: .01", &[("train/loss", -2.0), ("lr", 0.01)]),
-            (" 50%|#####     | 5/10 [00:01<00:01,  4.9it/s, loss=0.5]", &[("loss", 0.5)]),
-            ("Epoch 1: loss = 7.", &[("loss", 7.0)]),
-            ("{'loss': 0.1}", &[]),
-            ("loss:0.5", &[("loss", 0.5)]),
-            ("accuracy: 98%", &[("accuracy", 98.0)]),
-        ] {
-            let expected: Vec<_> =
-                expected.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
-            assert_eq!(found(line), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn addresses_times_and_versions_are_no_metrics() {
-        for line in [
-            "listening at http://localhost:8080/x",
-            "started at: 12:30:01",
-            "torch: 2.1.0",
-            "date: 2026-01-02",
-            "localhost:80",
-            "epoch: 3",
-            "id=12ab",
-            "nothing at all",
-        ] {
-            assert_eq!(found(line), [], "{line}");
-        }
-    }
 
     #[test]
     fn definitions_are_all_that_counts_where_there_are_any() {

@@ -1,0 +1,154 @@
+//! What a job left, as the runner lists it in the last line of its log.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Known, log::Log};
+use crate::ui::bytes;
+
+/// What the runner's line begins with; JSON follows.
+const MARK: &str = "alekseylearn: left ";
+/// As many names as are kept of one kind, however many a line has: a script may write such a line itself.
+const LISTED: usize = 10;
+
+/// What a job left.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Left {
+    /// In `/opt/ml/model`.
+    pub model: Files,
+    /// In `/opt/ml/output/data`.
+    pub output_data: Files,
+    /// In `/opt/ml/checkpoints`.
+    pub checkpoints: Files,
+}
+
+/// Some files.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Files {
+    /// How many.
+    #[serde(rename = "files")]
+    pub count: u64,
+    /// Their size.
+    pub bytes: u64,
+    /// The names and sizes of the first of them.
+    pub first: Vec<(String, u64)>,
+}
+
+impl Left {
+    /// What a line of the log says of it, if it is the runner's.
+    pub fn of_line(line: &str) -> Option<Self> {
+        let mut left: Self = serde_json::from_str(line.strip_prefix(MARK)?).ok()?;
+        for files in [&mut left.model, &mut left.output_data, &mut left.checkpoints] {
+            files.first.truncate(LISTED);
+        }
+        Some(left)
+    }
+
+    /// Adds what another machine of the job left.
+    pub fn join(&mut self, other: Self) {
+        self.model.join(other.model);
+        self.output_data.join(other.output_data);
+        self.checkpoints.join(other.checkpoints);
+    }
+
+    /// Lines for a person, one or more for each kind; none if there is nothing.
+    pub fn lines(&self) -> Vec<String> {
+        let kinds =
+            [("model", &self.model), ("output data", &self.output_data), ("checkpoints", &self.checkpoints)];
+        let mut lines = Vec::new();
+        for (kind, files) in kinds.into_iter().filter(|(_, files)| files.count > 0) {
+            lines.push(format!("{kind}: {}", files.summary()));
+            lines.extend(files.first.iter().map(|(name, size)| format!("  {name}  {}", bytes(*size))));
+            let more = files.count.saturating_sub(files.first.len() as u64);
+            if more > 0 {
+                lines.push(format!("  and {more} more"));
+            }
+        }
+        lines
+    }
+}
+
+impl Files {
+    /// `3 files, 1.20 MiB`.
+    pub fn summary(&self) -> String {
+        let count = if self.count == 1 { "1 file".to_owned() } else { format!("{} files", self.count) };
+        format!("{count}, {}", bytes(self.bytes))
+    }
+
+    fn join(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.first.extend(other.first);
+        self.first.truncate(LISTED);
+    }
+}
+
+/// What an ended job left, by its whole log; none if that does not say, or cannot be had.
+pub async fn left(known: &Known<'_>) -> Option<Left> {
+    let mut found = Machines::default();
+    let mut log = Log::default();
+    loop {
+        let page = log.page(known).await.ok()?;
+        for line in &page.lines {
+            found.take(&line.node, &line.text);
+        }
+        if page.drained {
+            return found.together();
+        }
+    }
+}
+
+/// What each machine of a job said last: one that was interrupted begins again.
+#[derive(Debug, Default)]
+pub(super) struct Machines(Vec<(String, Left)>);
+
+impl Machines {
+    /// Takes a line, if it is one of these; it is for nobody to read.
+    pub(super) fn take(&mut self, node: &str, line: &str) -> bool {
+        let Some(left) = Left::of_line(line) else { return false };
+        match self.0.iter_mut().find(|(name, _)| name == node) {
+            Some((_, earlier)) => *earlier = left,
+            None => self.0.push((node.to_owned(), left)),
+        }
+        true
+    }
+
+    /// What all of them left; none if none has said.
+    pub(super) fn together(&self) -> Option<Left> {
+        self.0.iter().map(|(_, left)| left.clone()).reduce(|mut all, left| {
+            all.join(left);
+            all
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str =
+        r#"alekseylearn: left {"model": {"files": 2, "bytes": 1536, "first": [["a.pt", 1024], ["b", 512]]}}"#;
+
+    #[test]
+    fn the_runners_line_is_understood_and_no_other() {
+        let left = Left::of_line(LINE).unwrap();
+        assert_eq!(left.model.first[0], ("a.pt".to_owned(), 1024));
+        assert_eq!(left.lines(), ["model: 2 files, 1.50 KiB", "  a.pt  1.00 KiB", "  b  512 B"]);
+        for line in ["alekseylearn: left nothing", "alekseylearn: left", "left {}", ""] {
+            assert_eq!(Left::of_line(line), None, "{line}");
+        }
+        assert_eq!(Left::of_line("alekseylearn: left {}").unwrap().lines(), [""; 0]);
+    }
+
+    #[test]
+    fn machines_are_joined_and_each_counts_once() {
+        let mut machines = Machines::default();
+        assert_eq!(machines.together(), None);
+        assert!(machines.take("algo-1", "alekseylearn: left {}"));
+        assert!(machines.take("algo-1", LINE) && machines.take("algo-2", LINE));
+        assert!(!machines.take("algo-2", "loss=1"));
+        let left = machines.together().unwrap();
+        assert_eq!((left.model.count, left.model.bytes), (4, 3072));
+    }
+}

@@ -1,0 +1,130 @@
+//! Where nothing moves, such as in a pipe: what to say while a long stage says nothing by itself.
+
+use std::time::{Duration, Instant};
+
+use super::{Event, bytes};
+
+/// Silence of this length is broken.
+pub(super) const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+/// A build step may be a long command.
+const LONGEST_STEP: usize = 100;
+
+/// What goes on, and since when nothing was said of it.
+pub(super) struct Pulse {
+    stage: Option<String>,
+    step: Option<String>,
+    begun: Instant,
+    heard: Instant,
+}
+
+/// One thing to say.
+#[derive(Debug, PartialEq)]
+pub(super) struct Beat {
+    pub(super) stage: String,
+    pub(super) step: Option<String>,
+    pub(super) elapsed_seconds: u64,
+}
+
+impl Pulse {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { stage: None, step: None, begun: now, heard: now }
+    }
+
+    /// Notes what is said.
+    pub(super) fn heard(&mut self, event: &Event<'_>, now: Instant) {
+        match event {
+            Event::Detail { text } => {
+                self.step = Some(text.lines().next().unwrap_or_default().to_owned());
+                return;
+            }
+            Event::Progress { what, done, total } => {
+                let of = total.map(|total| format!(" of {}", bytes(total))).unwrap_or_default();
+                self.step = Some(format!("{what} {}{of}", bytes(*done)));
+                return;
+            }
+            Event::Stage { name } => self.begin(Some(name), now),
+            Event::Submitted { job, .. } => self.begin(Some(&format!("Waiting for {job} to start")), now),
+            // From then on the training itself speaks, as often as it likes.
+            Event::Status { state: "running", .. } | Event::Result { .. } | Event::Error { .. } => {
+                self.begin(None, now);
+            }
+            Event::Status { state, detail, .. } => {
+                let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+                self.begin(Some(&format!("Job {state}{detail}")), now);
+            }
+            _ => {}
+        }
+        self.heard = now;
+    }
+
+    fn begin(&mut self, stage: Option<&str>, now: Instant) {
+        self.stage = stage.map(|stage| stage.lines().next().unwrap_or_default().to_owned());
+        (self.step, self.begun) = (None, now);
+    }
+
+    /// When to look again.
+    pub(super) fn next(&self) -> Instant {
+        self.heard + LONGEST_SILENCE
+    }
+
+    /// What is to be said now, if it has been silent for too long.
+    pub(super) fn beat(&mut self, now: Instant) -> Option<Beat> {
+        if now < self.next() {
+            return None;
+        }
+        self.heard = now;
+        let shorten = |step: &String| match step.char_indices().nth(LONGEST_STEP) {
+            Some((end, _)) => format!("{}…", &step[..end]),
+            None => step.clone(),
+        };
+        Some(Beat {
+            stage: self.stage.clone()?,
+            step: self.step.as_ref().map(shorten),
+            elapsed_seconds: (now - self.begun).as_secs(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_stage_is_told_of_every_half_minute() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut pulse = Pulse::new(start);
+        pulse.heard(&Event::Stage { name: "Building the image a/b" }, start);
+        assert_eq!(pulse.beat(at(29)), None);
+        let long = format!("RUN {}", "x".repeat(200));
+        pulse.heard(&Event::Detail { text: &long }, at(29));
+        let beat = pulse.beat(at(30)).unwrap();
+        assert_eq!((beat.stage.as_str(), beat.elapsed_seconds), ("Building the image a/b", 30));
+        let step = beat.step.unwrap();
+        assert!(step.starts_with("RUN xxx") && step.chars().count() == LONGEST_STEP + 1, "{step}");
+        assert_eq!(pulse.beat(at(31)), None, "once");
+        assert_eq!(pulse.beat(at(60)).unwrap().elapsed_seconds, 60);
+        pulse.heard(&Event::Stage { name: "Pushing" }, at(60));
+        pulse.heard(&Event::Progress { what: "pushing", done: 1024, total: Some(4096) }, at(89));
+        let expected = Beat {
+            stage: "Pushing".into(),
+            step: Some("pushing 1.00 KiB of 4.00 KiB".into()),
+            elapsed_seconds: 30,
+        };
+        assert_eq!(pulse.beat(at(90)), Some(expected));
+    }
+
+    #[test]
+    fn a_job_that_runs_and_a_command_that_has_ended_are_left_in_peace() {
+        let start = Instant::now();
+        let mut pulse = Pulse::new(start);
+        let status = |state| Event::Status { job: "j", state, detail: None, elapsed_seconds: 0 };
+        pulse.heard(&status("queued"), start);
+        assert_eq!(pulse.beat(start + LONGEST_SILENCE).unwrap().stage, "Job queued");
+        for last in [status("running"), Event::Result { data: serde_json::Value::Null, text: "" }] {
+            pulse.heard(&Event::Stage { name: "x" }, start);
+            pulse.heard(&last, start);
+            assert_eq!(pulse.beat(start + LONGEST_SILENCE), None);
+        }
+    }
+}
