@@ -103,10 +103,17 @@ pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> R
                 })?;
                 all.size += brought.size;
                 all.files.extend(brought.files);
+                all.left_out.extend(brought.left_out);
             }
             all
         }
     };
+    if !brought.left_out.is_empty() {
+        context.ui.warning(&format!(
+            "these did not come home, and all else did: {}; `alekseylearn fetch DIR {name} --no-extract` brings the archive itself",
+            brought.left_out.join(", ")
+        ));
+    }
     // Looked at again: what came may have taken its time.
     staging.may_replace(replaceable());
     staging.publish(&what, &brought, fetch.overwrite)?;
@@ -159,7 +166,7 @@ async fn bring(
         let target = At::new(&staging.tree()?, archive);
         bring_packed(context, known, staging, place, &target, show).await?;
         let size = target.folder.facts(&target.name).map(|facts| facts.size).unwrap_or(0);
-        return Ok(Brought { files: vec![archive.into()], size });
+        return Ok(Brought { files: vec![archive.into()], size, ..Brought::default() });
     }
     let tree = staging.tree()?.make_below(Path::new(folder));
     let tree = tree.context(|| format!("cannot make {folder} in {}", fetch.folder.display()))?;

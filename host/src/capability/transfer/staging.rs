@@ -54,6 +54,9 @@ pub struct Brought {
     pub files: Vec<PathBuf>,
     /// In bytes.
     pub size: u64,
+    /// What an archive holds that cannot come, each with the reason, for a person.
+    #[serde(default)]
+    pub left_out: Vec<String>,
 }
 
 /// A folder `.alekseylearn-NAME` in the user's folder, with
@@ -334,7 +337,7 @@ mod tests {
     use super::*;
 
     fn brought(names: &[&str]) -> Brought {
-        Brought { files: names.iter().map(PathBuf::from).collect(), size: 1 }
+        Brought { files: names.iter().map(PathBuf::from).collect(), size: 1, ..Brought::default() }
     }
 
     fn names(folder: &Path) -> Vec<String> {

@@ -106,6 +106,7 @@ impl Unpack {
         let mut made = (PathBuf::new(), tree.clone());
         let mut seen = BTreeSet::new();
         let mut links = Vec::new();
+        let mut size: u64 = 0;
         let left = Cell::new(MOST_BETWEEN);
         let plain = Metered { source: MultiGzDecoder::new(io::BufReader::new(source)), left: &left };
         let mut archive = Archive::new(plain);
@@ -117,6 +118,16 @@ impl Unpack {
             left.set(entry.size().saturating_add(MOST_BETWEEN));
             let path = safe_path(&entry.path()?).map_err(Problem::Hostile)?;
             if path.as_os_str().is_empty() {
+                continue;
+            }
+            size = size.saturating_add(entry.size());
+            if size > limit {
+                return Err(Problem::Hostile(format!(
+                    "it unpacks to more than {limit} bytes, a small archive to fill a disk"
+                )));
+            }
+            if path.to_str().is_none() {
+                unpacked.left_out.push(format!("{} (its name is not UTF-8)", path.display()));
                 continue;
             }
             if let Some(beside) = &self.beside {
@@ -131,12 +142,11 @@ impl Unpack {
             if !seen.insert(path.clone()) {
                 return Err(Problem::Hostile(format!("it holds {shown} twice")));
             }
-            unpacked.size = unpacked.size.saturating_add(entry.size());
-            if unpacked.size > limit {
-                return Err(Problem::Hostile(format!(
-                    "it unpacks to more than {limit} bytes, a small archive to fill a disk"
-                )));
+            if kind == EntryType::Fifo {
+                unpacked.left_out.push(format!("{shown} (a pipe)"));
+                continue;
             }
+            unpacked.size = unpacked.size.saturating_add(entry.size());
             if entry.size() >= WORTH_ASKING {
                 room::make_sure_of(entry.size(), tree)?;
             }
@@ -164,7 +174,9 @@ impl Unpack {
         }
         // The tar's end is not the stream's: a cut or corrupt tail shows only when it is read.
         io::copy(&mut archive.into_inner(), &mut io::sink())?;
-        make_links(tree, &links)?;
+        let lost = make_links(tree, &links)?;
+        unpacked.files.retain(|path| !lost.contains(path));
+        unpacked.left_out.extend(lost.iter().map(|link| format!("{} ({LEADS_OUT})", link.display())));
         unpacked.files.sort();
         Ok(unpacked)
     }
@@ -222,18 +234,30 @@ fn write_file<R: Read>(entry: &mut Entry<'_, R>, target: &At) -> Result<(), Prob
     Ok(())
 }
 
-/// Symbolic links come last, so that no file was ever written through one; each must lead to something within the
-/// folder, also through others.
-fn make_links(tree: &Folder, links: &[(PathBuf, PathBuf)]) -> Result<(), Problem> {
-    for (link, points_to) in links {
-        if points_to.is_absolute() {
-            return Err(leads_out(link));
-        }
+/// Why a link does not come.
+const LEADS_OUT: &str = "a link to nothing in the folder";
+
+/// Symbolic links come last, so that no file was ever written through one. Those that do not lead to something within
+/// the folder, also through others, are not left there; they are returned.
+fn make_links(tree: &Folder, links: &[(PathBuf, PathBuf)]) -> io::Result<BTreeSet<PathBuf>> {
+    let (absolute, mut made): (Vec<_>, Vec<_>) =
+        links.iter().partition(|(_, points_to)| points_to.is_absolute());
+    let mut lost: BTreeSet<PathBuf> = absolute.into_iter().map(|(link, _)| link.clone()).collect();
+    for (link, points_to) in &made {
         tree.link(points_to, link)?;
     }
-    match links.iter().find(|(link, _)| !leads_inside(tree, link)) {
-        Some((link, _)) => Err(leads_out(link)),
-        None => Ok(()),
+    loop {
+        let (inside, out): (Vec<_>, Vec<_>) =
+            made.into_iter().partition(|(link, _)| leads_inside(tree, link));
+        for (link, _) in &out {
+            tree.remove_file(link)?;
+            lost.insert(link.clone());
+        }
+        // One that led through another goes with it; none follows more than so many.
+        if out.is_empty() {
+            return Ok(lost);
+        }
+        made = inside;
     }
 }
 
@@ -267,10 +291,6 @@ fn leads_inside(tree: &Folder, path: &Path) -> bool {
     true
 }
 
-fn leads_out(link: &Path) -> Problem {
-    Problem::Hostile(format!("{} is a link to nothing in the folder", link.display()))
-}
-
 /// A hard link to a file of the same archive, as a copy.
 fn copy_of<R: Read>(entry: &Entry<'_, R>, tree: &Folder, target: &At) -> Result<(), Problem> {
     let name = entry.link_name()?.unwrap_or_default();
@@ -298,6 +318,7 @@ mod tests {
         Symlink(&'a str, &'a str),
         HardLink(&'a str, &'a str),
         Device(&'a str),
+        Pipe(&'a str),
     }
     use Item::*;
 
@@ -310,6 +331,7 @@ mod tests {
                 Symlink(name, target) => (name, EntryType::Symlink, *target, b""),
                 HardLink(name, target) => (name, EntryType::Link, *target, b""),
                 Device(name) => (name, EntryType::Char, "", b""),
+                Pipe(name) => (name, EntryType::Fifo, "", b""),
             };
             let mut header = tar::Header::new_gnu();
             header.set_entry_type(kind);
@@ -368,12 +390,7 @@ mod tests {
             vec![File("../evil", b"x")],
             vec![File("/tmp/evil", b"x")],
             vec![File("a/../../evil", b"x")],
-            vec![Symlink("l", "/etc")],
-            vec![Symlink("l", "../x")],
-            vec![Symlink("a/l", "../../x")],
             vec![Symlink("d/l", ".."), Symlink("x", "d/l/.."), File("x/evil", b"x")],
-            vec![File("d/f", b""), Symlink("d/l", ".."), Symlink("x", "d/l/..")],
-            vec![Symlink("dangling", "nothing")],
             vec![File("a", b"x"), File("a/b", b"x")],
             vec![Symlink("l", "."), File("l/x", b"x"), File("l/../../evil", b"x")],
             vec![HardLink("h", "/etc/passwd")],
@@ -389,6 +406,56 @@ mod tests {
             assert!(!root.path().join("out").exists());
             assert!(!root.path().join("evil").exists());
         }
+    }
+
+    #[test]
+    fn what_cannot_come_keeps_nothing_else_away() {
+        let items = [
+            File("model.txt", b"abc"),
+            File("caf\u{e9}/kept", b"x"),
+            Symlink("good", "model.txt"),
+            Symlink("l", "/etc"),
+            Symlink("up", "../x"),
+            Symlink("a/l", "../../x"),
+            Symlink("d/l", ".."),
+            Symlink("x", "d/l/.."),
+            Symlink("dangling", "nothing"),
+            Symlink("after", "dangling"),
+            Symlink("loop", "loop"),
+            Pipe("pipe"),
+        ];
+        let mut bytes = Vec::new();
+        MultiGzDecoder::new(archive(&items).as_slice()).read_to_end(&mut bytes).unwrap();
+        // As another encoding has it.
+        let mut odd = tar::Header::new_gnu();
+        odd.as_old_mut().name[..4].copy_from_slice(b"caf\xe9");
+        odd.set_entry_type(EntryType::Regular);
+        odd.set_size(3);
+        odd.set_mode(0o644);
+        odd.set_cksum();
+        let mut block = odd.as_bytes().to_vec();
+        block.extend_from_slice(b"xyz");
+        block.resize(1024, 0);
+        block.extend_from_slice(&bytes);
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        io::copy(&mut block.as_slice(), &mut packed).unwrap();
+        let (root, result) = try_unpack(&packed.finish().unwrap());
+        let unpacked = result.unwrap();
+        let expected = ["caf\u{e9}/kept", "d/l", "good", "model.txt"].map(PathBuf::from);
+        assert_eq!(unpacked.files, expected);
+        let mut left_out = unpacked.left_out;
+        left_out.sort();
+        let links = ["a/l", "after", "dangling", "l", "loop", "up", "x"];
+        let mut all: Vec<String> = links.map(|link| format!("{link} ({LEADS_OUT})")).into();
+        all.extend(["pipe (a pipe)".to_owned(), "caf\u{fffd} (its name is not UTF-8)".to_owned()]);
+        all.sort();
+        assert_eq!(left_out, all);
+        let out = root.path().join("out");
+        assert_eq!(fs::read_to_string(out.join("good")).unwrap(), "abc");
+        for gone in links {
+            assert!(out.join(gone).symlink_metadata().is_err(), "{gone}");
+        }
+        assert!(!root.path().join("x").exists());
     }
 
     #[test]
