@@ -16,7 +16,7 @@ pub(in crate::commands) struct Arguments {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let job = Record::open(&context.environment)?.find(&arguments.job)?.name;
+    let job = Record::open(&context.environment)?.find(&arguments.job, &context.environment.current)?.name;
     let audit = context.plugins.audit();
     let verbs = audit.read(&job)?;
     let rows: Vec<[String; 5]> = verbs
