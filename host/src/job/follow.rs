@@ -67,7 +67,7 @@ pub async fn follow(context: &Context, record: &Record, known: &Known<'_>) -> Re
     let ending = tokio::select! {
         biased;
         () = interrupted() => None,
-        status = panic::caught_in(following.to_the_end()) => Some(status),
+        status = panic::caught_in(following.follow()) => Some(status),
     };
     following.keep_metrics()?;
     let Some(status) = ending else { return Ok(Ending::Detached) };
@@ -91,7 +91,7 @@ pub async fn wait_for_end(
     most: Duration,
 ) -> Result<Option<JobStatus>> {
     let mut following = Following { silent: true, ..Following::new(context, record, known) };
-    let waited = tokio::time::timeout(most, panic::caught_in(following.to_the_end())).await;
+    let waited = tokio::time::timeout(most, panic::caught_in(following.follow())).await;
     waited.ok().transpose().map_err(|error| goes_on(&known.job.name, error))
 }
 
@@ -143,7 +143,7 @@ impl<'a> Following<'a> {
     }
 
     /// The status, once the job has ended and all of its log has been shown.
-    async fn to_the_end(&mut self) -> Result<JobStatus> {
+    async fn follow(&mut self) -> Result<JobStatus> {
         loop {
             if self.state_pace.is_due(Instant::now())
                 && let Some(ended) = self.look().await?

@@ -56,7 +56,7 @@ pub fn result(text: &str) -> String {
         let begins = |remark: &&str| {
             visible.get(..remark.len()).is_some_and(|start| start.eq_ignore_ascii_case(remark.as_bytes()))
         };
-        if !line.starts_with("  ") && REMARKS.iter().any(|remark| begins(remark)) {
+        if !line.starts_with("  ") && REMARKS.iter().any(begins) {
             shown.push_str("    ");
         }
         shown.push_str(line);

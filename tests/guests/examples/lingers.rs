@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::Write,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -24,7 +25,7 @@ impl train::Guest for Driver {
     }
 
     fn check(training: &Training) -> Result<Vec<Finding>, Error> {
-        println!("a word of its author's");
+        let _ = writeln!(std::io::stdout(), "a word of its author's");
         match training.options().text("service").as_deref() {
             Some("unreachable") => Err(Error::unavailable("nobody is there").hint("wait")),
             Some("panics") => panic!("it has forgotten its lines"),

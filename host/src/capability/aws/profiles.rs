@@ -107,8 +107,8 @@ impl Profiles {
             if bare.is_empty() || bare.starts_with(['#', ';']) {
                 continue;
             }
-            if line.starts_with('[') {
-                let name = line[1..].split_once(']').ok_or_else(odd)?.0;
+            if let Some(rest) = line.strip_prefix('[') {
+                let name = rest.split_once(']').ok_or_else(odd)?.0;
                 let opened = Section::parse(name, is_config);
                 rewritten.push_str(&format!("[{}]\n", opened.for_the_sdk(is_config)));
                 if let Section::Profile(name) = &opened {

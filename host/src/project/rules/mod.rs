@@ -250,7 +250,7 @@ impl Rules {
                 all.named = found.sends && found.names && around.kept.is_none();
                 let file = found.file.strip_prefix(&self.folder).unwrap_or(&found.file).display().to_string();
                 let ignored = Reason::Ignored { file, pattern: found.pattern };
-                all.kept = (!found.sends && !(all.tracked && !is_folder)).then_some(ignored);
+                all.kept = (!found.sends && (!all.tracked || is_folder)).then_some(ignored);
             }
         }
         all
