@@ -11,6 +11,7 @@ mod contained;
 mod contract;
 mod costly;
 mod defaults;
+mod dependencies;
 mod distributed;
 mod doctor;
 mod engines;

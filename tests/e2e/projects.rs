@@ -213,14 +213,3 @@ fn an_environment_of_conda() {
     let text = "name: book\nchannels: [conda-forge]\ndependencies:\n  - python=3.11\n  - conda-forge::six=1.16\n  - pip\n  - pip:\n    - ./firstly-1.0-py3-none-any.whl\n";
     installs_firstly("train.py", &[("environment.yml", text)], "environment.yml");
 }
-
-#[test]
-fn a_list_is_proposed_where_there_is_none() {
-    let base = format!("--config.base_image={}", base_image_or_skip!());
-    let sandbox = Sandbox::new();
-    sandbox.write("bare/train.py", "import json, helper\n");
-    sandbox.write("bare/helper.py", "from skimage import io  # not yet there\n");
-    let run = sandbox.run(&["fit", "bare/train.py", &base]).failure(10).one_error();
-    run.says("a requirements.txt beside it could hold: scikit-image")
-        .says("the image has no `skimage`: add scikit-image to requirements.txt");
-}

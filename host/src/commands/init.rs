@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{completions, training::ArtifactArguments};
+use super::{completions, packages::Packages, training::ArtifactArguments};
 use crate::{
     config::Assignment,
     error::Result,
@@ -28,9 +28,8 @@ pub(super) struct Arguments {
     #[arg(short = 'c', long = "config", value_name = "KEY=VALUE")]
     options: Vec<Assignment>,
 
-    /// Dependency file to install from: requirements.txt, uv.lock, poetry.lock, pyproject.toml, environment.yml …
-    #[arg(long, aliases = ["env_file", "envfile"], value_name = "FILE")]
-    env_file: Option<PathBuf>,
+    #[command(flatten)]
+    packages: Packages,
 
     /// Folder to send (default: the nearest folder at or above the artifact that holds a .git, pyproject.toml or the like)
     #[arg(long, value_name = "DIR")]
@@ -54,7 +53,7 @@ Examples:
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     let fit = Fit {
         artifact: arguments.artifact.named(),
-        env_file: arguments.env_file,
+        wanted: arguments.packages.wanted(),
         root: arguments.root,
         include: Vec::new(),
         told: Told::default(),

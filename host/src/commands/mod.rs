@@ -12,6 +12,7 @@ mod init;
 mod jobs;
 mod logs;
 mod misplaced;
+mod packages;
 mod plugin;
 mod report;
 mod reproduce;

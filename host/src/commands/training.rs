@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::completions;
+use super::{completions, packages::Packages};
 use crate::{
     config::{Assignment, FLAG},
     job::{Fit, Told, flag},
@@ -28,9 +28,8 @@ pub(super) struct Training {
     #[arg(short = 'c', long = "config", value_name = "KEY=VALUE")]
     pub(super) options: Vec<Assignment>,
 
-    /// Dependency file to install from: requirements.txt, uv.lock, poetry.lock, pyproject.toml, environment.yml …
-    #[arg(long, aliases = ["env_file", "envfile"], value_name = "FILE")]
-    env_file: Option<PathBuf>,
+    #[command(flatten)]
+    packages: Packages,
 
     /// Folder to send (default: the nearest folder at or above the artifact that holds a .git, pyproject.toml or the like)
     #[arg(long, value_name = "DIR")]
@@ -98,7 +97,7 @@ impl Training {
     pub(super) fn asked(self, build_anew: bool, dry_run: bool) -> Fit {
         Fit {
             artifact: self.artifact.named(),
-            env_file: self.env_file,
+            wanted: self.packages.wanted(),
             root: self.root,
             include: self.include,
             told: Told { arguments: self.script.arguments, model: self.model },

@@ -16,6 +16,7 @@ use crate::{
     disk,
     environment::Environment,
     error::{Error, Result},
+    project::Wanted,
 };
 
 /// The file's name, everywhere.
@@ -66,6 +67,12 @@ struct FitSection {
     /// From the file's folder on.
     #[serde(alias = "env_file")]
     env_file: Option<PathBuf>,
+    with: Vec<String>,
+    extra: Vec<String>,
+    group: Vec<String>,
+    detect: Option<bool>,
+    #[serde(alias = "as_of")]
+    as_of: Option<String>,
     /// From the file's folder on.
     fetch: Option<PathBuf>,
     /// From the file's folder on.
@@ -200,8 +207,35 @@ impl Defaults {
     ///
     /// # Errors
     /// A project's file names one that is not the project's.
-    pub fn env_file(&self) -> Result<Option<PathBuf>> {
+    fn env_file(&self) -> Result<Option<PathBuf>> {
         self.place("env-file", |fit| fit.env_file.as_deref())
+    }
+
+    /// Packages, extras and groups to install where the command line names none of that kind, whether what the code imports
+    /// is installed, and the day of the versions.
+    ///
+    /// # Errors
+    /// A project's file names a dependency file that is not the project's.
+    pub fn complete(&self, wanted: &Wanted) -> Result<Wanted> {
+        let list = |given: &[String], of: fn(&FitSection) -> &Vec<String>| match given {
+            [] => {
+                self.0.iter().rev().map(|file| of(&file.content.fit)).find(|list| !list.is_empty()).cloned()
+            }
+            given => Some(given.to_vec()),
+        };
+        let detect = self.0.iter().rev().find_map(|file| file.content.fit.detect);
+        let as_of = || self.0.iter().rev().find_map(|file| file.content.fit.as_of.clone());
+        Ok(Wanted {
+            env_file: match &wanted.env_file {
+                Some(file) => Some(file.clone()),
+                None => self.env_file()?,
+            },
+            with: list(&wanted.with, |fit| &fit.with).unwrap_or_default(),
+            extras: list(&wanted.extras, |fit| &fit.extra).unwrap_or_default(),
+            groups: list(&wanted.groups, |fit| &fit.group).unwrap_or_default(),
+            no_detect: wanted.no_detect || detect == Some(false),
+            as_of: wanted.as_of.clone().or_else(as_of),
+        })
     }
 
     /// Where to bring the model to where the command line says nothing.

@@ -9,8 +9,9 @@ use super::{
     task::{Opened, open},
 };
 use crate::{
-    error::Result,
+    error::{Kind, Result},
     plugin::{BuildDriver, Destination, Repository, Training},
+    project::{Dependencies, long_ago},
 };
 
 /// Understands the folder, checks the options, builds, pushes and submits.
@@ -35,7 +36,11 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
     };
 
     // An image's name tells all that is in it.
-    let content = image.clone().unwrap_or_else(|| format!("{} {code}", training.project.description()));
+    let content = image.clone().unwrap_or_else(|| {
+        let dependencies =
+            training.project.dependencies.as_ref().map(Dependencies::choices).unwrap_or_default();
+        format!("{} {code} {dependencies}", training.project.description())
+    });
     let details = Details {
         driver_digest: Some(trainer.digest()),
         driver_identity: Some(trainer.identity().clone()),
@@ -43,6 +48,7 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
         build_options: build_options.given().to_vec(),
         code: Some(code),
         installed,
+        project: training.project.known(),
         ..Details::default()
     };
     submit(context, record, Ready { trainer, training, options: train_options, image, content, details })
@@ -61,7 +67,15 @@ async fn image(
         None => String::new(),
     };
     context.ui.stage(&format!("Building the image {}{by}", training.project.tag));
-    let image = builder.build(training).await?;
+    let folder = training.project.folder();
+    let is_new = training.project.dependencies.as_ref().is_some_and(|found| found.as_of.is_none());
+    let image = builder.build(training).await.map_err(|error| match long_ago(&folder).filter(|_| is_new) {
+        Some(day) if error.kind() == Kind::Invalid && error.message().starts_with("the dependencies cannot be") => {
+            let hint = error.hint_text().unwrap_or_default().to_owned();
+            error.hint(format!("the project's last commit is old: `--as-of {day}` takes the versions of that day; else {hint}"))
+        }
+        _ => error,
+    })?;
     if image.reused {
         context.ui.stage(&format!("Nothing changed: the image {} is used again", image.reference));
     }

@@ -20,7 +20,6 @@ use crate::{
     interrupt::interrupted,
     panic,
     plugin::{JobStatus, LogPage, State},
-    project::package_of,
     ui::Event,
 };
 
@@ -410,9 +409,11 @@ pub async fn end_of(known: &Known<'_>, ended: &Ended) -> Result<()> {
     if let Some(missed) = missed {
         return Err(error.hint(missed));
     }
-    if let Some(module) = missing_module(reason) {
-        let package = package_of(module);
-        return Err(error.hint(format!("the image has no `{module}`: add {package} to requirements.txt")));
+    if let Some(advice) = known.entry.as_ref().and_then(|entry| {
+        let installed = entry.details.installed.as_deref().unwrap_or_default();
+        entry.details.project.advice(reason, &entry.artifact, installed)
+    }) {
+        return Err(error.hint(advice));
     }
     if let Some(advice) = advice {
         return Err(error.hint(advice));
@@ -471,12 +472,6 @@ const fn meaning(code: i32) -> Option<&'static str> {
         143 => "ended by SIGTERM",
         _ => return None,
     })
-}
-
-/// The module that Python did not find, by its top name.
-fn missing_module(reason: &str) -> Option<&str> {
-    let (_, rest) = reason.split_once("No module named '")?;
-    rest.split(['\'', '.']).next().filter(|name| !name.is_empty())
 }
 
 async fn last_lines(known: &Known<'_>) -> Vec<String> {

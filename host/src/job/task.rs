@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
 use super::{
     Context, Told,
@@ -19,7 +19,7 @@ use crate::{
     environment::CertificateBundle,
     error::{Error, Kind, Result},
     plugin::{BuildDriver, Identity, LOCK_FILE, TrainDriver, Training, read_lock},
-    project::{Asked, Choice, Indexes, Named, Project, Start},
+    project::{Asked, Choice, Form, Indexes, Named, Project, Start, Wanted},
     ui::bytes,
 };
 
@@ -31,8 +31,8 @@ pub(super) const DEFAULT_DRIVER: &str = "local";
 pub struct Fit {
     /// The training artifact.
     pub artifact: Named,
-    /// Another dependency file than the one that would be found.
-    pub env_file: Option<PathBuf>,
+    /// What is to be installed beside or instead of what the project's files say.
+    pub wanted: Wanted,
     /// The folder to send, if the user names one.
     pub root: Option<PathBuf>,
     /// Patterns of what is sent although an ignore file keeps it back.
@@ -170,10 +170,14 @@ pub(super) fn takes_arguments(notebook: bool, told: &Told) -> Result<()> {
 
 /// The project, with the root and the dependency file that the command line or the defaults name.
 pub(super) fn project_of(context: &Context, fit: &Fit, defaults: &Defaults) -> Result<Project> {
-    let env_file = match &fit.env_file {
-        Some(file) => Some(file.clone()),
-        None => defaults.env_file()?,
-    };
+    let wanted = defaults.complete(&fit.wanted)?;
+    if let Some(day) =
+        wanted.as_of.as_ref().filter(|day| day.parse::<Date>().is_err() && day.parse::<Timestamp>().is_err())
+    {
+        return Err(
+            Error::invalid(format!("`{day}` is not a day")).hint("--as-of takes a day such as 2023-05-31")
+        );
+    }
     let root = match &fit.root {
         Some(root) => Some(root.clone()),
         None => defaults.root()?,
@@ -184,15 +188,25 @@ pub(super) fn project_of(context: &Context, fit: &Fit, defaults: &Defaults) -> R
         Named::Module(_) => context.environment.current.clone(),
     };
     let results = results_near(&context.environment, &folder);
-    Project::open(Asked {
-        artifact: &fit.artifact,
-        env_file: env_file.as_deref(),
-        root: root.as_deref(),
-        arguments: &fit.told.arguments,
-        current: &context.environment.current,
-        home: &context.environment.packages.home,
-        choice: &Choice { include, results },
-    })
+    let choice = Choice { include, results };
+    let open = |wanted: &Wanted| {
+        Project::open(Asked {
+            artifact: &fit.artifact,
+            wanted,
+            root: root.as_deref(),
+            arguments: &fit.told.arguments,
+            current: &context.environment.current,
+            home: &context.environment.packages.home,
+            choice: &choice,
+        })
+    };
+    let project = open(&wanted)?;
+    let Some(unsure) = project.unsure.first().filter(|_| project.takes_none()) else { return Ok(project) };
+    let name = unsure.file_name().unwrap_or_default().to_string_lossy();
+    if context.ui.ask(&format!("{name} is not a usual name for a dependency file: install from it?"))? {
+        return open(&Wanted { env_file: Some(unsure.clone()), ..wanted });
+    }
+    Ok(project)
 }
 
 /// What of the folder is sent, and what stays at home and why.
@@ -213,14 +227,18 @@ fn tell(context: &Context, project: &Project) {
              name what the training does not need in .dockerignore, or a smaller folder with --root"
         ));
     }
-    if let Some(dependencies) = &project.dependencies {
+    if let Some(dependencies) = project.dependencies.as_ref().filter(|found| found.form != Form::None) {
         context.ui.detail(&format!("Dependencies come from {}", dependencies.origin));
     }
-    if !project.proposal.is_empty() {
-        context.ui.warning(&format!(
-            "nothing says what to install, and the code imports packages; a requirements.txt beside it could hold: {}",
-            project.proposal.join(", ")
-        ));
+    for path in project.unsure.iter().filter(|_| project.takes_none()) {
+        let name = path.strip_prefix(&project.root).unwrap_or(path).display();
+        context.ui.warning(&format!("{name} is not used: its name is not one of a dependency file; --env-file '{name}' installs from it"));
+    }
+    for line in &project.told {
+        context.ui.stage(line);
+    }
+    for note in &project.notes {
+        context.ui.warning(note);
     }
     if let Some(python) = &project.python {
         context

@@ -6,7 +6,7 @@ use std::{
     path::{Component, Path},
 };
 
-use super::{Asked, Choice, Content, Named, Project, notebook::Notebook};
+use super::{Asked, Choice, Content, Form, Named, Project, Wanted, notebook::Notebook};
 use crate::fuzz::{Target, texts, told};
 
 /// The targets.
@@ -65,7 +65,7 @@ fn project(bytes: &[u8]) {
             && let Some(project) = told(Project::open(Asked {
                 artifact: &Named::Path(artifact),
                 arguments: &[],
-                env_file: None,
+                wanted: &Wanted::default(),
                 root: None,
                 choice: &Choice::default(),
                 current: &folder,
@@ -114,7 +114,7 @@ fn hold(project: &Project, folder: &Path, allowed: &[&str]) {
         assert!(named || chosen.contains(&file.path.as_str()) || !is_secret(&file.path), "{file:?}");
     }
     if let Some(found) = dependencies {
-        assert!(found.files.contains_key(&found.main), "{found:?}");
+        assert!(found.form == Form::None || found.files.contains_key(&found.main), "{found:?}");
         for (path, content) in &found.files {
             assert!(is_plain(path), "{path}");
             if let Content::File(file) = content {

@@ -1,6 +1,8 @@
 //! A training folder understood: the training artifact, its dependencies, and which files may leave the machine.
 //! Reads the folder, touches nothing, knows no network.
 
+mod advice;
+mod age;
 mod clues;
 mod contents;
 mod dependencies;
@@ -20,7 +22,7 @@ mod start;
 mod tag;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -31,12 +33,14 @@ use crate::{
     error::{Error, Result},
 };
 
-pub use dependencies::{Content, Dependencies, Form};
+pub use advice::Known as KnownProject;
+pub use age::long_ago;
+pub use dependencies::{Content, Dependencies, Form, Wanted};
 
 pub use files::{File, blobs_of, data};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
-pub use imports::package_of;
+use imports::Own;
 pub use indexes::Indexes;
 pub use left::Left;
 use notebook::Notebook;
@@ -60,8 +64,8 @@ const LARGEST_SCRIPT: u64 = 16 << 20;
 pub struct Asked<'a> {
     /// The training artifact.
     pub artifact: &'a Named,
-    /// Another dependency file than the one that would be found.
-    pub env_file: Option<&'a Path>,
+    /// What is to be installed beside or instead of what the project's files say.
+    pub wanted: &'a Wanted,
     /// Another root than the one that would be found.
     pub root: Option<&'a Path>,
     /// What the script is called with.
@@ -93,8 +97,14 @@ pub struct Project {
     pub package: Package,
     /// What is to be installed.
     pub dependencies: Option<Dependencies>,
-    /// Where nothing says what to install: the packages that the code seems to need.
-    pub proposal: Vec<String>,
+    /// The modules that lie in the project, by their top names.
+    pub modules: BTreeSet<String>,
+    /// What is installed unasked, or chosen of several files.
+    pub told: Vec<String>,
+    /// What the user should know about the project's dependencies, such as files that are not used.
+    pub notes: Vec<String>,
+    /// Files that may be meant to declare dependencies, if none does.
+    pub unsure: Vec<PathBuf>,
     /// The Python that the project asks for.
     pub python: Option<Python>,
     /// The files that may leave the machine, sorted by path.
@@ -125,7 +135,10 @@ impl Project {
             folders: Vec::new(),
             package: Package::default(),
             dependencies: None,
-            proposal: Vec::new(),
+            modules: BTreeSet::new(),
+            told: Vec::new(),
+            notes: Vec::new(),
+            unsure: Vec::new(),
             python: None,
             files: Vec::new(),
             empty_folders: Vec::new(),
@@ -179,8 +192,13 @@ impl Project {
             ))
             .hint("give the path of the file itself, or name a folder that holds both with --root"));
         }
-        let dependencies = dependencies::of(&root, &folders, asked.env_file)?;
-        let origin = dependencies.iter().filter(|found| found.anchor.starts_with(&root));
+        let script = code
+            .first()
+            .filter(|_| start != Start::Notebook && start != Start::Shell)
+            .map(|text| (artifact.as_path(), text.as_str()));
+        let search = dependencies::Search { root: &root, folders: &folders, script };
+        let mut found = dependencies::of(&search, asked.wanted)?;
+        let origin = found.dependencies.iter().filter(|found| found.anchor.starts_with(&root));
         let keep: Vec<&str> = origin.map(|found| found.origin.as_str()).chain([inside]).collect();
         let recipe = Recipe::read(folder)?;
         let files::Listing { mut files, folders: empty_folders, in_code, left, .. } =
@@ -190,12 +208,13 @@ impl Project {
             let recipe = Path::new(own).join(RECIPE_FOLDER);
             files.retain(|file| !Path::new(&file.path).starts_with(&recipe));
         }
-        let proposal = match &dependencies {
-            Some(_) => Vec::new(),
-            None => imports::packages(code.into_iter(), &root, &[own, "", "src"], &files),
-        };
+        let own = Own::new(&root, inside, &files);
+        let needed = imports::needed(&code, start == Start::Notebook, inside, &own);
+        let modules = own.tops();
+        dependencies::complete(&mut found, &root, needed, asked.wanted)?;
+        let dependencies::Found { dependencies, told, mut notes, unsure } = found;
         Ok(Self {
-            proposal,
+            modules,
             files,
             empty_folders,
             passwords_in_code: in_code,
@@ -205,12 +224,28 @@ impl Project {
             workdir,
             start,
             tag: tag_of_artifact(folder, name)?,
-            python: python::of(&folders, dependencies.as_ref())?,
+            python: python::of(&folders, dependencies.as_ref(), &mut notes)?,
             package: Package::read(&root, &folders),
+            told,
+            notes,
+            unsure,
             folders,
             dependencies,
             root,
         })
+    }
+
+    /// No file of the project says what to install.
+    pub fn takes_none(&self) -> bool {
+        self.dependencies.as_ref().is_none_or(|found| found.form == Form::None)
+    }
+
+    /// What is worth knowing about it when its script fails.
+    pub fn known(&self) -> KnownProject {
+        KnownProject {
+            modules: self.modules.clone(),
+            origin: self.dependencies.as_ref().map(|found| found.origin.clone()).unwrap_or_default(),
+        }
     }
 
     /// Of all files that are sent, in bytes.

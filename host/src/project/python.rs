@@ -25,16 +25,38 @@ pub struct Python {
     pub origin: String,
 }
 
-/// By the environment file that was chosen, else by the nearest `.python-version`, else by what the dependency file or
-/// the `pyproject.toml` requires. None where the project does not say.
-pub(super) fn of(folders: &[PathBuf], dependencies: Option<&Dependencies>) -> Result<Option<Python>> {
+/// By the environment file or the script's header that was chosen, else by the nearest `.python-version`, else by what the
+/// dependency file or the `pyproject.toml` requires. `None` if the project does not say. `notes` takes what was seen and not
+/// used.
+pub(super) fn of(
+    folders: &[PathBuf],
+    dependencies: Option<&Dependencies>,
+    notes: &mut Vec<String>,
+) -> Result<Option<Python>> {
     let declared = dependencies.and_then(|dependencies| dependencies.python.clone());
-    let by_conda = declared.clone().filter(|(_, file)| file.ends_with(".yml") || file.ends_with(".yaml"));
-    let pinned = || {
+    let is_whole = |file: &str| [".yml", ".yaml", ".py"].iter().any(|end| file.ends_with(end));
+    let by_environment = declared.clone().filter(|(_, file)| is_whole(file) && !file.ends_with("setup.py"));
+    let mut pinned = || {
         folders.iter().find_map(|folder| {
             let text = disk::text(&folder.join(".python-version"), LARGEST).ok()?;
-            let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
-            Some((pin(line)?, ".python-version".to_owned()))
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            let lines: Vec<&str> = lines.collect();
+            let Some(pin) = lines.iter().find_map(|line| pin(line)) else {
+                let said = lines.join(", ");
+                notes.push(format!(
+                    ".python-version says {said}, which is not used: it is no version of CPython 3; \
+                     --config.base_image=IMAGE names an image that has it"
+                ));
+                return None;
+            };
+            if pin.is_free_threaded {
+                let version = &pin.range;
+                notes.push(format!(
+                    ".python-version asks for a free-threaded Python: the usual {version} is taken instead; \
+                     --config.base_image=IMAGE names an image that has it"
+                ));
+            }
+            Some((pin.range, ".python-version".to_owned()))
         })
     };
     let required = || {
@@ -44,7 +66,7 @@ pub(super) fn of(folders: &[PathBuf], dependencies: Option<&Dependencies>) -> Re
             Some((dependencies::requires_python(&file)?, "pyproject.toml".to_owned()))
         })
     };
-    let Some((range, file)) = by_conda.or_else(pinned).or(declared).or_else(required) else {
+    let Some((range, file)) = by_environment.or_else(&mut pinned).or(declared).or_else(required) else {
         return Ok(None);
     };
     let origin = format!("Python {range} by {file}");
@@ -53,17 +75,42 @@ pub(super) fn of(folders: &[PathBuf], dependencies: Option<&Dependencies>) -> Re
     minors.sort_by_key(|minor| if *minor >= USUAL { minor - USUAL } else { 100 + USUAL - minor });
     if minors.is_empty() {
         return Err(Error::invalid(format!("the project asks for {origin}, and there is no such Python"))
-            .hint(format!("mend {file}: it can be 3.{} to 3.{}", KNOWN.start(), KNOWN.end())));
+            .hint(format!("change {file}: it can be 3.{} to 3.{}", KNOWN.start(), KNOWN.end())));
     }
     Ok(Some(Python { versions: minors.iter().map(|minor| format!("3.{minor}")).collect(), origin }))
 }
 
-/// `3.11.4`, also as uv writes it. Names of environments and other Pythons say nothing about a base image.
-fn pin(line: &str) -> Option<String> {
-    let version = line.strip_prefix("cpython").map_or(line, |rest| rest.trim_start_matches(['-', '@']));
-    let version = version.split(['-', '+']).next().unwrap_or(version);
-    let parts: Option<Vec<u32>> = version.split('.').map(|part| part.parse().ok()).collect();
-    parts.filter(|parts| parts.len() > 1 && parts[0] == 3).map(|_| version.to_owned())
+/// What a line of a `.python-version` says.
+#[derive(Debug, PartialEq, Eq)]
+struct Pin {
+    range: String,
+    is_free_threaded: bool,
+}
+
+/// `3.11.4`, `>=3.12`, `3.14.0rc2`, `3.13t`, `python-3.12.3`, also as uv writes them. Names of environments and other
+/// Pythons say nothing about a base image.
+fn pin(line: &str) -> Option<Pin> {
+    let line = line.to_lowercase();
+    if line.starts_with(['>', '<', '=', '~', '!']) {
+        return line
+            .contains(|c: char| c.is_ascii_digit())
+            .then_some(Pin { range: line, is_free_threaded: false });
+    }
+    let version = ["cpython", "python"].iter().find_map(|name| line.strip_prefix(name)).unwrap_or(&line);
+    let version = version.trim_start_matches(['-', '@', ' ']);
+    let (version, variant) = version.split_once(['-', '+']).unwrap_or((version, ""));
+    let numbers = version.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(version.len());
+    let (numbers, rest) = version.split_at(numbers);
+    let is_pre_release = ["a", "b", "rc"]
+        .iter()
+        .any(|kind| rest.strip_prefix(kind).is_some_and(|number| number.chars().all(|c| c.is_ascii_digit())));
+    let is_free_threaded = rest == "t" || variant.starts_with("freethreaded");
+    let is_known = rest.is_empty() || rest == "t" || is_pre_release;
+    let parts: Option<Vec<u32>> = numbers.split('.').map(|part| part.parse().ok()).collect();
+    let parts = parts.filter(|parts| is_known && parts.first() == Some(&3))?;
+    // Of a version that is not out yet, there is an image of its minor version only.
+    let range = if is_pre_release { parts.iter().take(2) } else { parts.iter().take(3) };
+    Some(Pin { range: range.map(u32::to_string).collect::<Vec<_>>().join("."), is_free_threaded })
 }
 
 /// A range as PEP 440 or Poetry writes it takes some Python 3.`minor`.
@@ -105,8 +152,10 @@ mod tests {
             fs::write(root.join(name), text).unwrap();
         }
         let folders = [root.clone()];
-        let dependencies = dependencies::of(&root, &folders, None)?;
-        Ok(of(&folders, dependencies.as_ref())?.map(|python| (python.versions, python.origin)))
+        let search = dependencies::Search { root: &root, folders: &folders, script: None };
+        let found = dependencies::of(&search, &dependencies::Wanted::default())?;
+        let python = of(&folders, found.dependencies.as_ref(), &mut Vec::new())?;
+        Ok(python.map(|python| (python.versions, python.origin)))
     }
 
     #[test]
@@ -137,6 +186,36 @@ mod tests {
     }
 
     #[test]
+    fn pins_of_any_tool() {
+        for (line, range, is_free_threaded) in [
+            ("3.12.4", "3.12.4", false),
+            ("3.13t", "3.13", true),
+            ("3.13+freethreaded", "3.13", true),
+            ("3.14.0rc2", "3.14", false),
+            (">=3.12", ">=3.12", false),
+            ("python-3.12.3", "3.12.3", false),
+            ("cpython-3.12.1-linux-x86_64-gnu", "3.12.1", false),
+            ("cpython@3.10", "3.10", false),
+            ("3.12-dev", "3.12", false),
+            ("3", "3", false),
+        ] {
+            assert_eq!(pin(line), Some(Pin { range: range.into(), is_free_threaded }), "{line}");
+        }
+        for line in ["pypy3.10", "my-env", "2.7.18", "graalpy-24", "3.x", "miniconda3-4.7", ">="] {
+            assert_eq!(pin(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_seen_and_not_used_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(".python-version"), "pypy3.10\n").unwrap();
+        let mut notes = Vec::new();
+        assert_eq!(of(&[folder.path().to_owned()], None, &mut notes).unwrap(), None);
+        assert!(notes[0].starts_with(".python-version says pypy3.10, which is not used"), "{notes:?}");
+    }
+
+    #[test]
     fn the_projects_own_word_counts() {
         let first =
             |files: &[(&str, &str)]| of_files(files).unwrap().map(|(versions, _)| versions[0].clone());
@@ -150,6 +229,7 @@ mod tests {
         let both = both.each_ref().map(|(name, text)| (*name, text.as_str()));
         assert_eq!(first(&both).as_deref(), Some("3.13"));
         assert_eq!(first(&[(".python-version", "my-env\n")]), None);
+        assert_eq!(first(&[(".python-version", "pypy3.10\n3.10\n")]).as_deref(), Some("3.10"));
         assert_eq!(
             first(&[("environment.yml", "dependencies: [python=3.10, six]\n")]).as_deref(),
             Some("3.10")

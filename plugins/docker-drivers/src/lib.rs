@@ -3,6 +3,7 @@
 
 mod folder;
 mod image;
+mod install;
 mod logs;
 mod nodes;
 mod outcome;

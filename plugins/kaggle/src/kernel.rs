@@ -210,7 +210,9 @@ pub(crate) fn findings(training: &Training) -> Vec<Finding> {
     }
     if let Some(dependencies) = training.dependencies() {
         let file = dependencies.file();
-        if options.boolean("internet") == Some(false) {
+        if options.boolean("internet") == Some(false) && dependencies.form() == "none" {
+            // The image has the usual packages, and nobody listed others.
+        } else if options.boolean("internet") == Some(false) {
             findings.push(Finding::warning(
                 &format!("what {file} lists is not installed, for the session has no internet"),
                 "Kaggle's own image has the usual packages; --config.internet=true installs the others",

@@ -29,7 +29,7 @@ pub(crate) fn text(training: &Training, folder: &Folder) -> Result<String, Error
 }
 
 /// Forms of dependencies that `start.py` installs from.
-pub(crate) const FORMS: [&str; 4] = ["requirements", "pyproject", "uv-lock", "poetry"];
+pub(crate) const FORMS: [&str; 5] = ["none", "requirements", "pyproject", "uv-lock", "poetry"];
 
 /// What is to be installed, where the session reaches what is to be fetched for it.
 fn dependencies(training: &Training) -> Option<Value> {
@@ -39,6 +39,11 @@ fn dependencies(training: &Training) -> Option<Value> {
         "file": found.file(),
         "place": found.place(),
         "member": found.member(),
+        "extras": found.extras(),
+        "groups": found.groups(),
+        "added": found.added(),
+        "imported": found.imported(),
+        "as_of": found.as_of(),
     }))
 }
 

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import hashlib
 import importlib
+import importlib.util
 import io
 import json
 import os
@@ -27,6 +28,7 @@ BEFORE = HOME / "before.json"
 # Where a dataset lies below /kaggle/input has changed before.
 DEEPEST_MOUNT = 5
 PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+QUIET = ["--no-cache", "--quiet", "--python", sys.executable]
 # Set once the results are where Kaggle keeps them.
 KEPT = "ALEKSEYLEARN_KEPT"
 
@@ -75,42 +77,75 @@ def folder():
     end("the dataset with the training folder is not below {}: {} is nowhere".format(INPUT, name))
 
 
-def install(form, file, place, member):
+def install(form, file, place, member, extras, groups, added, imported, as_of):
     """Install what the project asks for, into the Python that runs this."""
     inside, place = place, HOME / "dependencies"
     if inside is not None:
         # Code of the project is installed from where it stays.
         shutil.copytree(place, CODE / inside, dirs_exist_ok=True)
         place = CODE / inside
-    print("alekseylearn: installing {}".format(file), flush=True)
 
-    def run(command, folder=place):
+    def run(command, what, folder=HOME):
         code = subprocess.call(command, cwd=str(folder))
         if code != 0:
-            end("{} cannot be installed: see what is said before this".format(file), code)
+            end("{} cannot be installed: see what is said before this".format(what), code)
 
-    if form == "requirements" and not file.endswith(".toml"):
-        run(PIP + ["--requirement", file])
-        return
-    # The others are not for pip to read.
-    run(PIP + ["--target", str(HOME / "uv"), JOB["uv"]])
-    uv, quiet = str(HOME / "uv" / "bin" / "uv"), ["--no-cache", "--quiet", "--python", sys.executable]
-    folder, listed = (place / file).parent, file
-    if form in ("uv-lock", "poetry"):
-        listed = str(HOME / "locked-requirements.txt")
-    if form == "uv-lock":
-        export = ["--frozen", "--no-dev", "--no-emit-project", "--output-file", listed]
-        if member is not None:
-            export += ["--package", member]
-        run([uv, "export"] + quiet + export, folder)
-    if form == "poetry":
-        os.environ["POETRY_VIRTUALENVS_CREATE"] = "false"
-        tool, plugin = JOB["poetry"]
-        poetry = [uv, "tool", "run"] + quiet + ["--from", tool, "--with", plugin, "poetry", "--no-interaction"]
-        if not file.endswith(".lock"):
-            run(poetry + ["lock"], folder)
-        run(poetry + ["export", "--only", "main", "--output", listed], folder)
-    run([uv, "pip", "install"] + quiet + ["--break-system-packages", "--requirement", listed])
+    def uv():
+        path = HOME / "uv" / "bin" / "uv"
+        if not path.exists():
+            run(PIP + ["--target", str(HOME / "uv"), JOB["uv"]], JOB["uv"])
+        return str(path)
+
+    def packages(arguments, what, folder=HOME):
+        if as_of is None and (form == "none" or form == "requirements" and not file.endswith(".toml")):
+            run(PIP + arguments, what, folder)
+        else:
+            # The others are not for pip to read.
+            start = [uv(), "pip", "install"] + QUIET + ["--break-system-packages"]
+            run(start + (["--exclude-newer", as_of] if as_of is not None else []) + arguments, what, folder)
+
+    if form != "none":
+        print("alekseylearn: installing {}".format(file), flush=True)
+        folder, listed = (place / file).parent, file
+        arguments = []
+        if form in ("uv-lock", "poetry"):
+            listed = str(HOME / "locked-requirements.txt")
+        if form == "uv-lock":
+            export = ["--frozen", "--no-default-groups", "--no-emit-project", "--output-file", listed]
+            export += [word for name in extras for word in ("--extra", name)]
+            export += [word for name in groups for word in ("--group", name)]
+            if member is not None:
+                export += ["--package", member]
+            run([uv(), "export"] + QUIET + export, file, folder)
+        if form == "poetry":
+            os.environ["POETRY_VIRTUALENVS_CREATE"] = "false"
+            tool, plugin = JOB["poetry"]
+            poetry = [uv(), "tool", "run"] + QUIET + ["--from", tool, "--with", plugin, "poetry", "--no-interaction"]
+            if not file.endswith(".lock"):
+                run(poetry + ["lock"], file, folder)
+            export = ["--only", ",".join(["main"] + groups), "--output", listed]
+            export += [word for name in extras for word in ("--extras", name)]
+            run(poetry + ["export"] + export, file, folder)
+        if form == "pyproject":
+            arguments += [word for name in extras for word in ("--extra", name)]
+            arguments += [word for name in groups for word in ("--group", "{}:{}".format(file, name))]
+        packages(arguments + ["--requirement", listed], file, place)
+    if added:
+        print("alekseylearn: installing {}".format(", ".join(added)), flush=True)
+        packages(added, ", ".join(added))
+    importlib.invalidate_caches()
+    missing = sorted({requirement for module, requirement in imported if not is_there(module)})
+    if missing:
+        print("alekseylearn: installing what the code imports: {}".format(", ".join(missing)), flush=True)
+        packages(missing, ", ".join(missing))
+
+
+def is_there(module):
+    try:
+        return importlib.util.find_spec(module) is not None
+    except Exception:
+        # A package above it is missing or broken.
+        return False
 
 
 def train():

@@ -11,6 +11,7 @@ mod failure;
 mod gpus;
 mod hashes;
 mod images;
+mod installation;
 mod logins;
 mod logs;
 mod narration;

@@ -4,20 +4,23 @@ use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{BuildInfo, BuildInfoAux};
 
-use super::{explain, failure};
+use super::{explain, failure, installation};
 use crate::{
     capability::{Listener, Progress},
     error::{Error, Kind},
 };
 
-/// As many of a failed step's last lines as an error shows.
-const LAST_LINES: usize = 25;
+/// As many of a failed step's lines as are kept.
+const MOST_LINES: usize = 2_000;
+/// Of what an installer says when it fails, the first lines name the package and the last ones the cause.
+const FIRST_SHOWN: usize = 12;
+const LAST_SHOWN: usize = 20;
 
 /// What the builder said so far.
 #[derive(Default)]
 pub(super) struct Narration {
     names: HashMap<String, String>,
-    /// The last lines of each step.
+    /// The lines of each step.
     lines: HashMap<String, Vec<String>>,
     failed: Option<String>,
     /// Bytes of the base image's layers that came, and that there are.
@@ -120,19 +123,18 @@ impl Narration {
         listener(Progress::Line(&line));
         let kept = self.lines.entry(step.to_owned()).or_default();
         kept.push(line);
-        let surplus = kept.len().saturating_sub(LAST_LINES);
-        kept.drain(..surplus);
+        if kept.len() > MOST_LINES {
+            // The first lines stay.
+            kept.remove(MOST_LINES / 2);
+        }
     }
 
     pub(super) fn failed(&mut self, error: bollard::errors::Error, listener: Listener<'_>) -> Error {
         self.finish();
         let step = self.failed.as_ref().and_then(|step| self.names.get(step));
-        let lines = self.failed.as_ref().and_then(|step| self.lines.get(step)).map(|lines| {
-            lines.join(
-                "
-",
-            )
-        });
+        let lines = self.failed.as_ref().and_then(|step| self.lines.get(step)).map(|lines| shown(lines));
+        let by_program =
+            ["did not complete successfully", "returned a non-zero code", "exit code", "exit status"];
         let text = failure::causes(&error);
         let no_space = |text: &str| text.to_lowercase().contains("no space left on device");
         let explained = match step {
@@ -164,9 +166,23 @@ impl Narration {
                 )
                 .hint("see the user and the password that your pip, your uv or ~/.netrc has for it");
             }
+            // Without a word of the step's own program, the engine could not even start it.
+            Some(step)
+                if step.contains("RUN ")
+                    && lines.is_none()
+                    && !by_program.iter().any(|said| text.contains(said)) =>
+            {
+                return Error::new(Kind::Unavailable, "the image cannot be built: the engine failed")
+                    .details(text)
+                    .hint("see `docker info` and the log of the engine");
+            }
+            Some(step) if step.contains("apt-get install") => Error::new(
+                Kind::Invalid,
+                "the system packages cannot be installed",
+            )
+            .hint("see the names in --config.system_packages; the lines above are the package manager's own"),
             Some(step) if step.contains("/opt/uv/bin/uv") && !step.contains("uv venv") => {
-                Error::new(Kind::Invalid, "the dependencies cannot be installed")
-                    .hint("mend the dependency file; the lines above are the installer's own")
+                installation::failed(lines.as_deref().unwrap_or_default())
             }
             _ if text.contains("no match for platform")
                 || text.contains("does not match the specified platform") =>
@@ -206,6 +222,24 @@ fn classic_step(line: &str) -> Option<&str> {
         [one, all].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
     });
     counts.then(|| name.trim_start())
+}
+
+/// The lines of a failed step: all of them, or the first ones from where the failure begins, and the last ones.
+fn shown(lines: &[String]) -> String {
+    const BEGINNINGS: [&str; 6] = ["error", "ERROR", "×", "x ", "Traceback", "Failed"];
+    let begins = |line: &String| BEGINNINGS.iter().any(|word| line.trim_start().starts_with(word));
+    let begin = lines.iter().position(begins).unwrap_or(0);
+    let failure = &lines[begin..];
+    match failure.len().checked_sub(FIRST_SHOWN + LAST_SHOWN).filter(|left| *left > 0) {
+        None => {
+            let before = (FIRST_SHOWN + LAST_SHOWN).saturating_sub(failure.len());
+            lines[begin.saturating_sub(before)..].join("\n")
+        }
+        Some(left) => {
+            let (first, last) = (&failure[..FIRST_SHOWN], &failure[failure.len() - LAST_SHOWN..]);
+            format!("{}\n… {left} more lines …\n{}", first.join("\n"), last.join("\n"))
+        }
+    }
 }
 
 /// What a check of the driver's own has found.
@@ -375,6 +409,27 @@ mod tests {
         let error =
             said.failed(bollard::errors::Error::DockerStreamError { error: "exit code: 1".into() }, &|_| {});
         assert_eq!(error.details_text(), Some("error: no\n  cause: sé\nlast ****"));
+    }
+
+    #[test]
+    fn an_engine_that_fails_is_not_taken_for_a_bad_list() {
+        let install = "Step 3/9 : RUN /opt/uv/bin/uv pip install --requirement 'requirements.txt'";
+        let error = failed(&[install], "failed to create endpoint: could not find bridge docker0");
+        assert_eq!(
+            (error.kind(), error.message()),
+            (Kind::Unavailable, "the image cannot be built: the engine failed")
+        );
+    }
+
+    #[test]
+    fn a_long_failure_keeps_its_beginning_and_its_end() {
+        let mut lines: Vec<String> = (0..40).map(|number| format!("Downloading {number}")).collect();
+        lines.push("error: Failed to build `pyyaml==5.4.1`".into());
+        lines.extend((0..100).map(|number| format!("line {number}")));
+        let text = shown(&lines);
+        assert!(text.starts_with("error: Failed to build `pyyaml==5.4.1`\nline 0\n"), "{text}");
+        assert!(text.contains("\n… 69 more lines …\n") && text.ends_with("line 99"), "{text}");
+        assert_eq!(shown(&lines[..3]), "Downloading 0\nDownloading 1\nDownloading 2");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
     config::{Assignment, Origin},
     job::{home::Home, left::Left, metrics::Series},
     plugin::{Identity, JobStatus, Phase},
+    project::KnownProject,
 };
 
 /// One job, as far as this machine knows it.
@@ -73,6 +74,8 @@ pub struct Details {
     pub home: Home,
     /// What was installed in its image, by version; none where that is not known.
     pub installed: Option<Vec<String>>,
+    /// What is known of its project.
+    pub project: KnownProject,
     /// What its log said of the training, as far as this machine has read it.
     pub metrics: BTreeMap<String, Series>,
     /// What its service said of its course, when it was last asked.

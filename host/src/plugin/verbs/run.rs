@@ -216,6 +216,30 @@ impl run::HostDependencies for State {
         Ok(self.get(&this)?.member.clone())
     }
 
+    async fn extras(&mut self, this: Resource<SharedDependencies>) -> Result<Vec<String>> {
+        Ok(self.get(&this)?.extras.clone())
+    }
+
+    async fn groups(&mut self, this: Resource<SharedDependencies>) -> Result<Vec<String>> {
+        Ok(self.get(&this)?.groups.clone())
+    }
+
+    async fn added(&mut self, this: Resource<SharedDependencies>) -> Result<Vec<String>> {
+        Ok(self.get(&this)?.added.clone())
+    }
+
+    async fn imported(&mut self, this: Resource<SharedDependencies>) -> Result<Vec<(String, String)>> {
+        Ok(self.get(&this)?.imported.clone().into_iter().collect())
+    }
+
+    async fn as_of(&mut self, this: Resource<SharedDependencies>) -> Result<Option<String>> {
+        Ok(self.get(&this)?.as_of.clone())
+    }
+
+    async fn programs(&mut self, this: Resource<SharedDependencies>) -> Result<Vec<String>> {
+        Ok(self.get(&this)?.programs().into_iter().map(str::to_owned).collect())
+    }
+
     async fn drop(&mut self, this: Resource<SharedDependencies>) -> Result<()> {
         self.table.delete(this)?;
         Ok(())

@@ -1,40 +1,49 @@
-//! `environment.yml`: conda's packages by the names that PyPI has them under.
+//! `environment.yml` and `pixi.toml`: conda's packages by the names that PyPI has them under.
 //!
-//! Only PyPI is installed from. What is a Python package has nearly always the same name there; what is none (compilers,
-//! CUDA, R) cannot be had, and is told.
+//! Only PyPI is installed from. A name is looked up in `conda.txt` and among the known packages of PyPI. What is no Python
+//! package (libraries, compilers, CUDA, R) is left out with a word, and a name that nothing is known of is an error: PyPI
+//! may have a stranger's package of that name.
 
-use std::path::Path;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
 
 use saphyr::{LoadableYamlNode, Yaml};
+use toml::Value;
 
-use super::{Gathered, requirements, text};
-use crate::error::{Error, Result};
+use super::{Form, Gathered, Said, requirements, text, toml};
+use crate::{
+    error::{Error, Result},
+    project::imports::is_known_package,
+};
 
-/// Where the names differ: conda's, and PyPI's.
-const NAMES: &[(&str, &str)] = &[
-    ("dask-core", "dask"),
-    ("faiss-cpu", "faiss-cpu"),
-    ("graphviz", "graphviz"),
-    ("huggingface_hub", "huggingface-hub"),
+/// Of `conda.txt`: see there where it comes from.
+static NAMES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
+    let lines = include_str!("conda.txt").lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.split_once(' ').unwrap_or((line, line))).collect()
+});
+/// Where that table says nothing, or names another package than a training wants.
+const CHOSEN: &[(&str, &str)] = &[
+    ("brotli-python", "brotli"),
     ("keras-gpu", "keras"),
-    ("lightgbm", "lightgbm"),
-    ("matplotlib-base", "matplotlib"),
-    ("msgpack-python", "msgpack"),
+    ("lightgbm-base", "lightgbm"),
+    ("notebook", "notebook"),
     ("opencv", "opencv-python-headless"),
+    ("psycopg2", "psycopg2-binary"),
     ("py-opencv", "opencv-python-headless"),
     ("py-xgboost", "xgboost"),
     ("py-xgboost-cpu", "xgboost"),
     ("py-xgboost-gpu", "xgboost"),
-    ("pyqt", "PyQt5"),
-    ("pytables", "tables"),
-    ("python-graphviz", "graphviz"),
-    ("pytorch", "torch"),
+    ("pyqt", "pyqt5"),
     ("pytorch-cpu", "torch"),
     ("pytorch-gpu", "torch"),
-    ("seaborn-base", "seaborn"),
     ("tensorflow-base", "tensorflow"),
+    ("tensorflow-cpu", "tensorflow"),
     ("tensorflow-gpu", "tensorflow"),
     ("torchvision-cpu", "torchvision"),
+    ("xgboost-gpu", "xgboost"),
 ];
 /// Part of conda's own world: a base image and wheels bring what they are for.
 const NOT_NEEDED: &[&str] = &[
@@ -44,14 +53,42 @@ const NOT_NEEDED: &[&str] = &[
     "conda",
     "nomkl",
     "mkl",
+    "mkl-service",
+    "mkl_fft",
+    "mkl_random",
     "blas",
     "openblas",
     "ipykernel",
     "ca-certificates",
     "openssl",
+    "tzdata",
+    "python_abi",
+    "intel-openmp",
 ];
-/// No Python packages, by how their names begin.
+/// No Python packages, by their names: PyPI may have something else under the name.
+#[rustfmt::skip]
 const NOT_PYTHON: &[&str] = &[
+    "appdirs-c", "attr", "bash", "bash-completion", "bison", "blast", "blis", "blosc", "boost", "bowtie", "brotli",
+    "brotli-bin", "bullet", "bwa", "bzip2", "cairo", "cdo", "chromium", "clang-format", "clang-tidy", "cmake", "cockroachdb",
+    "compilers", "crlibm", "curl", "dbus", "deflate", "doxygen", "eccodes", "eigen", "expat", "ffmpeg", "fftw", "flatbuffers",
+    "flex", "fontconfig", "fonts-conda-ecosystem", "fonts-conda-forge", "freetype", "gdal", "gdb", "geos", "gettext",
+    "ghostscript", "giflib", "git", "glfw", "glib", "glpk", "gmp", "gnupg", "gnutls", "go", "graphite2", "graphviz",
+    "groovy", "grpc-cpp", "gsl", "gst-plugins-base", "gstreamer", "h2o", "h3", "harfbuzz", "hdf5", "hunspell", "hwloc",
+    "icc", "icu", "igraph", "imagemagick", "ipopt", "isa-l", "isal", "java", "jpeg", "jq", "julia", "kerberos", "keyutils",
+    "krb5", "lame", "lapack", "lcms2", "ld_impl_linux-64", "lerc", "leveldb", "lmdb", "lua", "lz4-c", "lzo", "make",
+    "maven", "mercurial", "metis", "mpc", "mpfr", "mpg123", "mpi", "mpich", "muscle", "mysql", "mysql-common", "mysql-libs",
+    "nasm", "nco", "ncurses", "nettle", "nginx", "ninja", "node-semver", "nodejs", "nspr", "nss", "numactl", "octave",
+    "openh264", "openjdk", "openjpeg", "openmesh", "openmpi", "p11-kit", "pandoc", "pango", "parallel", "patch",
+    "patchelf", "pcre", "pcre2", "perl", "pixman", "pkg-config", "planarity", "plantuml", "podman", "poppler",
+    "postgresql", "primesieve", "proj", "pthread-stubs", "pulseaudio-client", "qt", "qt-main", "quickjs", "r", "rdma-core",
+    "re2", "readline", "ripgrep", "rpm", "rstudio", "ruby", "rust", "samtools", "sbt", "scala", "selinux", "snappy", "sox",
+    "soxr", "spark", "sqlite", "stockfish", "subversion", "suitesparse", "svn", "svt-av1", "swig", "sysroot_linux-64", "tbb",
+    "tensorboard-data-server-c", "tesseract", "texlive-core", "tiledb", "tini", "tk", "tmux", "typst", "ucx", "unixodbc",
+    "unzip", "utf8proc", "valgrind", "vc", "vim", "vs2015_runtime", "wayland", "webp", "wget", "x264", "x265", "xxhash", "xz",
+    "yaml", "yaml-cpp", "yasm", "zeromq", "zip", "zlib", "zlib-ng", "zstd",
+];
+/// The same, by how they begin.
+const NOT_PYTHON_BEGINNINGS: &[&str] = &[
     "r-",
     "lib",
     "_",
@@ -59,31 +96,41 @@ const NOT_PYTHON: &[&str] = &[
     "gxx",
     "gfortran",
     "clang",
+    "llvm-openmp",
     "cuda",
     "cudnn",
-    "cudatoolkit",
     "nccl",
     "pytorch-cuda",
-    "compilers",
-    "cmake",
-    "make",
-    "ffmpeg",
-    "nodejs",
-    "openjdk",
-    "gdal-bin",
+    "pytorch-mutex",
     "binutils",
     "sysroot",
+    "xorg-",
+    "ld_impl",
+    "aws-c-",
+    "aws-checksums",
+    "aws-crt-cpp",
+    "aws-sdk-cpp",
+    "azure-core-cpp",
+    "azure-storage-",
+    "kernel-headers",
+    "font-ttf",
+    "arrow-cpp",
+    "qt6-",
+    "ucrt",
+    "vc14",
+    "nvidia-apex-proc",
+    "magma",
 ];
 
-/// Writes a requirements file in the place of the environment file `path`; gives its name, and the Python asked for.
-pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<(String, Option<String>)> {
+/// Writes a requirements file in the place of the environment file `path`.
+pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Said> {
     let wrong = |problem: &str| {
         Error::invalid(format!("{} {problem}", path.display()))
             .hint("conda's environment files hold a list `dependencies`: export one with `conda env export --from-history`")
     };
     let documents = Yaml::load_from_str(&text(path)?).map_err(|error| wrong("is not YAML").source(error))?;
     let Some(environment) = documents.first().filter(|document| document.is_mapping()) else {
-        return Err(wrong("is no environment file"));
+        return Err(wrong("is not an environment file"));
     };
     let Some(entries) = environment.as_mapping_get("dependencies").and_then(Yaml::as_vec) else {
         return Err(wrong("lists no dependencies"));
@@ -93,20 +140,82 @@ pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Resu
         if let Some(spec) = entry.as_str() {
             environment.take(spec);
         } else if let Some(pip) = entry.as_mapping_get("pip").and_then(Yaml::as_vec) {
-            environment.lines.extend(pip.iter().filter_map(Yaml::as_str).map(str::to_owned));
+            environment.lines.extend(pip.iter().filter_map(Yaml::as_str).map(|line| pip_line(line.trim())));
         }
     }
-    if !environment.unavailable.is_empty() {
-        let list = environment.unavailable.join(", ");
-        return Err(Error::invalid(format!("{} asks for what only conda has: {list}", path.display())).hint(
-            "take them out and build on an image that has them (--config.base_image=IMAGE), or list what the training needs in a requirements.txt",
-        ));
+    environment.finish(gathered, path, main)
+}
+
+/// Of a `pixi.toml`; `None` if it lists nothing.
+pub(super) fn pixi(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Option<Said>> {
+    let file = toml(path)?;
+    let list = |name: &str| file.get(name).and_then(Value::as_table).into_iter().flatten();
+    let mut environment = Environment::default();
+    for (name, wanted) in list("dependencies") {
+        let version = wanted.as_str().or_else(|| wanted.get("version")?.as_str()).unwrap_or("*");
+        let version = if version == "*" { "" } else { version };
+        let space = if version.starts_with(|c: char| c.is_ascii_digit()) { "=" } else { " " };
+        environment.take(&format!("{name}{space}{version}"));
     }
-    let name = format!("{main}.requirements.txt");
-    let lines = format!("{}\n", environment.lines.join("\n"));
-    requirements::take(gathered, path, &lines)?;
-    requirements::write(gathered, &name, lines);
-    Ok((name, environment.python))
+    for (name, wanted) in list("pypi-dependencies") {
+        let field = |key: &str| wanted.get(key).and_then(Value::as_str);
+        let version = wanted.as_str().or(field("version")).unwrap_or("*");
+        let version = if version == "*" { "" } else { version };
+        environment.lines.push(match (field("git"), field("path"), field("url")) {
+            (Some(git), _, _) => {
+                format!("{name} @ git+{git}@{}", field("rev").or(field("tag")).unwrap_or("HEAD"))
+            }
+            (_, Some("."), _) => continue,
+            (_, Some(path), _) => format!("{name} @ file:{path}"),
+            (_, _, Some(url)) => format!("{name} @ {url}"),
+            _ => format!("{name}{version}"),
+        });
+    }
+    if environment == Environment::default() {
+        return Ok(None);
+    }
+    environment.finish(gathered, path, main).map(Some)
+}
+
+/// The environment that an MLflow project names.
+pub(super) fn mlproject(path: &Path) -> Result<Option<PathBuf>> {
+    let documents = Yaml::load_from_str(&text(path)?).map_err(|error| {
+        Error::invalid(format!("{} is not YAML", path.display())).hint("fix it").source(error)
+    })?;
+    let project = documents.first().filter(|document| document.is_mapping());
+    let named = project.and_then(|project| {
+        ["python_env", "conda_env"].iter().find_map(|key| project.as_mapping_get(key).and_then(Yaml::as_str))
+    });
+    Ok(named.map(|name| path.with_file_name(name)).filter(|path| path.is_file()))
+}
+
+/// Of a `python_env.yaml`, MLflow's own: the Python, and lines for pip.
+pub(super) fn python_env(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Said> {
+    let documents = Yaml::load_from_str(&text(path)?).map_err(|error| {
+        Error::invalid(format!("{} is not YAML", path.display())).hint("fix it").source(error)
+    })?;
+    let mut environment = Environment::default();
+    if let Some(file) = documents.first().filter(|document| document.is_mapping()) {
+        environment.python = file.as_mapping_get("python").and_then(Yaml::as_str).map(str::to_owned);
+        let lines = file.as_mapping_get("dependencies").and_then(Yaml::as_vec).into_iter().flatten();
+        environment.lines = lines.filter_map(Yaml::as_str).map(|line| pip_line(line.trim())).collect();
+    }
+    environment.finish(gathered, path, main)
+}
+
+/// `-r file:requirements.txt`, which conda takes.
+fn pip_line(line: &str) -> String {
+    let mut words = line.splitn(2, char::is_whitespace);
+    match (words.next(), words.next()) {
+        (Some(option @ ("-r" | "--requirement" | "-c" | "--constraint")), Some(file)) => {
+            let file = file.trim();
+            format!(
+                "{option} {}",
+                file.strip_prefix("file:").map_or(file, |file| file.trim_start_matches("//"))
+            )
+        }
+        _ => line.to_owned(),
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -114,7 +223,10 @@ struct Environment {
     /// For a requirements file.
     lines: Vec<String>,
     python: Option<String>,
-    unavailable: Vec<String>,
+    /// What is no Python package.
+    left: Vec<String>,
+    /// What nothing is known of.
+    unknown: Vec<String>,
 }
 
 impl Environment {
@@ -127,13 +239,62 @@ impl Environment {
         let range = range(version);
         if name == "python" {
             self.python = Some(range).filter(|range| !range.is_empty());
-        } else if NOT_PYTHON.iter().any(|start| name.starts_with(start)) {
-            self.unavailable.push(name);
         } else if !NOT_NEEDED.contains(&name.as_str()) {
-            let known = NAMES.iter().find(|(conda, _)| *conda == name).map(|(_, pypi)| (*pypi).to_owned());
-            self.lines.push(format!("{}{range}", known.unwrap_or(name)));
+            match package_of(&name) {
+                Package::Known(package) => self.lines.push(format!("{package}{range}")),
+                Package::NotPython => self.left.push(name),
+                Package::Unknown => self.unknown.push(name),
+            }
         }
     }
+
+    fn finish(self, gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Said> {
+        if !self.unknown.is_empty() {
+            let list = self.unknown.join(", ");
+            return Err(Error::invalid(format!("{} asks for what PyPI may not have: {list}", gathered.names)).hint(
+                "list those that PyPI has under `pip:`, and take out the others; --config.base_image=IMAGE starts from an \
+                 image that has them",
+            ));
+        }
+        requirements::take(gathered, path, &self.lines.join("\n"))?;
+        let mut said = Said::new(Form::Requirements, gathered.write(main, &self.lines), self.python);
+        if !self.left.is_empty() {
+            said.notes.push(format!(
+                "{}: left out what is no Python package: {} (if the training needs one, install it with \
+                 --config.system_packages=NAME)",
+                gathered.names,
+                self.left.join(", ")
+            ));
+        }
+        Ok(said)
+    }
+}
+
+/// What a name of conda's is on PyPI.
+#[derive(Debug, PartialEq, Eq)]
+enum Package<'a> {
+    Known(&'a str),
+    NotPython,
+    Unknown,
+}
+
+fn package_of(name: &str) -> Package<'_> {
+    if let Some((_, package)) = CHOSEN.iter().find(|(conda, _)| *conda == name) {
+        return Package::Known(package);
+    }
+    if NOT_PYTHON.contains(&name) {
+        return Package::NotPython;
+    }
+    if let Some(package) = NAMES.get(name) {
+        return Package::Known(package);
+    }
+    if is_known_package(&requirements::normal(name)) {
+        return Package::Known(name);
+    }
+    if NOT_PYTHON_BEGINNINGS.iter().any(|start| name.starts_with(start)) {
+        return Package::NotPython;
+    }
+    Package::Unknown
 }
 
 /// As pip writes it: `=1.2` means 1.2 and all that begins so, `=1.2=build` and `==1.2` mean the one.
@@ -169,8 +330,12 @@ mod tests {
             "pandas=2.2.1=py310h1",
             "scipy >=1.10,<2",
             "pytables 3.9.*",
+            "python-graphviz",
             "cudatoolkit=11.8",
             "r-base",
+            "snappy",
+            "tk=8.6.14=h39e8969_0",
+            "a-stranger",
         ] {
             environment.take(spec);
         }
@@ -181,9 +346,78 @@ mod tests {
             "pandas==2.2.1",
             "scipy>=1.10,<2",
             "tables==3.9.*",
+            "graphviz",
         ];
         assert_eq!(environment.lines, lines);
         assert_eq!(environment.python.as_deref(), Some("==3.10.*"));
-        assert_eq!(environment.unavailable, ["cudatoolkit", "r-base"]);
+        assert_eq!(environment.left, ["cudatoolkit", "r-base", "snappy", "tk"]);
+        assert_eq!(environment.unknown, ["a-stranger"]);
+    }
+
+    /// What `conda env export` writes beside the packages that somebody asked for.
+    #[test]
+    fn a_whole_export_is_parted() {
+        for name in [
+            "_libgcc_mutex",
+            "_openmp_mutex",
+            "bzip2",
+            "ld_impl_linux-64",
+            "libffi",
+            "libgcc-ng",
+            "ncurses",
+            "readline",
+            "sqlite",
+            "xz",
+            "zlib",
+            "jpeg",
+            "freetype",
+            "lcms2",
+            "libpng",
+            "libtiff",
+            "libwebp",
+            "lz4-c",
+            "zstd",
+            "mpfr",
+            "gmp",
+            "icu",
+            "hdf5",
+            "boost",
+            "git",
+            "swig",
+            "tbb",
+            "graphviz",
+            "ffmpeg",
+            "cudatoolkit",
+            "openjpeg",
+            "giflib",
+            "wget",
+            "perl",
+            "qt-main",
+            "xorg-libx11",
+            "aws-c-common",
+        ] {
+            assert_eq!(package_of(name), Package::NotPython, "{name}");
+        }
+        for (name, package) in [
+            ("pillow", "pillow"),
+            ("pyyaml", "pyyaml"),
+            ("tensorflow", "tensorflow"),
+            ("six", "six"),
+            ("msgpack-python", "msgpack"),
+            ("dask-core", "dask"),
+            ("matplotlib-base", "matplotlib"),
+            ("huggingface_hub", "huggingface_hub"),
+            ("python-xxhash", "xxhash"),
+            ("typing_extensions", "typing_extensions"),
+        ] {
+            assert_eq!(package_of(name), Package::Known(package), "{name}");
+        }
+    }
+
+    #[test]
+    fn conda_names_files_as_addresses() {
+        assert_eq!(pip_line("-r file:requirements.txt"), "-r requirements.txt");
+        assert_eq!(pip_line("-r requirements.txt"), "-r requirements.txt");
+        assert_eq!(pip_line("six==1.16"), "six==1.16");
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::{Gathered, toml};
+use super::{Gathered, requirements::normal, toml};
 use crate::error::{Error, Result};
 
 /// The folder above with a uv workspace that has `folder` as a member and holds its lock, and the member's name.
@@ -31,6 +31,7 @@ pub(super) fn uv(gathered: &mut Gathered<'_>, path: &Path, wanted: Option<&str>)
     let lock = toml(path)?;
     let folder = beside(gathered, path, "uv.lock")?;
     gathered.add_if_there(&folder.join("uv.toml"))?;
+    remember(gathered, &lock);
     for package in packages(&lock) {
         let Some(source) = package.get("source").and_then(Value::as_table) else { continue };
         let at = |key: &str| source.get(key).and_then(Value::as_str);
@@ -58,6 +59,7 @@ pub(super) fn poetry(gathered: &mut Gathered<'_>, path: &Path) -> Result<Option<
     let lock = toml(path)?;
     let folder = beside(gathered, path, "poetry.lock")?;
     gathered.add_if_there(&folder.join("poetry.toml"))?;
+    remember(gathered, &lock);
     for package in packages(&lock) {
         let Some(source) = package.get("source").and_then(Value::as_table) else { continue };
         let is_local = matches!(source.get("type").and_then(Value::as_str), Some("directory" | "file"));
@@ -80,6 +82,12 @@ fn beside<'a>(gathered: &mut Gathered<'_>, path: &'a Path, name: &str) -> Result
     gathered.add(path)?;
     gathered.add(&project)?;
     Ok(folder)
+}
+
+/// A lock names all packages that it brings.
+fn remember(gathered: &mut Gathered<'_>, lock: &Table) {
+    let names = packages(lock).filter_map(|package| package.get("name").and_then(Value::as_str));
+    gathered.provided.extend(names.map(normal));
 }
 
 fn packages(lock: &Table) -> impl Iterator<Item = &Table> {

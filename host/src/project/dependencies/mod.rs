@@ -1,16 +1,22 @@
 //! What a training folder asks to be installed: by which file, of which kind, and which other files that one needs.
 
+mod added;
 mod conda;
+mod lists;
 mod lock;
+mod locked;
 mod pyproject;
 mod requirements;
+mod script;
+mod setup;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Component, Path, PathBuf},
 };
 
+pub(super) use added::complete;
 pub(super) use pyproject::python as requires_python;
 
 use super::{
@@ -24,28 +30,19 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// Looked for in this order. The first that there is counts, and that declares anything: a `pyproject.toml` may be there
-/// for its tools alone.
-const ORDER: [&str; 7] = [
-    "requirements.txt",
-    "uv.lock",
-    "poetry.lock",
-    "pylock.toml",
-    "pyproject.toml",
-    "environment.yml",
-    "environment.yaml",
-];
 /// Beyond this, it is no list of dependencies.
 const LARGEST: u64 = 16 << 20;
 
 /// How dependencies are declared, and so who installs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// A `requirements.txt`, or a `pylock.toml`.
+    /// No file declares any: there are only packages that the user named or the code imports.
+    None,
+    /// A `requirements.txt`, a `pylock.toml`, or what another file says in the form of one.
     Requirements,
     /// A `uv.lock` beside its `pyproject.toml`.
     UvLock,
-    /// A `pyproject.toml` with a table `project`.
+    /// A `pyproject.toml` with a table `project`, or a `setup.py` that has to be run to tell.
     Pyproject,
     /// A `pyproject.toml` as Poetry reads it, with its lock or without.
     Poetry,
@@ -55,6 +52,7 @@ impl Form {
     /// The name in the contract.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::None => "none",
             Self::Requirements => "requirements",
             Self::UvLock => "uv-lock",
             Self::Pyproject => "pyproject",
@@ -72,14 +70,31 @@ pub enum Content {
     File(files::File),
 }
 
+/// What the user says about dependencies, beside the files of the project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Another dependency file than the one that would be found.
+    pub env_file: Option<PathBuf>,
+    /// Packages to install as well, as requirements.
+    pub with: Vec<String>,
+    /// Extras of the project.
+    pub extras: Vec<String>,
+    /// Dependency groups of the project.
+    pub groups: Vec<String>,
+    /// Install nothing because the code imports it.
+    pub no_detect: bool,
+    /// The day as of which versions are chosen, as `2024-06-30`.
+    pub as_of: Option<String>,
+}
+
 /// What is to be installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependencies {
-    /// The file that was chosen, from the project's root on; in a folder above it begins with `../`.
+    /// The file that was chosen, from the project's root on; in a folder above it begins with `../`. Empty if there is none.
     pub origin: String,
     /// How it declares them.
     pub form: Form,
-    /// The file to install from, one of `files`.
+    /// The file to install from, one of `files`; empty if there is none.
     pub main: String,
     /// All that the installation reads, by their paths from `anchor` on.
     pub files: BTreeMap<String, Content>,
@@ -90,94 +105,262 @@ pub struct Dependencies {
     pub place: Option<String>,
     /// The member of a uv workspace whose dependencies they are, by its name; the lock is the workspace's.
     pub member: Option<String>,
+    /// Extras of the project to install.
+    pub extras: Vec<String>,
+    /// Dependency groups of the project to install.
+    pub groups: Vec<String>,
+    /// Packages that the user named beside the file, as requirements.
+    pub added: Vec<String>,
+    /// Modules that the code imports and that the file does not seem to bring, each with the requirement that does.
+    pub imported: BTreeMap<String, String>,
+    /// The day as of which versions are chosen.
+    pub as_of: Option<String>,
     /// Those that stood in the files.
     pub(super) logins: Vec<Login>,
     /// The Python that it asks for, as a version or a range, and where it says so.
     pub(super) python: Option<(String, String)>,
+    /// Names of packages that the file brings, as the index has them.
+    provided: BTreeSet<String>,
 }
 
-/// The dependencies of the project at `root`: by `given`, else by the first file of [`ORDER`] in the nearest of `folders`
-/// that has one.
-pub(super) fn of(root: &Path, folders: &[PathBuf], given: Option<&Path>) -> Result<Option<Dependencies>> {
-    if let Some(given) = given {
+/// What was found in a project.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// What is to be installed, if a file says so.
+    pub(super) dependencies: Option<Dependencies>,
+    /// What was done unasked.
+    pub(super) told: Vec<String>,
+    /// What the user should know: files that were seen and not used.
+    pub(super) notes: Vec<String>,
+    /// Files that may be meant as a dependency file, and are named as none.
+    pub(super) unsure: Vec<PathBuf>,
+}
+
+/// Where to look.
+pub(super) struct Search<'a> {
+    /// The project's root.
+    pub(super) root: &'a Path,
+    /// The folders that may hold dependency files, the nearest first.
+    pub(super) folders: &'a [PathBuf],
+    /// The training artifact, if it is a script, and its text.
+    pub(super) script: Option<(&'a Path, &'a str)>,
+}
+
+/// The dependencies of a project: of the file that the user names, else of the script's own header, else of the first file of
+/// [`lists::ORDER`] in the nearest folder that has one.
+///
+/// # Errors
+/// The file cannot be read, or asks for what the build cannot see.
+pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
+    let root = search.root;
+    if let Some(given) = &wanted.env_file {
         let path = given.canonicalize().map_err(|error| {
             Error::new(Kind::NotFound, format!("cannot read the dependency file {}", given.display()))
                 .hint("--env-file takes a path from the current folder")
                 .source(error)
         })?;
         let anchor = if path.starts_with(root) { root } else { path.parent().unwrap_or(root) };
-        return read(root, anchor, &path, None)?.map(Some).ok_or_else(|| {
-            Error::invalid(format!("{} declares no dependencies", given.display())).hint(KINDS)
-        });
+        let read = Reading { root, anchor, wanted }.read(&path, None)?;
+        let (dependencies, notes) = read.ok_or_else(|| {
+            Error::invalid(format!("{} declares no dependencies", given.display())).hint(lists::KINDS)
+        })?;
+        return Ok(Found { dependencies: Some(dependencies), notes, ..Found::default() });
     }
-    for (number, anchor) in folders.iter().enumerate() {
-        for name in ORDER {
-            let path = anchor.join(name);
-            if !path.is_file() {
+    let mut found = Found::default();
+    let mut others = Vec::new();
+    if let Some((path, text)) = search.script
+        && let Some(header) = script::header(text)
+    {
+        let anchor = path.parent().unwrap_or(root);
+        let (dependencies, notes) = Reading { root, anchor, wanted }.header(path, &header)?;
+        found.dependencies = Some(dependencies);
+        found.notes.extend(notes);
+    }
+    for (number, anchor) in search.folders.iter().enumerate() {
+        for path in lists::in_folder(anchor) {
+            if found.dependencies.is_some() {
+                others.push(name_from(root, &path));
                 continue;
             }
-            if name == "pyproject.toml"
-                && let Some((workspace, member)) = lock::workspace_of(anchor, &folders[number + 1..])
-            {
-                return read(root, workspace, &workspace.join("uv.lock"), Some(&member));
-            }
-            if let Some(found) = read(root, anchor, &path, None)? {
-                return Ok(Some(found));
+            let is_project = path.ends_with("pyproject.toml");
+            let workspace =
+                is_project.then(|| lock::workspace_of(anchor, &search.folders[number + 1..])).flatten();
+            let read = match &workspace {
+                Some((workspace, member)) => Reading { root, anchor: workspace, wanted }
+                    .read(&workspace.join("uv.lock"), Some(member))?,
+                None => Reading { root, anchor, wanted }.read(&path, None)?,
+            };
+            if let Some((dependencies, notes)) = read {
+                found.dependencies = Some(dependencies);
+                found.notes.extend(notes);
             }
         }
+        if found.dependencies.is_some() {
+            break;
+        }
+        let unread = lists::unread(anchor).into_iter().map(|path| name_from(root, &path));
+        found
+            .notes
+            .extend(unread.map(|name| format!("{name} is not read: only its own tool can install from it")));
+        found.unsure.extend(lists::near_misses(anchor));
     }
-    Ok(None)
+    let used = found.dependencies.as_ref();
+    let belongs = |other: &String| used.is_some_and(|used| lists::belongs_to(other, &used.origin));
+    others.retain(|other| !belongs(other) && used.is_none_or(|used| !used.uses(other)));
+    if let Some(used) = used.filter(|_| !others.is_empty()) {
+        found.told.push(format!(
+            "Dependencies come from {}; not used: {} (--env-file FILE chooses another)",
+            used.origin,
+            others.join(", ")
+        ));
+    }
+    Ok(found)
 }
 
-const KINDS: &str = "a dependency file is a requirements.txt, uv.lock, poetry.lock, pylock.toml, pyproject.toml \
-                     or environment.yml";
+impl Dependencies {
+    /// One of its files, or what its main file was made of.
+    fn uses(&self, name: &str) -> bool {
+        let plain = name.rsplit("../").next().unwrap_or(name);
+        self.files.contains_key(plain) || self.origin == name
+    }
+}
 
-/// `None` if the file declares nothing.
-fn read(root: &Path, anchor: &Path, path: &Path, member: Option<&str>) -> Result<Option<Dependencies>> {
-    let names = name_from(root, path);
-    let mut gathered = Gathered { anchor, files: BTreeMap::new(), names, has_code: false };
-    let main = gathered.inside(path)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let (form, main, python) = match &*name {
-        "uv.lock" => (Form::UvLock, main, lock::uv(&mut gathered, path, member)?),
-        "poetry.lock" => (Form::Poetry, main, lock::poetry(&mut gathered, path)?),
-        "pyproject.toml" => match pyproject::read(&mut gathered, path)? {
-            Some((form, python)) => (form, main, python),
-            None => return Ok(None),
-        },
-        name if name.ends_with(".yml") || name.ends_with(".yaml") => {
-            let (main, python) = conda::read(&mut gathered, path, &main)?;
-            (Form::Requirements, main, python)
-        }
-        name if name.starts_with("pylock.") && name.ends_with(".toml") => {
-            gathered.add(path)?;
-            (Form::Requirements, main, None)
-        }
-        name if name.ends_with(".toml") || name.ends_with(".lock") || name.ends_with(".cfg") => {
-            return Err(Error::invalid(format!("{} is no dependency file", path.display())).hint(KINDS));
-        }
-        _ => {
-            if !requirements::read(&mut gathered, path)? {
-                return Ok(None);
+/// One file being read.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    root: &'a Path,
+    /// The folder that relative paths in it start from.
+    anchor: &'a Path,
+    wanted: &'a Wanted,
+}
+
+/// What a kind of file says.
+struct Said {
+    form: Form,
+    main: String,
+    python: Option<String>,
+    notes: Vec<String>,
+    extras: Vec<String>,
+    groups: Vec<String>,
+}
+
+impl Said {
+    fn new(form: Form, main: String, python: Option<String>) -> Self {
+        Self { form, main, python, notes: Vec::new(), extras: Vec::new(), groups: Vec::new() }
+    }
+}
+
+impl Reading<'_> {
+    /// `None` if the file declares nothing.
+    fn read(self, path: &Path, member: Option<&str>) -> Result<Option<(Dependencies, Vec<String>)>> {
+        let mut gathered = Gathered::new(self.anchor, name_from(self.root, path));
+        let main = gathered.inside(path)?;
+        let said = match lists::kind(path) {
+            lists::Kind::UvLock => {
+                let python = lock::uv(&mut gathered, path, member)?;
+                let mut said = Said::new(Form::UvLock, main, python);
+                let project = path.with_file_name("pyproject.toml");
+                pyproject::choose(&mut said, &toml(&project)?, self.wanted)?;
+                Some(said)
             }
-            (Form::Requirements, main, None)
+            lists::Kind::PoetryLock => {
+                let python = lock::poetry(&mut gathered, path)?;
+                let mut said = Said::new(Form::Poetry, main, python);
+                let project = path.with_file_name("pyproject.toml");
+                pyproject::choose(&mut said, &toml(&project)?, self.wanted)?;
+                Some(said)
+            }
+            lists::Kind::Pyproject => pyproject::read(&mut gathered, path, main, self.wanted)?,
+            lists::Kind::Conda => Some(conda::read(&mut gathered, path, &main)?),
+            lists::Kind::Pylock => {
+                gathered.add(path)?;
+                locked::pylock(&mut gathered, path)?;
+                Some(Said::new(Form::Requirements, main, None))
+            }
+            lists::Kind::PdmLock => Some(locked::pdm(&mut gathered, path, &main)?),
+            lists::Kind::PipfileLock => Some(locked::pipfile_lock(&mut gathered, path, &main)?),
+            lists::Kind::Pipfile => Some(locked::pipfile(&mut gathered, path, &main)?),
+            lists::Kind::Pixi => conda::pixi(&mut gathered, path, &main)?,
+            lists::Kind::MlProject => match conda::mlproject(path)? {
+                Some(named) => return self.read(&named, None),
+                None => None,
+            },
+            lists::Kind::PythonEnv => Some(conda::python_env(&mut gathered, path, &main)?),
+            lists::Kind::SetupCfg => setup::cfg(&mut gathered, path, &main)?,
+            lists::Kind::SetupPy => setup::py(&mut gathered, path, main)?,
+            lists::Kind::Requirements => {
+                requirements::read(&mut gathered, path)?;
+                Some(Said::new(Form::Requirements, main, None))
+            }
+            lists::Kind::Unknown => {
+                return Err(
+                    Error::invalid(format!("{} is not a dependency file", path.display())).hint(lists::KINDS)
+                );
+            }
+        };
+        said.map(|said| self.finish(gathered, said, member)).transpose()
+    }
+
+    /// What the script says at its head.
+    fn header(self, path: &Path, header: &script::Header) -> Result<(Dependencies, Vec<String>)> {
+        let mut gathered = Gathered::new(self.anchor, name_from(self.root, path));
+        let main = gathered.inside(path)?;
+        let said = script::read(&mut gathered, path, &main, header)?;
+        self.finish(gathered, said, None)
+    }
+
+    fn finish(
+        self,
+        mut gathered: Gathered<'_>,
+        said: Said,
+        member: Option<&str>,
+    ) -> Result<(Dependencies, Vec<String>)> {
+        let Self { root, anchor, wanted } = self;
+        let is_project = matches!(said.form, Form::UvLock | Form::Pyproject | Form::Poetry);
+        if !is_project
+            && said.groups.is_empty()
+            && let Some(name) = wanted.extras.first().or(wanted.groups.first())
+        {
+            return Err(Error::invalid(format!("{} has no extra or group `{name}`", gathered.names))
+                .hint("--extra and --group take what a pyproject.toml declares"));
         }
-    };
-    let logins = gathered.take_out_logins()?;
-    let origin = gathered.names;
-    let python = python.map(|version| (version, origin.clone()));
-    let place = anchor.strip_prefix(root).ok().and_then(Path::to_str).filter(|_| gathered.has_code);
-    Ok(Some(Dependencies {
-        origin,
-        form,
-        main,
-        files: gathered.files,
-        anchor: anchor.to_owned(),
-        place: place.map(str::to_owned),
-        member: member.map(str::to_owned),
-        logins,
-        python,
-    }))
+        let logins = gathered.take_out_logins()?;
+        let origin = gathered.names;
+        let python = said.python.map(|version| (version, origin.clone()));
+        let mut main = said.main;
+        let mut files = gathered.files;
+        let has_code = gathered.has_code;
+        // A list alone is the same list in whatever folder it lies, and so the same layer.
+        if files.len() == 1
+            && let Some(content) = files.remove(&main)
+        {
+            main = main.rsplit('/').next().unwrap_or_default().to_owned();
+            let content = match content {
+                Content::File(file) => Content::File(files::File { path: main.clone(), ..file }),
+                text => text,
+            };
+            files.insert(main.clone(), content);
+        }
+        let place = anchor.strip_prefix(root).ok().and_then(Path::to_str).filter(|_| has_code);
+        let dependencies = Dependencies {
+            origin,
+            form: said.form,
+            main,
+            files,
+            anchor: anchor.to_owned(),
+            place: place.map(str::to_owned),
+            member: member.map(str::to_owned),
+            extras: said.extras,
+            groups: said.groups,
+            added: Vec::new(),
+            imported: BTreeMap::new(),
+            as_of: wanted.as_of.clone(),
+            logins,
+            python,
+            provided: gathered.provided,
+        };
+        Ok((dependencies, said.notes))
+    }
 }
 
 /// The files that an installation reads, as they are found.
@@ -188,9 +371,30 @@ struct Gathered<'a> {
     names: String,
     /// A whole folder is among them: packages in their source.
     has_code: bool,
+    /// Names of packages that they bring.
+    provided: BTreeSet<String>,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(anchor: &'a Path, names: String) -> Self {
+        Self { anchor, files: BTreeMap::new(), names, has_code: false, provided: BTreeSet::new() }
+    }
 }
 
 impl Gathered<'_> {
+    /// Puts a text of our own, made of what the user's file says, beside the user's files; gives its name.
+    fn write(&mut self, main: &str, lines: &[String]) -> String {
+        let name = format!("{main}.requirements.txt");
+        let text = lines.iter().map(|line| format!("{line}\n")).collect();
+        self.files.insert(name.clone(), Content::Text(text));
+        name
+    }
+
+    /// Remembers a package that is installed.
+    fn provides(&mut self, requirement: &str) {
+        self.provided.extend(requirements::name_of(requirement));
+    }
+
     /// The path of what lies under the anchor.
     fn inside(&self, path: &Path) -> Result<String> {
         let path = plain(path);
@@ -296,10 +500,24 @@ fn text(path: &Path) -> Result<String> {
         return Err(Error::invalid(format!("{} is too large to be a dependency file", path.display()))
             .hint("name another one with --env-file"));
     }
-    let bytes = disk::read(path, LARGEST).map_err(cannot_read)?;
-    String::from_utf8(bytes).map_err(|error| {
-        Error::invalid(format!("{} is not UTF-8", path.display())).hint("save it as UTF-8").source(error)
+    decoded(disk::read(path, LARGEST).map_err(cannot_read)?).ok_or_else(|| {
+        Error::invalid(format!("{} is neither UTF-8 nor UTF-16", path.display())).hint("save it as UTF-8")
     })
+}
+
+/// Text as pip reads it: UTF-8, or what a byte order mark says.
+fn decoded(bytes: Vec<u8>) -> Option<String> {
+    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> =
+            bytes.chunks(2).map(|pair| unit([pair[0], pair.get(1).copied().unwrap_or(0)])).collect();
+        String::from_utf16(&units).ok()
+    };
+    match bytes.as_slice() {
+        [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
+        _ => String::from_utf8(bytes).ok(),
+    }
 }
 
 pub(super) fn toml(path: &Path) -> Result<toml::Table> {
@@ -361,8 +579,12 @@ mod tests {
             ("-c inside.txt\nsix\n", true),
         ] {
             fs::write(folder.join("requirements.txt"), text).unwrap();
-            match of(&folder, std::slice::from_ref(&folder), None) {
-                Ok(found) => assert!(well && found.unwrap().files.contains_key("inside.txt"), "{text}"),
+            let folders = std::slice::from_ref(&folder);
+            match of(&Search { root: &folder, folders, script: None }, &Wanted::default()) {
+                Ok(found) => {
+                    let files = found.dependencies.unwrap().files;
+                    assert!(well && files.contains_key("inside.txt"), "{text}");
+                }
                 Err(error) => assert!(!well && error.message().contains("a link that leads out"), "{error}"),
             }
         }

@@ -1,35 +1,143 @@
-//! `pyproject.toml` without a lock.
+//! `pyproject.toml` without a lock, and what is chosen of any: its extras and dependency groups.
 
 use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::{Form, Gathered, toml};
-use crate::error::Result;
+use super::{Form, Gathered, Said, Wanted, requirements, requirements::normal, script::strings, toml};
+use crate::error::{Error, Result};
 
-/// Adds the file, with the code where only that can tell the dependencies. None where it declares no project.
-pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path) -> Result<Option<(Form, Option<String>)>> {
+/// Adds the file, with the code where only that can tell the dependencies. `None` if it declares nothing.
+pub(super) fn read(
+    gathered: &mut Gathered<'_>,
+    path: &Path,
+    main: String,
+    wanted: &Wanted,
+) -> Result<Option<Said>> {
     let file = toml(path)?;
     let folder = path.parent().unwrap_or(path);
     let python = python(&file);
     if let Some(project) = file.get("project").and_then(Value::as_table) {
-        let dynamic = project.get("dynamic").and_then(Value::as_array).into_iter().flatten();
-        if dynamic.filter_map(Value::as_str).any(|field| field == "dependencies") {
+        let mut said = Said::new(Form::Pyproject, main, python);
+        choose(&mut said, &file, wanted)?;
+        let dynamic = strings(project.get("dynamic"));
+        if dynamic.iter().any(|field| field == "dependencies") {
             gathered.add(folder)?;
+        }
+        for requirement in strings(project.get("dependencies")) {
+            gathered.provides(&requirement);
+        }
+        for extra in &said.extras {
+            let listed = project.get("optional-dependencies").and_then(|all| all.get(extra));
+            strings(listed).iter().for_each(|requirement| gathered.provides(requirement));
+        }
+        for group in &said.groups {
+            let listed = file.get("dependency-groups").and_then(|all| all.get(group));
+            strings(listed).iter().for_each(|requirement| gathered.provides(requirement));
         }
         gathered.add(path)?;
         gathered.add_if_there(&folder.join("uv.toml"))?;
         for local in sources(&file) {
             gathered.add(&folder.join(local))?;
         }
-        return Ok(Some((Form::Pyproject, python)));
+        return Ok(Some(said));
     }
-    if poetry(&file).is_some() {
+    if let Some(list) = poetry(&file) {
+        let mut said = Said::new(Form::Poetry, main, python);
+        choose(&mut said, &file, wanted)?;
+        list.keys().for_each(|name| gathered.provides(name));
         gathered.add(path)?;
         gathered.add_if_there(&folder.join("poetry.toml"))?;
-        return Ok(Some((Form::Poetry, python)));
+        return Ok(Some(said));
+    }
+    // A file with groups alone declares what the user asks for, and nothing else.
+    let groups = table(&file, &["dependency-groups"]).is_some();
+    if groups && (!wanted.groups.is_empty() || !default_groups(&file).is_empty()) {
+        // Installers take a file without a project for none.
+        let mut said = Said::new(Form::Requirements, String::new(), python);
+        choose(&mut said, &file, wanted)?;
+        let mut lines = Vec::new();
+        said.groups.iter().for_each(|group| of_group(&file, group, &mut Vec::new(), &mut lines));
+        requirements::take(gathered, path, &lines.join("\n"))?;
+        said.main = gathered.write(&main, &lines);
+        return Ok(Some(said));
     }
     Ok(None)
+}
+
+/// The requirements of a dependency group, with those of the groups that it includes.
+fn of_group(file: &Table, group: &str, seen: &mut Vec<String>, lines: &mut Vec<String>) {
+    if seen.iter().any(|known| known == group) {
+        return;
+    }
+    seen.push(group.to_owned());
+    let groups = table(file, &["dependency-groups"]);
+    let entries = groups.and_then(|groups| groups.get(group)).and_then(Value::as_array);
+    for entry in entries.into_iter().flatten() {
+        match (entry.as_str(), entry.get("include-group").and_then(Value::as_str)) {
+            (Some(requirement), _) => lines.push(requirement.to_owned()),
+            (_, Some(included)) => of_group(file, included, seen, lines),
+            _ => {}
+        }
+    }
+}
+
+/// Takes over the extras and groups that the user names, and the groups that the project says are its default; `dev` is
+/// for its developers. Others are told.
+///
+/// # Errors
+/// The project has none of that name.
+pub(super) fn choose(said: &mut Said, file: &Table, wanted: &Wanted) -> Result<()> {
+    let extras = names(file, &[&["project", "optional-dependencies"], &["tool", "poetry", "extras"]]);
+    let groups = names(file, &[&["dependency-groups"], &["tool", "poetry", "group"]]);
+    for (option, asked, there) in [("extra", &wanted.extras, &extras), ("group", &wanted.groups, &groups)] {
+        if let Some(name) = asked.iter().find(|name| !there.iter().any(|known| normal(known) == normal(name)))
+        {
+            let hint = match there.is_empty() {
+                true => format!("it has none: drop --{option}"),
+                false => format!("it has {}", there.join(", ")),
+            };
+            return Err(Error::invalid(format!("pyproject.toml has no {option} `{name}`")).hint(hint));
+        }
+    }
+    said.extras = wanted.extras.clone();
+    said.groups = wanted.groups.clone();
+    for group in default_groups(file) {
+        if group != "dev" && !said.groups.contains(&group) && groups.contains(&group) {
+            said.groups.push(group);
+        }
+    }
+    let left = |option: &str, all: &[String], used: &[String]| {
+        let left: Vec<String> = all
+            .iter()
+            .filter(|name| *name != "dev" && !used.iter().any(|used| normal(used) == normal(name)))
+            .map(|name| format!("--{option} {name}"))
+            .collect();
+        left
+    };
+    let unused = [left("extra", &extras, &said.extras), left("group", &groups, &said.groups)].concat();
+    if !unused.is_empty() {
+        said.notes.push(format!(
+            "pyproject.toml has more dependencies, which are not installed: add {}",
+            unused.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// Groups that `uv sync` would install unasked.
+fn default_groups(file: &Table) -> Vec<String> {
+    let uv = table(file, &["tool", "uv"]);
+    strings(uv.and_then(|uv| uv.get("default-groups")))
+}
+
+fn names(file: &Table, places: &[&[&str]]) -> Vec<String> {
+    let tables = places.iter().filter_map(|place| table(file, place));
+    tables.flat_map(|table| table.keys().cloned()).collect()
+}
+
+fn table<'a>(file: &'a Table, path: &[&str]) -> Option<&'a Table> {
+    path.iter().try_fold(file, |table, name| table.get(*name)?.as_table())
 }
 
 /// The Python that a project asks for.
@@ -40,12 +148,41 @@ pub(in crate::project) fn python(file: &Table) -> Option<String> {
 }
 
 fn poetry(file: &Table) -> Option<&Table> {
-    file.get("tool")?.get("poetry")?.get("dependencies")?.as_table()
+    table(file, &["tool", "poetry", "dependencies"])
 }
 
 /// The folders and files that `tool.uv.sources` takes packages from.
 fn sources(file: &Table) -> Vec<&str> {
-    let sources = file.get("tool").and_then(|tool| tool.get("uv")).and_then(|uv| uv.get("sources"));
-    let sources = sources.and_then(Value::as_table).into_iter().flat_map(|sources| sources.values());
+    let sources = table(file, &["tool", "uv", "sources"]).into_iter().flat_map(|sources| sources.values());
     sources.filter_map(|source| source.get("path").and_then(Value::as_str)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(text: &str, wanted: &Wanted) -> Result<Said> {
+        let mut said = Said::new(Form::Pyproject, "pyproject.toml".into(), None);
+        choose(&mut said, &text.parse().unwrap(), wanted)?;
+        Ok(said)
+    }
+
+    #[test]
+    fn extras_and_groups_are_taken_or_told() {
+        let text = "[project]\noptional-dependencies = { gpu = ['torch'], docs = ['sphinx'] }\n[dependency-groups]\n\
+                    dev = ['pytest']\ntrain = ['six']\nextra-data = ['idna']\n[tool.uv]\ndefault-groups = ['dev', 'train']\n";
+        let wanted = Wanted { extras: vec!["gpu".into()], ..Wanted::default() };
+        let said = chosen(text, &wanted).unwrap();
+        assert_eq!((said.extras, said.groups), (vec!["gpu".to_owned()], vec!["train".to_owned()]));
+        assert_eq!(
+            said.notes,
+            [
+                "pyproject.toml has more dependencies, which are not installed: add --extra docs, --group extra-data"
+            ]
+        );
+        let wanted = Wanted { groups: vec!["tests".into()], ..Wanted::default() };
+        let error = chosen(text, &wanted).err().unwrap();
+        assert_eq!(error.message(), "pyproject.toml has no group `tests`");
+        assert_eq!(error.hint_text(), Some("it has dev, extra-data, train"));
+    }
 }

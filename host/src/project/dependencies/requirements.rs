@@ -1,49 +1,110 @@
-//! `requirements.txt`: which other files its lines ask for.
+//! `requirements.txt`: which other files its lines ask for, and which packages they name.
 
 use std::path::Path;
 
 use super::{Content, Gathered, text};
-use crate::error::Result;
+use crate::{
+    disk,
+    error::{Error, Result},
+};
 
-/// Adds the file and those that it names. False where it asks for nothing.
-pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path) -> Result<bool> {
+/// Adds the file and those that it names.
+pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path) -> Result<()> {
     gathered.add(path)?;
-    let text = text(path)?;
+    let mut text = text(path)?;
+    if path.extension().is_some_and(|kind| kind == "lock") {
+        // Rye's locks name the project itself: its code is there without an installation.
+        let is_itself = |line: &&str| ["-e file:.", "-e .", "--editable file:."].contains(&line.trim());
+        text = text.lines().filter(|line| !is_itself(line)).map(|line| format!("{line}\n")).collect();
+        let name = gathered.inside(path)?;
+        gathered.files.insert(name, Content::Text(text.clone()));
+    } else if disk::read(path, super::LARGEST)
+        .is_ok_and(|bytes| bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]))
+    {
+        // Whoever installs from it need not know UTF-16.
+        let name = gathered.inside(path)?;
+        gathered.files.insert(name, Content::Text(text.clone()));
+    }
     take(gathered, path, &text)
 }
 
 /// The lines of `text`, as if they stood in the file `path`.
-pub(super) fn take(gathered: &mut Gathered<'_>, path: &Path, text: &str) -> Result<bool> {
-    let mut asks = false;
-    for line in logical_lines(text) {
-        match Line::of(&line) {
-            Line::Nothing => continue,
+pub(super) fn take(gathered: &mut Gathered<'_>, path: &Path, text: &str) -> Result<()> {
+    let lines = logical_lines(text);
+    let elsewhere: Vec<&str> = lines.iter().filter_map(|line| built_elsewhere(line)).collect();
+    if !elsewhere.is_empty() {
+        let list: String = elsewhere.iter().map(|line| format!("\n  {line}")).collect();
+        return Err(Error::invalid(format!(
+            "{} names files of the machine that built them, which nobody else has",
+            gathered.names
+        ))
+        .details(list.trim_start_matches('\n'))
+        .hint("conda puts such lines into `pip freeze`: write the list with `pip list --format=freeze`, or name==version"));
+    }
+    for line in &lines {
+        let named = |name: &str| path.parent().unwrap_or(path).join(local(name));
+        match Line::of(line) {
+            Line::Nothing => {}
             Line::Include(name) => {
-                let included = path.parent().unwrap_or(path).join(name);
+                let included = named(name);
                 let seen = gathered.inside(&included).is_ok_and(|name| gathered.files.contains_key(&name));
                 if !seen {
-                    asks |= read(gathered, &included)?;
+                    read(gathered, &included)?;
                 }
-                continue;
             }
             Line::Constraint(name) => {
-                let named = path.parent().unwrap_or(path).join(name);
-                let seen = gathered.inside(&named).is_ok_and(|name| gathered.files.contains_key(&name));
+                let constraint = named(name);
+                let seen = gathered.inside(&constraint).is_ok_and(|name| gathered.files.contains_key(&name));
                 if !seen {
-                    read(gathered, &named)?;
+                    let provided = gathered.provided.clone();
+                    read(gathered, &constraint)?;
+                    gathered.provided = provided;
                 }
-                continue;
             }
-            Line::Wheels(name) => {
+            Line::Wheels(name) => gathered.add(&gathered.anchor.join(name))?,
+            Line::Local(name) => {
+                gathered.provides(line);
+                gathered
+                    .provided
+                    .extend(Path::new(name).file_name().and_then(|name| name.to_str()).and_then(of_file));
                 gathered.add(&gathered.anchor.join(name))?;
-                continue;
             }
-            Line::Local(name) => gathered.add(&gathered.anchor.join(name))?,
-            Line::Package => {}
+            Line::Package => gathered.provides(line),
         }
-        asks = true;
     }
-    Ok(asks)
+    Ok(())
+}
+
+/// The package that a requirement names, as the index has it: in small letters, with `-`.
+pub(super) fn name_of(requirement: &str) -> Option<String> {
+    let requirement = requirement.trim();
+    let address = requirement.rsplit_once("#egg=").map(|(_, name)| name);
+    let text = address.unwrap_or(requirement);
+    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(text.len());
+    let is_address =
+        text[end..].starts_with("://") || text[end..].starts_with('/') || text[end..].starts_with('+');
+    (end > 0 && !is_address && !text.starts_with(['-', '.'])).then(|| normal(&text[..end]))
+}
+
+/// A name as the index has it.
+pub(super) fn normal(name: &str) -> String {
+    let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("-").to_lowercase()
+}
+
+/// `firstly` of `firstly-1.0-py3-none-any.whl`.
+fn of_file(name: &str) -> Option<String> {
+    let stem = name.strip_suffix(".whl").or_else(|| name.strip_suffix(".tar.gz"))?;
+    Some(normal(stem.split('-').next().unwrap_or(stem)))
+}
+
+/// A line that conda leaves in a frozen list: a package from a folder of the machine that built it.
+fn built_elsewhere(line: &str) -> Option<&str> {
+    let (_, target) = line.split_once('@').filter(|(name, _)| is_name(name))?;
+    let path = local(target.trim());
+    let signs = ["/conda-bld/", "/feedstock_root/", "/croot/", "/bld/", "/ci_py", "/opt/conda/"];
+    let is_conda = target.trim().starts_with("file:") && signs.iter().any(|sign| path.contains(sign));
+    (is_conda && !Path::new(path).exists()).then_some(line)
 }
 
 /// What one line asks for.
@@ -130,7 +191,7 @@ fn logical_lines(text: &str) -> Vec<String> {
     for line in text.trim_start_matches('\u{feff}').lines() {
         let line = match line.trim_start().starts_with('#') {
             true => "",
-            false => line.find(" #").map_or(line, |comment| &line[..comment]).trim(),
+            false => without_comment(line).trim(),
         };
         match line.strip_suffix('\\') {
             Some(start) => {
@@ -149,9 +210,9 @@ fn logical_lines(text: &str) -> Vec<String> {
     lines
 }
 
-/// Puts a text of our own beside the user's files.
-pub(super) fn write(gathered: &mut Gathered<'_>, name: &str, text: String) {
-    gathered.files.insert(name.to_owned(), Content::Text(text));
+/// A comment begins with `#` behind a space or a tab.
+fn without_comment(line: &str) -> &str {
+    line.find(" #").or_else(|| line.find("\t#")).map_or(line, |comment| &line[..comment])
 }
 
 #[cfg(test)]
@@ -193,9 +254,27 @@ mod tests {
     }
 
     #[test]
+    fn packages_are_named_as_the_index_has_them() {
+        for (requirement, name) in [
+            ("Scikit_Learn>=1", Some("scikit-learn")),
+            ("ruamel.yaml==0.17 ; python_version > '3'", Some("ruamel-yaml")),
+            ("a[b] @ https://x/a.whl", Some("a")),
+            ("git+https://x/y.git#egg=Own_Name", Some("own-name")),
+            ("git+https://x/y.git", None),
+            ("https://x/a-1.0.whl", None),
+            ("./libs/a", None),
+            ("-e .", None),
+        ] {
+            assert_eq!(name_of(requirement).as_deref(), name, "{requirement}");
+        }
+    }
+
+    #[test]
     fn comments_and_continuations() {
-        let text =
-            "# all\n  # indented\nsix==1.16.0 \\\n  --hash=sha256:1 \\\n  --hash=sha256:2 # end\nidna#x\n";
-        assert_eq!(logical_lines(text), ["", "", "six==1.16.0  --hash=sha256:1  --hash=sha256:2", "idna#x"]);
+        let text = "# all\n  # indented\nsix==1.16.0 \\\n  --hash=sha256:1 \\\n  --hash=sha256:2 # end\nidna#x\ntqdm\t# why\n";
+        assert_eq!(
+            logical_lines(text),
+            ["", "", "six==1.16.0  --hash=sha256:1  --hash=sha256:2", "idna#x", "tqdm"]
+        );
     }
 }

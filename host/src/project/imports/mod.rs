@@ -1,162 +1,207 @@
-//! What code imports that does not come with Python: a proposal for who has no list of dependencies yet.
+//! What code imports that does not come with Python: which packages it needs, by data that is known to be right.
 
 mod names;
+mod parse;
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     path::Path,
 };
 
 use super::files::File;
 use crate::disk;
+pub(super) use names::{Found, find, is_known_package};
+use parse::{Import, Source};
 
 /// Beyond this, a module is data.
 const LARGEST: u64 = 1 << 20;
-/// Of one project; who has more has a list of dependencies.
-const MOST_MODULES: usize = 500;
+/// Of one project: more are not followed.
+const MOST_MODULES: usize = 2_000;
 
-/// The package to install for a module, as `scikit-learn` for `sklearn`.
-pub fn package_of(module: &str) -> &str {
-    let known = names::PACKAGES.iter().find(|(name, _)| *name == module);
-    known.map_or(module, |(_, package)| package)
-}
-
-/// The top names of the modules that some code imports, without Python's own.
+/// The top names of the modules that some code imports, also of those that it can do without; without Python's own.
 pub(super) fn modules(code: &str) -> Vec<String> {
-    imports(code).into_iter().filter(|module| !names::STANDARD.contains(&module.as_str())).collect()
+    let imports = Source::of_module(code).imports.into_iter().filter(|import| import.level == 0);
+    let tops = imports.filter_map(|import| import.module.split('.').next().map(str::to_owned));
+    tops.filter(|module| find(module) != Found::Standard).collect()
 }
 
-/// The packages that some code needs, and the modules of its own folder that it imports, sorted.
-/// Own modules lie in `places`, which are folders of the project at `root`.
-pub(super) fn packages(
-    code: impl Iterator<Item = String>,
-    root: &Path,
-    places: &[&str],
-    files: &[File],
-) -> Vec<String> {
-    let mut wanted = BTreeSet::new();
-    let mut seen = HashSet::new();
-    let mut queue: Vec<String> = code.collect();
-    while let Some(code) = queue.pop() {
-        for module in imports(&code) {
-            if names::STANDARD.contains(&module.as_str()) || !seen.insert(module.clone()) {
-                continue;
-            }
-            let own = own_files(&module, places, files);
-            let is_folder = |place: &&str| root.join(place).join(&module).is_dir();
-            if own.is_empty() && !places.iter().any(is_folder) {
-                wanted.insert(package_of(&module).to_owned());
-            }
-            if seen.len() < MOST_MODULES {
-                queue.extend(own.iter().filter_map(|file| disk::text(&file.source, LARGEST).ok()));
+/// What the code needs whenever it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Needed {
+    /// Modules, and the requirement that brings each.
+    pub(super) packages: BTreeMap<String, String>,
+    /// Modules of which no package is known.
+    pub(super) unknown: BTreeSet<String>,
+    /// The first line that only Python 2 takes: its file, number and text.
+    pub(super) python2: Option<(String, usize, String)>,
+}
+
+/// Where a project's own modules lie.
+pub(super) struct Own<'a> {
+    /// The folder that is sent.
+    root: &'a Path,
+    /// What is sent of it.
+    files: BTreeMap<&'a str, &'a File>,
+    /// Folders to import from, each empty or ending with `/`, the first one first.
+    bases: Vec<String>,
+}
+
+impl<'a> Own<'a> {
+    /// Of a training artifact at `artifact` below `root`: its folder, those above it, and `src` in each.
+    pub(super) fn new(root: &'a Path, artifact: &str, files: &'a [File]) -> Self {
+        let mut bases = Vec::new();
+        let mut folder = artifact.rsplit_once('/').map(|(folder, _)| folder);
+        while let Some(name) = folder {
+            bases.push(format!("{name}/"));
+            folder = name.rsplit_once('/').map(|(above, _)| above);
+        }
+        bases.push(String::new());
+        let sources: Vec<String> = bases.iter().map(|base| format!("{base}src/")).collect();
+        bases.extend(sources);
+        Self { root, files: files.iter().map(|file| (file.path.as_str(), file)).collect(), bases }
+    }
+
+    /// The files that importing `module` runs, and whether it is the project's own at all: a folder of data can have
+    /// a package's name.
+    fn find(&self, module: &str) -> (bool, Vec<String>) {
+        let top = module.split('.').next().unwrap_or(module);
+        for base in &self.bases {
+            let (file, package) = (format!("{base}{top}.py"), format!("{base}{top}/__init__.py"));
+            if self.is_there(&file) || self.is_there(&package) {
+                return (true, self.chain(base, module));
             }
         }
+        let of_package = matches!(find(module), Found::Package(_));
+        for base in &self.bases {
+            let below = self.chain(base, module);
+            let is_folder = || self.root.join(format!("{base}{top}")).is_dir();
+            if !below.is_empty() || !of_package && is_folder() {
+                return (true, below);
+            }
+        }
+        (false, Vec::new())
     }
-    wanted.into_iter().collect()
-}
 
-/// The files of a module that lies in one of these folders.
-fn own_files<'a>(module: &str, places: &[&str], files: &'a [File]) -> Vec<&'a File> {
-    let (file, package) = (format!("{module}.py"), format!("{module}/"));
-    let is_own = |path: &str| path == file || path.starts_with(&package) && path.ends_with(".py");
-    let inside = |path: &str| {
-        let rest = |place: &&str| {
-            let rest = path.strip_prefix(place)?;
-            if place.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+    /// Also what stays at home is the project's own.
+    fn is_there(&self, path: &str) -> bool {
+        self.files.contains_key(path) || self.root.join(path).is_file()
+    }
+
+    /// `a/__init__.py`, `a/b/__init__.py`, `a/b.py` of `a.b`, as far as they are there.
+    fn chain(&self, base: &str, module: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut path = base.to_owned();
+        for part in module.split('.') {
+            path.push_str(part);
+            found.extend([format!("{path}.py"), format!("{path}/__init__.py")]);
+            path.push('/');
+        }
+        found.retain(|path| self.files.contains_key(path.as_str()));
+        found
+    }
+
+    fn read(&self, path: &str) -> Option<String> {
+        let file = self.files.get(path).filter(|file| file.size <= LARGEST)?;
+        disk::text(&file.source, LARGEST).ok()
+    }
+
+    /// The top name of every module that lies where code can import it from.
+    pub(super) fn tops(&self) -> BTreeSet<String> {
+        let top = |path: &&str| {
+            let base = self.bases.iter().rev().find(|base| path.starts_with(base.as_str()))?;
+            let rest = &path[base.len()..];
+            let (name, below) = rest.split_once('/').unwrap_or((rest.strip_suffix(".py")?, "x.py"));
+            let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+            (below.ends_with(".py") && is_name).then(|| name.to_owned())
         };
-        places.iter().filter_map(rest).any(is_own)
+        self.files.keys().filter_map(top).collect()
+    }
+}
+
+/// What the script or the cells of a notebook at `artifact` need, and the project's own modules that they import.
+pub(super) fn needed(code: &[String], is_notebook: bool, artifact: &str, own: &Own<'_>) -> Needed {
+    let mut needed = Needed::default();
+    let mut seen = HashSet::new();
+    let of_cells = |code: &String| if is_notebook { Source::of_cell(code) } else { Source::of_module(code) };
+    let mut queue: VecDeque<(String, Source)> =
+        code.iter().map(|code| (artifact.to_owned(), of_cells(code))).collect();
+    while let Some((path, source)) = queue.pop_front() {
+        if needed.python2.is_none() {
+            needed.python2 = source.python2.map(|(line, text)| (path.clone(), line, text));
+        }
+        for import in source.imports.into_iter().filter(|import| import.is_needed) {
+            let files = match import.level {
+                0 => needed.take(&import, own),
+                level => relative(&path, level, &import, own),
+            };
+            for file in files {
+                if seen.len() < MOST_MODULES
+                    && seen.insert(file.clone())
+                    && let Some(text) = own.read(&file)
+                {
+                    queue.push_back((file, Source::of_module(&text)));
+                }
+            }
+        }
+    }
+    needed
+}
+
+impl Needed {
+    /// Adds what an absolute import needs; gives the project's own files that it runs.
+    fn take(&mut self, import: &Import, own: &Own<'_>) -> Vec<String> {
+        let below = import.names.iter().filter(|name| *name != "*");
+        let modules: Vec<String> = below.map(|name| format!("{}.{name}", import.module)).collect();
+        let (is_own, mut files) = own.find(&import.module);
+        if is_own {
+            files.extend(modules.iter().flat_map(|module| own.find(module).1));
+            return files;
+        }
+        // `from google.cloud import storage` needs another package than `google.cloud` alone.
+        let of_names: Vec<(&String, Found)> = modules.iter().map(|module| (module, find(module))).collect();
+        match find(&import.module) {
+            Found::Standard => {}
+            Found::Package(package) => {
+                let top = import.module.split('.').next().unwrap_or(&import.module);
+                let module = if names::is_namespace(top) { &import.module } else { top };
+                self.packages.insert(module.to_owned(), package.to_owned());
+            }
+            Found::Nothing if of_names.iter().any(|(_, found)| matches!(found, Found::Package(_))) => {
+                for (module, found) in of_names {
+                    match found {
+                        Found::Package(package) => {
+                            self.packages.insert(module.clone(), package.to_owned());
+                        }
+                        _ => {
+                            self.unknown.insert(module.clone());
+                        }
+                    }
+                }
+            }
+            Found::Nothing => {
+                let top = import.module.split('.').next().unwrap_or(&import.module);
+                let module = if names::is_namespace(top) { &import.module } else { top };
+                self.unknown.insert(module.to_owned());
+            }
+        }
+        files
+    }
+}
+
+/// The files that a relative import in the file `path` runs.
+fn relative(path: &str, level: u32, import: &Import, own: &Own<'_>) -> Vec<String> {
+    let mut folder = path;
+    for _ in 0..level {
+        folder = folder.rsplit_once('/').map_or("", |(above, _)| above);
+    }
+    let base = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+    let dot = |name: &str| match import.module.as_str() {
+        "" => name.to_owned(),
+        module => format!("{module}.{name}"),
     };
-    files.iter().filter(|file| inside(&file.path) && file.size <= LARGEST).collect()
-}
-
-/// The top names of what is imported.
-fn imports(code: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for statement in statements(code) {
-        let mut words = statement.split_whitespace();
-        match words.next() {
-            Some("import") => {
-                let rest = statement.split_once(char::is_whitespace).map_or("", |(_, rest)| rest);
-                found.extend(rest.split(',').filter_map(top));
-            }
-            Some("from") if statement.split_whitespace().nth(2) == Some("import") => {
-                found.extend(words.next().and_then(top));
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-/// `a` of `a.b as c`; none of a relative import, and of what is no name.
-fn top(text: &str) -> Option<String> {
-    let name = text.split_whitespace().next()?.split('.').next()?;
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
-    is_name.then(|| name.to_owned())
-}
-
-/// Python's simple statements, one a line: without comments and the contents of strings, brackets and `\` joined.
-fn statements(code: &str) -> Vec<String> {
-    let mut statements = Vec::new();
-    let mut current = String::new();
-    let mut depth = 0_usize;
-    let mut rest = code;
-    while let Some(c) = rest.chars().next() {
-        let mut length = c.len_utf8();
-        match c {
-            '#' => length = rest.find('\n').unwrap_or(rest.len()),
-            '"' | '\'' => {
-                length = string_length(rest, c);
-                // Not nothing: a text may not join what stands around it.
-                current.push('"');
-            }
-            '\\' if rest[1..].starts_with(['\n', '\r']) => {
-                length = rest.find('\n').map_or(rest.len(), |end| end + 1);
-                current.push(' ');
-            }
-            '\n' | ';' | ':' if depth == 0 || (c == '\n' && starts_statement(&rest[1..])) => {
-                depth = 0;
-                statements.push(std::mem::take(&mut current).trim().to_owned());
-            }
-            '(' | '[' | '{' => {
-                depth += 1;
-                current.push(' ');
-            }
-            ')' | ']' | '}' => {
-                depth = depth.saturating_sub(1);
-                current.push(' ');
-            }
-            c => current.push(c),
-        }
-        rest = &rest[length..];
-    }
-    statements.push(current.trim().to_owned());
-    statements
-}
-
-/// A bracket in a magic or a shell line may stay open; no line within brackets begins so.
-fn starts_statement(rest: &str) -> bool {
-    ["import ", "from "].iter().any(|word| rest.starts_with(word))
-}
-
-/// From its first quote to behind its last, whole also where that is missing.
-fn string_length(text: &str, quote: char) -> usize {
-    let triple: String = [quote; 3].iter().collect();
-    let (end, is_long) =
-        if text.starts_with(&triple) { (triple.as_str(), true) } else { (&triple[..1], false) };
-    let mut at = end.len();
-    while at < text.len() {
-        let rest = &text[at..];
-        if rest.starts_with(end) {
-            return at + end.len();
-        }
-        if rest.starts_with('\n') && !is_long {
-            return at;
-        }
-        let step = if rest.starts_with('\\') { 2 } else { 1 };
-        at += rest.chars().take(step).map(char::len_utf8).sum::<usize>();
-    }
-    text.len()
+    let mut files = if import.module.is_empty() { Vec::new() } else { own.chain(&base, &import.module) };
+    files.extend(import.names.iter().flat_map(|name| own.chain(&base, &dot(name))));
+    files
 }
 
 #[cfg(test)]
@@ -165,60 +210,15 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn imports_are_found_and_nothing_else() {
-        let code = r#"
-"""Not this:
-import nothing
-"""
-import os, numpy as np; import pandas.core
-from sklearn.linear_model import (  # from here
-    Ridge,
-    Lasso,
-)
-from . import sibling
-from .sibling import x
-if True: import yaml
-try:
-    import torch
-except ImportError:
-    torch = None
-text = 'import this' + "from that import it"
-text = """from there import more""" \
-    + "x"
-import \
-    scipy
-%pip install foo (bar
-import cv2
-!echo it's
-import PIL.Image
-important = 1
-from_here = 2
-yield_from = [x for x in "import z"]
-"#;
-        let found = imports(code);
-        let expected = ["os", "numpy", "pandas", "sklearn", "yaml", "torch", "scipy", "cv2", "PIL"];
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn broken_code_ends() {
-        for code in
-            ["\"", "'''", "(", "\\", "import", "from", "from x", "import é, 模", "#", "'\\", "\\\r\nimport a"]
-        {
-            imports(code);
-        }
-    }
-
-    #[test]
-    fn what_is_proposed_is_neither_pythons_nor_ones_own() {
+    /// What a script at `artifact` needs in a folder with these files.
+    fn needs(artifact: &str, tree: &[(&str, &str)]) -> Needed {
         let folder = tempfile::tempdir().unwrap();
-        let file = |path: &str, text: &str| {
+        let file = |(path, text): &(&str, &str)| {
             let source = folder.path().join(path);
             fs::create_dir_all(source.parent().unwrap()).unwrap();
             fs::write(&source, text).unwrap();
             File {
-                path: path.into(),
+                path: (*path).into(),
                 source,
                 size: text.len() as u64,
                 executable: false,
@@ -226,14 +226,80 @@ yield_from = [x for x in "import z"]
                 cleaned: None,
             }
         };
-        let files = [
-            file("helper.py", "import requests\nimport helper\nimport steps.one"),
-            file("steps/one.py", "import bs4\n"),
-            file("unused.py", "import tensorflow\n"),
+        let files: Vec<File> = tree.iter().map(file).collect();
+        let code = fs::read_to_string(folder.path().join(artifact)).unwrap();
+        needed(&[code], false, artifact, &Own::new(folder.path(), artifact, &files))
+    }
+
+    fn packages(needed: &Needed) -> String {
+        needed.packages.values().map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn what_is_needed_is_neither_pythons_nor_ones_own() {
+        let found = needs(
+            "train.py",
+            &[
+                ("train.py", "import helper, json, sklearn, tomllib\nfrom data import x\nimport steps.one\n"),
+                ("helper.py", "import requests\nimport helper\nfrom steps import two"),
+                ("steps/__init__.py", ""),
+                ("steps/one.py", "import bs4\nfrom .three import x\n"),
+                ("steps/two.py", "import yaml\n"),
+                ("steps/three.py", "import tqdm\n"),
+                ("steps/unused.py", "import torch\n"),
+                ("unused.py", "import tensorflow\n"),
+                ("data/a.csv", ""),
+            ],
+        );
+        assert_eq!(packages(&found), "beautifulsoup4 requests scikit-learn tqdm pyyaml");
+        assert_eq!(found.unknown, BTreeSet::new());
+    }
+
+    #[test]
+    fn ones_own_lies_above_and_in_src_too() {
+        let tree = [
+            (
+                "scripts/train.py",
+                "import mytrainer, common.io\nfrom src.models import net\nimport foo_of_nobody\n",
+            ),
+            ("src/mytrainer/__init__.py", "import six\n"),
+            ("src/models/net.py", "import scipy\n"),
+            ("common/io.py", "import pandas\n"),
         ];
-        let code = "import helper, json, sklearn, tomllib\nfrom data import x\n".to_owned();
-        fs::create_dir(folder.path().join("data")).unwrap();
-        let found = packages([code].into_iter(), folder.path(), &[""], &files);
-        assert_eq!(found, ["beautifulsoup4", "requests", "scikit-learn"]);
+        let found = needs("scripts/train.py", &tree);
+        assert_eq!(packages(&found), "pandas scipy six");
+        assert_eq!(found.unknown, BTreeSet::from(["foo_of_nobody".to_owned()]), "named, and never guessed");
+    }
+
+    /// `wandb` writes its runs to a folder `wandb`, Hugging Face's `datasets` reads from a folder `datasets`.
+    #[test]
+    fn a_folder_of_data_hides_no_package() {
+        let tree = [
+            ("train.py", "import wandb\nfrom datasets import load_dataset\nfrom evaluate.mine import x\n"),
+            ("wandb/run-1/config.yaml", ""),
+            ("datasets/a.csv", ""),
+            ("evaluate/mine.py", ""),
+        ];
+        assert_eq!(packages(&needs("train.py", &tree)), "datasets wandb");
+    }
+
+    #[test]
+    fn namespace_packages_go_by_two_names() {
+        let code = "from google.cloud import storage, bigquery\nimport google.protobuf\n\
+                    from azure.storage.blob import BlobClient\nimport ruamel.yaml\nimport mpl_toolkits.mplot3d\n\
+                    import google.nowhere\nfrom google import genai\n";
+        let found = needs("train.py", &[("train.py", code)]);
+        assert_eq!(
+            packages(&found),
+            "azure-storage-blob google-cloud-bigquery google-cloud-storage google-genai protobuf matplotlib ruamel-yaml"
+        );
+        assert_eq!(found.unknown, BTreeSet::from(["google.nowhere".to_owned()]));
+    }
+
+    #[test]
+    fn python_2_is_found_in_what_is_imported() {
+        let tree = [("train.py", "import helper\n"), ("helper.py", "x = 1\nprint 'x'\n")];
+        let found = needs("train.py", &tree).python2.unwrap();
+        assert_eq!(found, ("helper.py".to_owned(), 2, "print 'x'".to_owned()));
     }
 }

@@ -1,4 +1,56 @@
-//! Names of modules: those that come with Python, and those that a package brings under another name.
+//! Names of modules: those that come with Python, and those that a known package brings.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+/// What brings a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::project) enum Found {
+    /// Python itself.
+    Standard,
+    /// A package, as a requirement.
+    Package(&'static str),
+    /// Nothing that is known: a package of the same name may be a stranger's.
+    Nothing,
+}
+
+/// What brings a module, which can be named with those above it, as `google.cloud.storage`.
+pub(in crate::project) fn find(module: &str) -> Found {
+    let top = module.split('.').next().unwrap_or(module);
+    if STANDARD.contains(&top) {
+        return Found::Standard;
+    }
+    let mut name = module;
+    loop {
+        if let Some((_, package)) = PACKAGES.iter().find(|(known, _)| *known == name) {
+            return Found::Package(package);
+        }
+        match name.rsplit_once('.') {
+            Some((above, _)) => name = above,
+            None => break,
+        }
+    }
+    MODULES.get(top).map_or(Found::Nothing, |package| Found::Package(package))
+}
+
+/// Several packages share this top name: it says nothing alone.
+pub(in crate::project) fn is_namespace(top: &str) -> bool {
+    NAMESPACES.contains(&top)
+}
+
+/// A well-known package of PyPI, by its name in lower case with `-`.
+pub(in crate::project) fn is_known_package(name: &str) -> bool {
+    static ALL: LazyLock<std::collections::HashSet<&str>> = LazyLock::new(|| {
+        let of_own = PACKAGES.iter().map(|(_, package)| package.split(['<', '>']).next().unwrap_or(package));
+        MODULES.values().copied().chain(of_own).collect()
+    });
+    ALL.contains(name)
+}
+
+/// Of `modules.txt`: see there where it comes from.
+static MODULES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
+    let lines = include_str!("modules.txt").lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.split_once(' ').unwrap_or((line, line))).collect()
+});
 
 /// Of Python 3.8 to 3.14, by `sys.stdlib_module_names`.
 #[rustfmt::skip]
@@ -28,54 +80,116 @@ pub(super) const STANDARD: &[&str] = &[
     "zipimport", "zlib", "zoneinfo",
 ];
 
-/// The module, and the package to install for it.
-#[rustfmt::skip]
-pub(super) const PACKAGES: &[(&str, &str)] = &[
-    ("Bio", "biopython"),
-    ("Crypto", "pycryptodome"),
-    ("Levenshtein", "python-Levenshtein"),
-    ("MySQLdb", "mysqlclient"),
-    ("OpenSSL", "pyOpenSSL"),
-    ("PIL", "Pillow"),
-    ("attr", "attrs"),
-    ("bs4", "beautifulsoup4"),
-    ("community", "python-louvain"),
-    ("cv2", "opencv-python-headless"),
-    ("dateutil", "python-dateutil"),
-    ("docx", "python-docx"),
-    ("dotenv", "python-dotenv"),
-    ("faiss", "faiss-cpu"),
-    ("fitz", "PyMuPDF"),
-    ("git", "GitPython"),
-    ("igraph", "python-igraph"),
-    ("imblearn", "imbalanced-learn"),
-    ("jose", "python-jose"),
-    ("jwt", "PyJWT"),
-    ("kafka", "kafka-python"),
-    ("lightning_fabric", "lightning"),
-    ("magic", "python-magic"),
-    ("mpl_toolkits", "matplotlib"),
-    ("osgeo", "GDAL"),
-    ("pkg_resources", "setuptools"),
-    ("pptx", "python-pptx"),
-    ("psycopg2", "psycopg2-binary"),
-    ("pythoncom", "pywin32"),
-    ("pytorch_lightning", "pytorch-lightning"),
-    ("pywt", "PyWavelets"),
-    ("ruamel", "ruamel.yaml"),
-    ("sagemaker_training", "sagemaker-training"),
-    ("segmentation_models_pytorch", "segmentation-models-pytorch"),
-    ("sentence_transformers", "sentence-transformers"),
-    ("serial", "pyserial"),
-    ("skimage", "scikit-image"),
-    ("sklearn", "scikit-learn"),
-    ("skopt", "scikit-optimize"),
-    ("slugify", "python-slugify"),
-    ("snappy", "python-snappy"),
-    ("tensorflow_datasets", "tensorflow-datasets"),
-    ("tensorflow_hub", "tensorflow-hub"),
-    ("umap", "umap-learn"),
-    ("wx", "wxPython"),
-    ("yaml", "PyYAML"),
-    ("zmq", "pyzmq"),
+/// Top names that several packages share.
+const NAMESPACES: [&str; 12] = [
+    "azure",
+    "azureml",
+    "backports",
+    "databricks",
+    "google",
+    "jaraco",
+    "nvidia",
+    "opentelemetry",
+    "ruamel",
+    "snowflake",
+    "sphinxcontrib",
+    "zope",
 ];
+
+/// Where `modules.txt` says nothing, or names another package than a training wants.
+#[rustfmt::skip]
+const PACKAGES: &[(&str, &str)] = &[
+    ("azure.ai.ml", "azure-ai-ml"),
+    ("azure.core", "azure-core"),
+    ("azure.cosmos", "azure-cosmos"),
+    ("azure.identity", "azure-identity"),
+    ("azure.keyvault.secrets", "azure-keyvault-secrets"),
+    ("azure.storage.blob", "azure-storage-blob"),
+    ("azure.storage.filedatalake", "azure-storage-file-datalake"),
+    ("azureml.core", "azureml-core"),
+    ("cv2", "opencv-python-headless"),
+    ("databricks.sdk", "databricks-sdk"),
+    ("google.api_core", "google-api-core"),
+    ("google.auth", "google-auth"),
+    ("google.cloud.aiplatform", "google-cloud-aiplatform"),
+    ("google.cloud.bigquery", "google-cloud-bigquery"),
+    ("google.cloud.bigquery_storage", "google-cloud-bigquery-storage"),
+    ("google.cloud.bigtable", "google-cloud-bigtable"),
+    ("google.cloud.datastore", "google-cloud-datastore"),
+    ("google.cloud.firestore", "google-cloud-firestore"),
+    ("google.cloud.language", "google-cloud-language"),
+    ("google.cloud.logging", "google-cloud-logging"),
+    ("google.cloud.pubsub", "google-cloud-pubsub"),
+    ("google.cloud.pubsub_v1", "google-cloud-pubsub"),
+    ("google.cloud.secretmanager", "google-cloud-secret-manager"),
+    ("google.cloud.spanner", "google-cloud-spanner"),
+    ("google.cloud.speech", "google-cloud-speech"),
+    ("google.cloud.storage", "google-cloud-storage"),
+    ("google.cloud.translate", "google-cloud-translate"),
+    ("google.cloud.vision", "google-cloud-vision"),
+    ("google.genai", "google-genai"),
+    ("google.generativeai", "google-generativeai"),
+    ("google.oauth2", "google-auth"),
+    ("google.protobuf", "protobuf"),
+    ("kerastuner", "keras-tuner"),
+    ("lightning_fabric", "lightning"),
+    ("mlflow", "mlflow"),
+    ("mpl_toolkits", "matplotlib"),
+    ("mpl_toolkits.basemap", "basemap"),
+    ("nvidia_smi", "nvidia-ml-py3"),
+    ("osgeo", "gdal"),
+    // setuptools 82 left it out.
+    ("pkg_resources", "setuptools<81"),
+    ("pl_bolts", "lightning-bolts"),
+    ("psycopg2", "psycopg2-binary"),
+    ("pynvml", "nvidia-ml-py"),
+    ("ruamel.yaml", "ruamel-yaml"),
+    ("sagemaker_training", "sagemaker-training"),
+    ("setuptools", "setuptools"),
+    ("snowflake.connector", "snowflake-connector-python"),
+    ("snowflake.snowpark", "snowflake-snowpark-python"),
+    ("zope.interface", "zope-interface"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_are_of_the_packages_that_are_meant() {
+        for (module, package) in [
+            ("sklearn.linear_model", "scikit-learn"),
+            ("hydra", "hydra-core"),
+            ("absl", "absl-py"),
+            ("haiku", "dm-haiku"),
+            ("tree", "dm-tree"),
+            ("ignite", "pytorch-ignite"),
+            ("grpc", "grpcio"),
+            ("googleapiclient", "google-api-python-client"),
+            ("OpenGL", "pyopengl"),
+            ("talib", "ta-lib"),
+            ("bayes_opt", "bayesian-optimization"),
+            ("whisper", "openai-whisper"),
+            ("sklearnex", "scikit-learn-intelex"),
+            ("usb", "pyusb"),
+            ("socks", "pysocks"),
+            ("open_clip", "open-clip-torch"),
+            ("progressbar", "progressbar2"),
+            ("PIL", "pillow"),
+            ("cv2", "opencv-python-headless"),
+            ("yaml", "pyyaml"),
+            ("attr", "attrs"),
+            ("torch.nn", "torch"),
+            ("numpy", "numpy"),
+            ("snappy", "python-snappy"),
+        ] {
+            assert_eq!(find(module), Found::Package(package), "{module}");
+        }
+        assert_eq!(find("os.path"), Found::Standard);
+        for stranger in
+            ["google", "google.nowhere", "utils", "config", "src", "models", "mytrainer", "data", "azure"]
+        {
+            assert_eq!(find(stranger), Found::Nothing, "{stranger}");
+        }
+    }
+}

@@ -15,6 +15,7 @@ use toml::Value;
 
 pub(in crate::project) use login::Login;
 pub(super) use login::{holds_password, take_out, take_out_of};
+pub(in crate::project) use pip::section_of;
 
 use super::{Content, Dependencies, Form, dependencies::is_list};
 use crate::{
@@ -66,7 +67,7 @@ impl Indexes {
         dependencies: Option<&Dependencies>,
     ) -> Result<Self> {
         // What is installed by uv's own files brings these along.
-        let by_list = dependencies.is_some_and(|found| found.form == Form::Requirements);
+        let by_list = dependencies.is_some_and(|found| matches!(found.form, Form::Requirements | Form::None));
         let nearby: Vec<&Path> =
             if by_list { folders.iter().map(PathBuf::as_path).collect() } else { Vec::new() };
         let (uv, pip) = (uv::read(environment, &nearby)?, pip::read(environment));

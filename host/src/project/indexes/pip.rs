@@ -51,7 +51,7 @@ fn files(environment: &PackageEnvironment) -> Vec<PathBuf> {
 }
 
 /// The options of one section, as Python's `configparser` reads them: indented lines go on with a value.
-fn section_of(text: &str, section: &str) -> BTreeMap<String, String> {
+pub(in crate::project) fn section_of(text: &str, section: &str) -> BTreeMap<String, String> {
     let mut options: BTreeMap<String, String> = BTreeMap::new();
     let mut inside = false;
     let mut key = None;

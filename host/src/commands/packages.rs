@@ -1,0 +1,47 @@
+//! What is to be installed, on a command line: the same for all commands that look at a project.
+
+use std::path::PathBuf;
+
+use crate::project::Wanted;
+
+// A doc comment would be the help of the commands that take these.
+#[derive(Debug, clap::Args)]
+pub(super) struct Packages {
+    /// Dependency file to install from: requirements.txt, uv.lock, pyproject.toml, environment.yml, Pipfile …
+    #[arg(long, aliases = ["env_file", "envfile"], value_name = "FILE")]
+    env_file: Option<PathBuf>,
+
+    /// Package to install beside what the project declares, such as tqdm or `tqdm>=4`
+    #[arg(long, value_name = "PACKAGE")]
+    with: Vec<String>,
+
+    /// Extra of the project's pyproject.toml to install
+    #[arg(long, value_name = "NAME")]
+    extra: Vec<String>,
+
+    /// Dependency group of the project's pyproject.toml to install
+    #[arg(long, value_name = "NAME")]
+    group: Vec<String>,
+
+    /// Do not install packages only because the code imports them
+    #[arg(long)]
+    no_detect: bool,
+
+    /// Take the versions of that day, such as 2023-05-31, where no lock names them
+    #[arg(long, value_name = "DATE")]
+    as_of: Option<String>,
+}
+
+impl Packages {
+    /// As the flow takes it.
+    pub(super) fn wanted(self) -> Wanted {
+        Wanted {
+            env_file: self.env_file,
+            with: self.with,
+            extras: self.extra,
+            groups: self.group,
+            no_detect: self.no_detect,
+            as_of: self.as_of,
+        }
+    }
+}

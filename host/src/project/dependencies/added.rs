@@ -1,0 +1,144 @@
+//! What is installed beside a dependency file: packages that the user names, and those that the code imports.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::{Content, Dependencies, Form, Found, LARGEST, Wanted, decoded, is_list, requirements};
+use crate::{
+    disk,
+    error::{Error, Result},
+    project::imports::Needed,
+};
+
+/// Words that tell apart packages that have the same modules.
+const VARIANTS: [&str; 12] = [
+    "headless", "contrib", "cpu", "gpu", "binary", "nightly", "intel", "skinny", "lite", "cu11", "cu12",
+    "rocm",
+];
+
+/// Adds to what the files say what the user named, and what the code imports and the files do not bring.
+///
+/// # Errors
+/// The code is Python 2, or the user names what is not a package or a day.
+pub(in crate::project) fn complete(
+    found: &mut Found,
+    root: &Path,
+    needed: Needed,
+    wanted: &Wanted,
+) -> Result<()> {
+    if let Some((file, line, text)) = &needed.python2 {
+        return Err(Error::invalid(format!("{file} is Python 2: line {line} is `{text}`"))
+            .hint("convert it to Python 3: `python3.12 -m lib2to3 -w FILE` changes most of it"));
+    }
+    for requirement in &wanted.with {
+        if requirements::name_of(requirement).is_none() && !requirement.contains("://") {
+            return Err(Error::invalid(format!("`{requirement}` is not a package"))
+                .hint("--with takes a package as a requirement, such as tqdm or `tqdm>=4`"));
+        }
+    }
+    let brought = found.dependencies.as_ref();
+    let missing: BTreeMap<String, String> = needed
+        .packages
+        .into_iter()
+        .filter(|(_, package)| !brought.is_some_and(|found| found.brings(package)))
+        .collect();
+    let mut names: Vec<&str> = missing.values().map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    let names = names.join(", ");
+    if !names.is_empty() && wanted.no_detect {
+        found.notes.push(match brought {
+            None => {
+                format!("no dependency file found, but the code imports {names}; name packages with --with")
+            }
+            Some(file) => format!("{} does not name what the code imports: {names}", file.origin),
+        });
+    } else if !names.is_empty() {
+        let what = match brought {
+            None => format!("No dependency file found: installing what the code imports: {names}"),
+            Some(file) if file.is_lock() => {
+                format!("{} lacks what the code imports: installing {names} too", file.origin)
+            }
+            Some(file) => format!(
+                "{} does not name what the code imports: installing {names} too, unless another package brings it",
+                file.origin
+            ),
+        };
+        found.told.push(format!("{what} (--no-detect turns this off)"));
+    }
+    if brought.is_none() && !needed.unknown.is_empty() {
+        let modules: Vec<&str> = needed.unknown.iter().map(String::as_str).collect();
+        found.notes.push(format!(
+            "the code imports {}, and no package is known for that: name it with --with PACKAGE",
+            modules.join(", ")
+        ));
+    }
+    let imported = if wanted.no_detect { BTreeMap::new() } else { missing };
+    if found.dependencies.is_none() && (!imported.is_empty() || !wanted.with.is_empty()) {
+        found.dependencies = Some(Dependencies::none(root, wanted));
+    }
+    if let Some(dependencies) = &mut found.dependencies {
+        dependencies.added.clone_from(&wanted.with);
+        dependencies.imported = imported;
+    }
+    Ok(())
+}
+
+impl Dependencies {
+    /// No file declares any.
+    fn none(root: &Path, wanted: &Wanted) -> Self {
+        Self {
+            origin: String::new(),
+            form: Form::None,
+            main: String::new(),
+            files: BTreeMap::new(),
+            anchor: root.to_owned(),
+            place: None,
+            member: None,
+            extras: Vec::new(),
+            groups: Vec::new(),
+            added: Vec::new(),
+            imported: BTreeMap::new(),
+            as_of: wanted.as_of.clone(),
+            logins: Vec::new(),
+            python: None,
+            provided: Default::default(),
+        }
+    }
+
+    /// Programs of the system that the installation needs beside its installers.
+    pub fn programs(&self) -> Vec<&'static str> {
+        const SIGNS: [&str; 4] = ["git+", "git = \"", "git = '", "type = \"git\""];
+        let says = |text: &str| SIGNS.iter().any(|sign| text.contains(sign));
+        let texts = self.files.iter().filter_map(|(name, content)| match content {
+            Content::Text(text) => Some(text.clone()),
+            Content::File(file) if is_list(name) => disk::read(&file.source, LARGEST).ok().and_then(decoded),
+            Content::File(_) => None,
+        });
+        let needs_git =
+            texts.into_iter().any(|text| says(&text)) || self.added.iter().any(|added| says(added));
+        if needs_git { vec!["git"] } else { Vec::new() }
+    }
+
+    /// What was chosen beside the files themselves.
+    pub fn choices(&self) -> String {
+        let Self { extras, groups, added, imported, as_of, .. } = self;
+        let lists = [extras, groups, added].map(|list| list.join(" "));
+        let imported: Vec<&str> = imported.values().map(String::as_str).collect();
+        format!("{} {} {}", lists.join(" "), imported.join(" "), as_of.as_deref().unwrap_or_default())
+    }
+
+    /// The file names the package, or one that has the same modules.
+    fn brings(&self, requirement: &str) -> bool {
+        let wanted = requirements::name_of(requirement).unwrap_or_default();
+        let stem = |name: &str| -> String {
+            name.split('-').filter(|word| !VARIANTS.contains(word)).collect::<Vec<_>>().join("-")
+        };
+        self.provided.contains(&wanted) || self.provided.iter().any(|name| stem(name) == stem(&wanted))
+    }
+
+    /// It names all that is installed.
+    fn is_lock(&self) -> bool {
+        let name = self.origin.rsplit('/').next().unwrap_or_default();
+        name.ends_with(".lock") || name.starts_with("pylock.")
+    }
+}

@@ -1,0 +1,18 @@
+"""Prints the requirements of those modules that this Python does not have: each line of the file names a module and the
+requirement that brings it."""
+
+import importlib.util
+import sys
+
+
+def is_there(module):
+    try:
+        return importlib.util.find_spec(module) is not None
+    except Exception:
+        # A package above it is missing or broken.
+        return False
+
+
+wanted = [line.split() for line in open(sys.argv[1], encoding="utf-8")]
+for requirement in sorted({requirement for module, requirement in wanted if not is_there(module)}):
+    print(requirement)
