@@ -143,15 +143,15 @@ fn what_never_ends_or_is_too_large_is_not_read() {
     for file in ["/dev/zero", "pipe.wasm"] {
         for command in [&["install"][..], &["show"], &["install", "a", "--index"]] {
             let run = sandbox.run(&[&["plugin"], command, &[file]].concat());
-            run.failure(2).one_error().says("cannot read ").says("it is no file");
+            run.failure(2).one_error().says("cannot read ").says("not a regular file");
         }
-        sandbox.run(&["plugin", "import", file]).failure(4).one_error().says("it is no file");
+        sandbox.run(&["plugin", "import", file]).failure(4).one_error().says("not a regular file");
     }
     fs::File::create(sandbox.path("large.wasm")).unwrap().set_len((128 << 20) + 1).unwrap();
     let run = sandbox.run(&["plugin", "install", "large.wasm", "--yes"]);
-    run.failure(2).one_error().says("large.wasm: it has more than 128 MiB");
+    run.failure(2).one_error().says("large.wasm: it is larger than 128 MiB");
     std::os::unix::fs::symlink("/dev/zero", sandbox.path("alekseylearn.lock")).unwrap();
-    sandbox.run(&["plugin", "install", "--locked"]).failure(4).one_error().says("it is no file");
+    sandbox.run(&["plugin", "install", "--locked"]).failure(4).one_error().says("not a regular file");
 }
 
 /// A component that imports or exports so many things.

@@ -44,7 +44,7 @@ fn what_is_wrong_in_a_file_is_said_with_its_place() {
         ("[train.local]\n\nhyperparameters.a = [1]", 2, "alekseylearn.toml:3"),
     ] {
         sandbox.write("alekseylearn.toml", text);
-        sandbox.run(&["fit", "train.py", "--dry-run"]).failure(code).one_error().says(says);
+        sandbox.run(&["fit", "train.py", "--dry-run", "--trust"]).failure(code).one_error().says(says);
     }
 }
 

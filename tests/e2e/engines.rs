@@ -241,7 +241,10 @@ fn a_socket_that_this_user_may_not_use() {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let program = folder.path().join("alekseylearn");
     fs::copy(sandbox.program(), &program).unwrap();
-    fs::write(folder.path().join("train.py"), SCRIPT).unwrap();
+    // A home folder is never sent.
+    let project = folder.path().join("project");
+    fs::create_dir(&project).unwrap();
+    fs::write(project.join("train.py"), SCRIPT).unwrap();
     let socket = folder.path().join("engine.sock");
     let relay = Relay::start(&["--unix", socket.to_str().unwrap()]);
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o600)).unwrap();
@@ -249,7 +252,7 @@ fn a_socket_that_this_user_may_not_use() {
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
         .arg(&program)
         .args(["fit", "train.py"])
-        .current_dir(folder.path())
+        .current_dir(&project)
         .env_clear()
         .env("HOME", folder.path())
         .env("DOCKER_HOST", relay.address())

@@ -373,7 +373,7 @@ fn never_had(record: &Record, entry: &Entry) -> Result<Error> {
     // Not its end: the service may be asked by the same name again.
     record.seen(name, State::Failed.name(), Some(&reason), false)?;
     Ok(Error::new(Kind::NotFound, format!("there is no job {name}: {reason}"))
-        .hint("the same `alekseylearn fit` again submits it"))
+        .hint("run the same command again to submit it"))
 }
 
 /// An error for a job that did not end well: its reason, the end of its log, and what to do next.

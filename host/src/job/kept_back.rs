@@ -200,8 +200,10 @@ impl KeptBack {
         };
         match sought {
             Sought::Path(path) => {
-                let from_root = path.strip_prefix(CODE).unwrap_or(path);
-                let wanted = plain(&Path::new("/").join(&self.workdir).join(from_root))?;
+                let wanted = match path.strip_prefix(CODE) {
+                    Ok(from_root) => plain(&Path::new("/").join(from_root))?,
+                    Err(_) => plain(&Path::new("/").join(&self.workdir).join(path))?,
+                };
                 // One that begins at the root of the image's file system is none of the project's.
                 let is_ours = !path.is_absolute() || path.starts_with(CODE);
                 let wanted = wanted.to_str()?.trim_start_matches('/').to_owned();

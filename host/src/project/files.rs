@@ -79,13 +79,11 @@ pub(super) struct Listing {
 /// Parts `folder` by `.dockerignore`, else by git's view, and by the lists of secrets and clutter; `keep` always goes.
 pub(super) fn list(folder: &Path, keep: &[&str], choice: &Choice) -> Result<Listing> {
     let (mut listing, links) = walk(folder, &Rules::of(folder, choice)?)?;
-    for name in keep {
-        if !listing.files.iter().any(|file| file.path == *name) {
-            listing.files.extend(regular(folder, &folder.join(name))?);
-        }
-    }
+    listing.keep(folder, keep.iter().filter(|name| !links.contains(&folder.join(name))))?;
     listing.look_into_files(keep);
     listing.add_links(folder, links)?;
+    // A link to what stays behind: the file itself is wanted.
+    listing.keep(folder, keep.iter())?;
     listing.finish();
     Ok(listing)
 }
@@ -183,6 +181,16 @@ fn walk(folder: &Path, rules: &Rules) -> Result<(Listing, Vec<PathBuf>)> {
 }
 
 impl Listing {
+    /// Adds files that are wanted whatever the rules say.
+    fn keep<'a>(&mut self, folder: &Path, names: impl Iterator<Item = &'a &'a str>) -> Result<()> {
+        for name in names {
+            if !self.files.iter().any(|file| file.path == *name) {
+                self.files.extend(regular(folder, &folder.join(name))?);
+            }
+        }
+        Ok(())
+    }
+
     fn leave(&mut self, folder: &Path, path: &Path, is_folder: bool, reason: Reason) {
         let inside = path.strip_prefix(folder).unwrap_or(path);
         // Nobody asks what no image needs; what is ignored may be what a script looks for.

@@ -209,7 +209,7 @@ mod tests {
         assert!(series.points.len() <= MOST_POINTS && series.points.len() > MOST_POINTS / 4);
         assert!(series.points.is_sorted_by(|a, b| a.1 < b.1));
         for number in 0..1000 {
-            metrics.read(None, None, &format!("m{number}=1"));
+            metrics.read(None, None, &format!("loss_{number}=0.5"));
         }
         assert_eq!(metrics.series().len(), MOST_SERIES);
     }

@@ -51,7 +51,7 @@ pub(super) fn which<'a>(
             let message = format!("no job of {} has the tag `{tag}`", artifact.display());
             Err(Error::new(Kind::NotFound, format!("{message}; other projects have such jobs"))
                 .details(listed(candidates.iter()))
-                .hint("name one of these jobs, or train this one with `alekseylearn fit`"))
+                .hint("name one of these jobs, or train this one: `alekseylearn fit PATH`"))
         }
         ([], [only]) => Ok(Some(only)),
         ([], all) => Err(ambiguous(tag, all.iter())),

@@ -189,6 +189,15 @@ pub(super) fn mlproject(path: &Path) -> Result<Option<PathBuf>> {
     Ok(named.map(|name| path.with_file_name(name)).filter(|path| path.is_file()))
 }
 
+/// The file is MLflow's `python_env.yaml` under another name: an environment of conda names no Python at its top.
+pub(super) fn is_python_env(path: &Path) -> Result<bool> {
+    let documents = Yaml::load_from_str(&text(path)?).unwrap_or_default();
+    let file = documents.first().filter(|document| document.is_mapping());
+    Ok(file.is_some_and(|file| {
+        ["python", "build_dependencies"].iter().any(|key| file.as_mapping_get(key).is_some())
+    }))
+}
+
 /// Of a `python_env.yaml`, MLflow's own: the Python, and lines for pip.
 pub(super) fn python_env(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Said> {
     let documents = Yaml::load_from_str(&text(path)?).map_err(|error| {

@@ -173,9 +173,9 @@ mod tests {
                 "Requirements.txt",
                 "reqs.txt",
                 "requirement.txt",
+                "requirements/base.txt",
                 "requirements .txt",
                 "requirements-gpu.txt",
-                "requirements/base.txt",
                 "requirment.txt",
             ]
         );

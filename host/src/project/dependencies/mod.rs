@@ -271,7 +271,10 @@ impl Reading<'_> {
                 Some(said)
             }
             lists::Kind::Pyproject => pyproject::read(&mut gathered, path, main, self.wanted)?,
-            lists::Kind::Conda => Some(conda::read(&mut gathered, path, &main)?),
+            lists::Kind::Conda => Some(match conda::is_python_env(path)? {
+                true => conda::python_env(&mut gathered, path, &main)?,
+                false => conda::read(&mut gathered, path, &main)?,
+            }),
             lists::Kind::Pylock => {
                 gathered.add(path)?;
                 locked::pylock(&mut gathered, path)?;

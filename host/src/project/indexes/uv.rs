@@ -30,11 +30,19 @@ pub(super) fn read(environment: &PackageEnvironment, nearby: &[&Path]) -> Result
         Some(path) => vec![PathBuf::from(path)],
         None if variable("UV_NO_CONFIG").is_some() => Vec::new(),
         None => {
-            let near = nearby.iter().find_map(|folder| {
-                [folder.join("uv.toml"), folder.join("pyproject.toml")]
-                    .into_iter()
-                    .find(|path| table(path).is_ok_and(|table| table.is_some()))
-            });
+            let mut near = None;
+            for folder in nearby {
+                let (own, project) = (folder.join("uv.toml"), folder.join("pyproject.toml"));
+                // A pyproject.toml may be there for other tools, and is theirs to complain about.
+                if table(&own)?.is_some() {
+                    near = Some(own);
+                } else if table(&project).is_ok_and(|table| table.is_some()) {
+                    near = Some(project);
+                }
+                if near.is_some() {
+                    break;
+                }
+            }
             let wide = [environment.config.join("uv/uv.toml"), "/etc/uv/uv.toml".into()];
             near.into_iter().chain(wide).collect()
         }

@@ -366,7 +366,7 @@ mod tests {
             (account("SECRET"), "no RSA key"),
             (with("refresh_token", Value::Null), "has no `refresh_token`"),
             (with("token_uri", "http://example.com/token".into()), "no https:// address"),
-            (with("type", "external_account".into()), "names no `credential_source`"),
+            (with("type", "external_account".into()), "has no `audience`"),
             (json!("SECRET"), "of the type ``"),
         ] {
             let error =
