@@ -286,17 +286,17 @@ fn what_a_terminal_would_obey_is_shown_instead() {
     .body(
         "options",
         "(i32.store (i32.const 1024) (i32.const 1032)) (i32.store (i32.const 1028) (i32.const 1))
-         (i32.store (i32.const 1032) (call $option (i32.const 2048) (i32.const 6) (i32.const 2048) (i32.const 29)))
+         (i32.store (i32.const 1032) (call $option (i32.const 2128) (i32.const 3) (i32.const 2048) (i32.const 29)))
          i32.const 1024",
     )
     .head(OPTIONS)
-    .tail(r#"(data (i32.const 2048) "a\1b[2Jb\nhint: give it your key")"#);
+    .tail(r#"(data (i32.const 2048) "a\1b[2Jb\nhint: give it your key") (data (i32.const 2128) "key")"#);
     let sandbox = Sandbox::new();
     sandbox.write("train.py", "");
     fs::write(sandbox.path("guest.wasm"), guest.component()).unwrap();
     sandbox.run(&["plugin", "install", "guest.wasm", "--yes"]).success();
     let shown = sandbox.run(&["driver", "show", "guest"]).success();
-    assert!(shown.stdout.contains(r"--config.a\u{1b}[2Jb  text"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("--config.key  text"), "{}", shown.stdout);
     assert!(shown.stdout.contains(r"a\u{1b}[2Jb hint: give it your key"), "{}", shown.stdout);
     let run = sandbox.run(&["fit", "train.py", "--train-driver", "guest"]).failure(1);
     run.says("error: a\\u{1b}[2Jb\n  hint: give it your key\n");

@@ -49,7 +49,7 @@ fn the_defaults_of_a_strangers_driver_designate_nothing() {
 
     // What the user names is theirs to name, and is told with who named it.
     sandbox.write("alekseylearn.toml", "[train.loots]\nregion = 'us-west-2'\n");
-    let touches = command("check", &["--config.place=s3://bucket/path"]).data()["touches"].clone();
+    let touches = command("check", &["--config.place=s3://bucket/path", "--trust"]).data()["touches"].clone();
     let told = |what: &Value| (what["what"].clone(), what["which"].clone(), what["by"].clone());
     let touches: Vec<_> = touches.as_array().unwrap().iter().map(told).collect();
     let expected =
@@ -70,7 +70,7 @@ fn a_strangers_build_driver_fills_no_name_of_the_users_or_the_hosts() {
     install(&sandbox, file.to_str().unwrap(), &["--name", "plants", "--grant", "docker"]).success();
     let plan = |name: &str| {
         let option = format!("--config.file={name}");
-        sandbox.run(&["fit", "train.py", "--build-driver", "plants", "--dry-run", &option])
+        sandbox.run(&["fit", "train.py", "--build-driver", "plants", "--dry-run", "--trust", &option])
     };
     for name in
         ["Dockerfile", "dockerfile", "Dockerfile/", ".dockerignore", "machine/environment", "code/train.py"]
@@ -221,7 +221,7 @@ fn a_projects_driver_is_the_one_of_its_lock_file() {
     sandbox.run(&["plugin", "lock"]).success();
     let lock = fs::read_to_string(sandbox.path("alekseylearn.lock")).unwrap();
     sandbox.write("alekseylearn.toml", "fit.train-driver = 'acme'\ntrain.acme.service = 'no'\n");
-    let fit = ["fit", "train.py", "--detach"];
+    let fit = ["fit", "train.py", "--detach", "--trust"];
     sandbox.run(&fit).success();
     // Another component, from elsewhere.
     let start = lock.find("digest = \"sha256:").unwrap() + "digest = \"sha256:".len();

@@ -73,5 +73,8 @@ fn the_options_win_over_the_surroundings() {
     // Requests that are signed for its user go nowhere that a project names.
     let endpoint = "[train.sagemaker]\nendpoint = 'https://example.com'\n";
     sandbox.write("alekseylearn.toml", endpoint);
-    run(&sandbox, &fit(&rig, &base, &["train.py"])).failure(2).one_error().says("only the command line");
+    run(&sandbox, &fit(&rig, &base, &["train.py", "--trust"]))
+        .failure(2)
+        .one_error()
+        .says("only the command line");
 }

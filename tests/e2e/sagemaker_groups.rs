@@ -104,8 +104,9 @@ fn groups_take_the_place_of_what_the_defaults_name() {
     let sandbox = Sandbox::with_rig(&rig);
     sandbox.write("train.py", "");
     sandbox.write("alekseylearn.toml", "[train.sagemaker]\ntrain_instance_type = 'ml.m5.large'\n");
-    let dry =
-        |more: &[&str]| run(&sandbox, &fit(&rig, "scratch", &[&["train.py", "--dry-run"], more].concat()));
+    let dry = |more: &[&str]| {
+        run(&sandbox, &fit(&rig, "scratch", &[&["train.py", "--dry-run", "--trust"], more].concat()))
+    };
     let one_kind = dry(&["--json"]).success().data()["request"]["ResourceConfig"].clone();
     assert_eq!(one_kind["InstanceType"], "ml.m5.large");
     let resources =
