@@ -57,8 +57,9 @@ impl Authority {
                 if self.granted.requests(registry).is_none_or(|granted| granted.credential.is_none()) =>
             {
                 format!(
-                    "{}, with the place of a login, such as file:/PATH, for SOURCE",
-                    regrant(registry, &|_| {}).replace(&registry.to_string(), &format!("{registry}=SOURCE"))
+                    "{}, with the file of a login for /PATH",
+                    regrant(registry, &|_| {})
+                        .replace(&registry.to_string(), &format!("{registry}=file:/PATH"))
                 )
             }
             Verb::Push { .. } => {

@@ -145,7 +145,7 @@ fn nothing_else_is() {
                 made_ready: false,
                 registry: Some(&origin("https://open.example")),
             },
-            "https://open.example=SOURCE`, with the place of a login, such as file:/PATH, for SOURCE",
+            "https://open.example=file:/PATH`, with the file of a login for /PATH",
         ),
         (
             Verb::Push {
