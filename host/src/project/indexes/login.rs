@@ -243,7 +243,8 @@ mod tests {
         let utf16 = |text: &str, mark: &str, to: fn(u16) -> [u8; 2]| {
             format!("{mark}{text}").encode_utf16().flat_map(to).collect::<Vec<_>>()
         };
-        let encodings: [&dyn Fn(&str) -> Vec<u8>; 6] = [
+        type Encode<'a> = &'a dyn Fn(&str) -> Vec<u8>;
+        let encodings: [Encode; 6] = [
             &|text| text.as_bytes().to_vec(),
             &latin,
             &|text| utf16(text, "\u{feff}", u16::to_le_bytes),
