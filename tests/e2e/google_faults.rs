@@ -133,7 +133,7 @@ fn each_refusal_of_the_service_is_one_error_with_what_to_do() {
         .says("there is no bucket nowhere")
         .says("gcloud storage buckets create");
     with(&["--config.output_path=s3://bucket/x"], 2).says("is not of the form gs://bucket/prefix");
-    services.fault(&json!({ "path": CREATE, "method": "POST", "status": 429, "body": { "error": { "message": "The following quotas are exceeded: CustomModelTrainingT4GPUs" } } }));
+    services.fault(&json!({ "path": CREATE, "method": "POST", "status": 429, "times": 4, "body": { "error": { "message": "The following quotas are exceeded: CustomModelTrainingT4GPUs" } } }));
     with(&[], 6).says("CustomModelTrainingT4GPUs").says("iam-admin/quotas");
     services.fault(&json!({ "path": CREATE, "method": "POST", "status": 400, "body": { "error": { "message": "Machine type \"x-1\" is not supported." } } }));
     with(&["--config.machine_type=x-1"], 2).says("Machine type \"x-1\" is not supported");
@@ -355,9 +355,9 @@ fn an_image_goes_only_to_a_registry_that_was_granted() {
     let registry = format!("http://{}", services.state("google")["images"].as_str().unwrap());
     sandbox.run(&["plugin", "revoke", "ml-engine", &registry]).success();
     let run = fit(&sandbox, &options, &[]).failure(3).one_error();
-    run.says("may not send the image to").says(&format!("plugin grant ml-engine {registry}=SOURCE"));
+    run.says("may not send the image to").says(&format!("plugin grant ml-engine {registry}=file:/PATH"));
     sandbox.run(&["plugin", "grant", "ml-engine", &registry]).success();
-    fit(&sandbox, &options, &[]).failure(3).one_error().says(&format!("{registry}=SOURCE"));
+    fit(&sandbox, &options, &[]).failure(3).one_error().says(&format!("{registry}=file:/PATH"));
     sandbox.run(&["plugin", "grant", "ml-engine", &format!("{registry}=google")]).success();
     fit(&sandbox, &options, &[]).success();
     assert!(

@@ -243,22 +243,26 @@ impl<'a> Following<'a> {
         }
     }
 
-    /// Shows one page of the log. Whether that was all for now: also where it cannot be read.
+    /// Shows one page of the log. Whether that was all for now.
+    async fn show_page(&mut self) -> Result<bool> {
+        let mut page = self.log.page(self.known).await?;
+        self.log_trouble.passed();
+        self.log_error = None;
+        let any = !page.lines.is_empty();
+        self.show(&mut page);
+        let now = Instant::now();
+        match page.drained {
+            true => self.log_pace.answered(now, any, self.read_log_again),
+            false => self.log_pace.at_once(now),
+        }
+        Ok(page.drained)
+    }
+
+    /// Shows one page of the log, or warns that it cannot be read. Whether that was all for now.
     async fn read_log(&mut self) -> bool {
         let begun = Instant::now();
-        match self.log.page(self.known).await {
-            Ok(mut page) => {
-                self.log_trouble.passed();
-                self.log_error = None;
-                let any = !page.lines.is_empty();
-                self.show(&mut page);
-                let now = Instant::now();
-                match page.drained {
-                    true => self.log_pace.answered(now, any, self.read_log_again),
-                    false => self.log_pace.at_once(now),
-                }
-                page.drained
-            }
+        match self.show_page().await {
+            Ok(drained) => drained,
             Err(error) => {
                 let now = Instant::now();
                 let passes = error.kind() == Kind::Unavailable;
@@ -328,12 +332,18 @@ pub async fn print_logs(context: &Context, record: &Record, known: &Known<'_>, f
     }
     let mut following = Following::new(context, record, known);
     following.nodes = look(record, known).await?.nodes;
-    while !following.read_log().await {}
+    let shown = loop {
+        match following.show_page().await {
+            Ok(true) => break Ok(()),
+            Ok(false) => {}
+            Err(error) => break Err(error),
+        }
+    };
     following.keep_metrics()?;
-    match following.log_error {
-        Some(error) => Err(error),
-        None => Ok(()),
-    }
+    shown.map_err(|error| match error.hint_text() {
+        Some(_) => error,
+        None => error.hint(format!("show the job's state with `alekseylearn status {}`", known.job.name)),
+    })
 }
 
 /// The job's state now, also in the record.
