@@ -121,7 +121,7 @@ pub(super) fn findings(findings: &[Finding]) -> Value {
 /// What it costs, for programs; null where the service charges nothing.
 pub(super) fn cost(findings: &[Finding]) -> Value {
     let cost = |finding: &Finding| match finding {
-        Finding::Cost { most, basis } => Some(json!({ "most_usd": most, "basis": basis })),
+        Finding::Cost { most, basis } => Some(json!({ "max_usd": most, "basis": basis })),
         _ => None,
     };
     findings.iter().find_map(cost).unwrap_or_default()

@@ -110,8 +110,8 @@ fn described(spec: &OptionSpec) -> serde_json::Value {
         "required": spec.required,
         "default": spec.default,
         "choices": spec.choices,
-        "least": spec.range.0,
-        "most": spec.range.1,
+        "min": spec.range.0,
+        "max": spec.range.1,
         "secret": spec.secret,
         "help": spec.help,
     })

@@ -18,12 +18,12 @@ pub struct Metric<'a> {
     pub count: u64,
     /// The newest value; none where that is no number.
     pub last: Option<f64>,
-    /// The best value, where it is known whether that is the least or the most.
+    /// The best value; `None` if it is not known whether lower or higher is better.
     pub best: Option<f64>,
     /// The smallest value.
-    pub least: f64,
+    pub min: f64,
     /// The largest value.
-    pub most: f64,
+    pub max: f64,
     /// The values in their order, or some of many.
     #[serde(skip)]
     pub values: Vec<f64>,
@@ -41,7 +41,7 @@ pub(super) fn line(metrics: &[Metric<'_>]) -> String {
 impl Ui {
     /// A table of all of them.
     pub fn metrics_table(&self, metrics: &[Metric<'_>]) -> String {
-        self.table(["METRIC", "LAST", "BEST", "LEAST", "MOST", "TREND"], &rows(metrics))
+        self.table(["METRIC", "LAST", "BEST", "MIN", "MAX", "TREND"], &rows(metrics))
     }
 }
 
@@ -53,8 +53,8 @@ fn rows(metrics: &[Metric<'_>]) -> Vec<[String; 6]> {
                 metric.name.to_owned(),
                 number(metric.last),
                 metric.best.map(|best| number(Some(best))).unwrap_or_default(),
-                number(Some(metric.least)),
-                number(Some(metric.most)),
+                number(Some(metric.min)),
+                number(Some(metric.max)),
                 trend(&metric.values),
             ]
         })

@@ -17,9 +17,9 @@ impl Section {
     }
 
     pub fn table(mut self, figures: &[Figures]) -> Self {
-        self.text += "\n| | median | least to most | memory |\n|---|---:|---:|---:|\n";
+        self.text += "\n| | median | min to max | memory |\n|---|---:|---:|---:|\n";
         for figure in figures {
-            let range = format!("{} to {}", shown(figure.least()), shown(figure.most()));
+            let range = format!("{} to {}", shown(figure.min()), shown(figure.max()));
             let memory = mebibytes(figure.memory);
             self.line(&format!("| {} | {} | {range} | {memory} |", figure.name, shown(figure.median())));
         }

@@ -35,7 +35,7 @@ figcaption { font-weight: 600; overflow-wrap: anywhere } svg { width: 100%; heig
 svg text { font: 11px system-ui, sans-serif; fill: var(--faint) } svg .grid { stroke: var(--line) }
 svg polyline { fill: none; stroke: var(--accent); stroke-width: 2; stroke-linejoin: round } svg circle { fill: var(--accent) }
 .bar { display: block; height: .7rem; min-width: 3px; border-radius: 3px; background: var(--accent) }
-td.course { width: 55% } .node { color: var(--faint) } .facts td { width: 100% }
+td.timeline { width: 55% } .node { color: var(--faint) } .facts td { width: 100% }
 @media (max-width: 40rem) { .facts th, .facts td { display: block; padding-right: 0 } svg text { font-size: 15px }
   .facts th { border: 0; padding-bottom: 0; white-space: normal; overflow-wrap: anywhere } .facts td { padding-top: 0 } }
 @media print { pre { max-height: none } }
@@ -52,7 +52,7 @@ pub(super) fn of(report: &Report) -> String {
     );
     for part in [
         outcome(report),
-        course(report),
+        timeline(report),
         metrics(report),
         plots(report),
         left(report),
@@ -77,7 +77,7 @@ fn outcome(report: &Report) -> String {
         ("submitted", moment(&entry.created)),
     ];
     facts.retain(|(name, _)| *name != "arguments" || !entry.details.arguments.is_empty());
-    facts.extend(entry.finished.as_ref().map(|finished| ("seen ended", moment(finished))));
+    facts.extend(entry.finished.as_ref().map(|finished| ("finished", moment(finished))));
     facts.extend(took.map(|took| ("took", duration(took))));
     let outcome = &report.outcome;
     let billed = outcome.billable_seconds.map(|seconds| duration(Duration::from_secs(seconds)));
@@ -112,21 +112,21 @@ fn nodes(report: &Report) -> String {
     }
 }
 
-/// What the service says it went through, each phase as a bar at its time.
-fn course(report: &Report) -> String {
+/// The phases that the service reports, each as a bar at its time.
+fn timeline(report: &Report) -> String {
     let phases = &report.outcome.phases;
     let Some(begin) = phases.iter().map(|phase| phase.start).min() else { return String::new() };
     let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
     let end_of = |end: Option<u64>| end.unwrap_or(now);
     let end = phases.iter().map(|phase| end_of(phase.end)).max().unwrap_or(begin);
     let whole = end.saturating_sub(begin).max(1) as f64;
-    let mut part = "<h2>Course</h2>\n<table>\n".to_owned();
+    let mut part = "<h2>Timeline</h2>\n<table>\n".to_owned();
     for phase in phases {
         let time = end_of(phase.end).saturating_sub(phase.start);
         let (left, width) = (phase.start.saturating_sub(begin) as f64 / whole, time as f64 / whole);
         let _ = writeln!(
             part,
-            "<tr><th>{}</th><td class=\"number\">{}</td><td class=\"course\"><span class=\"bar\" \
+            "<tr><th>{}</th><td class=\"number\">{}</td><td class=\"timeline\"><span class=\"bar\" \
              style=\"margin-left:{:.2}%;width:{:.2}%\"></span></td></tr>",
             escaped(&phase.name),
             duration(Duration::from_millis(time)),
@@ -143,7 +143,7 @@ fn metrics(report: &Report) -> String {
         return String::new();
     }
     let mut part = "<h2>Metrics</h2>\n<table class=\"metrics\">\n<tr><th></th><th class=\"number\">last</th>\
-                    <th class=\"number\">best</th><th class=\"number\">least</th><th class=\"number\">most</th>\
+                    <th class=\"number\">best</th><th class=\"number\">min</th><th class=\"number\">max</th>\
                     <th class=\"number\">values</th></tr>\n"
         .to_owned();
     for metric in &metrics {
@@ -151,8 +151,8 @@ fn metrics(report: &Report) -> String {
         let cells = [
             number(metric.last),
             best,
-            number(Some(metric.least)),
-            number(Some(metric.most)),
+            number(Some(metric.min)),
+            number(Some(metric.max)),
             metric.count.to_string(),
         ];
         let cells = cells.map(|cell| format!("<td class=\"number\">{cell}</td>")).concat();
