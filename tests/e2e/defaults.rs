@@ -92,8 +92,8 @@ fn a_second_fit_replaces_what_the_first_one_brought_unless_it_was_changed() {
 
     // What the user touched stays, and is told of before anything is trained.
     sandbox.write("out/m", "edited");
-    let run = train("third", "c").failure(5).one_error().says("out/m was changed since");
-    assert!(run.stderr.find("was changed since") < run.stderr.find("Building"), "{}", run.stderr);
+    let run = train("third", "c").failure(5).one_error().says("out/m was changed after");
+    assert!(run.stderr.find("was changed after") < run.stderr.find("Building"), "{}", run.stderr);
     assert_eq!([read("out/m"), read("out/b/w")], ["edited", "second"]);
     // Nor is a folder taken away that holds anything of the user's.
     fs::remove_file(sandbox.path("out/m")).unwrap();

@@ -20,9 +20,9 @@ fn nothing_is_wrong_where_all_is_there() {
     assert!(check(&run, "docker")["what"].as_str().unwrap().contains("linux/amd64"));
     assert_eq!(check(&run, "builder")["what"], "BuildKit");
     let aws = check(&run, "aws");
-    assert_eq!(aws["what"], "account 123456789012, credentials of the environment");
+    assert_eq!(aws["what"], "account 123456789012, credentials from the environment");
     assert!(
-        check(&run, "region")["what"].as_str().unwrap().starts_with("us-east-1, by way of http://127.0.0.1:")
+        check(&run, "region")["what"].as_str().unwrap().starts_with("us-east-1, through http://127.0.0.1:")
     );
     for name in ["gpu", "record", "cache", "config", "plugins"] {
         assert_eq!(check(&run, name)["state"], "ok");

@@ -149,7 +149,7 @@ fn a_team_installs_what_its_lock_file_says() {
         .run(&["plugin", "install", "--locked", "--yes"])
         .failure(9)
         .one_error()
-        .says("is not what alekseylearn.lock says");
+        .says("does not match alekseylearn.lock");
     assert_eq!(installed(&third), json!([]));
 }
 

@@ -1,4 +1,4 @@
-//! The page about a job: one HTML file without scripts, for light and dark screens and for paper.
+//! The report of a job: one HTML file without scripts, for light and dark screens and for paper.
 
 use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
@@ -99,7 +99,7 @@ fn outcome(report: &Report) -> String {
     part + &table(facts.into_iter().map(|(name, value)| (Cow::from(name), value)))
 }
 
-/// `2026-01-31 12:00:00 UTC` of an RFC 3339 time.
+/// Formats an RFC 3339 time as `2026-01-31 12:00:00 UTC`.
 fn moment(time: &str) -> String {
     let to_the_second = time.get(..19).unwrap_or(time).replace('T', " ");
     format!("{} UTC", escaped(&to_the_second))
@@ -178,7 +178,7 @@ fn plots(report: &Report) -> String {
     }
 }
 
-/// What it left, as far as that is known.
+/// The results that the job left, if known.
 fn left(report: &Report) -> String {
     let lines = report.entry.details.left.as_ref().map(Left::lines).unwrap_or_default();
     if lines.is_empty() {
@@ -198,7 +198,7 @@ fn parameters(report: &Report) -> String {
     }
 }
 
-/// What is installed in the image.
+/// The packages installed in the image.
 fn installed(report: &Report) -> String {
     let Some(installed) = report.entry.details.installed.as_ref().filter(|lines| !lines.is_empty()) else {
         return String::new();
@@ -209,10 +209,10 @@ fn installed(report: &Report) -> String {
 fn log(report: &Report) -> String {
     let mut part = "<h2>Log</h2>\n".to_owned();
     if report.left_out > 0 {
-        let _ = writeln!(part, "<p class=\"sub\">{} lines before these are left out</p>", report.left_out);
+        let _ = writeln!(part, "<p class=\"sub\">{} earlier lines are left out</p>", report.left_out);
     }
     if report.log.is_empty() {
-        return part + "<p class=\"sub\">It wrote nothing.</p>\n";
+        return part + "<p class=\"sub\">The log is empty.</p>\n";
     }
     let many = report.outcome.nodes > 1;
     part.push_str("<pre>");
@@ -230,7 +230,7 @@ fn table<'a>(rows: impl IntoIterator<Item = (Cow<'a, str>, String)>) -> String {
     format!("<table class=\"facts\">\n{}</table>\n", rows.collect::<String>())
 }
 
-/// As text in HTML: what a training wrote is shown, and never obeyed.
+/// Escapes text for HTML: the output of a training must never become markup.
 fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(['&', '<', '>', '"', '\'']) {
         return text.into();
@@ -249,7 +249,7 @@ fn escaped(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// Without colours and other sequences of a terminal.
+/// Removes colours and other terminal sequences.
 fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text.trim_end_matches('\r').chars();
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_training_wrote_is_text() {
+    fn the_output_of_a_training_is_escaped() {
         assert_eq!(escaped("<script>alert('x' & \"y\")</script>").matches(['<', '>', '\'', '"']).count(), 0);
         assert_eq!(plain("\x1b[31mred\x1b[0m\x07 50%\r"), "red 50%");
         assert_eq!(plain("a\x1b"), "a");
