@@ -52,7 +52,7 @@ fn each_problem_has_a_fix() {
         check(&run, "aws"),
         json!({ "name": "aws", "state": "ok", "what": "no credentials; only SageMaker needs them", "fix": null })
     );
-    sandbox.run(&["doctor"]).failure(1).one_error().says("there are 4 problems");
+    sandbox.run(&["doctor"]).failure(1).one_error().says("found 4 problems");
     // Nor is it where the search for one ends at a service that only machines of AWS have.
     sandbox.unset("AWS_EC2_METADATA_DISABLED").set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9");
     assert_eq!(check(&sandbox.run(&["doctor", "--json"]).failure(1), "aws")["state"], "ok");
