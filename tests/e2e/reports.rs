@@ -153,7 +153,7 @@ fn a_browser_shows_all_of_a_page() {
     assert_eq!(facts["image"], job["image"]);
     assert!(facts["image"].as_str().unwrap().contains("@sha256:"), "{facts}");
     assert!(facts["cost"].as_str().unwrap().ends_with(" USD"), "{facts}");
-    assert!(facts["billed"].is_string() && facts["by"] == "sagemaker", "{facts}");
+    assert!(facts["billed"].is_string() && facts["train driver"] == "sagemaker", "{facts}");
     assert_eq!(facts["hyperparameters.seed"], "7");
     let metrics: Vec<&Value> = page["metrics"].as_array().unwrap().iter().map(|row| &row[0]).collect();
     assert_eq!(metrics, ["accuracy", "loss"]);

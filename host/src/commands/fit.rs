@@ -214,7 +214,7 @@ fn what_next(name: &str, left: Option<&Left>) -> String {
                 "It left no model. Download its output data ({what}):\n  alekseylearn fetch ./out {name} --output-data"
             )
         }
-        Some(_) => "it left no model".to_owned(),
+        Some(_) => "It left no model.".to_owned(),
         None => format!("Download its model:\n  alekseylearn fetch ./out {name}"),
     }
 }

@@ -50,7 +50,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     disk::write(&path, SHARED, |file| file.write_all(page::of(&report).as_bytes()))
         .context(|| format!("cannot write {}", shown.display()))?;
     context.ui.result(
-        &format!("page: {}", shown.display()),
+        &format!("Wrote {}.", shown.display()),
         json!({ "job": name, "page": path, "log_lines": report.log.len(), "log_lines_left_out": report.left_out }),
     );
     Ok(())

@@ -71,14 +71,14 @@ fn outcome(report: &Report) -> String {
     let state = escaped(&entry.state);
     let took = entry.seconds().and_then(|seconds| seconds.try_into().ok()).map(Duration::from_secs);
     let mut facts = vec![
-        ("trained", format!("<code>{}</code>", escaped(&entry.artifact))),
+        ("artifact", format!("<code>{}</code>", escaped(&entry.artifact))),
         ("arguments", format!("<code>{}</code>", escaped(&typed(&entry.details.arguments)))),
-        ("by", format!("{}{}", escaped(&entry.driver), nodes(report))),
+        ("train driver", format!("{}{}", escaped(&entry.driver), nodes(report))),
         ("submitted", moment(&entry.created)),
     ];
     facts.retain(|(name, _)| *name != "arguments" || !entry.details.arguments.is_empty());
     facts.extend(entry.finished.as_ref().map(|finished| ("finished", moment(finished))));
-    facts.extend(took.map(|took| ("took", duration(took))));
+    facts.extend(took.map(|took| ("duration", duration(took))));
     let outcome = &report.outcome;
     let billed = outcome.billable_seconds.map(|seconds| duration(Duration::from_secs(seconds)));
     facts.extend(billed.map(|billed| ("billed", billed)));
@@ -88,7 +88,7 @@ fn outcome(report: &Report) -> String {
     facts.extend(image);
     let details = &entry.details;
     let driver = details.driver_digest.as_ref();
-    facts.extend(driver.map(|digest| ("driver", format!("<code>{}</code>", escaped(digest)))));
+    facts.extend(driver.map(|digest| ("driver digest", format!("<code>{}</code>", escaped(digest)))));
     facts.extend(details.reproduces.as_ref().map(|job| ("reproduces", escaped(job).into_owned())));
     let mut part =
         format!("<h1>{}</h1>\n<p class=\"sub\">{}</p>\n", escaped(&entry.name), escaped(&entry.tag));
