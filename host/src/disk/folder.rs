@@ -437,7 +437,7 @@ mod tests {
         }
         let error = folder.open_file(Path::new("link")).unwrap_err();
         assert_eq!(error.to_string(), "link is a link");
-        // A link that has the name of what is written goes; its target stays as it is.
+        // Writing replaces a link of that name; its target is unchanged.
         for path in ["link", "dangling", "hard"].map(Path::new) {
             folder.write(path, 0o600, |file| file.write_all(b"new")).unwrap();
             assert_eq!(folder.read(path, 3).unwrap(), b"new");
@@ -451,7 +451,7 @@ mod tests {
     #[test]
     fn a_folder_is_removed_with_all_in_it_and_nothing_beyond_it() {
         let (root, folder) = scene();
-        // Deeper than a path may be long, and than handles may be open.
+        // Deeper than the limits of path length and open handles.
         let mut deep = folder.make_below(Path::new("deep")).unwrap();
         for _ in 0..3_000 {
             deep = deep.make_below(Path::new("d")).unwrap();
