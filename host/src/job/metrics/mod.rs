@@ -215,4 +215,12 @@ mod tests {
         }
         assert_eq!(metrics.series().len(), MOST_SERIES);
     }
+
+    #[test]
+    fn a_series_of_an_older_record_is_read() {
+        let text =
+            r#"{"count": 2, "last": 0.5, "least": 0.5, "most": 0.75, "points": [[null, 0.5]], "stride": 1}"#;
+        let series: Series = serde_json::from_str(text).unwrap();
+        assert_eq!((series.min, series.max), (0.5, 0.75));
+    }
 }
