@@ -103,7 +103,7 @@ fn a_token_that_ends_in_the_middle_is_replaced_and_a_login_that_does_costs_a_mes
     let run = fit(&sandbox, &options, &["--config.timeout=600"]).failure(3).one_error();
     run.says("Google does not accept the credential: it was revoked").says("goes on meanwhile");
     services.clear_faults();
-    fit(&sandbox, &options, &["--config.timeout=600"]).success().says("going on with");
+    fit(&sandbox, &options, &["--config.timeout=600"]).success().says("resuming");
     assert_eq!(jobs(&services), 2);
 }
 
@@ -196,7 +196,7 @@ fn a_submission_whose_answer_is_lost_is_found_again() {
     fit(&sandbox, &options, &[]).failure(7).one_error();
     assert_eq!(jobs(&services), 1, "Vertex AI has it");
     sandbox.run(&["status", "work/train"]).success();
-    fit(&sandbox, &options, &[]).success().says("going on with");
+    fit(&sandbox, &options, &[]).success().says("resuming");
     assert_eq!(jobs(&services), 1);
 }
 
@@ -315,7 +315,7 @@ fn a_repository_is_made_where_it_is_missing_and_the_login_is_the_hosts() {
             .count()
     };
     let (place, tag) = ("us-central1-docker.pkg.dev/my-project/alekseylearn", "work/train");
-    let says = format!("The repository {place}/{tag} would be made");
+    let says = format!("It would be pushed to {place}/{tag}, a repository that would be created");
     let run = fit(&sandbox, &options, &["--dry-run", "--config.prices.n1-standard-4=0.25"]).success();
     assert!(run.stdout.contains(&says), "{}", run.stdout);
     // The four hours that a job may take.

@@ -159,7 +159,7 @@ fn the_names_of_shipped_drivers_are_reserved() {
         let file = format!("{name}.wasm");
         fs::write(sandbox.path(&file), &wasm).unwrap();
         let run = install(&sandbox, &file, &[]).failure(3).one_error();
-        run.says(&format!("{name} is the name of a driver that comes with alekseylearn"));
+        run.says(&format!("{name} is the name of a shipped driver"));
         sandbox.run(&["plugin", "run", &file, "--", "driver", "list"]).failure(3).one_error();
     }
     install(&sandbox, "local.wasm", &["--name", "mine"]).success();
@@ -268,7 +268,7 @@ fn an_upgrade_accepts_no_less() {
     place(&three, None);
     refuses("is unsigned", "--allow-signer-change");
     place(&three, Some(eve.sign(&three)));
-    refuses("is signed by another key", "--allow-signer-change");
+    refuses("is signed with another key", "--allow-signer-change");
     // One plugin's signature is no other's: not by what it calls itself, and not by what its signer called it.
     let beta = called(&three, "beta");
     place(&beta, Some(ada.sign(&beta)));

@@ -28,11 +28,7 @@ fn a_plugin_is_shown_installed_used_and_removed() {
     assert_eq!(sandbox.run(&["plugin", "list", "--json"]).success().data()["plugins"], json!([]));
 
     let install = ["plugin", "install", "driver.wasm", "--yes", "--grant", ALL];
-    sandbox
-        .run(&install)
-        .failure(3)
-        .one_error()
-        .says("sagemaker is the name of a driver that comes with alekseylearn");
+    sandbox.run(&install).failure(3).one_error().says("sagemaker is the name of a shipped driver");
     sandbox.run(&[&install[..], &["--replace-shipped"]].concat()).success();
     let drivers = sandbox.run(&["driver", "list", "--json"]).success().data();
     let train =

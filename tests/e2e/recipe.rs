@@ -38,8 +38,8 @@ fn a_dry_run_needs_no_docker() {
     assert_eq!(image["bytes"], total);
 
     let short = sandbox.run(&["fit", "dry/train.py", "--dry-run"]).success().stdout;
-    assert!(short.contains("smaller ones: -v lists them"), "{short}");
-    assert!(short.contains("not known which would be reused: no Docker engine answers"), "{short}");
+    assert!(short.contains("smaller files: -v lists them"), "{short}");
+    assert!(short.contains("unknown which would be reused: no Docker engine answers"), "{short}");
     let long = sandbox.run(&["fit", "dry/train.py", "--dry-run", "-v"]).success().stdout;
     assert!(paths.iter().all(|path| long.contains(path)), "{long}");
     assert_eq!(sandbox.run(&["jobs", "--json"]).success().data()["jobs"], serde_json::json!([]));
@@ -167,7 +167,7 @@ fn init_and_copy_refuse_what_makes_no_sense() {
     sandbox.write("a/train.py", "");
     sandbox.run(&["init", "a/train.py", "--build-driver", "nothing"]).failure(4).one_error();
     sandbox.run(&["init", "a/train.py", "--config.base_imag=x"]).failure(2).one_error();
-    sandbox.run(&["copy", "a", "b"]).failure(4).one_error().says("there is no folder b");
+    sandbox.run(&["copy", "a", "b"]).failure(4).one_error().says("no folder b");
     sandbox.write("b/train.py", "");
     sandbox.run(&["copy", "a", "b"]).failure(4).one_error().says("no Dockerfile of its own");
     assert!(!sandbox.path("b/alekseylearn").exists());

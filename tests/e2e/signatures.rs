@@ -127,7 +127,7 @@ fn a_project_can_ask_for_signatures_and_vouch_for_none() {
     put(&sandbox, "driver.wasm", &wasm);
     put(&sandbox, "driver.wasm.minisig", eve.sign(&wasm).as_bytes());
     sandbox.write("alekseylearn.toml", &eve.trusted(false));
-    install(&sandbox, "driver.wasm").failure(2).one_error().says("has [plugins.trusted-keys]");
+    install(&sandbox, "driver.wasm").failure(2).one_error().says("sets [plugins.trusted-keys]");
     sandbox.write("alekseylearn.toml", "plugins.require-signatures = true\n");
     install(&sandbox, "driver.wasm").failure(3).one_error().says("is signed by an unknown key");
     sandbox.write_home(USERS, "plugins.require-signatures = true\n");

@@ -273,10 +273,9 @@ impl<'a> Following<'a> {
                     _ => !passes && !known,
                 };
                 if tell {
-                    self.context.ui.warning(&format!(
-                        "cannot read the log: {}; the job is followed without it",
-                        error.chain()
-                    ));
+                    self.context
+                        .ui
+                        .warning(&format!("{}; the job is followed without its log", unreadable_log(&error)));
                     self.log_trouble.told();
                 }
                 self.log_error = Some(error);
@@ -285,6 +284,13 @@ impl<'a> Following<'a> {
             }
         }
     }
+}
+
+/// A driver's own words may say it already.
+fn unreadable_log(error: &Error) -> String {
+    const CANNOT: &str = "cannot read the log";
+    let why = error.chain();
+    if why.starts_with(CANNOT) { why } else { format!("{CANNOT}: {why}") }
 }
 
 fn minutes(time: Duration) -> String {
