@@ -355,7 +355,7 @@ fn an_image_goes_only_to_a_registry_that_was_granted() {
     let registry = format!("http://{}", services.state("google")["images"].as_str().unwrap());
     sandbox.run(&["plugin", "revoke", "ml-engine", &registry]).success();
     let run = fit(&sandbox, &options, &[]).failure(3).one_error();
-    run.says("may not send the image to").says(&format!("plugin grant ml-engine {registry}=SOURCE"));
+    run.says("may not push the image to").says(&format!("plugin grant ml-engine {registry}=SOURCE"));
     sandbox.run(&["plugin", "grant", "ml-engine", &registry]).success();
     fit(&sandbox, &options, &[]).failure(3).one_error().says(&format!("{registry}=SOURCE"));
     sandbox.run(&["plugin", "grant", "ml-engine", &format!("{registry}=google")]).success();
