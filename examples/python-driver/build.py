@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 
 def main():
     parser = argparse.ArgumentParser(description="Build a driver written in Python.")
-    parser.add_argument("folder", type=Path, nargs="?", default=HERE, help="folder with driver.py, driver.wit and pyproject.toml")
+    parser.add_argument("folder", type=Path, nargs="?", default=HERE, help="folder with driver.py and pyproject.toml")
     parser.add_argument("--wit", type=Path, default=HERE.parents[1] / "wit", help="folder of alekseylearn's contract")
     parser.add_argument("--output", type=Path, help="component file (default: NAME.wasm)")
     arguments = parser.parse_args()

@@ -74,7 +74,8 @@ class Train(exports.Train):
         return [report.Artifact.job_file(kind, name) for kind, name in kinds.items() if (JOB / name).exists()]
 
     def find(self, location, prefix):
-        problem = types.Problem("jobs of this driver have no location in the cloud", "run the command without the S3 path", None)
+        hint = "run the command without the S3 path"
+        problem = types.Problem("jobs of this driver have no location in the cloud", hint, None)
         raise Err(types.Error_Unsupported(problem))
 
 
@@ -83,7 +84,7 @@ def hyperparameters(training):
 
 
 def collect(job, node):
-    """Save the results of an ended container. The outcome is written last and atomically, then the container is removed."""
+    """Save the results of an ended container. The outcome is written last, then the container is removed."""
     progress.stage("Collecting the model")
     docker.collect(job, [NODE], "/opt/ml/model", MODEL)
     docker.collect(job, [NODE], "/opt/ml/output/data", OUTPUT)

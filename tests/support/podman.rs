@@ -25,7 +25,7 @@ impl Podman {
         let root = root.ok_or("ALEKSEYLEARN_PODMAN is not set: Podman is not available")?;
         let id = Command::new("id").arg("-u").output().map_err(|error| error.to_string())?;
         if id.stdout != b"0\n" {
-            return Err("only root can run it with a storage of its own".into());
+            return Err("only root can run it with its own storage".into());
         }
         let folder =
             tempfile::Builder::new().prefix("alekseylearn-podman-").tempdir().expect("a folder can be made");

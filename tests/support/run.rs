@@ -41,7 +41,7 @@ impl Run {
                 asked.args(words(&told)).arg("--help").stdin(Stdio::null());
                 let output = asked.output().expect("the program starts");
                 let why = String::from_utf8_lossy(&output.stderr);
-                assert!(output.status.success(), "the hint `alekseylearn {told}` is no command: {why}");
+                assert!(output.status.success(), "the hint `alekseylearn {told}` is not a command: {why}");
             }
         }
         self

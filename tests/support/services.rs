@@ -42,7 +42,7 @@ impl Services {
 
     /// The environment variables that make a client use them.
     pub fn environment(&self) -> [(&'static str, String); 3] {
-        let text = |key: &str| self.description[key].as_str().expect("it is told").to_owned();
+        let text = |key: &str| self.description[key].as_str().expect("it is a text").to_owned();
         let certificates = text("certificates");
         [
             ("HTTPS_PROXY", text("proxy")),
@@ -115,7 +115,7 @@ pub fn python(module: &str) -> Option<Command> {
 
 /// The output of a Python module for an input.
 pub fn says(module: &str, input: &str) -> String {
-    let mut python = python(module).expect("where there are services, there is Python");
+    let mut python = python(module).expect("the services need Python too");
     let mut child = python.spawn().expect("Python starts");
     let mut stdin = child.stdin.take().expect("its input is piped");
     stdin.write_all(input.as_bytes()).expect("it reads");
