@@ -427,7 +427,7 @@ fn no_secret_enters_a_plugins_memory() {
         let service = format!("--config.service={service}");
         let run = sandbox.run(&["fit", "train.py", "--train-driver", "remembers", &service, place]);
         let run = run.failure(3).one_error();
-        run.says("to https://storage.googleapis.com").says("what you name in an option, as gs://");
+        run.says("to https://storage.googleapis.com").says("locations that an option names, as gs://");
     }
     assert_eq!(services.asked("").len(), before, "no request was sent");
 }

@@ -276,9 +276,9 @@ fn an_upgrade_accepts_no_less() {
     let run = sandbox.run(&upgrade).failure(3).one_error();
     run.says("calls itself beta").says("--allow-signer-change");
     place(&three, Some(ada.sign_as(&three, "name:beta version:0.3.0")));
-    sandbox.run(&upgrade).failure(9).one_error().says("is of the plugin beta, and this is driver");
+    sandbox.run(&upgrade).failure(9).one_error().says("is for the plugin beta, but this is driver");
     place(&three, Some(ada.sign_as(&three, "name:driver version:0.4.0")));
-    sandbox.run(&upgrade).failure(9).one_error().says("is of version 0.4.0, and this is 0.3.0");
+    sandbox.run(&upgrade).failure(9).one_error().says("is for version 0.4.0, but this is 0.3.0");
     assert_eq!(version(), "0.2.0");
 
     place(&one, Some(ada.sign(&one)));
