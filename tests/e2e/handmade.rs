@@ -166,7 +166,7 @@ fn wrong_arguments() -> Vec<Case> {
             "more text than the host holds",
             check("(loop $more (drop (call $note (i32.const 0) (i32.const 65536))) (br $more)) i32.const 1024")
                 .head(FINDINGS),
-            "too much",
+            "it passed more than 64 MiB to the host",
         ),
     ]
 }
