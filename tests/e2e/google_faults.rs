@@ -355,7 +355,7 @@ fn an_image_goes_only_to_a_registry_that_was_granted() {
     let registry = format!("http://{}", services.state("google")["images"].as_str().unwrap());
     sandbox.run(&["plugin", "revoke", "ml-engine", &registry]).success();
     let run = fit(&sandbox, &options, &[]).failure(3).one_error();
-    run.says("may not send the image to").says(&format!("plugin grant ml-engine {registry}=file:/PATH"));
+    run.says("may not push the image to").says(&format!("plugin grant ml-engine {registry}=file:/PATH"));
     sandbox.run(&["plugin", "grant", "ml-engine", &registry]).success();
     fit(&sandbox, &options, &[]).failure(3).one_error().says(&format!("{registry}=file:/PATH"));
     sandbox.run(&["plugin", "grant", "ml-engine", &format!("{registry}=google")]).success();
@@ -427,7 +427,7 @@ fn no_secret_enters_a_plugins_memory() {
         let service = format!("--config.service={service}");
         let run = sandbox.run(&["fit", "train.py", "--train-driver", "remembers", &service, place]);
         let run = run.failure(3).one_error();
-        run.says("to https://storage.googleapis.com").says("what you name in an option, as gs://");
+        run.says("to https://storage.googleapis.com").says("locations that an option names, as gs://");
     }
     assert_eq!(services.asked("").len(), before, "no request was sent");
 }

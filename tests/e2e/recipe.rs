@@ -152,7 +152,7 @@ fn an_edited_dockerfile_that_fails_is_named_with_its_line() {
     };
     dockerfile("RUN echo first && \\\n    echo why it fails && false\n");
     let run = sandbox.run(&["fit", "broken/train.py", "--trust"]).failure(1).one_error();
-    run.says("why it fails").says("hint: mend line 3 of ").says("broken/alekseylearn/Dockerfile");
+    run.says("why it fails").says("hint: fix line 3 of ").says("broken/alekseylearn/Dockerfile");
     dockerfile("RUNN echo\n");
     let run = sandbox.run(&["fit", "broken/train.py"]).one_error();
     assert!(matches!(run.code, Some(1 | 2)));
