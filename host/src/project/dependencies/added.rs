@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{Content, Dependencies, Form, Found, LARGEST, Wanted, decoded, is_list, requirements};
+use super::{Content, Dependencies, Form, Found, LARGEST, Wanted, brings, decoded, is_list, requirements};
 use crate::{
     disk,
     error::{Error, Result},
@@ -41,7 +41,9 @@ pub(in crate::project) fn complete(
         .into_iter()
         .filter(|(_, package)| !brought.is_some_and(|found| found.brings(package)))
         .collect();
-    let mut names: Vec<&str> = missing.values().map(String::as_str).collect();
+    // The build finds out what the others bring. What they always bring is not worth a word.
+    let is_news = |package: &&str| !brought.is_some_and(|found| found.always_brings(package));
+    let mut names: Vec<&str> = missing.values().map(String::as_str).filter(is_news).collect();
     names.sort_unstable();
     names.dedup();
     let names = names.join(", ");
@@ -134,6 +136,11 @@ impl Dependencies {
             name.split('-').filter(|word| !VARIANTS.contains(word)).collect::<Vec<_>>().join("-")
         };
         self.provided.contains(&wanted) || self.provided.iter().any(|name| stem(name) == stem(&wanted))
+    }
+
+    /// What the file names always brings the package.
+    fn always_brings(&self, requirement: &str) -> bool {
+        requirements::name_of(requirement).is_some_and(|name| brings::always_bring(&self.provided, &name))
     }
 
     /// It names all that is installed.

@@ -1,6 +1,7 @@
 //! What a training folder asks to be installed: by which file, of which kind, and which other files that one needs.
 
 mod added;
+mod brings;
 mod conda;
 mod lists;
 mod lock;
