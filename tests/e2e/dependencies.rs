@@ -163,9 +163,9 @@ fn a_name_that_is_nearly_right_is_asked_about() {
     let sandbox = project(&[("train.py", VERSIONS), ("requirment.txt", "six==1.16.0\n")]);
     let run = sandbox.run(&["fit", "p/train.py", &base]).success();
     assert!(run.stdout.contains("no six"), "{}", run.stdout);
-    run.says("requirment.txt is not used: its name is not one of a dependency file; --env-file 'requirment.txt' installs from it");
+    run.says("requirment.txt is not used: not the name of a dependency file; to install from it, use --env-file 'requirment.txt'");
     let mut terminal = sandbox.on_terminal(100, &["fit", "p/train.py", &base]);
-    terminal.wait_for("requirment.txt is not a usual name for a dependency file: install from it? [y/N]");
+    terminal.wait_for("requirment.txt is not a usual name for a dependency file; install from it? [y/N]");
     terminal.type_in("y\n");
     terminal.wait_for("six 1.16.0");
 }
@@ -211,7 +211,7 @@ fn versions_are_those_of_a_day() {
     let sandbox = project(&[("train.py", VERSIONS), ("requirements.txt", "six\n")]);
     let run = sandbox.run(&["fit", "p/train.py", &base, "--as-of", "2021-01-01"]).success();
     assert!(run.stdout.contains("six 1.15.0"), "{}", run.stdout);
-    sandbox.run(&["fit", "p/train.py", &base, "--as-of", "lately"]).failure(2).says("`lately` is not a day");
+    sandbox.run(&["fit", "p/train.py", &base, "--as-of", "lately"]).failure(2).says("`lately` is not a date");
 }
 
 #[test]

@@ -445,7 +445,7 @@ fn a_tag_means_a_job_of_this_project() {
         &["fetch", "out", "src/train"],
     ] {
         let run = sandbox.run(command).failure(2).one_error();
-        run.says("several projects have jobs of the tag `src/train`").says(&one);
+        run.says("several projects have jobs with the tag `src/train`").says(&one);
     }
     sandbox.run(&["jobs", "diff", &one, &two]).success();
 }

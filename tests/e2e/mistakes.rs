@@ -233,7 +233,7 @@ fn a_base_image_that_does_not_exist() {
 fn jobs_that_are_not_known() {
     let sandbox = Sandbox::new();
     for command in [&["status", "x"][..], &["logs", "x"], &["stop", "x"], &["fetch", "out", "x"]] {
-        sandbox.run(command).failure(4).one_error().says("this machine knows no job and no tag `x`");
+        sandbox.run(command).failure(4).one_error().says("no job or tag `x` on this machine");
     }
     assert!(!sandbox.path("out").exists());
 }

@@ -57,14 +57,14 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Secret(pattern) => write!(f, "the list of secrets ({pattern})"),
-            Self::Holds(what) => write!(f, "its content, {what}"),
-            Self::Login => f.write_str("the password in an address in it"),
-            Self::Clutter(pattern) => write!(f, "the list of what no image needs ({pattern})"),
-            Self::Own => f.write_str("alekseylearn, which wrote it"),
+            Self::Holds(what) => write!(f, "its content ({what})"),
+            Self::Login => f.write_str("a password in a URL"),
+            Self::Clutter(pattern) => write!(f, "the list of files that no image needs ({pattern})"),
+            Self::Own => f.write_str("its origin (written by alekseylearn)"),
             Self::Ignored { file, pattern } => write!(f, "{file} ({pattern})"),
-            Self::LeadsOut => f.write_str("its link, which leads out of the folder"),
-            Self::LeadsNowhere => f.write_str("its link, which leads to nothing that is sent"),
-            Self::NoFile => f.write_str("its kind: it is a socket, a pipe or a device"),
+            Self::LeadsOut => f.write_str("its link out of the project"),
+            Self::LeadsNowhere => f.write_str("its link to a file that is not sent"),
+            Self::NoFile => f.write_str("its type (a socket, pipe or device)"),
         }
     }
 }
