@@ -77,7 +77,7 @@ async fn image(
             {
                 let hint = error.hint_text().unwrap_or_default().to_owned();
                 error.hint(format!(
-                    "the last commit is old: `--as-of {day}` installs the versions of that day; else {hint}"
+                    "the project's last commit is old: `--as-of {day}` installs the versions of that day; else {hint}"
                 ))
             }
             _ => error,
