@@ -230,7 +230,7 @@ fn what_cannot_work_is_said_before_anything_is_built() {
         (&[("train.py", ""), ("requirements.txt", lines)], "  packaging @ file:///home/conda/feedstock_root"),
         (
             &[("train.py", ""), ("environment.yml", "dependencies: [six, a-stranger, another-one]\n")],
-            "environment.yml asks for what PyPI may not have: a-stranger, another-one",
+            "environment.yml lists packages that PyPI may not have: a-stranger, another-one",
         ),
     ] {
         let mut sandbox = project(files);

@@ -11,7 +11,7 @@ use crate::{
 /// Trust a project's own alekseylearn.toml and Dockerfile
 ///
 /// A project's files can choose a cloud account, a role, a machine type or a Dockerfile. `fit` and `check` ask before
-/// they follow them; this answers beforehand, or takes an answer back.
+/// they use them. This command answers in advance, or revokes an earlier answer.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -42,7 +42,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     }
     let place = context.environment.resolve(&arguments.folder);
     if arguments.revoke {
-        // The folder may be gone, which must not keep its entry.
+        // A folder that is gone can still be revoked.
         return revoke(context, &mut trust, &place.canonicalize().unwrap_or(place));
     }
     let folder = place.canonicalize().context(|| format!("cannot read {}", place.display()))?;

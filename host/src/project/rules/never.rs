@@ -213,6 +213,12 @@ fn pattern(list: &Lines, inside: &[u8], is_folder: bool) -> Option<String> {
     (!line.negated).then(|| line.written.trim_start_matches("**/").to_owned())
 }
 
+/// Whether a pattern of the clutter list is for files that tools create again if they are missing. They are of no use in
+/// an image even if git tracks them.
+pub(super) fn is_made_anew(pattern: &str) -> bool {
+    ["__pycache__", ".ipynb_checkpoints", "node_modules"].contains(&pattern)
+}
+
 /// Whether a pattern of the clutter list names a folder that may also be a package of the user.
 pub(super) fn may_be_a_package(pattern: &str) -> bool {
     pattern.strip_suffix('/').is_some_and(|name| is_name(name.as_bytes()))
