@@ -60,7 +60,7 @@ pub(in crate::project) fn complete(
                 format!("{} does not list what the code imports: also installing {names}", file.origin)
             }
             Some(file) => format!(
-                "{} does not list what the code imports: also installing {names}, unless another package brings it",
+                "{} does not list what the code imports: also installing {names}, unless they come with another package",
                 file.origin
             ),
         };
