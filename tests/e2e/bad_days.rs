@@ -124,7 +124,7 @@ fn a_record_that_another_program_holds() {
     let mut line = String::new();
     BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line.trim(), "held");
-    sandbox.run(&["jobs"]).failure(5).one_error().says("another program has held");
+    sandbox.run(&["jobs"]).failure(5).one_error().says("another program has locked");
     drop(holder.stdin.take());
     holder.wait().unwrap();
     sandbox.run(&["jobs"]).success();

@@ -353,7 +353,7 @@ fn a_tag_that_stays_is_used_as_it_is() {
     rig.fault(&immutable);
     let again: Vec<String> = options.iter().cloned().chain(["--overwrite".to_owned()]).collect();
     let first = rig.calls("CreateTrainingJob").pop().unwrap()["body"].clone();
-    run(&sandbox, &again).success().says("is there already");
+    run(&sandbox, &again).success().says("which is already in the registry");
     let second = rig.calls("CreateTrainingJob").pop().unwrap()["body"].clone();
     let image = |body: &Value| body["AlgorithmSpecification"]["TrainingImage"].to_string();
     assert_eq!(image(&first), image(&second));

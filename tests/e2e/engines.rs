@@ -171,7 +171,7 @@ fn an_engine_that_goes_away_while_a_job_runs() {
     let mut fit = sandbox.on_terminal(120, &["fit", "goes/train.py", &base, "--fetch", "out"]);
     fit.wait_for("training");
     drop(relay);
-    fit.wait_for("asking again");
+    fit.wait_for("retrying");
     fs::remove_file(&socket).unwrap();
     let _relay = Relay::start(&arguments);
     let name = docker(&["ps", "--format", "{{.Names}}", "--filter", "name=alekseylearn-goes-train-"]);

@@ -277,7 +277,7 @@ fn only_results_of_our_own_names_are_brought() {
         &["/../model.tar.gz", "//model.tar.gz", "/sub/model.tar.gz", "-other/model.tar.gz"],
         archive_text("evil", "evil"),
     );
-    sandbox.run(&["fetch", "out", &job]).failure(4).one_error().says("has left no model");
+    sandbox.run(&["fetch", "out", &job]).failure(4).one_error().says("left no model");
     assert!(!sandbox.path("out").exists());
     put(&["/model.tar.gz"], json!("no archive"));
     sandbox.run(&["fetch", "out", &job]).failure(1).one_error();

@@ -127,7 +127,7 @@ fn a_password_in_a_list_of_requirements_is_taken_out() {
     sandbox.write("written/requirements.txt", &list);
     let fit = ["fit", "written/train.py", base.as_str()];
     let run = sandbox.run(&fit).failure(2).one_error();
-    run.says("requirements.txt logs in by the variable INDEX_USER, which is not set");
+    run.says("requirements.txt needs the variable INDEX_USER, which is not set");
     sandbox.set("INDEX_USER", "ada");
     let run = sandbox.run(&fit).success();
     assert!(

@@ -57,7 +57,7 @@ fn a_script_is_trained_and_its_model_comes_home() {
         }),
     );
     let run = sandbox.run(&fit(&["--fetch", "out"])).success();
-    run.says("kaggle needs no image: nothing is built")
+    run.says("kaggle needs no image: skipping the build")
         .says("https://www.kaggle.com/code/ada/work-train-alekseylearn");
     assert_eq!(fs::read_to_string(sandbox.path("out/weights.txt")).unwrap(), "42");
     let request = saved(&services);

@@ -28,26 +28,23 @@ fn a_notebook_that_cannot_be_run() {
     for (text, message) in [
         ("", "is empty"),
         ("print(1)", "is not a notebook: it is not JSON"),
-        (r#"{"nbformat": 4, "cells": [{"cell_type": "co"#, "it ends in the middle"),
-        (r#"{"cells": [], "nbformat": 5}"#, "is a notebook of format 5"),
-        (r#"{"nbformat": 4, "cells": [{"cell_type": "code"}]}"#, "its cell 1 has no `source`"),
+        (r#"{"nbformat": 4, "cells": [{"cell_type": "co"#, "the file is incomplete"),
+        (r#"{"cells": [], "nbformat": 5}"#, "has the notebook format 5"),
+        (r#"{"nbformat": 4, "cells": [{"cell_type": "code"}]}"#, "cell 1 has no `source`"),
         (
             r#"{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"name": "python2"}}}"#,
-            "is a notebook of Python 2",
+            "is a Python 2 notebook",
         ),
         (
             r#"{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"language": "julia"}}}"#,
-            "is a notebook of julia",
+            "is a notebook in julia",
         ),
     ] {
         sandbox.write("a.ipynb", text);
         fit(&sandbox, &["a.ipynb"]).failure(2).says(message);
     }
     std::fs::File::options().write(true).open(sandbox.path("a.ipynb")).unwrap().set_len(200 << 20).unwrap();
-    fit(&sandbox, &["a.ipynb"])
-        .failure(2)
-        .says("holds 200 MiB, nearly all of it outputs")
-        .says("--clear-output");
+    fit(&sandbox, &["a.ipynb"]).failure(2).says("has 200 MiB, most of it outputs").says("--clear-output");
 }
 
 #[test]
@@ -114,19 +111,19 @@ fn dependency_files_that_cannot_be_used() {
         (
             "requirements.txt",
             "-r missing.txt\n",
-            "requirements.txt asks for missing.txt, and there is no such file",
+            "requirements.txt refers to missing.txt, which does not exist",
         ),
         (
             "requirements.txt",
             "./wheels/a-1.0-py3-none-any.whl\n",
-            "asks for wheels/a-1.0-py3-none-any.whl, and there is no",
+            "refers to wheels/a-1.0-py3-none-any.whl, which does not exist",
         ),
-        ("requirements.txt", "-e ../../elsewhere\n", "which the build cannot see"),
-        ("pyproject.toml", "[project\n", "is not TOML"),
+        ("requirements.txt", "-e ../../elsewhere\n", "which the build cannot read"),
+        ("pyproject.toml", "[project\n", "is not valid TOML"),
         ("uv.lock", "version = 1\n", "uv.lock has no pyproject.toml beside it"),
         ("environment.yml", "name: x\n", "lists no dependencies"),
-        ("environment.yml", "a: [\n", "is not YAML"),
-        (".python-version", "3.99\n", "Python 3.99 by .python-version, and there is no such Python"),
+        ("environment.yml", "a: [\n", "is not valid YAML"),
+        (".python-version", "3.99\n", "Python 3.99 (.python-version), which is not supported"),
     ] {
         sandbox.write(&format!("models/{name}"), text);
         fit(&sandbox, &["models/train.py"]).failure(2).says(message);
@@ -145,7 +142,7 @@ fn a_base_image_that_does_not_fit() {
     sandbox.write("pyproject.toml", "[project]\nname = 'x'\nversion = '1'\nrequires-python = '>=3.12'\n");
     fit(&sandbox, &["train.py", &format!("--config.base_image={base}")])
         .failure(2)
-        .says("the base image has Python 3.11, and the project asks for Python >=3.12 by pyproject.toml");
+        .says("the base image has Python 3.11, and the project asks for Python >=3.12 (pyproject.toml)");
     std::fs::remove_file(sandbox.path("pyproject.toml")).unwrap();
 
     // Images of nothing: one has no Python and no shell, the other is for another processor.
@@ -232,7 +229,7 @@ fn a_base_image_that_does_not_exist() {
 fn jobs_that_are_not_known() {
     let sandbox = Sandbox::new();
     for command in [&["status", "x"][..], &["logs", "x"], &["stop", "x"], &["fetch", "out", "x"]] {
-        sandbox.run(command).failure(4).one_error().says("this machine knows no job and no tag `x`");
+        sandbox.run(command).failure(4).one_error().says("no job or tag `x` on this machine");
     }
     assert!(!sandbox.path("out").exists());
 }

@@ -127,7 +127,7 @@ fn fit_builds_by_what_init_wrote() {
         .run(&["init", "mine/train.py", &base])
         .failure(5)
         .one_error()
-        .says("is there already, and differs");
+        .says("already exists with other content");
     assert!(fs::read_to_string(&dockerfile).unwrap().contains("blue"));
     // Another experiment gets it.
     sandbox.write("next/train.py", "import os\nprint('colour', os.environ['COLOUR'])\n");

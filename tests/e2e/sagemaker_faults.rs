@@ -328,7 +328,7 @@ fn a_model_that_is_hostile_or_gone() {
     run(&sandbox, &fit(&rig, &base, &["none.py", "--fetch", "none"]))
         .failure(4)
         .one_error()
-        .says("has left no model");
+        .says("left no model");
 }
 
 #[test]

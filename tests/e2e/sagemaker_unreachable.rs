@@ -50,7 +50,7 @@ fn over_a_minute_without_aws_is_told_once_and_costs_no_line() {
     watching.wait_for("line 1");
     let begun = Instant::now();
     door.shut();
-    fitting.wait_for("asking again for 10 minutes, and the job goes on meanwhile");
+    fitting.wait_for("retrying for 10 minutes while the job continues");
     sleep(OUTAGE.saturating_sub(begun.elapsed()));
     door.open();
 
@@ -58,7 +58,7 @@ fn over_a_minute_without_aws_is_told_once_and_costs_no_line() {
     let events = fitted.events();
     let lines = events.iter().filter(|event| event["event"] == "log");
     let number = |text: &str| text.strip_prefix("line ").map(|number| number.parse().unwrap());
-    let told = |event: &&serde_json::Value| event.to_string().contains("asking again for");
+    let told = |event: &&serde_json::Value| event.to_string().contains("retrying for");
     has_all(
         &fitted,
         lines.filter_map(|event| number(event["text"].as_str().unwrap())),
@@ -68,7 +68,7 @@ fn over_a_minute_without_aws_is_told_once_and_costs_no_line() {
     has_all(
         &watched,
         watched.stdout.lines().filter_map(number),
-        watched.stderr.matches("asking again for").count(),
+        watched.stderr.matches("retrying for").count(),
     );
     assert_eq!(rig.calls("CreateTrainingJob").len(), 1);
     assert_eq!(jobs(&sandbox), 1);

@@ -92,9 +92,9 @@ fn sentences_are_cut_between_words_and_commands_are_whole() {
     assert_eq!(
         lines,
         [
-            "error: this machine knows no job and no tag `nothing`",
-            "hint: `alekseylearn jobs` lists them; for one of another",
-            "  machine, say where its results are:",
+            "error: no job or tag `nothing` on this machine",
+            "hint: `alekseylearn jobs` lists all jobs; for a job of",
+            "  another machine, give the location of its results:",
             "  `alekseylearn fetch DIR TAG s3://bucket/path`",
         ]
     );

@@ -1,4 +1,4 @@
-//! Logins that stand in addresses, as `https://user:password@host/`: taken out wherever a file or a setting has them.
+//! Removes logins from URLs such as `https://user:password@host/` in files and settings.
 
 use std::fmt;
 
@@ -6,27 +6,27 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
 
-/// Who logs in at a host.
+/// A login at a host.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
     /// The host's name.
     pub host: String,
     /// The user, or a token.
     pub user: String,
-    /// May be empty.
+    /// The password, which may be empty.
     pub password: String,
-    /// Which file or variable has it, for people.
+    /// The file or variable that has it, for messages.
     pub origin: String,
 }
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a login at {} by {}", self.host, self.origin)
+        write!(f, "a login at {} from {}", self.host, self.origin)
     }
 }
 
-/// A text without the logins of its addresses, and those of web addresses: these are asked for when something is
-/// installed. `${NAME}` in a login is what `variable` gives, as pip and uv have it.
+/// Removes the logins from the URLs in a text. Returns the text, and the logins of web URLs, which an installation
+/// needs. `${NAME}` in a login is replaced with the value of `variable`, as in pip and uv.
 ///
 /// # Errors
 /// A variable is not set.
@@ -39,7 +39,7 @@ pub(in crate::project) fn take_out(
     let mut logins = Vec::new();
     let mut done = 0;
     for found in addresses(text) {
-        // Everybody's user on hosts of git: no secret, and no password belongs to it.
+        // `git` is everybody's user on git hosts: not a secret, and without a password.
         if !found.is_web || found.login == "git" {
             if let Some(password) = found.password.filter(|password| !password.is_empty()) {
                 let end = found.start + found.login.len();
@@ -64,7 +64,7 @@ pub(in crate::project) fn take_out(
     Ok((clean, logins))
 }
 
-/// The same for a file, whatever its encoding. `None` if it holds nothing to take out.
+/// Does the same with a file in any encoding. `None` if there is nothing to remove.
 ///
 /// # Errors
 /// A variable is not set.
@@ -81,14 +81,14 @@ pub(in crate::project) fn take_out_of(
     Ok((clean != text).then(|| (encoding.write(&clean), logins)))
 }
 
-/// The file holds a password in an address. In UTF-16 without a mark, too, and in whatever else ASCII shines through.
+/// Whether the file has a password in a URL, also in UTF-16 without a mark, and in any other encoding based on ASCII.
 pub(in crate::project) fn holds_password(bytes: &[u8]) -> bool {
     let letters = bytes.iter().filter(|byte| **byte != 0);
     let text: String = letters.map(|byte| char::from(*byte)).collect();
     addresses(&text).any(|found| found.password.is_some_and(|password| !stands_for_one(password)))
 }
 
-/// What people write where a password belongs.
+/// Whether the text is a placeholder for a password.
 fn stands_for_one(password: &str) -> bool {
     const WORDS: &[&str] = &["password", "passwd", "pass", "pwd", "pw", "secret", "token", "api_key", "..."];
     let known = WORDS.iter().any(|word| password.eq_ignore_ascii_case(word));
@@ -98,7 +98,7 @@ fn stands_for_one(password: &str) -> bool {
         || password.ends_with('}')
 }
 
-/// An address with a login, `scheme://login@host`.
+/// A URL with a login, `scheme://login@host`.
 struct Address<'a> {
     is_web: bool,
     /// Where the login begins in the text.
@@ -125,7 +125,7 @@ fn addresses(text: &str) -> impl Iterator<Item = Address<'_>> {
     })
 }
 
-/// How a text is written in a file. All that is not UTF-16 is read byte by byte, so that nothing of it is lost.
+/// The encoding of a text file. What is neither UTF-8 nor UTF-16 is read byte by byte, so that nothing of it is lost.
 enum Encoding {
     Utf8,
     Bytes,
@@ -142,7 +142,7 @@ impl Encoding {
             let text: Option<String> = char::decode_utf16(units).map(Result::ok).collect();
             text.filter(|_| bytes.len().is_multiple_of(2)).map(|text| (text, Self::Utf16 { little, mark }))
         };
-        // Without a mark it shows by the zeros of its ASCII.
+        // Without a mark, UTF-16 shows by the zeros in its ASCII text.
         let found = match bytes {
             [0xff, 0xfe, rest @ ..] => utf16(rest, true, true),
             [0xfe, 0xff, rest @ ..] => utf16(rest, false, true),
@@ -159,7 +159,7 @@ impl Encoding {
     fn write(&self, text: &str) -> Vec<u8> {
         match self {
             Self::Utf8 => text.as_bytes().to_owned(),
-            // What was read byte by byte has no other characters.
+            // A text that was read byte by byte has no other characters.
             Self::Bytes => text.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect(),
             Self::Utf16 { little, mark } => {
                 let mark = mark.then_some('\u{feff}');
@@ -171,7 +171,7 @@ impl Encoding {
     }
 }
 
-/// The hosts of a text's web addresses, whose logins have been taken out.
+/// Returns the hosts of the URLs in a text, from which logins have been removed.
 pub(super) fn hosts(text: &str) -> impl Iterator<Item = &str> {
     text.split("://").skip(1).map(|rest| host_of(&rest[..end_of_authority(rest)]))
 }
@@ -191,8 +191,8 @@ fn expanded(text: &str, origin: &str, variable: &dyn Fn(&str) -> Option<String>)
     while let Some((before, behind)) = rest.split_once("${") {
         let Some((name, after)) = behind.split_once('}') else { break };
         let value = variable(name).ok_or_else(|| {
-            Error::invalid(format!("{origin} logs in by the variable {name}, which is not set"))
-                .hint(format!("export {name}, and run the same command again"))
+            Error::invalid(format!("{origin} needs the variable {name}, which is not set"))
+                .hint(format!("export {name}, then run the same command again"))
         })?;
         whole.push_str(before);
         whole.push_str(&value);
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logins_leave_the_text() {
+    fn logins_are_removed_from_a_text() {
         let text = "--index-url https://me:p%40ss@a.example:8443/simple # why\n\
                     b @ git+https://git@github.com/x/y.git\n\
                     c @ git+ssh://git:no@github.com/x/y.git\n\
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_leaves_a_file_of_any_encoding() {
+    fn a_password_is_removed_from_a_file_in_any_encoding() {
         let text =
             "# f\u{fc}r\n--extra-index-url https://me:hunter2@a.example/simple\nredis://x:hunter2@h:1/0\n";
         let clean = "# f\u{fc}r\n--extra-index-url https://a.example/simple\nredis://x@h:1/0\n";
@@ -260,7 +260,7 @@ mod tests {
             assert!(!holds_password(&bytes));
             assert!(take_out_of(&bytes, "a", &|_| None).unwrap().is_none());
         }
-        // Of neither kind, and cut in half: it is seen, and what sees it keeps the file back.
+        // Half a character at the end: the password is found, so that the file can be excluded.
         let mut odd = utf16(text, "\u{feff}", u16::to_le_bytes);
         odd.push(b'x');
         assert!(holds_password(&odd));

@@ -1,5 +1,5 @@
-//! Where packages come from: the indexes that the user's pip or uv is set up for, and who logs in there. Addresses go
-//! into the build as variables; logins only as a netrc file, which no layer keeps.
+//! Finds the package indexes that the user's pip or uv is configured for, and the logins there. URLs go into the build
+//! as variables; logins only as a netrc file, which no layer keeps.
 
 mod login;
 mod netrc;
@@ -24,49 +24,49 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// Beyond this, a file is no configuration and no list.
+/// Maximum size of a configuration or dependency file in bytes.
 const LARGEST: u64 = 16 << 20;
 
-/// What an installation on this machine would use.
+/// The indexes that an installation on this machine would use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Indexes {
-    /// The variables by which pip and uv know it; without any login.
+    /// The environment variables that tell pip and uv about them; without logins.
     pub variables: BTreeMap<&'static str, String>,
-    /// A bundle of certificates that pip is to trust.
+    /// A bundle of certificates that pip trusts.
     pub certificates: Option<PathBuf>,
-    /// What a build cannot reach, as an address.
+    /// URLs of indexes that a build cannot reach.
     pub unreachable: Vec<String>,
     logins: BTreeMap<String, Login>,
 }
 
-/// As a tool's configuration has it; the addresses may hold logins.
+/// The settings of a tool; the URLs may have logins.
 #[derive(Debug, Default)]
 struct Settings {
     default: Option<String>,
     extra: Vec<String>,
     /// Pages and folders to find packages on.
     links: Vec<String>,
-    /// Hosts whose certificate nobody looks at.
+    /// Hosts whose certificates are not verified.
     trusted: Vec<String>,
     certificates: Option<PathBuf>,
     strategy: Option<String>,
-    /// Names of indexes, which variables with logins hold.
+    /// Names and URLs of indexes: variables with logins have these names.
     names: Vec<(String, String)>,
     origin: &'static str,
 }
 
 impl Indexes {
-    /// Those by which `dependencies` would be installed. `folders` are those of the project that may hold uv's settings, the
-    /// nearest first.
+    /// Reads the indexes that would be used to install `dependencies`. `folders` are those of the project that may have
+    /// settings of uv, the nearest first.
     ///
     /// # Errors
-    /// A file is no TOML, a variable is missing, or one host has two logins.
+    /// A file is not TOML, a variable is missing, or one host has two logins.
     pub fn read(
         environment: &PackageEnvironment,
         folders: &[PathBuf],
         dependencies: Option<&Dependencies>,
     ) -> Result<Self> {
-        // What is installed by uv's own files brings these along.
+        // uv's own dependency files have these settings themselves.
         let by_list = dependencies.is_some_and(|found| matches!(found.form, Form::Requirements | Form::None));
         let nearby: Vec<&Path> =
             if by_list { folders.iter().map(PathBuf::as_path).collect() } else { Vec::new() };
@@ -96,12 +96,13 @@ impl Indexes {
         Ok(all)
     }
 
-    /// Lets whoever installs log in, as a file `.netrc`; none where nobody logs in.
+    /// Returns the logins as a file `.netrc`; `None` if there are none.
     pub fn netrc(&self) -> Option<String> {
         (!self.logins.is_empty()).then(|| netrc::format(self.logins.values()))
     }
 
-    /// What a shell reads before anything is installed. `certificates` is where the build has a bundle of them.
+    /// Returns a shell script that sets the variables. `certificates` is the path of a bundle of certificates in the
+    /// build.
     pub fn script(&self, certificates: Option<&str>) -> String {
         const BUNDLE: [&str; 5] =
             ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"];
@@ -113,20 +114,20 @@ impl Indexes {
         lines.collect()
     }
 
-    /// What nobody should see.
+    /// Returns the secrets, which no message may show.
     pub fn secret_words(&self) -> Vec<String> {
         let secret = |login: &Login| match login.password.is_empty() {
             true => login.user.clone(),
             false => login.password.clone(),
         };
-        // A shorter one would take half of what is said with it.
+        // To hide a shorter one would make messages unreadable.
         self.logins.values().map(secret).filter(|word| word.len() > 3).collect()
     }
 
     fn take(&mut self, settings: &Settings, hosts: &mut BTreeSet<String>) -> Result<()> {
         let mut clean = |address: &String| -> Result<Option<String>> {
             let (clean, logins) = take_out(address, settings.origin, &Environment::variable)?;
-            // Folders of this machine are none of the build's.
+            // The build does not have this machine's folders.
             if !clean.starts_with("http://") && !clean.starts_with("https://") {
                 return Ok(None);
             }
@@ -167,9 +168,9 @@ impl Indexes {
                     let (host, one, other) = (&login.host, &known.origin, &login.origin);
                     return Err(Error::new(
                         Kind::Invalid,
-                        format!("two logins for {host}: by {one}, and by {other}"),
+                        format!("two logins for {host}: from {one} and from {other}"),
                     )
-                    .hint("give both addresses the same one: a build is given one for each host"));
+                    .hint("use the same login in both: a build has one for each host"));
                 }
                 _ => {
                     self.logins.insert(login.host.clone(), login);
@@ -186,7 +187,7 @@ impl Settings {
     }
 }
 
-/// A dependency file's text, without logins.
+/// Returns the text of a dependency file, without logins.
 fn read(content: &Content) -> Option<String> {
     match content {
         Content::Text(text) => Some(text.clone()),
@@ -198,7 +199,7 @@ fn read(content: &Content) -> Option<String> {
     }
 }
 
-/// The indexes that a project names, in uv's way or in Poetry's.
+/// Returns the indexes that a project names, for uv or for Poetry.
 fn names_in(text: &str) -> Vec<(String, String)> {
     let Ok(table) = text.parse::<toml::Table>() else { return Vec::new() };
     let tool = table.get("tool");
@@ -212,7 +213,7 @@ fn names_in(text: &str) -> Vec<(String, String)> {
     entries.filter_map(|entry| Some((text(entry, "name")?, text(entry, "url")?))).collect()
 }
 
-/// By `UV_INDEX_NAME_USERNAME` and `…_PASSWORD`, or `POETRY_HTTP_BASIC_NAME_…`.
+/// Returns the login of a named index in `UV_INDEX_NAME_USERNAME` and `…_PASSWORD`, or `POETRY_HTTP_BASIC_NAME_…`.
 fn of_name(environment: &PackageEnvironment, name: &str, url: &str) -> Vec<Login> {
     let name: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
