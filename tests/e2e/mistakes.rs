@@ -146,7 +146,7 @@ fn a_base_image_that_does_not_fit() {
     sandbox.write("pyproject.toml", "[project]\nname = 'x'\nversion = '1'\nrequires-python = '>=3.12'\n");
     fit(&sandbox, &["train.py", &format!("--config.base_image={base}")])
         .failure(2)
-        .says("the base image has Python 3.11, and the project asks for Python >=3.12 by pyproject.toml");
+        .says("the base image has Python 3.11, but the project requires Python >=3.12 by pyproject.toml");
     std::fs::remove_file(sandbox.path("pyproject.toml")).unwrap();
 
     // Images of nothing: one has no Python and no shell, the other is for another processor.
