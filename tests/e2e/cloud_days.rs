@@ -156,7 +156,7 @@ fn a_job_that_the_service_ended_has_the_services_exit_code_and_reason() {
     let reason = ", \"FailureReason\": \"CapacityError: Unable to provision requested ML compute capacity\"";
     ended("Failed", "Failed", reason).failure(7).one_error().says("CapacityError");
     ended("Stopped", "MaxWaitTimeExceeded", "").failure(7).one_error().says("no spot capacity");
-    ended("Stopped", "Interrupted", "").failure(7).one_error().says("taken back");
+    ended("Stopped", "Interrupted", "").failure(7).one_error().says("spot instances were interrupted");
     let reason = ", \"FailureReason\": \"AlgorithmError: , exit code: 1\"";
     ended("Failed", "Failed", reason).failure(10);
 }
@@ -220,7 +220,7 @@ fn other_worlds_of_aws_have_other_names() {
         rig.fault(&json!({ "match": { "operation": "GetRole" }, "fault": "access-denied", "times": null }));
     }
     let told = findings(&check(&sandbox, &rig, &[]));
-    assert!(told.contains("if the role has a path"), "{told}");
+    assert!(told.contains("the role's whole ARN if it has a path"), "{told}");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn answers_without_a_body_are_read_by_their_status() {
     let input = |key: &str| format!("--config.input.train=s3://{bucket}/{key}");
     // One whose key only begins like it is another.
     let told = findings(&check(&sandbox, &rig, &[&input("held/train")]).failure(2));
-    assert!(told.contains("there is nothing at"), "{told}");
+    assert!(told.contains("nothing found at"), "{told}");
     // Who may not look takes the place as it is written: the role may read it.
     let denied = |operation: &str| {
         rig.fault(&json!({ "match": { "operation": operation }, "fault": "access-denied", "times": null }));
