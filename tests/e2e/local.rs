@@ -209,7 +209,7 @@ fn one_odd_file_does_not_keep_a_model_away() {
          open('/dev/shm/large', 'wb').write(bytes(300 << 20))\n",
     );
     let run = sandbox.run(&["fit", "odd/-train.py", &base, "--fetch", "out"]).success();
-    assert!(run.stdout.contains("neither files nor folders: pipe, wandb.sock"), "{}", run.stdout);
+    assert!(run.stdout.contains("they are not files or folders: pipe, wandb.sock"), "{}", run.stdout);
     assert_eq!(fs::read_link(sandbox.path("out/best.bin")).unwrap().to_str(), Some("step-3/w.bin"));
     assert_eq!(fs::read_to_string(sandbox.path("out/latest/w.bin")).unwrap(), "w");
     assert_eq!(fs::read_to_string(sandbox.path("out/debug.log")).unwrap(), "log");

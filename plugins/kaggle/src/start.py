@@ -1,5 +1,5 @@
-# What Kaggle runs around a training artifact. It puts the project and the runner where they are on every service, and the
-# results where Kaggle keeps them.
+# What Kaggle runs around a training artifact. It puts the project and the runner where they are on every service, and
+# the results where Kaggle keeps them.
 import atexit
 import base64
 import contextlib
