@@ -156,7 +156,7 @@ fn what_the_account_does_not_tell_is_no_problem() {
     // An image is to be built, and nothing builds.
     sandbox.set("DOCKER_HOST", "unix:///nowhere/docker.sock");
     let data = check(&sandbox, &rig, &base, &["--json"]).failure(2).data();
-    assert!(said(&data, "problem").contains("no Docker engine answers"), "{data}");
+    assert!(said(&data, "problem").contains("cannot connect to the Docker engine"), "{data}");
 }
 
 #[test]

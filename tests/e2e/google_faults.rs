@@ -31,17 +31,17 @@ fn no_credentials_and_wrong_ones_are_said_before_anything_is_built() {
     let good = fs::read_to_string(sandbox.path(login)).unwrap();
     fs::remove_file(sandbox.path(login)).unwrap();
     let none = fit(&sandbox, &options, &[]).failure(3).one_error();
-    none.says("there is no credential for Google").says("gcloud auth application-default login");
+    none.says("no Google credentials found").says("gcloud auth application-default login");
     sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json");
     let nowhere = fit(&sandbox, &options, &[]).failure(3).one_error();
-    nowhere.says("the file that GOOGLE_APPLICATION_CREDENTIALS names does not exist");
+    nowhere.says("the file in GOOGLE_APPLICATION_CREDENTIALS does not exist");
     // The usual mistake: the key itself in the place of its path. It is never shown, also not to programs.
     let key = services.state("google")["key"].to_string();
     sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", &key);
     for more in [&[][..], &["--json"], &["-v"]] {
         let run = fit(&sandbox, &options, more).failure(3);
         let text = format!("{}{}", run.stdout, run.stderr);
-        assert!(text.contains("must be the path of a file"), "{text}");
+        assert!(text.contains("instead of a file's path"), "{text}");
         assert!(!text.contains("PRIVATE KEY") && !text.contains("client_email"), "{text}");
     }
     sandbox.unset("GOOGLE_APPLICATION_CREDENTIALS");
@@ -53,7 +53,7 @@ fn no_credentials_and_wrong_ones_are_said_before_anything_is_built() {
     // A service that gives no tokens for a moment is no denial.
     sandbox.write(login, &good);
     services.fault(&json!({ "path": "/token", "status": 503, "times": 9 }));
-    fit(&sandbox, &options, &[]).failure(7).one_error().says("Google gives no token now");
+    fit(&sandbox, &options, &[]).failure(7).one_error().says("cannot get a token from Google");
 }
 
 #[test]

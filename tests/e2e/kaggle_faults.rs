@@ -21,9 +21,9 @@ fn no_credentials_and_wrong_ones_are_said_before_anything_is_sent() {
     let mut sandbox = user(&services);
     sandbox.unset("KAGGLE_API_TOKEN");
     let none = sandbox.run(&fit(&[])).failure(3).one_error();
-    none.says("there is no credential for Kaggle").says("kaggle auth login");
+    none.says("no Kaggle credentials found").says("kaggle auth login");
     sandbox.set("KAGGLE_API_TOKEN", "wrong-secret");
-    sandbox.run(&fit(&[])).failure(3).one_error().says("Kaggle does not know the token of KAGGLE_API_TOKEN");
+    sandbox.run(&fit(&[])).failure(3).one_error().says("Kaggle rejected the token in KAGGLE_API_TOKEN");
     sandbox.unset("KAGGLE_API_TOKEN").set("KAGGLE_USERNAME", "ada").set("KAGGLE_KEY", "wrong-secret");
     sandbox.run(&fit(&[])).failure(3).one_error().says("Kaggle rejected the credentials");
     sandbox.unset("KAGGLE_USERNAME").unset("KAGGLE_KEY");

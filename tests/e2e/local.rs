@@ -59,7 +59,7 @@ fn a_script_is_trained_and_its_model_works() {
     // The same again: nothing is built, and what the first one brought is replaced by a fit, and not by a fetch.
     let again = sandbox.run(&["fit", "digits/train.py", &base, "--fetch", "out"]).success();
     let again = again.says("is used again");
-    sandbox.run(&["fetch", "out", "digits/train"]).failure(5).one_error().says("is there already");
+    sandbox.run(&["fetch", "out", "digits/train"]).failure(5).one_error().says("already exists");
     assert!(!again.stderr.contains("[dependencies"), "{}", again.stderr);
     sandbox.run(&["fetch", "out", "digits/train", "--overwrite"]).success();
     sandbox.run(&["fetch", "packed", "digits/train", "--no-extract"]).success();

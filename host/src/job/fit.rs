@@ -70,7 +70,7 @@ async fn image(
     let folder = training.project.folder();
     let is_new = training.project.dependencies.as_ref().is_some_and(|found| found.as_of.is_none());
     let image = builder.build(training).await.map_err(|error| match long_ago(&folder).filter(|_| is_new) {
-        Some(day) if error.kind() == Kind::Invalid && error.message().starts_with("the dependencies cannot be") => {
+        Some(day) if error.kind() == Kind::Invalid && error.message().starts_with("cannot install the dependencies") => {
             let hint = error.hint_text().unwrap_or_default().to_owned();
             error.hint(format!("the project's last commit is old: `--as-of {day}` takes the versions of that day; else {hint}"))
         }

@@ -370,8 +370,8 @@ mod tests {
         for (text, says) in [
             ("everything", "is none of docker"),
             ("http://example.com", "without TLS"),
-            ("https://example.com=token", "is no source of a credential"),
-            ("https://example.com=", "is no source of a credential"),
+            ("https://example.com=token", "is not a source of credentials"),
+            ("https://example.com=", "is not a source of credentials"),
             ("private:docker", "is no origin"),
             ("https://a.example/b", "it ends with the host"),
             ("https://a.example/b/{gs.key}", "stands for no addresses of places"),
@@ -395,7 +395,7 @@ mod tests {
         assert!(says("private:https://a.example").contains("a machine in your own network"));
         assert_eq!(
             says("https://a.example/b/{gs.bucket}=google"),
-            "read https://a.example/b/{gs.bucket}, with your Google credential added by alekseylearn, of \
+            "read https://a.example/b/{gs.bucket}, with your Google credentials added by alekseylearn, of \
              the gs:// places that you name, and nothing else there"
         );
         assert!(says("http://localhost:80").contains("http://localhost, a program on this machine"));
