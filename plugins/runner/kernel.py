@@ -29,10 +29,10 @@ START_SECONDS = 120
 OUTPUT_SECONDS = 600
 TAIL_BYTES = 1 << 16
 
-# Run by the kernel before the first cell, without defining any names. It makes a
-# crash in native code print where it happened, because messages are lost. It also
-# makes `exit(3)` end the run as in a script: IPython would only ask its front end
-# to close, continue the cell, and take the code for a flag.
+# Run by the kernel before the first cell, without defining any names. A crash in
+# native code then prints where it happened directly to the process's stderr, because
+# the kernel's messages are lost. `exit(3)` ends the run as in a script: IPython would
+# only ask its front end to close, continue the cell, and take the code for a flag.
 PREPARATION = (
     "__import__('faulthandler').enable(__import__('sys').stderr); "
     "__import__('IPython.core.autocall', fromlist=['autocall']).ZMQExitAutocall.__call__ = "

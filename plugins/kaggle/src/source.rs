@@ -79,8 +79,8 @@ fn job(training: &Training, folder: &Folder) -> Map<String, Value> {
 fn packed_runner() -> String {
     let files: Value = runner::FILES.iter().map(|(name, text)| ((*name).to_owned(), json!(text))).collect();
     let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
-    zlib.write_all(files.to_string().as_bytes()).expect("memory takes all");
-    BASE64_STANDARD.encode(zlib.finish().expect("memory takes all"))
+    zlib.write_all(files.to_string().as_bytes()).expect("writing to memory cannot fail");
+    BASE64_STANDARD.encode(zlib.finish().expect("writing to memory cannot fail"))
 }
 
 /// A line that identifies the job's kernel if the response to its submission is lost.

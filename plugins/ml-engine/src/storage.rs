@@ -23,6 +23,8 @@ pub(crate) struct Location {
 }
 
 impl Location {
+    /// Parses `gs://bucket/path`.
+    ///
     /// # Errors
     /// The text is not a location, or has parts that other programs interpret differently.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {

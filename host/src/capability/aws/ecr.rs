@@ -110,7 +110,7 @@ impl Aws {
     /// The digest of a tag in a repository; `None` if there is no such tag.
     ///
     /// # Errors
-    /// The user may not look.
+    /// The user may not read it.
     pub async fn digest(&self, repository: &Repository, tag: &str) -> Result<Option<String>> {
         let image = ImageIdentifier::builder().image_tag(tag).build();
         let asked = self

@@ -56,7 +56,7 @@ impl Aws {
     pub async fn send(&self, files: &[ToSend], to: &Location, listener: Listener<'_>) -> Result<()> {
         if let Some(large) = files.iter().find(|file| file.size > LARGEST) {
             return Err(Error::invalid(format!("{} is larger than 5 GiB", large.source.display()))
-                .hint(format!("upload it with `aws s3 cp`, and set the input to its location in S3")));
+                .hint("upload it with `aws s3 cp`, and set the input to its location in S3"));
         }
         let client = self.s3().await?;
         let index_key = format!("{}.json", to.key);

@@ -113,7 +113,7 @@ impl Engine {
         let operation = format!("cannot save the log of {container} to {}", file.display());
         let failed = |error: io::Error| {
             Error::failed(&operation)
-                .hint("the container is kept: free some disk if that is full, and ask again")
+                .hint("free some disk space if the disk is full, and run the command again; the container is kept")
                 .source(error)
         };
         folder.make_below(file.parent().unwrap_or(Path::new(""))).map_err(failed)?;

@@ -82,7 +82,7 @@ fn missing(reference: &Reference) -> Error {
 
 fn changed(reference: &Reference, error: &DigestError) -> Error {
     Error::new(Kind::Plugin, format!("{reference} does not match its digest"))
-        .hint("do not use it: it was changed or damaged in transit; ask the registry's operator")
+        .hint("report this to the registry's operator: the content was changed or damaged in transit")
         .source(error.to_string())
 }
 
