@@ -99,7 +99,9 @@ fn no_docker() {
     let mut sandbox = Sandbox::new();
     sandbox.set("DOCKER_HOST", "unix:///nowhere/docker.sock");
     sandbox.write("train.py", "");
-    fit(&sandbox, &["train.py"]).failure(7).says("no Docker engine answers at unix:///nowhere/docker.sock");
+    fit(&sandbox, &["train.py"])
+        .failure(7)
+        .says("cannot connect to the Docker engine at unix:///nowhere/docker.sock");
 }
 
 #[test]
@@ -142,7 +144,7 @@ fn a_base_image_that_does_not_fit() {
     sandbox.write("pyproject.toml", "[project]\nname = 'x'\nversion = '1'\nrequires-python = '>=3.12'\n");
     fit(&sandbox, &["train.py", &format!("--config.base_image={base}")])
         .failure(2)
-        .says("the base image has Python 3.11, and the project asks for Python >=3.12 (pyproject.toml)");
+        .says("the base image has Python 3.11, but the project requires Python >=3.12 (pyproject.toml)");
     std::fs::remove_file(sandbox.path("pyproject.toml")).unwrap();
 
     // Images of nothing: one has no Python and no shell, the other is for another processor.
@@ -192,7 +194,7 @@ fn a_requirement_that_does_not_exist() {
     sandbox.write("requirements.txt", "scikit-learn==0.0.0.1\n");
     fit(&sandbox, &["train.py", &format!("--config.base_image={base}")])
         .failure(2)
-        .says("the dependencies cannot be installed")
+        .says("cannot install the dependencies")
         .says("scikit-learn==0.0.0.1");
 }
 
@@ -203,8 +205,7 @@ fn requirements_that_conflict() {
     sandbox.write("train.py", "");
     sandbox.write("requirements.txt", "six==1.16.0\nsix==1.17.0\n");
     let run = fit(&sandbox, &["train.py", &format!("--config.base_image={base}")]).failure(2);
-    let run =
-        run.says("the dependencies cannot be installed").says("you require six==1.16.0 and six==1.17.0");
+    let run = run.says("cannot install the dependencies").says("you require six==1.16.0 and six==1.17.0");
     assert!(run.stderr.lines().count() < 15, "the resolver's words are no wall: {}", run.stderr);
 }
 
@@ -218,7 +219,7 @@ fn a_base_image_that_does_not_exist() {
     for builder in ["1", "0"] {
         sandbox.set("DOCKER_BUILDKIT", builder);
         let run = fit(&sandbox, &["train.py", "--config.base_image=127.0.0.1:9/nothing:1"]).failure(4);
-        let run = run.one_error().says("and cannot reach its registry\n");
+        let run = run.one_error().says("and the registry is unreachable\n");
         assert!(!run.stderr.contains("dial tcp"), "{}", run.stderr);
         let verbose = fit(&sandbox, &["train.py", "--config.base_image=127.0.0.1:9/nothing:1", "-v"]);
         verbose.failure(4).one_error().says("dial tcp 127.0.0.1:9");

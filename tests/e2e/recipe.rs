@@ -39,7 +39,7 @@ fn a_dry_run_needs_no_docker() {
 
     let short = sandbox.run(&["fit", "dry/train.py", "--dry-run"]).success().stdout;
     assert!(short.contains("smaller files: -v lists them"), "{short}");
-    assert!(short.contains("unknown which would be reused: no Docker engine answers"), "{short}");
+    assert!(short.contains("unknown which would be reused: cannot connect to the Docker engine"), "{short}");
     let long = sandbox.run(&["fit", "dry/train.py", "--dry-run", "-v"]).success().stdout;
     assert!(paths.iter().all(|path| long.contains(path)), "{long}");
     assert_eq!(sandbox.run(&["jobs", "--json"]).success().data()["jobs"], serde_json::json!([]));

@@ -81,7 +81,7 @@ fn aws_that_goes_away_just_before_it_is_asked_for_the_job_gets_one_job() {
     sandbox.write("train.py", "open('/opt/ml/model/m', 'w').write('x')\n");
     let arguments = fit(&rig, &base, &["train.py", "--fetch", "out"]);
     door.shut_at("SageMaker.CreateTrainingJob");
-    run(&sandbox, &arguments).failure(7).one_error().says("AWS cannot be reached: Connection refused");
+    run(&sandbox, &arguments).failure(7).one_error().says("cannot reach AWS: Connection refused");
     assert_eq!((rig.calls("CreateTrainingJob").len(), jobs(&sandbox)), (0, 1));
     door.open();
     run(&sandbox, &arguments).success().says("resuming");
@@ -110,7 +110,7 @@ fn credentials_that_cannot_be_renewed_for_want_of_a_network_are_no_denial() {
     run(&sandbox, &dry).success();
     assert!(!rig.calls("AssumeRole").is_empty());
     door.shut();
-    run(&sandbox, &dry).failure(7).one_error().says("AWS cannot be reached: Connection refused");
+    run(&sandbox, &dry).failure(7).one_error().says("cannot reach AWS: Connection refused");
     door.open();
     // One that says no is one.
     rig.fault(&json!({ "match": { "operation": "AssumeRole" }, "fault": "access-denied", "times": null }));

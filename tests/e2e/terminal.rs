@@ -100,7 +100,7 @@ fn sentences_are_cut_between_words_and_commands_are_whole() {
     );
     let mut terminal = sandbox.on_terminal(60, &["driver", "show", "sagemaker"]);
     assert_eq!(terminal.end(), Some(0));
-    assert!(terminal.raw().contains("\r\n    Where the results go, as s3://bucket/path\r\n"));
+    assert!(terminal.raw().contains("\r\n    Folder of the results, as s3://bucket/path\r\n"));
 }
 
 #[test]

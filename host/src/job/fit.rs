@@ -73,7 +73,7 @@ async fn image(
         builder.build(training).await.map_err(|error| match long_ago(&folder).filter(|_| is_new) {
             Some(day)
                 if error.kind() == Kind::Invalid
-                    && error.message().starts_with("the dependencies cannot be") =>
+                    && error.message().starts_with("cannot install the dependencies") =>
             {
                 let hint = error.hint_text().unwrap_or_default().to_owned();
                 error.hint(format!(
