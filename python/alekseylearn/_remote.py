@@ -119,8 +119,9 @@ def remote(
 ) -> Any:
     """Decorate a function, so that a call runs it as a job and gives what it returns.
 
-    The function, its arguments and its result travel by cloudpickle. The job has the same minor version of Python, and the
-    packages that the function uses, in the versions that are installed here; `packages` names others, or other versions.
+    The function, its arguments and its result travel by cloudpickle. The job has the same minor version of Python, and
+    the packages that the function uses, in the versions that are installed here. `packages` names others, or other
+    versions.
     """
     options = {
         "build_driver": build_driver,

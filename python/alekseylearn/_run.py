@@ -71,7 +71,9 @@ class Story:
         elif kind == "result":
             self.result = event["data"]
             self.state = self.result.get("state", self.state)
-            self.metrics.hear(self.result.get("metrics", []) if "job" in self.result else [])
+            # `status` has them in another form.
+            if isinstance(told := self.result.get("metrics"), list):
+                self.metrics.hear(told)
         elif kind == "error":
             self.error = error_of(event)
 
@@ -133,13 +135,13 @@ class Run:
         return self.code is not None
 
     def _read(self) -> None:
-        for line in self._stdout:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                # Of one that was killed in the middle of a line.
-                continue
-            self._hear(event)
+        try:
+            for line in self._stdout:
+                self._hear(line)
+        except Exception as error:
+            # Of another version, perhaps. Whoever waits must not wait for ever.
+            self.kill()
+            self.story.error = FailedError(f"cannot understand the program alekseylearn: {error!r}")
         self._stdout.close()
         code = self._process.wait()
         _alive.discard(self)
@@ -148,7 +150,11 @@ class Run:
             self._changed.notify_all()
         self._tell()
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, text: bytes) -> None:
+        if not text.endswith(b"\n"):
+            # Of one that was killed in the middle of a line.
+            return
+        event: Event = json.loads(text)
         if self._keeps_log and event["event"] == "log":
             line = LogLine.of(event)
             # The child waits for whoever reads slowly.
