@@ -22,6 +22,7 @@ mod rig;
 mod test;
 mod tools;
 mod wasm_target;
+mod wheel;
 mod workspace;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ Usage: cargo xtask CHORE
 To use it
   quickstart        build everything and train examples/digits on this machine
   dist              build the program to hand out, target/dist/alekseylearn, and target/dist/plugins
+  wheel             build the Python package with the program inside to target/wheels, and try it
   rig up | down     start or stop the rig (a registry, S3, SageMaker); `eval \"$(cargo xtask rig up)\"`
 
 To check it
@@ -78,6 +80,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["quickstart"] => quickstart::run_chore(),
         ["dist"] => dist::run_chore(),
+        ["wheel"] => wheel::run_chore(),
         ["rig", "up"] => rig::up(),
         ["rig", "down"] => rig::down(),
         ["test", filters @ ..] => test::run_chore(filters),

@@ -13,7 +13,7 @@ use crate::workspace::{cache, cargo, lock, root, target};
 use crate::{base_image, guests, plugins, tools};
 
 /// Python tests, each in a folder that may not be there.
-const PYTHON_TESTS: [&str; 2] = ["tests/rig", "tests/runner"];
+const PYTHON_TESTS: [&str; 3] = ["tests/rig", "tests/runner", "tests/python"];
 
 /// What pytest returns when a filter leaves nothing to run.
 const NOTHING_COLLECTED: i32 = 5;

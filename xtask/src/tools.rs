@@ -32,8 +32,12 @@ const CHROMIUM: &str = "chromium-headless-shell chromium-common fontconfig-confi
     libxdamage1 libxdmcp6 libxext6 libxfixes3 libxi6 libxkbcommon0 libxnvctrl0 libxrandr2 libxrender1";
 
 /// What the Python parts import.
-const REQUIREMENTS: [&str; 3] =
-    ["tests/rig/requirements.txt", "tests/runner/requirements.txt", "tests/browser/requirements.txt"];
+const REQUIREMENTS: [&str; 4] = [
+    "tests/rig/requirements.txt",
+    "tests/runner/requirements.txt",
+    "tests/browser/requirements.txt",
+    "tests/python/requirements.txt",
+];
 
 /// SageMaker's SDK, as a peer to compare with.
 pub const SDK: &str = "tests/bench/sagemaker.txt";
