@@ -86,12 +86,13 @@ class Payload:
         """What the job installs: the versions that are installed here, but for packages that the user named."""
         named = {_canonical(package) for package in self._named}
         found: dict[str, str] = {}
-        distributions = importlib.metadata.packages_distributions()
-        for module in sorted(self._modules - sys.stdlib_module_names):
-            for distribution in distributions.get(module, [])[:1]:
+        for distribution in importlib.metadata.distributions():
+            if not self._modules.isdisjoint(_modules_of(distribution)):
                 # What is behind a `+` is of a build that no index has.
-                version = importlib.metadata.version(distribution).partition("+")[0]
-                found[_canonical(distribution)] = f"{distribution}=={version}"
+                version = distribution.version.partition("+")[0]
+                name = distribution.metadata["Name"]
+                # The first one on the path is the one that is imported.
+                found.setdefault(_canonical(name), f"{name}=={version}")
         return [requirement for name, requirement in sorted(found.items()) if name not in named] + self._named
 
     @contextmanager
@@ -171,6 +172,14 @@ def _own_modules_by_value() -> Iterator[Callable[[str], bool]]:
     finally:
         for module in registered:
             cloudpickle.unregister_pickle_by_value(module)
+
+
+def _modules_of(distribution: importlib.metadata.Distribution) -> set[str]:
+    """The modules that a distribution brings; Python 3.10 knows only those that it lists."""
+    if listed := distribution.read_text("top_level.txt"):
+        return set(listed.split())
+    files = [file for file in distribution.files or [] if file.suffix in (".py", ".so")]
+    return {file.parts[0].partition(".")[0] for file in files}
 
 
 def _canonical(requirement: str) -> str:

@@ -42,7 +42,7 @@ def test_a_function_runs_as_a_job_with_what_it_uses(write: Write, config: dict[s
     if sys.version_info[:2] == (3, 11):
         assert done.stdout == "RemoteJob True 8\n", done.stderr
     else:
-        assert "choose a base image with Python" in done.stderr
+        assert "the base image has Python 3.11, and the project asks for" in done.stderr
 
 
 def test_what_cannot_be_pickled_is_named_before_anything_is_built() -> None:
