@@ -144,6 +144,21 @@ def test_ctrl_c_leaves_the_job_and_no_process(
         assert one.stop() == "stopped"
 
 
+def test_ctrl_c_before_the_job_is_submitted_leaves_nothing(write: Write, config: dict[str, Any], work: Path) -> None:
+    write("train.py", FOR_EVER)
+    script = write("script/main.py", INTERRUPTED)
+    command = [sys.executable, str(script), config["base_image"]]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=work)
+    while not (children := children_of(process.pid)):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said, errors = process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGINT, errors
+    assert said == "" and "KeyboardInterrupt" in errors
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert alekseylearn.jobs() == []
+
+
 def test_a_job_goes_on_when_python_ends(write: Write, config: dict[str, Any], work: Path) -> None:
     write("train.py", FOR_EVER)
     code = f"import alekseylearn; print(alekseylearn.fit('train.py', config={config!r}).name)"

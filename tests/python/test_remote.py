@@ -79,6 +79,16 @@ def test_the_packages_of_what_is_pickled_are_required_by_version() -> None:
     assert "torch" in named.requirements()
 
 
+def test_another_python_refuses_to_read_a_pickle() -> None:
+    with Payload().folder("remote") as folder:
+        support = (folder / "alekseylearn_support.py").read_text()
+    here = str(tuple(sys.version_info[:2]))
+    assert here in support
+    done = subprocess.run([sys.executable, "-c", support.replace(here, "(2, 7)")], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "choose a base image with Python" in done.stderr
+
+
 def test_own_modules_are_pickled_only_meanwhile(write: Write, monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
     import cloudpickle
 
