@@ -35,9 +35,10 @@ def program() -> str:
 
 
 def _script_folders() -> list[Path]:
-    """Where pip puts programs: in an environment, and with `pip install --user` and `--target`."""
+    """Where pip puts programs: in an environment, and with `--user` and `--target` if it put this package there."""
     folders = [Path(sysconfig.get_path("scripts"))]
-    if f"{os.name}_user" in sysconfig.get_scheme_names():
-        folders.append(Path(sysconfig.get_path("scripts", f"{os.name}_user")))
-    folders.append(Path(__file__).resolve().parent.parent / "bin")
-    return folders
+    here = Path(__file__).resolve().parent.parent
+    user = f"{os.name}_user"
+    if user in sysconfig.get_scheme_names() and here == Path(sysconfig.get_path("purelib", user)).resolve():
+        folders.append(Path(sysconfig.get_path("scripts", user)))
+    return [*folders, here / "bin"]
