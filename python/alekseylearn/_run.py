@@ -111,6 +111,7 @@ class Run:
         self._is_interrupted = False
         self._changed = threading.Condition()
         self._listeners: list[Callable[[], None]] = []
+        self._last_words: str | None = None
         self._owner = os.getpid()
         # A file, because a pipe that nobody reads holds up the child.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
@@ -144,6 +145,8 @@ class Run:
             self.story.error = FailedError(f"cannot understand the program alekseylearn: {error!r}")
         self._stdout.close()
         code = self._process.wait()
+        self._last_words = _end_of(self._errors)
+        self._errors.close()
         _alive.discard(self)
         with self._changed:
             self.code = code
@@ -282,7 +285,7 @@ class Run:
         if self.story.error is not None:
             raise self.story.error
         if self.code != 0:
-            raise FailedError(self._ending(), details=self._last_words(), exit_code=self.code)
+            raise FailedError(self._ending(), details=self._last_words, exit_code=self.code)
         return self.story.result or {}
 
     def _ending(self) -> str:
@@ -291,10 +294,11 @@ class Run:
             return f"the program alekseylearn was ended by {signal.Signals(-code).name}"
         return f"the program alekseylearn ended with exit code {code} and no reason"
 
-    def _last_words(self) -> str | None:
-        self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(self._errors.tell() - LAST_WORDS, 0))
-        return self._errors.read().decode(errors="replace").strip() or None
+
+def _end_of(file: IO[bytes]) -> str | None:
+    file.seek(0, os.SEEK_END)
+    file.seek(max(file.tell() - LAST_WORDS, 0))
+    return file.read().decode(errors="replace").strip() or None
 
 
 def _least(*seconds: float | None) -> float | None:
