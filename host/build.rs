@@ -1,4 +1,4 @@
-//! Puts the shipped drivers into the program, the `*.wasm` files that `cargo xtask plugins` made, and the digests of
+//! Puts the project's drivers into the program, the `*.wasm` files that `cargo xtask plugins` made: the shipped ones, and
 //! those that a user installs.
 
 #![expect(clippy::disallowed_methods, reason = "the room that opens files is in the program")]
@@ -13,24 +13,30 @@ use std::{
 use sha2::{Digest, Sha256};
 
 fn main() {
+    let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
+    for (file, variable) in
+        [("shipped.rs", "ALEKSEYLEARN_SHIPPED_PLUGINS"), ("bundled.rs", "ALEKSEYLEARN_INSTALLABLE_PLUGINS")]
+    {
+        fs::write(Path::new(&out).join(file), list(&components(variable)))
+            .expect("OUT_DIR can be written to");
+    }
+}
+
+/// A list of components as Rust.
+fn list(components: &[PathBuf]) -> String {
     let mut list = String::from("&[\n");
-    for path in components("ALEKSEYLEARN_SHIPPED_PLUGINS") {
+    for path in components {
         let name = path.file_stem().unwrap_or_default();
         // At start-up every millisecond counts.
-        let digest = digest(&path);
+        let digest = digest(path);
         writeln!(
             list,
-            "    Shipped {{ name: {name:?}, digest: {digest:?}, wasm: include_bytes!({path:?}) }},"
+            "    Inside {{ name: {name:?}, digest: {digest:?}, wasm: include_bytes!({path:?}) }},"
         )
         .expect("writing to a string");
     }
     list.push(']');
-    let released: Vec<String> =
-        components("ALEKSEYLEARN_INSTALLABLE_PLUGINS").iter().map(|path| digest(path)).collect();
-    let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
-    for (file, text) in [("shipped.rs", list), ("released.rs", format!("&{released:?}"))] {
-        fs::write(Path::new(&out).join(file), text).expect("OUT_DIR can be written to");
-    }
+    list
 }
 
 /// The components in the folder that a variable names.

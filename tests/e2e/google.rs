@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use alekseylearn_tests::{Sandbox, Services, base_image_or_skip, installable, services_or_skip};
+use alekseylearn_tests::{Sandbox, Services, base_image_or_skip, services_or_skip};
 use serde_json::{Value, json};
 
 /// As a user types them.
@@ -25,10 +25,9 @@ fn machine(services: &Services) -> Sandbox {
     let mut sandbox = Sandbox::new();
     services.lead(&mut sandbox);
     log_in(&mut sandbox);
-    let file = installable("ml-engine").expect("where there are services, there are plugins");
     let registry = services.state("google")["images"].as_str().expect("there is a registry").to_owned();
     let grants = format!("{GRANTS},http://{registry}=google");
-    sandbox.run(&["plugin", "install", &file, "--yes", "--grant", &grants]).success();
+    sandbox.run(&["plugin", "install", "ml-engine", "--yes", "--grant", &grants]).success();
     sandbox
 }
 

@@ -2,9 +2,7 @@
 
 use std::fs;
 
-use alekseylearn_tests::{
-    Sandbox, Services, archive_text, base_image_or_skip, installable, services_or_skip,
-};
+use alekseylearn_tests::{Sandbox, Services, archive_text, base_image_or_skip, services_or_skip};
 use serde_json::{Value, json};
 
 use crate::projects::{POETRY, PYPROJECT, poetry_lock, uv_lock};
@@ -21,8 +19,7 @@ pub(crate) fn user(services: &Services) -> Sandbox {
     services.lead(&mut sandbox);
     sandbox.set("KAGGLE_API_TOKEN", TOKEN);
     sandbox.write("train.py", "print('trained')\n");
-    let file = installable("kaggle").expect("where there are services, there are plugins");
-    sandbox.run(&["plugin", "install", &file, "--yes", "--grant", GRANTS]).success();
+    sandbox.run(&["plugin", "install", "kaggle", "--yes", "--grant", GRANTS]).success();
     sandbox
 }
 

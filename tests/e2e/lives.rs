@@ -93,9 +93,7 @@ pub(crate) fn drivers(each: impl Fn(&mut Driver)) {
     let mut sandbox = Sandbox::new();
     services.lead(&mut sandbox);
     sandbox.set("KAGGLE_API_TOKEN", "KGAT_secret");
-    let file =
-        alekseylearn_tests::installable("kaggle").expect("where there are services, there are plugins");
-    sandbox.run(&["plugin", "install", &file, "--yes", "--grant", GRANTS]).success();
+    sandbox.run(&["plugin", "install", "kaggle", "--yes", "--grant", GRANTS]).success();
     let (losing, counting) = (services.clone(), services.clone());
     each(&mut Driver {
         name: "kaggle",

@@ -189,3 +189,24 @@ fn a_component_that_was_changed_after_its_installation_is_not_run() {
     sandbox.run(&["driver", "list"]).success().says("is not what was installed");
     sandbox.run(&["driver", "show", "local"]).success();
 }
+
+#[test]
+fn a_driver_that_comes_with_the_program_is_installed_by_its_name() {
+    let sandbox = Sandbox::new();
+    sandbox.write("train.py", "");
+    // A folder of the project is not taken for it.
+    sandbox.write("kaggle/evil.wasm", "");
+    let fit = ["fit", "train.py", "--train-driver", "kaggle"];
+    sandbox.run(&fit).failure(4).one_error().says("`alekseylearn plugin install kaggle`");
+    let refused = sandbox.run(&["plugin", "install", "kaggle"]).failure(3);
+    assert!(refused.stderr.contains("https://"), "what it wants is shown: {}", refused.stderr);
+    sandbox.run(&["plugin", "install", "kaggle", "--yes"]).success();
+    let listed = sandbox.run(&["plugin", "list", "--json"]).success().data()["plugins"][0].clone();
+    assert_eq!((&listed["name"], &listed["granted"]), (&json!("kaggle"), &json!([])));
+    sandbox.run(&["plugin", "upgrade", "kaggle"]).success();
+    sandbox.run(&["plugin", "verify"]).success();
+    sandbox.run(&["plugin", "lock"]).success();
+    sandbox.run(&["plugin", "uninstall", "kaggle"]).success();
+    sandbox.run(&["plugin", "install", "--locked", "--yes"]).success();
+    sandbox.run(&["driver", "show", "kaggle"]).success();
+}

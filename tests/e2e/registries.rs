@@ -86,9 +86,9 @@ fn a_registry_that_refuses_is_said_with_what_to_do() {
     install(&stranger, &reference).failure(3).one_error().says("stored credentials cannot be used");
 
     let sandbox = user(&repository);
-    install(&sandbox, &repository.reference(":2")).failure(4).one_error().says("there is no oci://");
+    install(&sandbox, &repository.reference(":2")).failure(4).one_error().says("not found");
     let nowhere = format!("oci://{}/nobody/made-this:1", rig.name("registry"));
-    install(&sandbox, &nowhere).failure(4).one_error().says("there is no oci://");
+    install(&sandbox, &nowhere).failure(4).one_error().says("not found");
     install(&sandbox, "oci://127.0.0.1:1/a:1")
         .failure(7)
         .one_error()

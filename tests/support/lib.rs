@@ -46,12 +46,6 @@ pub fn skipped(why: &str) {
     writeln!(std::io::stderr(), "skipped: {name}: {why}").expect("standard error can be written to");
 }
 
-/// The file of a plugin that is not shipped; `None` without `cargo xtask test`.
-pub fn installable(name: &str) -> Option<String> {
-    let folder = PathBuf::from(std::env::var_os("ALEKSEYLEARN_INSTALLABLE")?);
-    Some(folder.join(format!("{name}.wasm")).to_str().expect("a path of ours").to_owned())
-}
-
 /// The image that tests build on, from `cargo xtask test`; `None` if it is not set.
 pub fn base_image() -> Option<String> {
     std::env::var("ALEKSEYLEARN_BASE_IMAGE").ok().filter(|name| !name.is_empty())

@@ -1,6 +1,5 @@
-//! `dist`: builds the program to distribute, with the shipped drivers inside, and the installable plugins beside it.
+//! `dist`: builds the program to distribute, one file with all drivers inside.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
@@ -26,15 +25,6 @@ pub fn make() -> Result<PathBuf> {
         fs::copy(&built, &unfinished)?;
         fs::rename(unfinished, &place)?;
     }
-    let beside = root().join("target/dist/plugins");
-    fs::create_dir_all(&beside)?;
-    let mut components: Vec<OsString> = Vec::new();
-    for plugin in fs::read_dir(root().join(plugins::INSTALLABLE))? {
-        let name = plugin?.file_name();
-        plugins::install(&root().join(plugins::INSTALLABLE).join(&name), &beside.join(&name))?;
-        components.push(name);
-    }
-    plugins::remove_others(&beside, &components)?;
     say(format_args!("{:.1} MiB", place.metadata()?.len() as f64 / (1024.0 * 1024.0)));
     Ok(place)
 }

@@ -33,7 +33,7 @@ Usage: cargo xtask COMMAND
 
 Use it
   quickstart        build everything and train examples/digits on this machine
-  dist              build the program to distribute, target/dist/alekseylearn, and target/dist/plugins
+  dist              build the program to distribute, target/dist/alekseylearn
   wheel             build the Python package with the program in it to target/wheels, and try it
   rig up | down     start or stop the rig (a registry, S3, SageMaker); `eval \"$(cargo xtask rig up)\"`
 

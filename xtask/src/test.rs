@@ -73,7 +73,6 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
             command.env("ALEKSEYLEARN_SDK_PYTHON", python).env("ALEKSEYLEARN_SDK_PATH", path);
         }
         command.env("ALEKSEYLEARN_GUESTS", &guests);
-        command.env("ALEKSEYLEARN_INSTALLABLE", root().join(plugins::INSTALLABLE));
         command.env("ALEKSEYLEARN_PYTHON", &tools.python);
         command.env("ALEKSEYLEARN_REGISTRY_PROGRAM", &tools.registry);
         if let Some(shells) = &tools.shells {

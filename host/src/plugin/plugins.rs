@@ -22,7 +22,7 @@ use super::{
     never::NeverGranted,
     runtime::{Loaded, Runtime},
     services::Services,
-    shipped::{SHIPPED, shipped},
+    shipped::{SHIPPED, bundled, shipped},
     signature::{Signed, Trust},
     store::{Chosen, Installed, Store},
 };
@@ -353,6 +353,10 @@ impl Plugins {
             if plugin.loaded.kinds.contains(&kind) {
                 return Ok(Driver { plugins: self, plugin });
             }
+        }
+        if bundled(name).is_some() && !self.names().await?.contains(name) {
+            return Err(Error::new(Kind::NotFound, format!("the driver {name} is not installed"))
+                .hint(format!("it comes with alekseylearn: `alekseylearn plugin install {name}`")));
         }
         let others = self.list().await?.into_iter().filter(|driver| driver.kind == kind);
         let others: Vec<String> = others.map(|driver| driver.name).collect();

@@ -88,7 +88,8 @@ impl Trust {
     pub(super) fn judge(&self, claim: Claim<'_>) -> Result<Signed> {
         let name = claim.name;
         let Some(text) = claim.signature else {
-            return Ok(if matches!(claim.source, Source::File(_)) { Signed::Local } else { Signed::Not });
+            let is_local = matches!(claim.source, Source::File(_) | Source::Bundled(_));
+            return Ok(if is_local { Signed::Local } else { Signed::Not });
         };
         let signature = Signature::decode(text).map_err(|error| {
             Error::new(Kind::Plugin, format!("the signature of {name} is malformed"))

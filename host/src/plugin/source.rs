@@ -1,4 +1,4 @@
-//! The sources of plugins: a file, an address, an OCI registry, or an index that lists versions.
+//! The sources of plugins: this program, a file, an address, an OCI registry, or an index that lists versions.
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +15,7 @@ use url::{Host, Url};
 use super::{
     address::Region,
     manifest::{CONTRACT, compatible},
+    shipped::bundled,
 };
 use crate::{
     capability::{http, oci},
@@ -27,6 +28,8 @@ use crate::{
 pub(super) const MOST_BYTES: usize = 128 << 20;
 const MOST_INDEX_BYTES: usize = 16 << 20;
 const MOST_SIGNATURE_BYTES: usize = 1 << 20;
+/// The beginning of a source inside the program, as in `alekseylearn:kaggle`.
+const BUNDLED: &str = "alekseylearn:";
 /// The suffix of a signature file, which is beside the signed file.
 const SIGNATURE: &str = ".minisig";
 /// The manifest annotation with the signature in a registry: it is copied with the component and needs no extra
@@ -39,6 +42,8 @@ const SIGNATURE_START: &str = "untrusted comment:";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
+    /// A plugin of this name inside the program.
+    Bundled(String),
     /// An absolute path of a file.
     File(PathBuf),
     /// An `https://` address.
@@ -59,6 +64,7 @@ pub enum Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Bundled(name) => write!(f, "{BUNDLED}{name}"),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Address(address) => f.write_str(address),
             Self::Oci(reference) => reference.fmt(f),
@@ -89,7 +95,7 @@ impl Source {
     /// The source without the version, which is part of a plugin's identity.
     pub(super) fn place(&self) -> String {
         match self {
-            Self::File(_) | Self::Address(_) => self.to_string(),
+            Self::Bundled(_) | Self::File(_) | Self::Address(_) => self.to_string(),
             Self::Oci(reference) => reference.repository(),
             Self::Index { index, name, .. } => format!("{name} of {index}"),
         }
@@ -100,6 +106,7 @@ impl Source {
         let named = match self {
             Self::Index { name, requirement, .. } if *requirement == VersionReq::STAR => name.clone(),
             Self::Index { name, requirement, .. } => format!("{name}@{requirement}"),
+            Self::Bundled(name) => name.clone(),
             other => other.to_string(),
         };
         let mut words = vec!["alekseylearn", "plugin", "install", named.as_str()];
@@ -109,8 +116,8 @@ impl Source {
         command(words)
     }
 
-    /// Parses what a user typed: `NAME` or `NAME@REQUIREMENT` with an index, else an address, a file, or a folder that
-    /// contains one `.wasm` file.
+    /// Parses what a user typed: `NAME` or `NAME@REQUIREMENT` with an index, else the name of a plugin inside the program,
+    /// an address, a file, or a folder that contains one `.wasm` file.
     ///
     /// # Errors
     /// If it is none of these.
@@ -124,13 +131,17 @@ impl Source {
             })?;
             return Ok(Self::Index { index: absolute(index)?, name: name.to_owned(), requirement });
         }
+        if let Some(plugin) = bundled(text.strip_prefix(BUNDLED).unwrap_or(text)) {
+            return Ok(Self::Bundled(plugin.name.to_owned()));
+        }
         if text.contains("://") {
             return Self::at(text);
         }
         let path = Path::new(text).canonicalize().map_err(|error| {
             Error::new(Kind::NotFound, format!("there is no file {text}"))
                 .hint(
-                    "give a .wasm file, a folder that holds one, an https:// or oci:// address, or a NAME with --index",
+                    "give kaggle or ml-engine, a .wasm file, a folder that holds one, an https:// or oci:// address, or \
+                     a NAME with --index",
                 )
                 .source(error)
         })?;
@@ -158,6 +169,16 @@ impl Source {
     /// If it cannot be downloaded, or no version matches.
     pub(super) async fn obtain(&self, pinned: Option<&str>) -> Result<Obtained> {
         match self {
+            Self::Bundled(name) => {
+                let plugin = bundled(name).ok_or_else(|| {
+                    Error::new(
+                        Kind::NotFound,
+                        format!("this alekseylearn does not include the plugin {name}"),
+                    )
+                    .hint("upgrade alekseylearn, or install the plugin from a file")
+                })?;
+                Ok(Obtained { name: Some(name.clone()), ..Obtained::of(plugin.wasm.to_vec(), None) })
+            }
             Self::File(path) => {
                 let (wasm, signature) = (read(path, MOST_BYTES)?, signature_of_file(path)?);
                 Ok(Obtained { name: stem(path), ..Obtained::of(wasm, signature) })

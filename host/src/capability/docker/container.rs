@@ -99,6 +99,8 @@ pub struct ContainerState {
 /// How often and at what interval to create a container again that the engine removed.
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long the first process of a container may need until it handles signals.
+const START: Duration = Duration::from_secs(3);
 
 impl Engine {
     /// Creates and starts a container. One of this name that was never started is only started.
@@ -229,6 +231,7 @@ impl Engine {
     pub async fn stop(&self, names: &[String], grace: Duration) -> Result<()> {
         // The engine's stop would block one request for the whole grace period, beyond the request's timeout.
         for name in names {
+            self.wait_for_handlers(name).await?;
             self.signal(name, "SIGTERM").await?;
         }
         let deadline = tokio::time::Instant::now() + grace;
@@ -241,6 +244,20 @@ impl Engine {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
+        Ok(())
+    }
+
+    /// The kernel drops a signal to a container's first process that has no handler for it yet, such as a Python that has
+    /// just started: the stop would wait for the whole grace period.
+    async fn wait_for_handlers(&self, name: &str) -> Result<()> {
+        let Some(ContainerState { running: true, started: Some(started), .. }) = self.container(name).await?
+        else {
+            return Ok(());
+        };
+        // The engine may run on a machine with another clock.
+        let now = Timestamp::now().as_millisecond();
+        let age = u64::try_from(now).unwrap_or_default().saturating_sub(started);
+        tokio::time::sleep(START.saturating_sub(Duration::from_millis(age))).await;
         Ok(())
     }
 

@@ -21,7 +21,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(in crate::commands) struct Arguments {
-    /// A .wasm file, a folder with one, an https:// or oci:// address, or with --index a NAME or NAME@VERSION
+    /// kaggle or ml-engine, a .wasm file, a folder with one, an https:// or oci:// address, or with --index a NAME or
+    /// NAME@VERSION
     #[arg(required_unless_present = "locked")]
     source: Option<String>,
 
@@ -51,6 +52,9 @@ pub(in crate::commands) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  Install a driver that comes with alekseylearn:
+    alekseylearn plugin install kaggle
+
   Inspect a plugin before you install it:
     alekseylearn plugin show ./my-driver.wasm
 
