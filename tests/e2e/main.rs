@@ -34,6 +34,7 @@ mod lingering;
 mod lives;
 mod local;
 mod local_mode;
+mod logins;
 mod mistakes;
 mod outputs;
 mod plugin_kills;

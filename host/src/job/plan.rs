@@ -15,7 +15,7 @@ use crate::{
     config::{Defaults, Designation, Values, validate},
     error::{Error, Kind, Result},
     plugin::{Destination, Finding, Repository},
-    project::{RECIPE_FOLDER, RUNNER, Recipe},
+    project::{Indexes, RECIPE_FOLDER, RUNNER, Recipe},
 };
 
 /// An engine that does not answer at once is as good as none: a plan can do without.
@@ -213,7 +213,10 @@ pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<P
     let specs = builder.options().await?;
     let defaults = defaults.build_options(builder.name(), &specs)?;
     let [options] = validate(&fit.options, [builder.chosen(&specs, &defaults)])?;
-    let task = Task::new(context, project)?.asked_by(fit);
+    // Nothing is installed, so nobody logs in.
+    let packages = &context.environment.packages;
+    let indexes = Indexes::read(packages, &project.folders, project.dependencies.as_ref())?;
+    let task = Task::new(context, project, indexes)?.asked_by(fit);
     let build = builder.rehearse(task.with(&Arc::new(options), None)).await?;
     let runner = build.extra.into_iter().filter(|(path, _)| path.starts_with(RUNNER));
     let recipe = Recipe { folder, dockerfile: build.dockerfile, files: runner.collect() };

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     config::{Assignment, Values},
     error::{Error, Kind, Result},
-    project::{Project, Start},
+    project::{Indexes, Project, Start},
     shell::command,
 };
 
@@ -46,7 +46,7 @@ pub async fn reproduce<'a>(
     let arguments = if arguments.is_empty() { entry.details.arguments.clone() } else { arguments };
     let told = Told { arguments, model: entry.details.model.clone() };
     takes_arguments(project.start == Start::Notebook, &told)?;
-    let training = Task::new(context, project)?.told(told);
+    let training = Task::new(context, project, Indexes::default())?.told(told);
     refuse(context, &find(context, &trainer, &training, &options).await?)?;
     let details = Details {
         driver_digest: Some(trainer.digest()),

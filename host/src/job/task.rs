@@ -77,8 +77,11 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'
     };
     let build_driver = name(&fit.build_driver, defaults.build_driver());
     let train_driver = name(&fit.train_driver, defaults.train_driver());
+    let packages = &context.environment.packages;
+    let indexes = Indexes::read(packages, &project.folders, project.dependencies.as_ref())?;
     let asks = Asks {
         defaults: &defaults,
+        indexes: &indexes,
         project: &project,
         build_driver: &build_driver,
         train_driver: &train_driver,
@@ -112,7 +115,7 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'
         }
     }
     let train_options = Arc::new(train_options);
-    let training = Task::new(context, project)?.asked_by(fit).told(told);
+    let training = Task::new(context, project, indexes.confirmed()?)?.asked_by(fit).told(told);
     Ok(Opened { builder, trainer, training, build_options: Arc::new(build_options), train_options })
 }
 
@@ -261,9 +264,7 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(context: &Context, project: Project) -> Result<Self> {
-        let packages = &context.environment.packages;
-        let indexes = Indexes::read(packages, &project.folders, project.dependencies.as_ref())?;
+    pub(super) fn new(context: &Context, project: Project, indexes: Indexes) -> Result<Self> {
         for address in &indexes.unreachable {
             let why = "a build has a network of its own, and cannot reach it there";
             context.ui.warning(&format!("the package index {address} is on this machine: {why}"));

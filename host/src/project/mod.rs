@@ -30,6 +30,7 @@ use serde_json::json;
 
 use crate::{
     disk,
+    environment::PackageEnvironment,
     error::{Error, Result},
 };
 
@@ -272,6 +273,16 @@ impl Project {
         description["folder"] = json!(self.workdir);
         description
     }
+}
+
+/// The logins that the dependency files of a folder ask for, a line each: see [`Indexes::claims`]. Files that cannot be read
+/// ask for none, and are the error of the run that needs them.
+pub fn login_claims(environment: &PackageEnvironment, folder: &Path) -> BTreeSet<String> {
+    let folders = [folder.to_owned()];
+    let search = dependencies::Search { root: folder, folders: &folders, script: None };
+    let found = dependencies::of(&search, &Wanted::default()).unwrap_or_default();
+    let indexes = Indexes::read(environment, &folders, found.dependencies.as_ref());
+    indexes.map(|indexes| indexes.claims()).unwrap_or_default()
 }
 
 /// A package is called by its own name, and not by that of the file that starts it.

@@ -1,6 +1,7 @@
 //! What a training folder asks to be installed: by which file, of which kind, and which other files that one needs.
 
 mod added;
+mod addresses;
 mod conda;
 mod lists;
 mod lock;
@@ -21,12 +22,11 @@ pub(super) use pyproject::python as requires_python;
 
 use super::{
     Choice, contents, files,
-    indexes::{Login, holds_password, take_out, take_out_of},
+    indexes::{Written, decoded as any_text, holds_password, take_out, take_out_of, written_in},
     rules,
 };
 use crate::{
     disk,
-    environment::Environment,
     error::{Error, Kind, Result},
 };
 
@@ -115,8 +115,8 @@ pub struct Dependencies {
     pub imported: BTreeMap<String, String>,
     /// The day as of which versions are chosen.
     pub as_of: Option<String>,
-    /// Those that stood in the files.
-    pub(super) logins: Vec<Login>,
+    /// The addresses that packages come from, with the logins that stood in them.
+    pub(super) addresses: Vec<Written>,
     /// The Python that it asks for, as a version or a range, and where it says so.
     pub(super) python: Option<(String, String)>,
     /// Names of packages that the file brings, as the index has them.
@@ -327,7 +327,7 @@ impl Reading<'_> {
             return Err(Error::invalid(format!("{} has no extra or group `{name}`", gathered.names))
                 .hint("--extra and --group take what a pyproject.toml declares"));
         }
-        let logins = gathered.take_out_logins()?;
+        let addresses = gathered.take_out_logins()?;
         let origin = gathered.names;
         let python = said.python.map(|version| (version, origin.clone()));
         let mut main = said.main;
@@ -358,7 +358,7 @@ impl Reading<'_> {
             added: Vec::new(),
             imported: BTreeMap::new(),
             as_of: wanted.as_of.clone(),
-            logins,
+            addresses,
             python,
             provided: gathered.provided,
         };
@@ -454,25 +454,25 @@ impl Gathered<'_> {
     }
 
     /// No login goes where it would be kept. What a list asks for lies in files of any name.
-    fn take_out_logins(&mut self) -> Result<Vec<Login>> {
+    fn take_out_logins(&mut self) -> Result<Vec<Written>> {
         let mut all = Vec::new();
         for (name, content) in &mut self.files {
+            let mut note = |text: &str| {
+                all.extend(addresses::of(text).iter().flat_map(|used| written_in(used, name)));
+            };
             match content {
                 Content::Text(text) => {
-                    let (clean, logins) = take_out(text, name, &Environment::variable)?;
-                    *text = clean;
-                    all.extend(logins);
+                    note(text);
+                    *text = take_out(text);
                 }
                 Content::File(file) if !contents::is_code(&file.path) => {
                     let Some(bytes) = rules::text_of(&file.source, LARGEST) else { continue };
                     // What is no list says nothing of who logs in.
-                    let variable: &dyn Fn(&str) -> Option<String> = match is_list(&file.path) {
-                        true => &Environment::variable,
-                        false => &|_| Some(String::new()),
-                    };
-                    if let Some((clean, logins)) = take_out_of(&bytes, name, variable)? {
+                    if is_list(&file.path) {
+                        note(&any_text(&bytes));
+                    }
+                    if let Some(clean) = take_out_of(&bytes) {
                         (file.size, file.cleaned) = (clean.len() as u64, Some(clean));
-                        all.extend(logins);
                     }
                     if holds_password(file.cleaned.as_ref().unwrap_or(&bytes)) {
                         return Err(Error::invalid(format!("cannot take the password out of {name}"))

@@ -185,7 +185,7 @@ fn is_path(line: &str) -> bool {
 }
 
 /// Lines without comments, those that end with `\` joined.
-fn logical_lines(text: &str) -> Vec<String> {
+pub(super) fn logical_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut current = String::new();
     for line in text.trim_start_matches('\u{feff}').lines() {

@@ -4,6 +4,8 @@
 mod login;
 mod netrc;
 mod pip;
+#[cfg(test)]
+mod tests;
 mod uv;
 
 use std::{
@@ -13,8 +15,8 @@ use std::{
 
 use toml::Value;
 
-pub(in crate::project) use login::Login;
-pub(super) use login::{holds_password, take_out, take_out_of};
+pub(in crate::project) use login::{Login, Written};
+pub(super) use login::{decoded, holds_password, take_out, take_out_of, written_in};
 pub(in crate::project) use pip::section_of;
 
 use super::{Content, Dependencies, Form, dependencies::is_list};
@@ -37,6 +39,20 @@ pub struct Indexes {
     /// What a build cannot reach, as an address.
     pub unreachable: Vec<String>,
     logins: BTreeMap<String, Login>,
+    /// Not used before the user has confirmed them.
+    asked: Vec<Asked>,
+}
+
+/// A login with something of the user's, at a host that only the project's files name. Code that is installed can read it,
+/// and a project could name any host and any variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Asked {
+    /// By variables that a file names.
+    Written(Written),
+    /// By the variables for an index of a name that the project chose.
+    Named(Login),
+    /// By the user's netrc file.
+    Netrc(Login),
 }
 
 /// As a tool's configuration has it; the addresses may hold logins.
@@ -57,10 +73,10 @@ struct Settings {
 
 impl Indexes {
     /// Those by which `dependencies` would be installed. `folders` are those of the project that may hold uv's settings, the
-    /// nearest first.
+    /// nearest first. Logins that the project's files ask for are [`Self::claims`].
     ///
     /// # Errors
-    /// A file is no TOML, a variable is missing, or one host has two logins.
+    /// A file is no TOML, a variable of the user's own settings is missing, or one host has two logins.
     pub fn read(
         environment: &PackageEnvironment,
         folders: &[PathBuf],
@@ -71,29 +87,65 @@ impl Indexes {
         let nearby: Vec<&Path> =
             if by_list { folders.iter().map(PathBuf::as_path).collect() } else { Vec::new() };
         let (uv, pip) = (uv::read(environment, &nearby)?, pip::read(environment));
+        let own = Own::of(&uv::read(environment, &[])?, &pip);
         let mut all = Self { certificates: pip.certificates.clone(), ..Self::default() };
         let mut names = uv.names.clone();
-        let chosen = if uv.says_where() { uv } else { pip };
-        let mut hosts = BTreeSet::new();
-        all.take(&chosen, &mut hosts)?;
+        let mut hosts = all.take(if uv.says_where() { &uv } else { &pip }, &own)?;
+        for written in dependencies.into_iter().flat_map(|found| &found.addresses) {
+            hosts.insert(written.host.clone());
+            all.add_foreign(written)?;
+        }
         for text in dependencies.into_iter().flat_map(|found| found.files.values()).filter_map(read) {
-            hosts.extend(login::hosts(&text).map(str::to_owned));
             names.extend(names_in(&text));
         }
-        all.add(dependencies.map(|found| found.logins.clone()).unwrap_or_default())?;
         for (name, url) in names {
-            all.add(of_name(environment, &name, &url))?;
+            for login in of_name(environment, &name, &url) {
+                match own.hosts.contains(&login.host) {
+                    true => all.add(login)?,
+                    false => all.asked.push(Asked::Named(login)),
+                }
+            }
         }
         let path = environment.variables.get("NETRC").map(PathBuf::from);
         let path = path.unwrap_or_else(|| environment.home.join(".netrc"));
         if let Ok(text) = disk::text(&path, LARGEST) {
-            for login in netrc::parse(&text, &path.display().to_string()) {
-                if hosts.contains(&login.host) {
+            let parsed = netrc::parse(&text, &path.display().to_string());
+            for login in parsed.into_iter().filter(|login| hosts.contains(&login.host)) {
+                if own.hosts.contains(&login.host) {
                     all.logins.entry(login.host.clone()).or_insert(login);
+                } else if !all.logins.contains_key(&login.host)
+                    && !all.asked.iter().any(|asked| asked.host() == login.host)
+                {
+                    all.asked.push(Asked::Netrc(login));
                 }
             }
         }
         Ok(all)
+    }
+
+    /// What the project's files ask for, a line each: logins with something of the user's, at hosts that the user's own
+    /// settings do not name.
+    pub fn claims(&self) -> BTreeSet<String> {
+        self.asked.iter().map(Asked::claim).collect()
+    }
+
+    /// With the logins of [`Self::claims`], to which the user agreed.
+    ///
+    /// # Errors
+    /// A variable is missing, or one host has two logins.
+    pub fn confirmed(mut self) -> Result<Self> {
+        for asked in std::mem::take(&mut self.asked) {
+            match asked {
+                Asked::Written(written) => {
+                    written.login(&Environment::variable)?.map(|login| self.add(login)).transpose()?;
+                }
+                Asked::Named(login) => self.add(login)?,
+                Asked::Netrc(login) => {
+                    self.logins.entry(login.host.clone()).or_insert(login);
+                }
+            }
+        }
+        Ok(self)
     }
 
     /// Lets whoever installs log in, as a file `.netrc`; none where nobody logs in.
@@ -123,18 +175,27 @@ impl Indexes {
         self.logins.values().map(secret).filter(|word| word.len() > 3).collect()
     }
 
-    fn take(&mut self, settings: &Settings, hosts: &mut BTreeSet<String>) -> Result<()> {
+    /// Adds what settings say; gives the hosts of their addresses.
+    fn take(&mut self, settings: &Settings, own: &Own) -> Result<BTreeSet<String>> {
+        let mut hosts = BTreeSet::new();
         let mut clean = |address: &String| -> Result<Option<String>> {
-            let (clean, logins) = take_out(address, settings.origin, &Environment::variable)?;
+            let clean = take_out(address);
             // Folders of this machine are none of the build's.
             if !clean.starts_with("http://") && !clean.starts_with("https://") {
                 return Ok(None);
             }
-            hosts.extend(login::hosts(&clean).map(str::to_owned));
-            if login::hosts(&clean).any(|host| host == "localhost" || host.starts_with("127.")) {
-                self.unreachable.push(clean.clone());
+            for written in written_in(address, settings.origin) {
+                if written.host == "localhost" || written.host.starts_with("127.") {
+                    self.unreachable.push(clean.clone());
+                }
+                hosts.insert(written.host.clone());
+                match own.addresses.contains(address) {
+                    true => {
+                        written.login(&Environment::variable)?.map(|login| self.add(login)).transpose()?
+                    }
+                    false => Some(self.add_foreign(&written)?),
+                };
             }
-            self.add(logins)?;
             Ok(Some(clean))
         };
         let mut list = |addresses: &[String]| -> Result<Vec<String>> {
@@ -157,26 +218,72 @@ impl Indexes {
         if let Some(strategy) = settings.strategy.clone().filter(|_| several) {
             self.variables.insert("UV_INDEX_STRATEGY", strategy);
         }
-        Ok(())
+        Ok(hosts)
     }
 
-    fn add(&mut self, logins: Vec<Login>) -> Result<()> {
-        for login in logins {
-            match self.logins.get(&login.host) {
-                Some(known) if (&known.user, &known.password) != (&login.user, &login.password) => {
-                    let (host, one, other) = (&login.host, &known.origin, &login.origin);
-                    return Err(Error::new(
-                        Kind::Invalid,
-                        format!("two logins for {host}: by {one}, and by {other}"),
-                    )
-                    .hint("give both addresses the same one: a build is given one for each host"));
-                }
-                _ => {
-                    self.logins.insert(login.host.clone(), login);
-                }
+    /// An address of the project's: what it holds itself is the project's, and what it asks for is the user's.
+    fn add_foreign(&mut self, written: &Written) -> Result<()> {
+        match written.variables().is_empty() {
+            true => written.login(&|_| None)?.map_or(Ok(()), |login| self.add(login)),
+            false => {
+                self.asked.push(Asked::Written(written.clone()));
+                Ok(())
             }
         }
-        Ok(())
+    }
+
+    fn add(&mut self, login: Login) -> Result<()> {
+        match self.logins.get(&login.host) {
+            Some(known) if (&known.user, &known.password) != (&login.user, &login.password) => {
+                let (host, one, other) = (&login.host, &known.origin, &login.origin);
+                Err(Error::new(Kind::Invalid, format!("two logins for {host}: by {one}, and by {other}"))
+                    .hint("give both addresses the same one: a build is given one for each host"))
+            }
+            _ => {
+                self.logins.insert(login.host.clone(), login);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What the user's own pip and uv are set up for, wherever the user stands.
+struct Own {
+    addresses: BTreeSet<String>,
+    hosts: BTreeSet<String>,
+}
+
+impl Own {
+    fn of(uv: &Settings, pip: &Settings) -> Self {
+        let of = |settings: &Settings| {
+            let named = settings.names.iter().map(|(_, url)| url.clone());
+            let all = settings.default.iter().chain(&settings.extra).chain(&settings.links).cloned();
+            all.chain(named).collect::<Vec<_>>()
+        };
+        let addresses: BTreeSet<String> = [of(uv), of(pip)].concat().into_iter().collect();
+        let hosts = addresses.iter().flat_map(|address| written_in(address, "")).map(|written| written.host);
+        Self { hosts: hosts.collect(), addresses }
+    }
+}
+
+impl Asked {
+    fn host(&self) -> &str {
+        match self {
+            Self::Written(written) => &written.host,
+            Self::Named(login) | Self::Netrc(login) => &login.host,
+        }
+    }
+
+    fn claim(&self) -> String {
+        let host = self.host();
+        match self {
+            Self::Written(written) => {
+                let names: Vec<&str> = written.variables().into_iter().collect();
+                format!("login at {host}, by your variable {} (in {})", names.join(" and "), written.origin)
+            }
+            Self::Named(login) => format!("login at {host}, by your variables {}", login.origin),
+            Self::Netrc(login) => format!("login at {host}, by {}", login.origin),
+        }
     }
 }
 
@@ -222,9 +329,8 @@ fn of_name(environment: &PackageEnvironment, name: &str, url: &str) -> Vec<Login
         if user.is_none() && password.is_none() {
             return None;
         }
-        let clean = take_out(url, "", &|_| Some(String::new())).ok()?.0;
         Some(Login {
-            host: login::hosts(&clean).next()?.to_owned(),
+            host: written_in(url, "").into_iter().next()?.host,
             user: user.unwrap_or_default(),
             password: password.unwrap_or_default(),
             origin: format!("{start}_{name}_…"),
