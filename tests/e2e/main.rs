@@ -54,6 +54,7 @@ mod sagemaker_groups;
 mod sagemaker_limits;
 mod sagemaker_options;
 mod sagemaker_unreachable;
+mod secrets;
 mod signatures;
 mod terminal;
 mod trust;

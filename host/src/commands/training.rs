@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{completions, packages::Packages};
 use crate::{
-    config::{Assignment, FLAG},
+    config::{AskedSecrets, Assignment, FLAG},
     job::{Fit, Told, flag},
     plugin::DriverKind,
     project::Named,
@@ -43,7 +43,10 @@ pub(super) struct Training {
     #[arg(long, value_name = "PATH")]
     model: Vec<String>,
 
-    /// Trust what the project's own alekseylearn.toml and Dockerfile ask for
+    #[command(flatten)]
+    secrets: SecretArguments,
+
+    /// Trust what the project's own alekseylearn.toml, Dockerfile and dependency files ask for
     #[arg(long)]
     trust: bool,
 
@@ -92,6 +95,26 @@ impl ScriptArguments {
     }
 }
 
+/// Secrets that the training gets.
+#[derive(Debug, clap::Args)]
+pub(super) struct SecretArguments {
+    /// Give the training your variable NAME, or a file's content as its variable NAME. Only the name is recorded; logs show
+    /// `***` for values of at least 4 characters
+    #[arg(long = "secret", value_name = "NAME[=file:PATH]")]
+    named: Vec<String>,
+
+    /// Give the training the variables of a file of NAME=VALUE lines, in the same way
+    #[arg(long, alias = "secrets_file", value_name = "FILE")]
+    secrets_file: Vec<PathBuf>,
+}
+
+impl SecretArguments {
+    /// As the flow takes them.
+    pub(super) fn asked(self) -> AskedSecrets {
+        AskedSecrets { named: self.named, files: self.secrets_file }
+    }
+}
+
 impl Training {
     /// As the flow takes it; a rehearsal starts and changes nothing.
     pub(super) fn asked(self, build_anew: bool, dry_run: bool) -> Fit {
@@ -107,6 +130,7 @@ impl Training {
             options: self.options,
             build_anew,
             dry_run,
+            secrets: self.secrets.asked(),
             trust: self.trust,
         }
     }

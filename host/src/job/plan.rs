@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     capability::docker::{BuildContext, Hashed, Image, Step},
-    config::{Defaults, Designation, Values, validate},
+    config::{Defaults, Designation, Values, mask_request, validate},
     error::{Error, Kind, Result},
     plugin::{Destination, Finding, Repository},
     project::{Indexes, RECIPE_FOLDER, RUNNER, Recipe},
@@ -36,6 +36,8 @@ pub struct Plan {
     pub start: serde_json::Value,
     /// What the script is called with, after its hyperparameters.
     pub arguments: Vec<String>,
+    /// The names of its secrets.
+    pub secrets: Vec<String>,
     /// What the run may touch because an option names it, and who named it.
     pub touches: Vec<Designation>,
     /// What was found that speaks for the run, and against it.
@@ -110,11 +112,12 @@ pub(super) fn touches(build: &Values, train: &Values) -> Vec<Designation> {
 pub(super) async fn plan_of(context: &Context, opened: Opened<'_>, findings: Vec<Finding>) -> Result<Plan> {
     let Opened { builder, trainer, training, build_options, train_options } = opened;
     let request = trainer.preview(training.with(&train_options, None)).await?;
-    let request = serde_json::from_str(&request).map_err(|error| {
+    let mut request = serde_json::from_str(&request).map_err(|error| {
         Error::new(Kind::Plugin, format!("the driver {} previews no JSON", trainer.name()))
             .hint("this is a fault of the plugin: tell its author what is said here")
             .source(error)
     })?;
+    mask_request(&mut request, train_options.given());
     let (destination, repository, exists) = trainer.rehearse(training.with(&train_options, None)).await?;
     let image = match destination {
         Destination::None => None,
@@ -130,6 +133,7 @@ pub(super) async fn plan_of(context: &Context, opened: Opened<'_>, findings: Vec
         root: training.project.root.clone(),
         start: training.project.description(),
         arguments: training.told.arguments.clone(),
+        secrets: training.secrets.names(),
         touches: touches(&build_options, &train_options),
         findings,
         request,

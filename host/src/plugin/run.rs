@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    config::{Location, Values},
+    config::{Location, SecretValues, Values},
     project::{Dependencies, Indexes, Project, Python},
 };
 
@@ -18,6 +18,8 @@ pub struct Training {
     pub job_name: String,
     /// Variables by which the runner is told what the user asks of this run.
     pub runner_environment: Vec<(String, String)>,
+    /// What the job gets as variables, from the host alone: a driver is told the names.
+    pub secrets: Arc<SecretValues>,
     /// The image where the train driver asked for it.
     pub image: Option<String>,
     /// Certificates that this network needs, in PEM.
@@ -41,6 +43,8 @@ pub struct Job {
     pub tag: String,
     /// The options that it was submitted with.
     pub options: Arc<Values>,
+    /// The names of its secrets.
+    pub secrets: Vec<String>,
     /// Where it was found; none for a job of this machine.
     pub found_at: Option<Location>,
     /// The job's folder, which the driver sees as `/job`.

@@ -45,6 +45,13 @@ pub(crate) fn environment(training: &Training) -> Vec<(String, String)> {
     variables
 }
 
+/// The same for a preview: the host adds the secrets, and only it has their values.
+pub(crate) fn shown_environment(training: &Training) -> Vec<(String, String)> {
+    let mut variables = environment(training);
+    variables.extend(training.secrets().into_iter().map(|name| (name, "***".to_owned())));
+    variables
+}
+
 /// A node as it is now.
 pub(crate) struct Node {
     pub(crate) name: String,

@@ -69,6 +69,12 @@ impl train::Guest for Sagemaker {
         // A digest is as long whatever it is.
         request["AlgorithmSpecification"]["TrainingImage"] = image(training, &"0".repeat(64))?.into();
         findings.extend(request::findings(&request, &options));
+        if !training.secrets().is_empty() && options.boolean("secrets_in_request") != Some(true) {
+            findings.push(Finding::problem(
+                "SageMaker has no place for secrets but the job's variables, which all who may look at the account's training jobs can read",
+                "accept that with --config.secrets_in_request=true; or leave --secret out, and let the script read AWS Secrets Manager with the job's role",
+            ));
+        }
         findings.extend(machines::idle_gpus(&machines::asked(&options)?, &options));
         if training.is_rehearsal() {
             // A run that is to begin does not wait for this: the service decides at once.

@@ -53,6 +53,10 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
             "Arguments of the script, at most 100, of 256 characters each",
         ),
         OptionSpec::entries("environment", "Variables of the container, of at most 512 characters each"),
+        boolean(
+            "secrets_in_request",
+            "Send secrets as variables of the job, where all who may look at the account's training jobs can read them",
+        ),
         OptionSpec::inputs(
             "input",
             "Data that the script finds in /opt/ml/input/data/NAME, at most 20: s3://… or a folder, which goes to output_path/inputs",

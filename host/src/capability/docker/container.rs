@@ -1,9 +1,12 @@
 //! Containers: started, looked at, stopped and removed.
 
-use std::{collections::HashMap, str::FromStr, time::Duration};
+use std::{collections::HashMap, str::FromStr, sync::Arc, time::Duration};
 
 use bollard::{
-    models::{ContainerCreateBody, DeviceRequest, HostConfig, HostConfigLogConfig, Mount, MountType},
+    models::{
+        ContainerCreateBody, ContainerInspectResponse, DeviceRequest, HostConfig, HostConfigLogConfig, Mount,
+        MountType,
+    },
     query_parameters::{
         CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
         StartContainerOptions, UploadToContainerOptionsBuilder,
@@ -11,8 +14,14 @@ use bollard::{
 };
 use jiff::Timestamp;
 
-use super::{Engine, Gpus, LABEL, archive, explain, failure, network};
-use crate::error::{Error, Kind, Result};
+use super::{
+    Engine, Gpus, archive, explain, failure, network,
+    secrets::{environment, labels},
+};
+use crate::{
+    config::SecretValues,
+    error::{Error, Kind, Result},
+};
 
 /// Processes and threads of one container: data loaders on a large machine have a few thousand.
 const MOST_PROCESSES: i64 = 32_768;
@@ -32,6 +41,8 @@ pub struct ContainerSpec {
     pub arguments: Vec<String>,
     /// Variables.
     pub environment: Vec<(String, String)>,
+    /// More variables, which the driver knows by their names alone.
+    pub secrets: Arc<SecretValues>,
     /// Files to be there before the start, by their absolute paths.
     pub files: Vec<(String, Vec<u8>)>,
     /// Folders kept outside of the image's layers, removed with the container.
@@ -133,7 +144,7 @@ impl Engine {
                     self.remove(&spec.name).await?;
                     return Err(no_gpus(self).source(error));
                 }
-                Err(error) => return Err(explain(&operation, error)),
+                Err(error) => return Err(spec.secrets.mask().error(explain(&operation, error))),
             }
         }
     }
@@ -150,7 +161,7 @@ impl Engine {
             Ok(_) => {}
             // Another process, or an earlier try, was here: go on from where it stopped.
             Err(error) if failure::is_taken(&error) => {
-                let there = self.inspect(&spec.name).await?;
+                let there = self.inspect(&spec.name).await?.state.unwrap_or_default();
                 if there.started_at.as_deref().and_then(milliseconds).is_some() {
                     return Ok(());
                 }
@@ -179,14 +190,14 @@ impl Engine {
 
     /// As the engine has it. Podman calls what it has not yet cleaned up after `stopped`, a word that Docker does not
     /// know, and the library neither: it is asked again until it has.
-    async fn inspect(
+    pub(super) async fn inspect(
         &self,
         name: &str,
-    ) -> std::result::Result<bollard::models::ContainerState, bollard::errors::Error> {
+    ) -> std::result::Result<ContainerInspectResponse, bollard::errors::Error> {
         let mut patience = 100;
         loop {
             match self.docker.inspect_container(name, None).await {
-                Ok(found) => return Ok(found.state.unwrap_or_default()),
+                Ok(found) => return Ok(found),
                 Err(error)
                     if self.podman && patience > 0 && failure::causes(&error).contains("`stopped`") =>
                 {
@@ -204,7 +215,7 @@ impl Engine {
     /// The engine does not answer.
     pub async fn container(&self, name: &str) -> Result<Option<ContainerState>> {
         let found = match self.inspect(name).await {
-            Ok(found) => found,
+            Ok(found) => found.state.unwrap_or_default(),
             Err(error) if failure::is_not_found(&error) => return Ok(None),
             Err(error) => return Err(explain(&format!("cannot look at the container {name}"), error)),
         };
@@ -281,8 +292,8 @@ fn body(
         image: Some(spec.image.clone()),
         hostname: Some(spec.host_name.clone()),
         cmd: Some(spec.arguments.clone()),
-        env: Some(spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect()),
-        labels: Some(HashMap::from([(LABEL.to_owned(), spec.job.clone())])),
+        env: Some(environment(spec)),
+        labels: Some(labels(spec)),
         volumes: Some(spec.scratch.clone()),
         host_config: Some(HostConfig {
             // The engine's default may rotate, and a rotated log has lost lines.

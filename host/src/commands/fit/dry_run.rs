@@ -59,6 +59,9 @@ fn told(context: &Context, plan: &Plan) -> String {
     if !plan.arguments.is_empty() {
         parts.push(format!("The script is called with {}", job::typed(&plan.arguments)));
     }
+    if !plan.secrets.is_empty() {
+        parts.push(format!("The training gets the secrets {}", plan.secrets.join(", ")));
+    }
     // What is wrong, and what may be, was said already.
     let cost = plan.findings.iter().find(|finding| matches!(finding, Finding::Cost { .. }));
     parts.extend(cost.map(|cost| ui::lines([check::line(cost)])));
@@ -165,6 +168,7 @@ fn data(plan: &Plan) -> Value {
         "root": plan.root,
         "start": plan.start,
         "arguments": plan.arguments,
+        "secrets": plan.secrets,
         "touches": check::touches_data(&plan.touches),
         "findings": check::findings(&plan.findings),
         "cost": check::cost(&plan.findings),

@@ -6,7 +6,7 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::{Assignment, Origin},
+    config::{Assignment, Origin, Shown},
     job::{home::Home, left::Left, metrics::Series},
     plugin::{Identity, JobStatus, Phase},
     project::KnownProject,
@@ -23,7 +23,8 @@ pub struct Entry {
     pub artifact: String,
     /// The train driver's name.
     pub driver: String,
-    /// The options as the user gave them, secrets left out.
+    /// The options as the user gave them, secrets left out. They are shown without what [`Shown`] hides.
+    #[serde(serialize_with = "Shown::serialize")]
     pub options: Vec<(String, String)>,
     /// What decides whether another run would be the same: image, driver and options.
     pub fingerprint: String,
@@ -64,6 +65,8 @@ pub struct Details {
     pub root: Option<String>,
     /// What the script is called with, after its hyperparameters.
     pub arguments: Vec<String>,
+    /// The names of its secrets, whose values are kept nowhere.
+    pub secrets: Vec<String>,
     /// Paths and patterns of what it leaves as its model.
     pub model: Vec<String>,
     /// The job that it is to be the same as.

@@ -11,6 +11,7 @@ use crate::{
     plugin::{
         authority::{Scope, Used},
         bindings::alekseylearn::driver::types::{LogLine, LogPage},
+        grant::Capability,
         identity::Identity,
         limits::MOST_LINES,
         origin::Origin,
@@ -33,6 +34,15 @@ fn parts(line: LogLine) -> Vec<LogLine> {
     text.split('\n').map(part).collect()
 }
 
+/// How secrets of a training come to its job. The host does it itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretWay {
+    /// As variables of containers.
+    Container,
+    /// As variables in the request for the job.
+    Request,
+}
+
 /// A driver that trains images.
 pub struct TrainDriver<'a>(pub(in crate::plugin) Driver<'a>);
 
@@ -50,6 +60,16 @@ impl TrainDriver<'_> {
     /// It came with the program.
     pub fn is_shipped(&self) -> bool {
         self.0.is_shipped()
+    }
+
+    /// How its jobs get secrets; `None` if they get none, as those of any driver that is not shipped.
+    pub fn secret_way(&self) -> Option<SecretWay> {
+        let may = |capability: Capability| self.0.plugin.granted.has(&capability.into());
+        match self.is_shipped() {
+            true if may(Capability::Docker) => Some(SecretWay::Container),
+            true if may(Capability::Sagemaker) => Some(SecretWay::Request),
+            _ => None,
+        }
     }
 
     /// These options, with what files say of them.
