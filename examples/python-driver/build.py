@@ -1,8 +1,7 @@
-"""Builds the driver of a folder: `python build.py [FOLDER] [--wit WIT] [--output FILE]`, with what requirements.txt
-lists.
+"""Build the driver in a folder: `python build.py [FOLDER] [--wit WIT] [--output FILE]`.
 
-componentize-py makes the component of `driver.py` and `driver.wit`. Its sections tell what `pyproject.toml` says, as
-the macro of the Rust SDK does it.
+Install requirements.txt first. componentize-py builds the component from `driver.py` and `driver.wit`. Its custom
+sections contain the metadata from `pyproject.toml`, as with the Rust SDK's macro.
 """
 
 import argparse
@@ -17,9 +16,9 @@ HERE = Path(__file__).resolve().parent
 
 def main():
     parser = argparse.ArgumentParser(description="Build a driver written in Python.")
-    parser.add_argument("folder", type=Path, nargs="?", default=HERE, help="holds driver.py, driver.wit, pyproject.toml")
-    parser.add_argument("--wit", type=Path, default=HERE.parents[1] / "wit", help="alekseylearn's contract")
-    parser.add_argument("--output", type=Path, help="NAME.wasm in the current folder unless told")
+    parser.add_argument("folder", type=Path, nargs="?", default=HERE, help="folder with driver.py and pyproject.toml")
+    parser.add_argument("--wit", type=Path, default=HERE.parents[1] / "wit", help="folder of alekseylearn's contract")
+    parser.add_argument("--output", type=Path, help="component file (default: NAME.wasm)")
     arguments = parser.parse_args()
 
     described = tomllib.loads((arguments.folder / "pyproject.toml").read_text())
@@ -39,7 +38,7 @@ def componentize(folder, wit, output):
 
 
 def sections(described):
-    """The standard ones of the WebAssembly ecosystem, and alekseylearn's own."""
+    """Return the standard sections of the WebAssembly ecosystem, and alekseylearn's own."""
     project = described["project"]
     own = {"name": project["name"], "origins": described.get("tool", {}).get("alekseylearn", {}).get("origins", [])}
     return {
@@ -58,7 +57,7 @@ def custom_section(name, text):
 
 
 def sized(content):
-    """The length, as LEB128 has it, and the content."""
+    """Return the content with its length in LEB128 in front."""
     length, encoded = len(content), bytearray()
     while length >= 0x80:
         encoded.append(length & 0x7F | 0x80)

@@ -1,5 +1,5 @@
-"""A train driver in Python: runs the image in one container of the user's Docker engine, by the container contract of
-SageMaker, and collects the model. Each function may be called in a new process: only `/job` is kept between calls.
+"""A train driver in Python. It runs the image in one container on the user's Docker engine, with SageMaker's container
+contract, and collects the model. Each function may be called in a new process: only `/job` is kept between calls.
 """
 
 import json
@@ -21,7 +21,7 @@ STOP_REQUESTED = JOB / "stop-requested"
 class Train(exports.Train):
     def options(self):
         hyperparameters = options.OptionSpec.entries(
-            "hyperparameters", "Arguments of the script, as --config.hyperparameters.NAME=VALUE"
+            "hyperparameters", "Hyperparameters for the script, as --config.hyperparameters.NAME=VALUE"
         )
         return [hyperparameters]
 
@@ -39,7 +39,7 @@ class Train(exports.Train):
         container.argument("train")
         container.scratch("/opt/ml")
         container.environment("TRAINING_JOB_NAME", training.job_name())
-        # Else the script's arguments are what SageMaker's toolkit makes of them, such as `True` of `true`.
+        # Otherwise the runner changes arguments as SageMaker's toolkit does, such as `true` to `True`.
         container.environment("ALEKSEYLEARN_ARGUMENTS", "as-written")
         for name, content in {
             "hyperparameters": hyperparameters(training),
@@ -55,7 +55,7 @@ class Train(exports.Train):
             return ended(json.loads(OUTCOME.read_text()))
         node = docker.node(job, NODE)
         if node is None:
-            return failed("its container is gone, and no result of it was kept")
+            return failed("the container was removed before its results were saved")
         if node.running():
             return report.JobStatus(
                 report.State.STOPPING if STOP_REQUESTED.exists() else report.State.RUNNING
@@ -74,7 +74,8 @@ class Train(exports.Train):
         return [report.Artifact.job_file(kind, name) for kind, name in kinds.items() if (JOB / name).exists()]
 
     def find(self, location, prefix):
-        problem = types.Problem("jobs of this driver have no location in the cloud", "leave the S3 path away", None)
+        hint = "run the command without the S3 path"
+        problem = types.Problem("jobs of this driver have no location in the cloud", hint, None)
         raise Err(types.Error_Unsupported(problem))
 
 
@@ -83,7 +84,7 @@ def hyperparameters(training):
 
 
 def collect(job, node):
-    """Brings home what an ended container holds. The outcome is written last, and whole; then the container may go."""
+    """Save the results of an ended container. The outcome is written last, then the container is removed."""
     progress.stage("Collecting the model")
     docker.collect(job, [NODE], "/opt/ml/model", MODEL)
     docker.collect(job, [NODE], "/opt/ml/output/data", OUTPUT)

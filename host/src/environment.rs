@@ -1,7 +1,6 @@
-//! The only reader of environment variables and of the home folder.
+//! The only module that reads environment variables and the home folder.
 //!
-//! The AWS SDK reads its own variables, as its documentation has it: profiles, regions and endpoints mean here what
-//! they mean to every other AWS tool.
+//! The AWS SDK reads its own variables: profiles, regions and endpoints mean the same as in every other AWS tool.
 
 use std::{
     collections::BTreeMap,
@@ -16,47 +15,47 @@ use etcetera::base_strategy::{BaseStrategy, Xdg};
 
 use crate::error::{Context, Error, Result};
 
-/// Set by a shell that asks how a command line could go on.
+/// The variable that a shell sets to request completions.
 pub const COMPLETING: &str = "ALEKSEYLEARN_COMPLETE";
 
-/// What the program takes from its surroundings, read once.
+/// The environment of the program, read once at the start.
 #[derive(Clone, Debug)]
 pub struct Environment {
-    /// Jobs and their record: nothing here can be made again.
+    /// The data folder: jobs and their record. Nothing here can be recreated.
     pub data: PathBuf,
-    /// Compiled drivers: all of it can be made again.
+    /// The cache folder: compiled drivers. Everything here can be recreated.
     pub cache: PathBuf,
-    /// The user's own defaults.
+    /// The configuration folder, with the user's own defaults.
     pub config: PathBuf,
-    /// Where relative paths start.
+    /// The current folder.
     pub current: PathBuf,
-    /// What says where the Docker engine is.
+    /// The variables that locate the Docker engine.
     pub docker: DockerEnvironment,
-    /// How the user's pip and uv are set up.
+    /// The configuration of the user's pip and uv.
     pub packages: PackageEnvironment,
-    /// The AWS profile that the user names by `AWS_PROFILE`.
+    /// The AWS profile of `AWS_PROFILE`.
     pub aws_profile: Option<String>,
-    /// The bundle of certificates that this network needs.
+    /// The CA bundle of the user's network.
     pub certificates: Option<CertificateBundle>,
     /// Standard output.
     pub out: Look,
     /// Standard error.
     pub err: Look,
-    /// Somebody watches standard error.
+    /// Whether standard error is a terminal.
     pub interactive: bool,
 }
 
-/// A file of certificates in PEM, and who names it.
+/// A CA bundle: a file of PEM certificates, and the variable that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateBundle {
-    /// Such as `SSL_CERT_FILE`. Messages name this, never the path: it is a variable's value.
+    /// The variable, such as `SSL_CERT_FILE`. Messages show it instead of the path, which is a variable's value.
     pub named_by: String,
     /// The file.
     pub path: PathBuf,
 }
 
 impl CertificateBundle {
-    /// The variables that name one, the first that is set first: those of OpenSSL, pip, Python's requests, curl and AWS.
+    /// The variables that name a bundle: those of OpenSSL, pip, Python's requests, curl and AWS. The first that is set counts.
     const VARIABLES: [&str; 5] =
         ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", Self::OF_AWS];
     /// The variable that AWS's own tools read.
@@ -64,35 +63,35 @@ impl CertificateBundle {
 
     fn named_by(variable: &str) -> Option<Self> {
         let path = env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)?;
-        // requests takes a folder as well, which is not a bundle: the system's certificates are then used.
+        // requests also accepts a folder, which is not a bundle: the system's certificates are used then.
         (!path.is_dir()).then(|| Self { named_by: variable.to_owned(), path })
     }
 
-    /// The one that the environment names.
+    /// The bundle that the environment names.
     pub fn of_the_environment() -> Option<Self> {
         Self::VARIABLES.iter().find_map(|variable| Self::named_by(variable))
     }
 
-    /// The one that `AWS_CA_BUNDLE` names, for requests to AWS.
+    /// The bundle of `AWS_CA_BUNDLE`, for requests to AWS.
     pub fn of_aws() -> Option<Self> {
         Self::named_by(Self::OF_AWS)
     }
 }
 
-/// How a stream is looked at.
+/// What the reader of a stream can display.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// Colours are welcome.
+    /// Whether to use colours.
     pub color: bool,
-    /// A terminal that shows nothing but ASCII.
+    /// Whether it is a terminal that shows only ASCII.
     pub ascii: bool,
 }
 
 impl Look {
-    /// As a program looks at it.
+    /// For a program: no colours.
     pub const PLAIN: Self = Self { color: false, ascii: false };
 
-    /// By the conventions of no-color.org, bixense.com/clicolors and force-color.org, and by the locale.
+    /// Follows the conventions of no-color.org, bixense.com/clicolors and force-color.org, and the locale.
     fn read(stream: &impl IsTerminal) -> Self {
         let is_on = |name| text(name).is_some_and(|value| value != "0");
         let is_terminal = stream.is_terminal();
@@ -111,7 +110,7 @@ fn is_dumb() -> bool {
     text("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// What Docker's own command line reads to find its engine.
+/// The variables that Docker's command line reads to find its engine.
 #[derive(Clone, Debug, Default)]
 pub struct DockerEnvironment {
     /// `DOCKER_HOST`.
@@ -120,9 +119,9 @@ pub struct DockerEnvironment {
     pub context: Option<String>,
     /// `DOCKER_CONFIG`, or `.docker` in the home folder.
     pub config: PathBuf,
-    /// `DOCKER_TLS`: speak TLS, to whomever.
+    /// `DOCKER_TLS`: use TLS without verifying the engine.
     pub tls: bool,
-    /// `DOCKER_TLS_VERIFY`: speak TLS.
+    /// `DOCKER_TLS_VERIFY`: use TLS and verify the engine.
     pub tls_verify: bool,
     /// `DOCKER_CERT_PATH`.
     pub certificates: Option<PathBuf>,
@@ -151,14 +150,14 @@ impl DockerEnvironment {
     }
 }
 
-/// What pip, uv and Poetry read to find packages.
+/// The environment that pip, uv and Poetry read to find packages.
 #[derive(Clone, Debug, Default)]
 pub struct PackageEnvironment {
-    /// The variables that are theirs.
+    /// The variables of these tools.
     pub variables: BTreeMap<String, String>,
     /// The home folder.
     pub home: PathBuf,
-    /// `XDG_CONFIG_HOME`, or what stands for it.
+    /// `XDG_CONFIG_HOME`, or its default.
     pub config: PathBuf,
 }
 
@@ -180,14 +179,14 @@ impl PackageEnvironment {
     }
 }
 
-/// Where git's own settings lie.
+/// The locations of git's settings.
 #[derive(Clone, Debug, Default)]
 pub struct GitEnvironment {
     /// The home folder.
     pub home: PathBuf,
-    /// The configurations of the user and of the machine; the first that names a setting decides.
+    /// The configuration files of the user and of the machine. The first one that has a setting decides.
     pub configs: Vec<PathBuf>,
-    /// The user's list of what is ignored everywhere, unless a configuration names another.
+    /// The user's global ignore file, unless a configuration names another.
     pub ignore: PathBuf,
 }
 
@@ -209,7 +208,7 @@ impl GitEnvironment {
         }
     }
 
-    /// A path of git's, which may begin with `~/`, or with the folder of the file where it stands.
+    /// Resolves a path of git's: it may begin with `~/`, and is otherwise relative to the file that names it.
     pub fn resolve(&self, path: &str, stands_in: &Path) -> PathBuf {
         match path.strip_prefix("~/") {
             Some(inside) => self.home.join(inside),
@@ -219,20 +218,19 @@ impl GitEnvironment {
 }
 
 impl Environment {
-    /// Reads it all.
+    /// Reads the environment.
     ///
     /// # Errors
-    /// There is no home folder, or the current folder is gone.
+    /// There is no home folder, or the current folder does not exist.
     pub fn read() -> Result<Self> {
-        let folders = Xdg::new().map_err(|_| {
-            Error::invalid("there is no home folder").hint("set HOME to a folder that you may write to")
-        })?;
+        let folders = Xdg::new()
+            .map_err(|_| Error::invalid("no home folder found").hint("set HOME to a writable folder"))?;
         let (out, err) = (std::io::stdout(), std::io::stderr());
         Ok(Self {
             data: folders.data_dir().join("alekseylearn"),
             cache: folders.cache_dir().join("alekseylearn"),
             config: folders.config_dir().join("alekseylearn"),
-            current: env::current_dir().context(|| "the current folder is gone".into())?,
+            current: env::current_dir().context(|| "cannot read the current folder".into())?,
             docker: DockerEnvironment::read(folders.home_dir()),
             packages: PackageEnvironment::read(&folders),
             aws_profile: text("AWS_PROFILE"),
@@ -243,8 +241,8 @@ impl Environment {
         })
     }
 
-    /// Cleans the variables that AWS's SDK reads itself: it takes an empty one for a value, and panics at a key with a line
-    /// end. Other AWS tools ignore both.
+    /// Cleans the variables that the AWS SDK reads itself: it takes an empty one for a value, and panics if a key contains
+    /// a line end. Other AWS tools ignore both.
     pub fn clean() {
         for (name, value) in env::vars_os() {
             let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
@@ -261,7 +259,7 @@ impl Environment {
         }
     }
 
-    /// A shell asks how a command line could go on.
+    /// Whether a shell requests completions.
     pub fn is_completing() -> bool {
         env::var_os(COMPLETING).is_some_and(|shell| !shell.is_empty())
     }
@@ -271,10 +269,10 @@ impl Environment {
         env::args_os().collect()
     }
 
-    /// This very program, also where another file has taken its place since it was started.
+    /// The path of this program, even if its file was replaced after the start.
     ///
     /// # Errors
-    /// The system does not tell.
+    /// The system does not provide the path.
     pub fn program() -> Result<PathBuf> {
         let running = Path::new("/proc/self/exe");
         if running.exists() {
@@ -283,27 +281,27 @@ impl Environment {
         env::current_exe().context(|| "cannot find the program's own file".into())
     }
 
-    /// A variable that the user named as the place of a credential, read when that is needed.
+    /// The value of a variable. The user may name one as the source of a credential, which is read only when needed.
     pub fn variable(name: &str) -> Option<String> {
         text(name)
     }
 
-    /// A path of the user's, from the current folder on.
+    /// Resolves a path of the user against the current folder.
     pub fn resolve(&self, path: &Path) -> PathBuf {
         self.current.join(path)
     }
 
-    /// Makes a folder that only this user may read.
+    /// Creates a folder that only this user can read.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// The folder cannot be created.
     pub fn private_folder(path: &Path) -> Result<()> {
         use std::os::unix::fs::DirBuilderExt;
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(path)
-            .context(|| format!("cannot make the folder {}", path.display()))
+            .context(|| format!("cannot create the folder {}", path.display()))
     }
 }
 

@@ -1,43 +1,43 @@
-//! What can go wrong, what the user can do about it, and the exit code that a script sees.
+//! Errors: a message, a hint for the user, and the exit code for scripts.
 
 use std::{error::Error as StdError, fmt};
 
-/// The result of everything that can fail for a reason the user should read.
+/// The result of an operation whose error is shown to the user.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The kind of an error: it decides the exit code, and nothing else does.
+/// The kind of an error. It alone decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Something failed that none of the others describes.
+    /// A failure that no other kind describes.
     Failed,
-    /// An argument, an option or a file that the user gave is wrong.
+    /// An argument, an option or a file of the user is not valid.
     Invalid,
-    /// Credentials, a role or a grant are missing or do not suffice.
+    /// Credentials, a role or a grant are missing or not sufficient.
     Denied,
-    /// What was named does not exist.
+    /// The named thing does not exist.
     NotFound,
-    /// It exists already, or is in a state that forbids this.
+    /// The thing already exists, or its state does not allow the operation.
     Conflict,
     /// A limit of the service or of the account was reached.
     Quota,
     /// Docker or the service cannot be reached, is overloaded, or has no capacity for a job.
     Unavailable,
-    /// The service or driver cannot do this at all.
+    /// The service or driver does not support this.
     Unsupported,
-    /// A plugin is broken, or broke its limits.
+    /// A plugin failed or exceeded its limits.
     Plugin,
     /// The training itself failed.
     JobFailed,
-    /// The training was stopped before its end.
+    /// The training was stopped before it ended.
     JobStopped,
     /// The user pressed Ctrl-C before anything was submitted.
     Interrupted,
-    /// Nobody reads the output any more, as below `| head`.
+    /// The reader closed the output, as `| head` does.
     Unheard,
 }
 
 impl Kind {
-    /// All kinds, in the order of their documentation.
+    /// All kinds, in the order of the documentation.
     pub const ALL: [Self; 13] = [
         Self::Failed,
         Self::Invalid,
@@ -54,7 +54,7 @@ impl Kind {
         Self::Unheard,
     ];
 
-    /// The program's exit code. 0 is success; 2 is also what a wrong command line gives.
+    /// The program's exit code. 0 is success; clap also exits with 2 if the command line is wrong.
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Failed => 1,
@@ -69,7 +69,7 @@ impl Kind {
             Self::JobFailed => 10,
             Self::JobStopped => 11,
             Self::Interrupted => 130,
-            // As after SIGPIPE.
+            // The code of a shell after SIGPIPE.
             Self::Unheard => 141,
         }
     }
@@ -93,27 +93,27 @@ impl Kind {
         }
     }
 
-    /// One line for the help.
+    /// One line for the help text.
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::Failed => "something else failed",
-            Self::Invalid => "an argument, an option or a file is wrong",
-            Self::Denied => "credentials, a role or a grant do not suffice",
-            Self::NotFound => "what was named does not exist",
-            Self::Conflict => "it exists already, or its state forbids this",
-            Self::Quota => "a limit of the service or the account was reached",
-            Self::Unavailable => "Docker or the service cannot be reached, or has no capacity",
-            Self::Unsupported => "the service or driver cannot do this",
-            Self::Plugin => "a plugin is broken, or broke its limits",
+            Self::Failed => "another failure",
+            Self::Invalid => "invalid argument, option or file",
+            Self::Denied => "missing or insufficient credentials, role or grant",
+            Self::NotFound => "not found",
+            Self::Conflict => "already exists, or in a state that does not allow this",
+            Self::Quota => "a limit of the service or account was reached",
+            Self::Unavailable => "Docker or the service is unreachable or has no capacity",
+            Self::Unsupported => "not supported by the service or driver",
+            Self::Plugin => "a plugin failed or exceeded its limits",
             Self::JobFailed => "the training failed",
             Self::JobStopped => "the training was stopped",
             Self::Interrupted => "interrupted before anything was submitted",
-            Self::Unheard => "nobody reads the output any more",
+            Self::Unheard => "output closed (broken pipe)",
         }
     }
 }
 
-/// One error: a sentence, what to do about it, and what caused it.
+/// One error: a message, an optional hint, and its cause.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
@@ -127,50 +127,50 @@ struct Inner {
 }
 
 impl Error {
-    /// `message` is one sentence without a trailing period, and never repeats its source.
+    /// An error with a message: one sentence without a full stop, which does not repeat its source.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner { kind, message: message.into(), hint: None, details: None, source: None }))
     }
 
-    /// An argument, an option or a file that the user gave is wrong.
+    /// An error for an argument, an option or a file that is not valid.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(Kind::Invalid, message)
     }
 
-    /// Something failed that no other kind describes.
+    /// An error of [`Kind::Failed`].
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(Kind::Failed, message)
     }
 
-    /// What the user can do about it.
+    /// Adds a hint: what the user can do about it.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
-    /// Lines to be shown below the error, such as the end of a log.
+    /// Adds lines to show below the error, such as the end of a log.
     pub fn details(mut self, details: impl Into<String>) -> Self {
         self.0.details = Some(details.into());
         self
     }
 
-    /// What caused it.
+    /// Adds the cause.
     pub fn source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// The kind.
+    /// The kind of the error.
     pub fn kind(&self) -> Kind {
         self.0.kind
     }
 
-    /// The sentence alone.
+    /// The message alone.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The sentence and those of its causes, as one line.
+    /// The message and those of its causes, as one line.
     pub fn chain(&self) -> String {
         let mut text = self.0.message.clone();
         let mut cause = StdError::source(self);
@@ -186,12 +186,12 @@ impl Error {
         text
     }
 
-    /// See [`Error::hint`].
+    /// The hint, if there is one.
     pub fn hint_text(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// See [`Error::details`].
+    /// The details, if there are any.
     pub fn details_text(&self) -> Option<&str> {
         self.0.details.as_deref()
     }
@@ -209,9 +209,9 @@ impl StdError for Error {
     }
 }
 
-/// Names the operation that failed, where a library's error alone would not tell.
+/// Names the operation that failed, if a library's error alone does not.
 pub trait Context<T> {
-    /// The kind is [`Kind::Failed`].
+    /// Wraps the error in one of [`Kind::Failed`] with this message.
     fn context(self, message: impl FnOnce() -> String) -> Result<T>;
 }
 
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_chain_tells_each_cause_once() {
+    fn the_chain_names_each_cause_once() {
         let cause = std::io::Error::other("disk full");
         let error = Error::failed("cannot write the record").source(cause);
         assert_eq!(error.chain(), "cannot write the record: disk full");

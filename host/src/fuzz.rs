@@ -1,6 +1,5 @@
-//! Whatever reads a stranger's bytes, as functions that may be given any bytes: `cargo xtask fuzz` does so, and the unit
-//! tests give them their seeds. Each function asserts what must hold of what is accepted; what is not accepted ends
-//! in one error that says what to do.
+//! Fuzz targets for all code that reads untrusted bytes. `cargo xtask fuzz` runs them on any bytes, and the unit tests on
+//! their seeds. Each target asserts what must hold for accepted input. Rejected input ends in one error with a hint.
 
 use tar::Header;
 
@@ -10,22 +9,22 @@ use crate::{
     plugin, project,
 };
 
-/// One of them.
+/// One fuzz target.
 pub struct Target {
-    /// As in `cargo xtask fuzz NAME`.
+    /// The name, as in `cargo xtask fuzz NAME`.
     pub name: &'static str,
-    /// Panics where something does not hold.
+    /// Runs the target. Panics if an invariant is broken.
     pub run: fn(&[u8]),
-    /// Real files of the kind, small ones: what the fuzzer begins with.
+    /// The seeds: small valid inputs with which the fuzzer starts.
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-/// All of them.
+/// All fuzz targets.
 pub fn targets() -> impl Iterator<Item = &'static Target> {
     [plugin::FUZZ, capability::FUZZ, config::FUZZ, disk::FUZZ, project::FUZZ].into_iter().flatten()
 }
 
-/// What was accepted; an error must be one that a person can read and act upon.
+/// The accepted value. Asserts that an error is readable and has a hint.
 pub fn told<T>(outcome: Result<T>) -> Option<T> {
     outcome.inspect_err(assert_clear).ok()
 }
@@ -38,15 +37,15 @@ fn assert_clear(error: &Error) {
     assert!(error.message().len() < LONGEST_MESSAGE, "an error of {} bytes", error.message().len());
 }
 
-/// Names of files and options are in messages, and whole files are not.
+/// Messages may contain names of files and options, but not whole files.
 const LONGEST_MESSAGE: usize = 8 << 10;
 
-/// A text as the seed that it is.
+/// Turns texts into seeds.
 pub fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
-/// A tar whose headers have the checksums that they should: an enemy computes them, and a fuzzer cannot guess them.
+/// A tar with correct header checksums: an attacker computes them, but a fuzzer cannot guess them.
 pub fn settled(tar: &[u8]) -> Vec<u8> {
     const BLOCK: usize = 512;
     let mut settled = tar.to_vec();
@@ -75,10 +74,10 @@ mod tests {
     fn every_seed_holds() {
         for target in targets() {
             let seeds = (target.seeds)();
-            assert!(!seeds.is_empty(), "{} has none", target.name);
+            assert!(!seeds.is_empty(), "{} has no seeds", target.name);
             for seed in &seeds {
                 (target.run)(seed);
-                // Cut off, as by a full disk.
+                // Truncated, as by a full disk.
                 (target.run)(&seed[..seed.len() / 2]);
             }
         }

@@ -1,5 +1,5 @@
-//! Ctrl-C. Once anything has listened for it, the system does not end the program by it any more: so where nothing
-//! listens at that moment, as while a question waits for its answer, the program ends itself.
+//! Ctrl-C. After the first listener registers, the system no longer ends the program on Ctrl-C. If nothing listens at
+//! that moment, for example while a question waits for an answer, the program exits itself.
 
 use std::{process, sync::LazyLock};
 
@@ -10,7 +10,7 @@ use crate::error::Kind;
 static PRESSES: LazyLock<watch::Sender<()>> = LazyLock::new(|| {
     tokio::spawn(async {
         while tokio::signal::ctrl_c().await.is_ok() {
-            // It is sent to all who listen, and fails where there are none.
+            // Sending fails if nobody listens.
             if PRESSES.send(()).is_err() {
                 process::exit(Kind::Interrupted.exit_code().into());
             }

@@ -1,11 +1,11 @@
-//! alekseylearn trains a person's script or notebook on cloud compute with one command.
+//! alekseylearn trains a script or notebook on cloud compute with one command.
 //!
-//! Directions: `commands` → `job` → `plugin` → `capability`; every room may use `error`, `config`, `disk`,
+//! Dependencies: `commands` → `job` → `plugin` → `capability`; every module may use `error`, `config`, `disk`,
 //! `environment`, `interrupt` and `shell`.
 
 #![cfg_attr(
     any(test, fuzzing),
-    allow(clippy::disallowed_methods, reason = "tests make the files that they look at")
+    allow(clippy::disallowed_methods, reason = "tests create the files that they read")
 )]
 
 mod capability;
@@ -32,7 +32,7 @@ use environment::Environment;
 use error::{Error, Kind, Result};
 use ui::{Style, Ui};
 
-/// Reads the command line, does what it asks, and tells how it went.
+/// Parses the command line, runs the command, and returns the exit code.
 pub fn run() -> ExitCode {
     Environment::clean();
     panic::listen();
@@ -55,7 +55,7 @@ pub fn run() -> ExitCode {
         Err(error) if error.use_stderr() && commands::wants_json(&Environment::arguments()) => {
             return failed(&Ui::new(Style { json: true, ..Style::PLAIN }), &commands::misspelled(&error));
         }
-        // Help, the version, or what is wrong with the command line: clap knows where each is to be printed.
+        // Help, the version or a usage error: clap prints each to the right stream.
         Err(error) => error.exit(),
     };
     let environment = match Environment::read() {
@@ -76,15 +76,15 @@ fn work(arguments: Arguments, environment: Environment, ui: Arc<Ui>) -> Result<(
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| Error::failed("cannot start").source(error))?;
+        .map_err(|error| Error::failed("cannot start the async runtime").source(error))?;
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = arguments.run(environment, ui.clone()) => outcome,
             never = ui.keep_talking() => match never {},
-            () = ui.unheard() => Err(Error::new(Kind::Unheard, "nobody reads the output any more")),
+            () = ui.unheard() => Err(Error::new(Kind::Unheard, "output closed (broken pipe)")),
         }
     });
-    // A thread that still reads from a service must not keep the program.
+    // A thread that still reads from a service must not keep the program running.
     runtime.shutdown_background();
     outcome
 }

@@ -1,5 +1,4 @@
-//! A panic, whether of the program or of a library: it becomes one error like any other, with an exit code and, in
-//! `--json`, an event.
+//! Turns a panic, of the program or of a library, into an ordinary error with an exit code and, with `--json`, an event.
 
 use std::{
     panic::{self, AssertUnwindSafe, PanicHookInfo},
@@ -13,10 +12,10 @@ use crate::{
     error::{Error, Result},
 };
 
-/// What the last panic said, and where.
+/// The message and location of the last panic.
 static LAST: Mutex<Option<String>> = Mutex::new(None);
 
-/// Keeps what a panic says instead of printing it. With `RUST_BACKTRACE`, it is printed too.
+/// Stores the message of a panic instead of printing it. With `RUST_BACKTRACE`, it is also printed.
 pub fn listen() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
@@ -30,18 +29,18 @@ pub fn listen() {
     }));
 }
 
-/// What some work gives; an error if it panics.
+/// Runs some work, and turns a panic into an error.
 ///
 /// # Errors
-/// Those of the work, or that it panicked.
+/// The work fails or panics.
 pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(error()))
 }
 
-/// The same for work that waits.
+/// The same for asynchronous work.
 ///
 /// # Errors
-/// Those of the work, or that it panicked.
+/// The work fails or panics.
 pub async fn caught_in<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(error()))
 }
@@ -49,7 +48,7 @@ pub async fn caught_in<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 fn error() -> Error {
     let said = LAST.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
     Error::failed(format!("internal error: {said}"))
-        .hint("report it with this message; with RUST_BACKTRACE=1 it says where it happened")
+        .hint("report this error; run with RUST_BACKTRACE=1 to include a backtrace")
 }
 
 #[cfg(test)]

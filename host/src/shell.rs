@@ -1,12 +1,12 @@
-//! Words for a shell: every command that is shown, to be copied, and every word that is completed is quoted here.
+//! Quotes words for a shell: commands that messages show for copying, and completions.
 
 use std::borrow::Cow;
 
-/// A word that bash, zsh and fish read as this text and nothing else. Between single quotes all of them take every
-/// character as it is, but fish knows `\\` and `\'` there: a backslash and a quote stand outside.
+/// Quotes a word so that bash, zsh and fish read exactly this text. Within single quotes they take every character
+/// literally, except that fish interprets `\\` and `\'`: so backslashes and quotes are put outside of them.
 pub fn quote(word: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_alphanumeric() || "_-./:@+,=".contains(c);
-    // zsh replaces `=command`.
+    // zsh expands `=command`.
     if !word.is_empty() && !word.starts_with('=') && word.chars().all(is_plain) {
         return word.into();
     }
@@ -32,7 +32,7 @@ pub fn quote(word: &str) -> Cow<'_, str> {
     quoted.into()
 }
 
-/// A command line of these words.
+/// A command line made of these words.
 pub fn command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().map(quote).collect::<Vec<_>>().join(" ")
 }
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_words_stand_as_they_are() {
+    fn only_plain_words_are_left_unquoted() {
         for plain in ["train.py", "--grant", "https://a.example:8080/x", "http://a=env:NAME", "模型/é"] {
             assert_eq!(quote(plain), plain);
         }

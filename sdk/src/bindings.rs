@@ -1,14 +1,14 @@
-//! What `wit-bindgen` makes of the contract: once for what drivers import, and a thin layer for each of the two
-//! interfaces that they export.
+//! The bindings that `wit-bindgen` generates from the contract: once for the imports of drivers, and a thin layer for
+//! each of the two interfaces that they export.
 
-#![allow(missing_docs, reason = "generated; the contract's own comments are carried over where it has any")]
+#![allow(missing_docs, reason = "generated, with the contract's comments if there are any")]
 
 wit_bindgen::generate!({
     path: "../wit",
     world: "capabilities",
 });
 
-/// The exports of a world; what it imports is the one above.
+/// Generates the exports of a world. They use the imports above.
 macro_rules! exports {
     ($world:tt, $macro:tt, $module:tt) => {
         wit_bindgen::generate!({

@@ -1,4 +1,4 @@
-//! Shorter ways to make and read the contract's errors.
+//! Constructors and accessors for the contract's errors.
 
 use crate::{Error, Problem};
 
@@ -15,35 +15,36 @@ impl Error {
     constructors! {
         /// An option, a file or an argument is wrong.
         invalid Invalid,
-        /// A credential, role or grant does not allow it.
+        /// Credentials, a role or a grant are missing or not sufficient.
         denied Denied,
-        /// What was named does not exist.
+        /// It does not exist.
         not_found NotFound,
-        /// It exists already, or is in a state that forbids this.
+        /// It already exists, or its state does not allow this.
         conflict Conflict,
         /// A limit of the service or of the account was reached.
         quota Quota,
-        /// The service cannot be reached or is overloaded: worth a retry.
+        /// The service cannot be reached or is overloaded. A retry may help.
         unavailable Unavailable,
-        /// The service cannot do this at all.
+        /// The service does not support this.
         unsupported Unsupported,
         /// Anything else.
         failed Failed,
     }
 
-    /// The same error with what the user can do about it.
+    /// Adds a hint: one action that the user can take.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.problem_mut().hint = Some(hint.into());
         self
     }
 
-    /// The same error with lines that tell more.
+    /// Adds details, such as the end of a log.
     pub fn details(mut self, details: impl Into<String>) -> Self {
         self.problem_mut().details = Some(details.into()).filter(|details: &String| !details.is_empty());
         self
     }
 
-    /// The same error, where a limit passes by itself: being asked too often is worth a retry.
+    /// Turns a [`Quota`](Self::Quota) error into [`Unavailable`](Self::Unavailable), for limits that a retry can solve,
+    /// such as rate limits. Returns other errors unchanged.
     pub fn passing(self) -> Self {
         match self {
             Self::Quota(problem) => Self::Unavailable(problem),
@@ -51,7 +52,7 @@ impl Error {
         }
     }
 
-    /// The message, whatever the case.
+    /// The message of any kind of error.
     pub fn message(&self) -> &str {
         match self {
             Self::Invalid(p)

@@ -1,7 +1,8 @@
-//! Requests over HTTPS, to the origins that the plugin declares and its user granted.
+//! HTTPS requests to the origins that the plugin declares and its user granted.
 //!
-//! A driver sends plain requests: the host adds the credential that was granted for the origin, and no driver sees one.
-//! A redirect is not followed: what to ask next is the driver's to decide, and the host's to allow.
+//! A driver sends requests without credentials: the host adds the credential of the grant, and the driver never sees
+//! it. Redirects are not followed: the driver decides what to request next, and the host decides whether that is
+//! allowed.
 //!
 //! ```no_run
 //! use alekseylearn_sdk::{Error, http};
@@ -29,15 +30,15 @@ use wasip2::{
 
 use crate::Error;
 
-/// As much as is read or written at once.
+/// The number of bytes that are read or written at once.
 const PIECE: usize = 64 << 10;
 
-/// A GET.
+/// Creates a GET request.
 pub fn get(url: &str) -> Request {
     Request::new("GET", url)
 }
 
-/// A POST.
+/// Creates a POST request.
 pub fn post(url: &str) -> Request {
     Request::new("POST", url)
 }
@@ -53,7 +54,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Any method, such as `PUT`.
+    /// Creates a request with any method, such as `PUT`.
     pub fn new(method: &str, url: &str) -> Self {
         Self {
             method: method.to_owned(),
@@ -64,34 +65,34 @@ impl Request {
         }
     }
 
-    /// Adds a header. `Authorization` and `Cookie` are refused where the host adds a credential.
+    /// Adds a header. The host refuses `Authorization` and `Cookie` if it adds a credential itself.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.as_bytes().to_owned()));
         self
     }
 
-    /// The body, of any kind; the service wants to be told which by a header `Content-Type`.
+    /// Sets the body. Add a `Content-Type` header with its type.
     pub fn body(mut self, content: impl Into<Vec<u8>>) -> Self {
         self.body = content.into();
         self
     }
 
-    /// The body, as JSON that is written already.
+    /// Sets the body to JSON text, with its `Content-Type`.
     pub fn json(self, text: &str) -> Self {
         self.header("content-type", "application/json").body(text)
     }
 
-    /// How long the answer, once it has begun, may be silent before reading it fails with
-    /// [`TimedOut`](io::ErrorKind::TimedOut): for an answer that goes on as long as something happens.
+    /// Sets the read timeout: how long the response body may pause before reading it fails with
+    /// [`TimedOut`](io::ErrorKind::TimedOut). Use it for streamed responses.
     pub fn silence(self, longest: Duration) -> Self {
         Self { silence: Some(longest), ..self }
     }
 
-    /// Sends it, and waits for the head of the answer. Where a service asks for patience (429 and `Retry-After`), the
-    /// host waits and asks again, up to five minutes.
+    /// Sends the request and waits for the head of the response. If a service asks to retry later (429 and
+    /// `Retry-After`), the host waits and retries, for up to five minutes.
     ///
     /// # Errors
-    /// No answer came. One that says no is an answer: see [`Response::success`].
+    /// If there is no response. An error status is a response: see [`Response::success`].
     pub fn send(mut self) -> Result<Response, Error> {
         let body = std::mem::take(&mut self.body);
         if !body.is_empty() {
@@ -100,15 +101,16 @@ impl Request {
         self.send_from(&body[..])
     }
 
-    /// Sends it with a body that is read piece by piece, such as a file of `/job`.
+    /// Sends the request with a body that is read piece by piece, such as a file in `/job`.
     ///
     /// # Errors
-    /// The body cannot be read, or no answer came.
+    /// If the body cannot be read, or there is no response.
     pub fn send_from(self, mut body: impl Read) -> Result<Response, Error> {
         let wrong = |what: &str| {
-            Error::invalid(format!("{} is no request: {what}", self.url)).hint("write https://HOST/PATH")
+            Error::invalid(format!("cannot send a request to {}: {what}", self.url))
+                .hint("use an address such as https://HOST/PATH")
         };
-        let (scheme, rest) = self.url.split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
+        let (scheme, rest) = self.url.split_once("://").ok_or_else(|| wrong("the address has no scheme"))?;
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let scheme = match scheme {
@@ -117,36 +119,38 @@ impl Request {
             other => Scheme::Other(other.to_owned()),
         };
         let headers = Fields::from_list(&self.headers)
-            .map_err(|_| wrong("a header is malformed, or the host's to set"))?;
+            .map_err(|_| wrong("a header is malformed or reserved for the host"))?;
         let request = OutgoingRequest::new(headers);
-        request.set_method(&method(&self.method)).map_err(|()| wrong("there is no such method"))?;
-        request.set_scheme(Some(&scheme)).map_err(|()| wrong("there is no such scheme"))?;
-        request.set_authority(Some(authority)).map_err(|()| wrong("there is no such host"))?;
-        request.set_path_with_query(Some(&path)).map_err(|()| wrong("there is no such path"))?;
-        let out = request.body().map_err(|()| wrong("it has no body"))?;
+        request.set_method(&method(&self.method)).map_err(|()| wrong("the method is not valid"))?;
+        request.set_scheme(Some(&scheme)).map_err(|()| wrong("the scheme is not valid"))?;
+        request.set_authority(Some(authority)).map_err(|()| wrong("the host is not valid"))?;
+        request.set_path_with_query(Some(&path)).map_err(|()| wrong("the path is not valid"))?;
+        let out = request.body().map_err(|()| wrong("it cannot have a body"))?;
         let options = RequestOptions::new();
         let silence = self.silence.map(|longest| longest.as_nanos().try_into().unwrap_or(u64::MAX));
-        options.set_between_bytes_timeout(silence).map_err(|()| wrong("it cannot be that patient"))?;
+        options
+            .set_between_bytes_timeout(silence)
+            .map_err(|()| wrong("the read timeout is not supported"))?;
         let answer = handle(request, Some(options)).map_err(|code| explain(&self.url, &code))?;
-        // A service that has heard enough answers early: that answer says more than a broken pipe.
+        // A service may respond before it has read the whole body. Its response says more than a broken pipe.
         let written = send_body(out, &mut body);
         answer.subscribe().block();
         let answer = match answer.get() {
             Some(Ok(answer)) => answer.map_err(|code| explain(&self.url, &code))?,
-            _ => return Err(Error::failed(format!("{} gave no answer", self.url))),
+            _ => return Err(Error::failed(format!("no response from {}", self.url))),
         };
         written?;
         let headers = answer.headers().entries();
         let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
         let headers = headers.into_iter().map(|(name, value)| (name, text(value))).collect();
         let status = answer.status();
-        let body = answer.consume().map_err(|()| Error::failed("the answer has no body"))?;
-        let stream = body.stream().map_err(|()| Error::failed("the answer has no body"))?;
+        let body = answer.consume().map_err(|()| Error::failed("the response has no body"))?;
+        let stream = body.stream().map_err(|()| Error::failed("the response has no body"))?;
         Ok(Response { url: self.url, status, headers, stream, _body: body })
     }
 }
 
-/// An answer; its body is read from it.
+/// A response. Its body is read from it.
 pub struct Response {
     url: String,
     status: u16,
@@ -157,12 +161,12 @@ pub struct Response {
 }
 
 impl Response {
-    /// Such as 200.
+    /// The status code, such as 200.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// A header, whatever the case of its name.
+    /// A header, with a case-insensitive name; `None` if it is missing.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -170,17 +174,17 @@ impl Response {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The answer where it says yes, else the contract's error for what it says.
+    /// Returns the response if the status is 2xx, else an error of the matching kind.
     ///
     /// # Errors
-    /// The status is not 2xx; the details are the start of the body.
+    /// If the status is not 2xx. The details are the start of the body.
     pub fn success(mut self) -> Result<Self, Error> {
         if (200..300).contains(&self.status) {
             return Ok(self);
         }
-        let message = format!("{} answers {}", self.url.split('?').next().unwrap_or_default(), self.status);
+        let message = format!("{} returned {}", self.url.split('?').next().unwrap_or_default(), self.status);
         let mut details = Vec::new();
-        // It is the status that counts.
+        // A read error is ignored: the status matters.
         let _ = Read::by_ref(&mut self).take(4 << 10).read_to_end(&mut details);
         let error = match self.status {
             401 | 403 => Error::denied(message),
@@ -196,21 +200,24 @@ impl Response {
     /// The whole body.
     ///
     /// # Errors
-    /// The connection broke.
+    /// If the connection is lost.
     pub fn bytes(mut self) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         let read = self.read_to_end(&mut bytes);
-        read.map_err(|error| Error::unavailable(format!("{} broke off: {error}", self.url)))?;
+        read.map_err(|error| {
+            Error::unavailable(format!("the response from {} was cut off: {error}", self.url))
+        })?;
         Ok(bytes)
     }
 
     /// The whole body, as text.
     ///
     /// # Errors
-    /// The connection broke, or the body is no text.
+    /// If the connection is lost, or the body is not UTF-8 text.
     pub fn text(self) -> Result<String, Error> {
         let url = self.url.clone();
-        String::from_utf8(self.bytes()?).map_err(|_| Error::failed(format!("{url} sends no text")))
+        String::from_utf8(self.bytes()?)
+            .map_err(|_| Error::failed(format!("the response from {url} is not UTF-8 text")))
     }
 }
 
@@ -225,7 +232,7 @@ impl Read for Response {
             Err(StreamError::LastOperationFailed(error)) => Err(match http_error_code(&error) {
                 Some(ErrorCode::HttpResponseTimeout) => io::ErrorKind::TimedOut.into(),
                 Some(code) => io::Error::other(words(&code)),
-                None => io::Error::other("the answer broke off"),
+                None => io::Error::other("the response was cut off"),
             }),
         }
     }
@@ -247,13 +254,13 @@ fn method(name: &str) -> Method {
 }
 
 fn send_body(out: OutgoingBody, body: &mut impl Read) -> Result<(), Error> {
-    let stream = out.write().map_err(|()| Error::failed("the request takes no body"))?;
+    let stream = out.write().map_err(|()| Error::failed("the request cannot have a body"))?;
     let mut stream = Pieces(stream);
     let written = io::copy(&mut io::BufReader::with_capacity(PIECE, body), &mut stream);
     let written = written.and_then(|_| stream.flush());
     drop(stream);
-    written.map_err(|error| Error::failed(format!("the body was not sent: {error}")))?;
-    OutgoingBody::finish(out, None).map_err(|code| explain("the request", &code))
+    written.map_err(|error| Error::failed(format!("cannot send the request body: {error}")))?;
+    OutgoingBody::finish(out, None).map_err(|code| explain("the service", &code))
 }
 
 struct Pieces(OutputStream);
@@ -277,7 +284,7 @@ impl Write for Pieces {
     }
 }
 
-/// The host knows more than the code says, and tells the user.
+/// Converts an error code. The host adds what it knows beyond the code.
 fn explain(url: &str, code: &ErrorCode) -> Error {
     let place = url.split('?').next().unwrap_or_default();
     match code {
@@ -289,24 +296,24 @@ fn explain(url: &str, code: &ErrorCode) -> Error {
     }
 }
 
-/// A code of the standard's, for a person.
+/// The text of an error code.
 fn words(code: &ErrorCode) -> &'static str {
     match code {
         ErrorCode::DnsTimeout | ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
-            "its host is not known"
+            "cannot resolve the host"
         }
         ErrorCode::ConnectionRefused
         | ErrorCode::ConnectionTimeout
         | ErrorCode::DestinationUnavailable
-        | ErrorCode::DestinationIpUnroutable => "no connection could be made",
+        | ErrorCode::DestinationIpUnroutable => "cannot connect",
         ErrorCode::ConnectionTerminated
         | ErrorCode::HttpResponseIncomplete
         | ErrorCode::ConnectionReadTimeout
-        | ErrorCode::ConnectionWriteTimeout => "the connection broke",
+        | ErrorCode::ConnectionWriteTimeout => "the connection was lost",
         ErrorCode::TlsCertificateError | ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => {
-            "its TLS certificate could not be verified"
+            "TLS certificate verification failed"
         }
-        ErrorCode::HttpResponseTimeout => "no answer came in time",
-        _ => "the answer could not be read",
+        ErrorCode::HttpResponseTimeout => "the response timed out",
+        _ => "the response is not valid",
     }
 }

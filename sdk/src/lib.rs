@@ -1,8 +1,7 @@
-//! Write a driver for `alekseylearn`.
+//! The SDK for `alekseylearn` drivers.
 //!
-//! A plugin is one WASI component. It exports a build driver, a train driver or both; it holds no capability of
-//! its own and asks the host for narrow verbs ([`docker`], [`s3`], [`sagemaker`], …), each of which its user must
-//! have granted.
+//! A plugin is one WASI component. It exports a build driver, a train driver or both. It has no capabilities of its
+//! own: it calls the host's interfaces ([`docker`], [`s3`], [`sagemaker`], …), for which its user must give it grants.
 //!
 //! ```
 //! use alekseylearn_sdk::{Error, OptionSpec, Training, build, docker};
@@ -44,23 +43,26 @@ pub use bindings::build_plugin::exports::alekseylearn::driver::build;
 pub use bindings::train_plugin::exports::alekseylearn::driver::train;
 
 /// Makes a plugin of the types that implement [`build::Guest`] and [`train::Guest`]: `plugin!(build = A, train = B)`,
-/// or one of the two. With `origins` it asks for requests to them (see [`http`]), and for the credential that the host is
-/// to add to each:
+/// or one of the two. `origins` declares the origins that it sends requests to (see [`http`]), and the credential that
+/// the host adds to each:
 ///
 /// ```ignore
 /// plugin!(train = Driver, origins = ["https://api.example.com" with "env:EXAMPLE_TOKEN", "https://open.example.com"]);
 /// ```
 ///
-/// A credential is `env:NAME`, `file:/PATH`, `kaggle`, as Kaggle's own client finds it, or `google`, the application default credentials; `private:https://…` is an origin that may lie in the user's own network,
-/// and `https://*-api.example.com` stands for all that have one word in the place of the star. Of a store of objects ask
-/// for no more than the addresses of places: `https://storage.example.com/{gs.bucket}/{gs.key}` can be read where the
-/// bucket and key are those of an [`OptionSpec::location`] of the scheme `gs`. To a registry of images that was granted
-/// with a credential the host also pushes: see [`Destination::repository`].
-/// An author without this macro puts the same into a custom section named `alekseylearn`, as JSON:
-/// `{"name": "my-driver", "origins": ["https://api.example.com=env:EXAMPLE_TOKEN"]}`. The package's name, version, authors, licence, repository and description go into the file, as
-/// the WebAssembly ecosystem's standard sections.
+/// - A credential is `env:NAME`, `file:/PATH`, `kaggle` (the credential of Kaggle's own client) or `google` (the
+///   application default credentials).
+/// - `private:https://…` is an origin that may be in the user's own network.
+/// - `https://*-api.example.com` matches all origins with one word in place of the star.
+/// - `https://storage.example.com/{gs.bucket}/{gs.key}` matches only locations that the user names in an
+///   [`OptionSpec::location`] of the scheme `gs`, and only to read. For object stores, declare no more than that.
+/// - To a container registry with a credential, the host also pushes images: see [`Destination::repository`].
 ///
-/// On other targets than WebAssembly it exports nothing, so that a plugin's own tests run anywhere.
+/// The package's version, authors, licence, repository and description become the WebAssembly ecosystem's standard
+/// sections. Its name and the origins become a custom section `alekseylearn` with JSON, which authors without this
+/// macro write themselves: `{"name": "my-driver", "origins": ["https://api.example.com=env:EXAMPLE_TOKEN"]}`.
+///
+/// On targets other than WebAssembly, it exports nothing, so that a plugin's own tests run anywhere.
 #[macro_export]
 macro_rules! plugin {
     (build = $build:ident $(, train = $train:ident)? $(, origins = [$($origins:tt)*])? $(,)?) => {

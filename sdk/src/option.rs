@@ -1,32 +1,32 @@
-//! Options in one expression each: `OptionSpec::integer("epochs", "Rounds").within(1..=100).default_to("10")`.
+//! Builder methods for options: `OptionSpec::integer("epochs", "Rounds").within(1..=100).default_to("10")`.
 
 use std::ops::{Bound, RangeBounds};
 
 use crate::OptionSpec;
 
 impl OptionSpec {
-    /// The user must give it.
+    /// Makes the option required.
     #[must_use]
     pub fn required(self) -> Self {
         self.require();
         self
     }
 
-    /// Taken where the user gives none; in the form in which a user would write it.
+    /// Sets the default value, as a user would write it.
     #[must_use]
     pub fn default_to(self, value: &str) -> Self {
         self.default(value);
         self
     }
 
-    /// The only values allowed.
+    /// Sets the allowed values.
     #[must_use]
     pub fn one_of(self, values: &[&str]) -> Self {
         self.choices(&values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>());
         self
     }
 
-    /// Smallest and largest value of a number.
+    /// Sets the minimum and maximum of a number.
     #[must_use]
     pub fn within(self, range: impl RangeBounds<i64>) -> Self {
         let least = match range.start_bound() {
@@ -43,7 +43,7 @@ impl OptionSpec {
         self
     }
 
-    /// Never shown, logged or recorded.
+    /// Marks the value as a secret, which is never shown, logged or recorded.
     #[must_use]
     pub fn hidden(self) -> Self {
         self.secret();

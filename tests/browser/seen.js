@@ -48,7 +48,7 @@
     headings: all("h1, h2").map(text),
     facts: Object.fromEntries(all("tr").filter(row => row.cells.length === 2).map(row => [text(row.cells[0]), text(row.cells[1])])),
     metrics: all("table.metrics tr").slice(1).map(row => [...row.cells].map(text)),
-    phases: all(".bar").map(bar => ({ name: text(bar.closest("tr").cells[0]), ...box(bar), course: box(bar.closest("td")) })),
+    phases: all(".bar").map(bar => ({ name: text(bar.closest("tr").cells[0]), ...box(bar), timeline: box(bar.closest("td")) })),
     plots: all("figure").map(figure => {
       const line = figure.querySelector("polyline");
       return { name: text(figure.querySelector("figcaption")), svg: box(figure.querySelector("svg")), line: line && box(line) };

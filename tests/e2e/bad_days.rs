@@ -97,7 +97,7 @@ fn a_log_that_does_not_fit_on_the_disk() {
     let run = sandbox.run(&fit).failure(1).one_error();
     run.says("cannot keep the log of").says("the container is kept");
     disk.remount("size=64m");
-    let run = sandbox.run(&fit).success().says("going on with");
+    let run = sandbox.run(&fit).success().says("resuming");
     assert!(run.stdout.contains("\n99999 x"), "the whole log");
     assert_eq!(listing(&sandbox.path("out")), ["m"]);
     assert_eq!(sandbox.run(&["logs", "long/train"]).success().stdout.lines().count(), 100_000);

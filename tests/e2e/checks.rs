@@ -36,7 +36,7 @@ fn a_run_that_would_work_is_told_with_its_request_and_its_cost() {
     // Four hours unless told, and not the service's day.
     assert_eq!(data["request"]["StoppingCondition"]["MaxRuntimeInSeconds"], 14_400);
     assert_eq!(data["request"]["ResourceConfig"]["InstanceCount"], 2);
-    assert!((data["cost"]["most_usd"].as_f64().unwrap() - 2.0 * 0.23 * 4.0).abs() < 1e-9, "{data}");
+    assert!((data["cost"]["max_usd"].as_f64().unwrap() - 2.0 * 0.23 * 4.0).abs() < 1e-9, "{data}");
     assert!(data["cost"]["basis"].as_str().unwrap().contains("for 4 h (--config.max_runtime)"));
 
     let text =
@@ -49,10 +49,10 @@ fn a_run_that_would_work_is_told_with_its_request_and_its_cost() {
     assert!(text.contains("\"MaxRuntimeInSeconds\": 3600"), "{text}");
     // No price is guessed, and a file can tell it.
     let data = check(&sandbox, &rig, &base, &["--json"]).success().data();
-    assert_eq!(data["cost"]["most_usd"], Value::Null);
+    assert_eq!(data["cost"]["max_usd"], Value::Null);
     sandbox.write("alekseylearn.toml", "[train.sagemaker.prices]\n\"ml.c4.2xlarge\" = 0.25\n");
     let data = check(&sandbox, &rig, &base, &["--json"]).success().data();
-    assert_eq!(data["cost"]["most_usd"], 1.0);
+    assert_eq!(data["cost"]["max_usd"], 1.0);
 
     for changing in ["CreateTrainingJob", "CreateRepository", "PutManifest", "PutObject"] {
         assert_eq!(rig.calls(changing), Vec::<Value>::new(), "{changing}");

@@ -41,7 +41,7 @@ fn what_a_job_left_goes_when_it_is_asked_for() {
     assert!(is_in_engine(image));
     assert_eq!(sandbox.newest_job()["name"], name);
 
-    sandbox.run(&["clean", &tag, "--jobs", "--yes"]).success().says(&format!("{name} goes with results"));
+    sandbox.run(&["clean", &tag, "--jobs", "--yes"]).success().says(&format!("removing {name} with results"));
     assert_eq!(sandbox.newest_job(), Value::Null);
     assert_eq!(fs::read_dir(sandbox.data().join("jobs")).unwrap().count(), 0);
     let run = sandbox.run(&["clean", &tag, "--images", "--yes", "--json"]).success();
@@ -127,5 +127,5 @@ fn caches_go_and_come_back() {
     sandbox.run(&["clean", "--caches", "--yes"]).success();
     assert_eq!(fs::read_dir(cache.join("alekseylearn/drivers")).unwrap().count(), 0);
     sandbox.run(&["driver", "list"]).success();
-    sandbox.run(&["clean", "--older-than", "soon"]).failure(2).says("is no age");
+    sandbox.run(&["clean", "--older-than", "soon"]).failure(2).says("is not an age");
 }

@@ -272,7 +272,7 @@ fn a_proxy_that_is_dead_is_named_at_once() {
     sandbox.set("HTTPS_PROXY", "http://user:SECRET@127.0.0.1:9").set("AWS_REGION", "us-east-1");
     sandbox.set("AWS_ACCESS_KEY_ID", "a").set("AWS_SECRET_ACCESS_KEY", "b");
     let begun = Instant::now();
-    let options = ["--config.output_path=s3://b/x", "--config.role_name=r", "--dry-run"];
+    let options = ["--config.output_path=s3://bucket/x", "--config.role_name=r", "--dry-run"];
     let refused = sandbox.run(&[&["fit", "train.py", "--train-driver", "sagemaker"], &options[..]].concat());
     let refused = refused.failure(7).one_error().says("the proxy 127.0.0.1:9 cannot be reached");
     assert!(!refused.stderr.contains("SECRET"), "{}", refused.stderr);

@@ -67,7 +67,7 @@ fn fish_tells_what_each_candidate_means() {
         "{options}"
     );
     assert!(ask("alekseylearn fit --train-driver ").lines().any(|line| line.starts_with("local-gpu")));
-    assert!(ask("alekseylearn stat").starts_with("status\tAsk the service how a job is"));
+    assert!(ask("alekseylearn stat").starts_with("status\tShow a job's status"));
     assert!(ask("alekseylearn fit models/").contains("models/train.py"));
     assert!(!ask("alekseylearn fit models/").contains("notes.txt"));
 }

@@ -73,9 +73,9 @@ fn unharmed(sandbox: &Sandbox) {
 #[test]
 fn a_compilation_ends_at_its_memory() {
     let sandbox = user(&huge());
-    refused(&sandbox, sandbox.run(&INSTALL), "costly needs more than 2048 MiB of memory to be compiled");
+    refused(&sandbox, sandbox.run(&INSTALL), "cannot compile costly: it needs more than 2048 MiB of memory");
     let run = sandbox.run(&["plugin", "run", "costly.wasm", "--", "jobs"]);
-    refused(&sandbox, run, "costly needs more than 2048 MiB of memory to be compiled");
+    refused(&sandbox, run, "cannot compile costly: it needs more than 2048 MiB of memory");
 }
 
 /// The limit is two minutes; the system's own, where it is less, is as good.
@@ -84,7 +84,7 @@ fn a_compilation_ends_at_its_time() {
     let sandbox = user(&slow());
     let command = format!("ulimit -S -t 3; exec alekseylearn {}", INSTALL.join(" "));
     let run = sandbox.run_other(Path::new("/bin/sh"), &["-c", &command]);
-    refused(&sandbox, run, "costly needs more than 3 seconds of computing to be compiled");
+    refused(&sandbox, run, "cannot compile costly: it needs more than 3 seconds of CPU time");
 }
 
 fn compiling(sandbox: &Sandbox) -> Running {
@@ -172,10 +172,10 @@ fn many(exports: bool, count: usize) -> Vec<u8> {
 fn a_million_names_are_not_read() {
     let sandbox = Sandbox::new();
     for (exports, count, says) in [
-        (true, 1_000_000, "imports or exports more than 1000 things"),
-        (false, 1_000_000, "imports or exports more than 1000 things"),
-        (true, 1_000, "imports or exports more than 1000 things"),
-        (false, 1_000, "asks for n0, which this program does not have"),
+        (true, 1_000_000, "imports or exports more than 1000 names"),
+        (false, 1_000_000, "imports or exports more than 1000 names"),
+        (true, 1_000, "imports or exports more than 1000 names"),
+        (false, 1_000, "imports n0, which alekseylearn does not provide"),
     ] {
         fs::write(sandbox.path("many.wasm"), many(exports, count)).unwrap();
         for command in [&["install", "--yes"][..], &["show"]] {
@@ -241,16 +241,16 @@ fn a_driver_answers_with_no_more_than_anybody_reads() {
             )
     };
     for (name, guest, says) in [
-        ("options", options(1_001), "it gave 1001 options at once, more than 1000"),
-        ("a million options", options(1_000_000), "it holds too many things at once"),
-        ("findings", findings(1_001), "it gave 1001 findings at once, more than 1000"),
+        ("options", options(1_001), "it returned 1001 options at once; the limit is 1000"),
+        ("a million options", options(1_000_000), "it holds too many handles"),
+        ("findings", findings(1_001), "it returned 1001 findings at once; the limit is 1000"),
         ("a million findings", findings(1_000_000), "handle limit exceeded"),
         (
             "details",
             Handmade::default().head(DETAIL).body("check", details),
-            "it said more than 10000 things",
+            "it sent more than 10000 progress messages",
         ),
-        ("lines", log(100_001), "it gave 100001 lines of its log at once, more than 100000"),
+        ("lines", log(100_001), "it returned 100001 log lines at once; the limit is 100000"),
         ("a million lines", log(1_000_000), ""),
     ] {
         let sandbox = Sandbox::new();
@@ -260,7 +260,7 @@ fn a_driver_answers_with_no_more_than_anybody_reads() {
         sandbox.run(&["plugin", "install", "guest.wasm", "--yes"]).success();
         let run = sandbox.run(&["fit", "train.py", "--train-driver", "guest"]);
         assert!(run.stderr.len() < 10_000, "{name}: {} bytes", run.stderr.len());
-        run.failure(9).one_error().says("error: the driver guest broke: ").says(says);
+        run.failure(9).one_error().says("error: the driver guest failed: ").says(says);
         sandbox.run(&["driver", "show", "local"]).success();
     }
 }

@@ -38,7 +38,7 @@ fn what_is_wrong_in_a_file_is_said_with_its_place() {
     let sandbox = Sandbox::new();
     sandbox.write("train.py", "");
     for (text, code, says) in [
-        ("[fit", 2, "alekseylearn.toml:1 is wrong"),
+        ("[fit", 2, "alekseylearn.toml:1 is not valid"),
         ("[train.local]\nhyperparametrs.a = 1", 2, "[train.local] of"),
         ("[train.local]\nhyperparameters = 1", 2, "hyperparameters in [train.local] of"),
         ("[train.local]\n\nhyperparameters.a = [1]", 2, "alekseylearn.toml:3"),
@@ -66,7 +66,7 @@ fn files_name_the_dependencies_and_where_the_model_goes() {
     assert!(sandbox.path("project/models/there/m").is_file());
     for line in ["fetch = '../out'", "fetch = '/tmp'", "env-file = '../../elsewhere.txt'"] {
         sandbox.write("project/alekseylearn.toml", &format!("[fit]\n{line}\n"));
-        start(&["fit", "train.py", &base]).failure(2).one_error().says("a place out of its own folder");
+        start(&["fit", "train.py", &base]).failure(2).one_error().says("to a path outside of its folder");
     }
 }
 
@@ -92,8 +92,8 @@ fn a_second_fit_replaces_what_the_first_one_brought_unless_it_was_changed() {
 
     // What the user touched stays, and is told of before anything is trained.
     sandbox.write("out/m", "edited");
-    let run = train("third", "c").failure(5).one_error().says("out/m was changed since");
-    assert!(run.stderr.find("was changed since") < run.stderr.find("Building"), "{}", run.stderr);
+    let run = train("third", "c").failure(5).one_error().says("out/m was changed after");
+    assert!(run.stderr.find("was changed after") < run.stderr.find("Building"), "{}", run.stderr);
     assert_eq!([read("out/m"), read("out/b/w")], ["edited", "second"]);
     // Nor is a folder taken away that holds anything of the user's.
     fs::remove_file(sandbox.path("out/m")).unwrap();

@@ -20,9 +20,9 @@ fn nothing_is_wrong_where_all_is_there() {
     assert!(check(&run, "docker")["what"].as_str().unwrap().contains("linux/amd64"));
     assert_eq!(check(&run, "builder")["what"], "BuildKit");
     let aws = check(&run, "aws");
-    assert_eq!(aws["what"], "account 123456789012, credentials of the environment");
+    assert_eq!(aws["what"], "account 123456789012, credentials from the environment");
     assert!(
-        check(&run, "region")["what"].as_str().unwrap().starts_with("us-east-1, by way of http://127.0.0.1:")
+        check(&run, "region")["what"].as_str().unwrap().starts_with("us-east-1, through http://127.0.0.1:")
     );
     for name in ["gpu", "record", "cache", "config", "plugins"] {
         assert_eq!(check(&run, name)["state"], "ok");
@@ -52,7 +52,7 @@ fn each_problem_has_a_fix() {
         check(&run, "aws"),
         json!({ "name": "aws", "state": "ok", "what": "no credentials; only SageMaker needs them", "fix": null })
     );
-    sandbox.run(&["doctor"]).failure(1).one_error().says("there are 4 problems");
+    sandbox.run(&["doctor"]).failure(1).one_error().says("found 4 problems");
     // Nor is it where the search for one ends at a service that only machines of AWS have.
     sandbox.unset("AWS_EC2_METADATA_DISABLED").set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9");
     assert_eq!(check(&sandbox.run(&["doctor", "--json"]).failure(1), "aws")["state"], "ok");

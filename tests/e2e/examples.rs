@@ -58,7 +58,8 @@ fn its_jobs_fail_and_are_stopped_like_any_others() {
         sandbox.run(&install).success();
         sandbox.project("tests/projects/fails");
         let fails = [&["fit", "fails/train.py", &base][..], &by_driver].concat();
-        sandbox.run(&fails).failure(10).one_error().says("steps/columns.py");
+        let failed = sandbox.run(&fails).failure(10).one_error().says("columns differ in length");
+        assert!(failed.stdout.contains("steps/columns.py"), "the traceback: {}", failed.stdout);
 
         sandbox.project("tests/projects/until-sigterm");
         let running = [&["fit", "until-sigterm/train.py", &base, "--detach"][..], &by_driver].concat();

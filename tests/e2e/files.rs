@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::Write,
-    os::unix::fs::symlink,
+    os::unix::fs::{FileExt, symlink},
     process::Command,
     sync::{
         Arc,
@@ -60,7 +60,7 @@ fn equal_runs_have_one_image_whatever_they_brought() {
     sandbox.write("requirements.txt", "");
     sandbox.write(
         "train.py",
-        "import os, time\nopen('/opt/ml/model/m', 'w').write(str(time.time()))\nprint(os.listdir())\n",
+        "import os, time\nopen('/opt/ml/model/m', 'w').write(str(time.time()))\nprint(sorted(os.listdir()))\n",
     );
     sandbox.write("alekseylearn.toml", "[fit]\nfetch = 'out'\n");
     let mut images = Vec::new();
@@ -139,7 +139,11 @@ fn a_tracked_file_travels_though_it_is_ignored() {
         );
     };
     git(&["init", "-q"]);
-    git(&["add", "-f", "data/kept.csv"]);
+    // Of no use elsewhere, whoever tracks it.
+    sandbox.write("env/pyvenv.cfg", "");
+    sandbox.write("env/lib/module.py", "");
+    sandbox.write("pkg/__pycache__/a.pyc", "");
+    git(&["add", "-f", "data/kept.csv", "env", "pkg"]);
     // Neither is ever run.
     git(&["config", "core.fsmonitor", "touch fsmonitor-ran"]);
     git(&["config", "core.excludesFile", "~/mine"]);
@@ -149,6 +153,7 @@ fn a_tracked_file_travels_though_it_is_ignored() {
     let files = run.data()["image"]["files"].to_string();
     assert!(files.contains("data/kept.csv"), "{files}");
     assert!(!files.contains("data/other.csv") && !files.contains("secret-notes"), "{files}");
+    assert!(!files.contains("module.py") && !files.contains("a.pyc"), "{files}");
     assert!(!sandbox.path("fsmonitor-ran").exists());
 }
 
@@ -224,8 +229,10 @@ fn a_log_that_grows_and_a_file_that_is_saved_do_not_stop_a_run() {
     let run = sandbox.run(&["fit", "train.py", &base]).success();
     assert!(run.stdout.contains("started"), "{}", run.stdout);
     // Saved all the time: it is named.
-    let name = saved.clone();
-    let is_saved = Meanwhile::run(move |count| fs::write(&name, count.to_string()).unwrap());
+    let file = fs::File::options().write(true).open(&saved).unwrap();
+    // In place, so that it is never found empty.
+    let is_saved =
+        Meanwhile::run(move |count| file.write_all_at(format!("{count:020}").as_bytes(), 0).unwrap());
     let run = sandbox.run(&["fit", "train.py", &base]).failure(1).one_error();
     run.says("z.txt changed each of 4 times that it was sent");
     drop((grows, is_saved));

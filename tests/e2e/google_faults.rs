@@ -103,7 +103,7 @@ fn a_token_that_ends_in_the_middle_is_replaced_and_a_login_that_does_costs_a_mes
     let run = fit(&sandbox, &options, &["--config.timeout=600"]).failure(3).one_error();
     run.says("Google does not accept the credential: it was revoked").says("goes on meanwhile");
     services.clear_faults();
-    fit(&sandbox, &options, &["--config.timeout=600"]).success().says("going on with");
+    fit(&sandbox, &options, &["--config.timeout=600"]).success().says("resuming");
     assert_eq!(jobs(&services), 2);
 }
 
@@ -133,7 +133,7 @@ fn each_refusal_of_the_service_is_one_error_with_what_to_do() {
         .says("there is no bucket nowhere")
         .says("gcloud storage buckets create");
     with(&["--config.output_path=s3://bucket/x"], 2).says("is not of the form gs://bucket/prefix");
-    services.fault(&json!({ "path": CREATE, "method": "POST", "status": 429, "body": { "error": { "message": "The following quotas are exceeded: CustomModelTrainingT4GPUs" } } }));
+    services.fault(&json!({ "path": CREATE, "method": "POST", "status": 429, "times": 4, "body": { "error": { "message": "The following quotas are exceeded: CustomModelTrainingT4GPUs" } } }));
     with(&[], 6).says("CustomModelTrainingT4GPUs").says("iam-admin/quotas");
     services.fault(&json!({ "path": CREATE, "method": "POST", "status": 400, "body": { "error": { "message": "Machine type \"x-1\" is not supported." } } }));
     with(&["--config.machine_type=x-1"], 2).says("Machine type \"x-1\" is not supported");
@@ -196,7 +196,7 @@ fn a_submission_whose_answer_is_lost_is_found_again() {
     fit(&sandbox, &options, &[]).failure(7).one_error();
     assert_eq!(jobs(&services), 1, "Vertex AI has it");
     sandbox.run(&["status", "work/train"]).success();
-    fit(&sandbox, &options, &[]).success().says("going on with");
+    fit(&sandbox, &options, &[]).success().says("resuming");
     assert_eq!(jobs(&services), 1);
 }
 
@@ -315,7 +315,7 @@ fn a_repository_is_made_where_it_is_missing_and_the_login_is_the_hosts() {
             .count()
     };
     let (place, tag) = ("us-central1-docker.pkg.dev/my-project/alekseylearn", "work/train");
-    let says = format!("The repository {place}/{tag} would be made");
+    let says = format!("It would be pushed to {place}/{tag}, a repository that would be created");
     let run = fit(&sandbox, &options, &["--dry-run", "--config.prices.n1-standard-4=0.25"]).success();
     assert!(run.stdout.contains(&says), "{}", run.stdout);
     // The four hours that a job may take.
@@ -355,9 +355,9 @@ fn an_image_goes_only_to_a_registry_that_was_granted() {
     let registry = format!("http://{}", services.state("google")["images"].as_str().unwrap());
     sandbox.run(&["plugin", "revoke", "ml-engine", &registry]).success();
     let run = fit(&sandbox, &options, &[]).failure(3).one_error();
-    run.says("may not send the image to").says(&format!("plugin grant ml-engine {registry}=SOURCE"));
+    run.says("may not push the image to").says(&format!("plugin grant ml-engine {registry}=file:/PATH"));
     sandbox.run(&["plugin", "grant", "ml-engine", &registry]).success();
-    fit(&sandbox, &options, &[]).failure(3).one_error().says(&format!("{registry}=SOURCE"));
+    fit(&sandbox, &options, &[]).failure(3).one_error().says(&format!("{registry}=file:/PATH"));
     sandbox.run(&["plugin", "grant", "ml-engine", &format!("{registry}=google")]).success();
     fit(&sandbox, &options, &[]).success();
     assert!(
@@ -427,7 +427,7 @@ fn no_secret_enters_a_plugins_memory() {
         let service = format!("--config.service={service}");
         let run = sandbox.run(&["fit", "train.py", "--train-driver", "remembers", &service, place]);
         let run = run.failure(3).one_error();
-        run.says("to https://storage.googleapis.com").says("what you name in an option, as gs://");
+        run.says("to https://storage.googleapis.com").says("locations that an option names, as gs://");
     }
     assert_eq!(services.asked("").len(), before, "no request was sent");
 }

@@ -75,7 +75,7 @@ fn a_strangers_build_driver_fills_no_name_of_the_users_or_the_hosts() {
     for name in
         ["Dockerfile", "dockerfile", "Dockerfile/", ".dockerignore", "machine/environment", "code/train.py"]
     {
-        plan(name).failure(3).one_error().says("the plugin plants may not send a file");
+        plan(name).failure(3).one_error().says("the plugin plants may not add the file");
     }
     let plan = plan("helper.sh").success().stdout;
     assert!(plan.contains("helper.sh") && plan.contains("FROM scratch"), "{plan}");
@@ -159,7 +159,7 @@ fn the_names_of_shipped_drivers_are_reserved() {
         let file = format!("{name}.wasm");
         fs::write(sandbox.path(&file), &wasm).unwrap();
         let run = install(&sandbox, &file, &[]).failure(3).one_error();
-        run.says(&format!("{name} is the name of a driver that comes with alekseylearn"));
+        run.says(&format!("{name} is the name of a shipped driver"));
         sandbox.run(&["plugin", "run", &file, "--", "driver", "list"]).failure(3).one_error();
     }
     install(&sandbox, "local.wasm", &["--name", "mine"]).success();
@@ -268,7 +268,7 @@ fn an_upgrade_accepts_no_less() {
     place(&three, None);
     refuses("is unsigned", "--allow-signer-change");
     place(&three, Some(eve.sign(&three)));
-    refuses("is signed by another key", "--allow-signer-change");
+    refuses("is signed with another key", "--allow-signer-change");
     // One plugin's signature is no other's: not by what it calls itself, and not by what its signer called it.
     let beta = called(&three, "beta");
     place(&beta, Some(ada.sign(&beta)));
@@ -276,9 +276,9 @@ fn an_upgrade_accepts_no_less() {
     let run = sandbox.run(&upgrade).failure(3).one_error();
     run.says("calls itself beta").says("--allow-signer-change");
     place(&three, Some(ada.sign_as(&three, "name:beta version:0.3.0")));
-    sandbox.run(&upgrade).failure(9).one_error().says("is of the plugin beta, and this is driver");
+    sandbox.run(&upgrade).failure(9).one_error().says("is for the plugin beta, but this is driver");
     place(&three, Some(ada.sign_as(&three, "name:driver version:0.4.0")));
-    sandbox.run(&upgrade).failure(9).one_error().says("is of version 0.4.0, and this is 0.3.0");
+    sandbox.run(&upgrade).failure(9).one_error().says("is for version 0.4.0, but this is 0.3.0");
     assert_eq!(version(), "0.2.0");
 
     place(&one, Some(ada.sign(&one)));
@@ -432,21 +432,21 @@ fn an_index_is_held_to_its_files_and_to_its_own_side_of_the_network() {
     let index = site.address("index.json");
     let add = || install(&sandbox, "driver", &["--index", &index]);
     write("0.3.0", "driver.wasm");
-    add().failure(9).one_error().says("is listed as 0.3.0, and the component says 0.1.0");
+    add().failure(9).one_error().says("the index lists 0.3.0, the component has 0.1.0");
     let local = folder.join("driver.wasm");
     write("0.1.0", &format!("file://{}", local.display()));
-    add().failure(3).one_error().says("which is not an address on the web");
+    add().failure(3).one_error().says("which is not an http, https or oci address");
     // A path is one of the site's, and never of this machine's.
     write("0.1.0", local.to_str().unwrap());
     add().failure(4).one_error().says("404");
     let other = Service::new();
     write("0.1.0", &format!("{}/driver.wasm", other.address()));
-    add().failure(3).one_error().says("in your own network, or on this machine");
+    add().failure(3).one_error().says("which is on this machine or in your own network");
     assert_eq!(other.asked().len(), 0);
     assert_eq!(installed(&sandbox), json!([]));
     // One entry that cannot be read leaves the others.
     write("0.1.0", "driver.wasm");
-    add().success().says("lists 1 release of driver that cannot be read");
+    add().success().says("skipped 1 invalid release of driver");
     assert_eq!(installed(&sandbox)[0]["version"], "0.1.0");
 }
 

@@ -171,7 +171,7 @@ fn a_strangers_file_in_the_users_build_gets_no_logins() {
     sandbox.run(&install).success();
     sandbox.write("alekseylearn/Dockerfile", &dockerfile("test ! -e /run/secrets/netrc"));
     let fit = ["fit", "train.py", "--build-driver", "plants", "--config.file=helper.sh", "--trust"];
-    sandbox.run(&fit).success().says("this build gets no logins for package indexes");
+    sandbox.run(&fit).success().says("this build gets no package index credentials");
     // The user's own Dockerfile with a file of the user's own has them.
     sandbox.write("alekseylearn/helper.sh", "");
     sandbox.write("alekseylearn/Dockerfile", &dockerfile("test -e /run/secrets/netrc"));

@@ -103,9 +103,9 @@ fn inputs_that_make_no_sense_are_one_error_each() {
     let missing = format!("--config.input.train=s3://{}/nothing-here", rig.name("bucket"));
     for (options, code, says) in [
         (&["--config.input.a=data", "--config.input.A=data"][..], 2, "are both SM_CHANNEL_A"),
-        (&["--config.input.a=data", "--config.input.a=p"], 2, "it is given twice"),
+        (&["--config.input.a=data", "--config.input.a=p"], 2, "given twice, also as"),
         (&["--config.input.a=nowhere"], 4, "there is no folder"),
-        (&["--config.input.a=secret"], 4, "there is nothing to send"),
+        (&["--config.input.a=secret"], 4, "no files to upload"),
         (&[&foreign], 2, "is in eu-west-1, but the job would run in us-east-1"),
         (&[&missing], 2, "there is nothing at"),
         (

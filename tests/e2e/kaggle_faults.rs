@@ -64,7 +64,7 @@ fn a_token_that_expires_in_the_middle_costs_a_message_and_not_the_job() {
     sandbox.run(&["status", "work/train"]).failure(3);
     services.clear_faults();
     // With a new one, the same command goes on with the same job.
-    sandbox.run(&fit(&[])).success().says("going on with");
+    sandbox.run(&fit(&[])).success().says("resuming");
     assert_eq!(versions(&services), 1);
 }
 
@@ -145,7 +145,7 @@ fn a_submission_whose_answer_is_lost_is_found_again() {
     sandbox.run(&fit(&[])).failure(7).one_error();
     assert_eq!(versions(&services), 1, "Kaggle has it");
     sandbox.run(&["status", "work/train"]).success();
-    sandbox.run(&fit(&[])).success().says("going on with");
+    sandbox.run(&fit(&[])).success().says("resuming");
     assert_eq!((versions(&services), services.asked(SAVE).len()), (1, 1));
     // What Kaggle never had is sent.
     services.fault(&json!({ "path": SAVE, "status": 503 }));

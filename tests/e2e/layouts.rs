@@ -305,7 +305,7 @@ fn arguments_without_the_two_dashes_are_told_with_the_right_command() {
     sandbox.write("train.py", "");
     let run =
         sandbox.run(&["fit", "train.py", "--epochs", "1", "--train-driver", "local"]).failure(2).one_error();
-    run.says("`fit` does not know `--epochs`: arguments of the script come after `--`")
+    run.says("unexpected argument `--epochs` for `fit`: arguments of the script go after `--`")
         .says("hint: `alekseylearn fit train.py --train-driver local -- --epochs 1`");
     let run = sandbox.run(&["fit", "train.py", "data.csv", "--json"]).failure(2);
     let error = run.events().pop().unwrap();

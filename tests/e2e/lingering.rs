@@ -137,6 +137,17 @@ fn a_check_keeps_kinds_and_words() {
     // What an author prints is shown to who wants to know, and to the author.
     assert!(!check("", &[]).success().stderr.contains("a word of its author's"));
     check("", &["-v"]).success().says("lingers: a word of its author's");
-    let run = sandbox.run(&["plugin", "run", &file, "--", "check", "train.py", "--train-driver", "lingers"]);
+    let run = sandbox.run(&[
+        "plugin",
+        "run",
+        &file,
+        "--name",
+        "lingers",
+        "--",
+        "check",
+        "train.py",
+        "--train-driver",
+        "lingers",
+    ]);
     run.success().says("lingers: a word of its author's");
 }

@@ -14,6 +14,7 @@ mod defaults;
 mod dependencies;
 mod distributed;
 mod doctor;
+mod documentation;
 mod engines;
 mod examples;
 mod files;

@@ -84,18 +84,14 @@ fn an_index_gives_the_newest_version_that_runs_here_and_upgrades() {
     let newer = release("1.0.0", "0.2.0", &two);
     write(&[release("0.9.0", "0.1.0", &one), release("0.10.0", "0.1.0", &two), newer.clone()]);
     let upgraded = sandbox.run(&["plugin", "upgrade", "--all"]).success();
-    assert!(upgraded.stdout.contains("driver 0.9.0 became driver 0.10.0"), "{}", upgraded.stdout);
-    install("driver@1")
-        .failure(8)
-        .one_error()
-        .says("needs version 0.2.0 of the contract")
-        .says("upgrade alekseylearn");
+    assert!(upgraded.stdout.contains("Upgraded driver 0.9.0 to driver 0.10.0"), "{}", upgraded.stdout);
+    install("driver@1").failure(8).one_error().says("needs contract 0.2.0").says("upgrade alekseylearn");
     install("driver@3").failure(4).one_error().says("0.9.0, 0.10.0, 1.0.0");
     install("nothing").failure(4).one_error().says("it lists driver");
 
     write(&[release("0.11.0", "0.1.0", &one)]);
     fs::copy(folder.join("0.10.0.wasm"), folder.join("0.11.0.wasm")).unwrap();
-    sandbox.run(&["plugin", "upgrade", "driver"]).failure(9).one_error().says("is not what was promised");
+    sandbox.run(&["plugin", "upgrade", "driver"]).failure(9).one_error().says("digest mismatch for ");
     assert_eq!(installed(&sandbox)[0]["version"], "0.10.0");
     // The index may be a file as well.
     fs::write(folder.join("bad.json"), "[]").unwrap();
@@ -130,7 +126,7 @@ fn a_team_installs_what_its_lock_file_says() {
         .run(&["plugin", "install", "--locked"])
         .failure(4)
         .one_error()
-        .says("there is no alekseylearn.lock");
+        .says("no alekseylearn.lock in this folder");
     sandbox.run(&["plugin", "install", file.to_str().unwrap(), "--yes", "--grant", "s3,ecr"]).success();
     sandbox.run(&["plugin", "lock"]).success();
     let text = fs::read_to_string(sandbox.path("alekseylearn.lock")).unwrap();
@@ -149,7 +145,7 @@ fn a_team_installs_what_its_lock_file_says() {
         .run(&["plugin", "install", "--locked", "--yes"])
         .failure(9)
         .one_error()
-        .says("is not what alekseylearn.lock says");
+        .says("does not match alekseylearn.lock");
     assert_eq!(installed(&third), json!([]));
 }
 
@@ -184,7 +180,7 @@ fn plugins_travel_in_one_file_to_a_machine_without_a_network() {
             .run(&["plugin", "import", name, "--yes"])
             .failure(9)
             .one_error()
-            .says("is no bundle of plugins");
+            .says("is not a valid plugin bundle");
     }
     other.run(&["plugin", "import", "missing.tar"]).failure(4).one_error();
     assert_eq!(installed(&other), json!([]));
@@ -198,7 +194,7 @@ fn an_author_tries_a_driver_without_installing_it() {
     let file = file.to_str().unwrap();
     let run = |arguments: &[&str]| sandbox.run(&[&["plugin", "run", file][..], arguments].concat());
     let drivers = run(&["--grant", "s3", "--", "driver", "list", "--json"]).success();
-    assert!(drivers.stdout.contains("tried out sha256:"), "{}", drivers.stdout);
+    assert!(drivers.stdout.contains("not installed sha256:"), "{}", drivers.stdout);
     sandbox.write("train.py", "");
     let fit = ["--", "fit", "train.py", "--train-driver", "driver", "--config.output_path=s3://bucket"];
     run(&[&fit[..], &["--config.role_name=r"]].concat()).failure(3).says("was not granted aws-identity");

@@ -28,11 +28,7 @@ fn a_plugin_is_shown_installed_used_and_removed() {
     assert_eq!(sandbox.run(&["plugin", "list", "--json"]).success().data()["plugins"], json!([]));
 
     let install = ["plugin", "install", "driver.wasm", "--yes", "--grant", ALL];
-    sandbox
-        .run(&install)
-        .failure(3)
-        .one_error()
-        .says("sagemaker is the name of a driver that comes with alekseylearn");
+    sandbox.run(&install).failure(3).one_error().says("sagemaker is the name of a shipped driver");
     sandbox.run(&[&install[..], &["--replace-shipped"]].concat()).success();
     let drivers = sandbox.run(&["driver", "list", "--json"]).success().data();
     let train =
@@ -97,7 +93,7 @@ fn files_that_are_no_plugins_are_refused_by_name() {
         (&b"not wasm"[..], "is not WebAssembly"),
         (b"", "is not WebAssembly"),
         (b"\0asm\x01\0\0\0", "is a core module"),
-        (b"\0asm\x0d\0\x01\0", "does not speak its contract"),
+        (b"\0asm\x0d\0\x01\0", "does not use the driver contract"),
         (&whole[..middle], "is damaged"),
         (&changed, "damaged"),
     ] {
@@ -111,7 +107,7 @@ fn files_that_are_no_plugins_are_refused_by_name() {
     }
     sandbox.run(&["plugin", "install", "none.wasm"]).failure(4).one_error();
     fs::create_dir(sandbox.path("empty")).unwrap();
-    sandbox.run(&["plugin", "install", "empty"]).failure(2).one_error().says("holds 0 .wasm files");
+    sandbox.run(&["plugin", "install", "empty"]).failure(2).one_error().says("contains 0 .wasm files");
 }
 
 /// The same component, but for the contract that it says to speak.
@@ -140,7 +136,7 @@ fn an_installed_plugin_of_another_contract_is_named_with_what_to_do() {
     let old = installed_digest(&list);
     fs::write(plugins.join("plugins.json"), list.replace(&old, &format!("sha256:{digest}"))).unwrap();
 
-    let says = "was built for version 0.2.0 of the contract";
+    let says = "was built for contract 0.2.0";
     let run = sandbox.run(&["doctor", "--json"]).failure(1);
     let checks = run.data()["checks"].clone();
     let check = checks.as_array().unwrap().iter().find(|check| check["name"] == "plugins").unwrap();
@@ -167,7 +163,7 @@ fn a_component_of_another_contract_is_refused_before_it_is_compiled() {
             .run(&["plugin", "install", "driver.wasm", "--yes", "--grant", ALL])
             .failure(9)
             .one_error();
-        run.says(&format!("was built for version {} of the contract", &version[1..])).says(says);
+        run.says(&format!("was built for contract {}", &version[1..])).says(says);
     }
 }
 

@@ -38,8 +38,8 @@ fn a_dry_run_needs_no_docker() {
     assert_eq!(image["bytes"], total);
 
     let short = sandbox.run(&["fit", "dry/train.py", "--dry-run"]).success().stdout;
-    assert!(short.contains("smaller ones: -v lists them"), "{short}");
-    assert!(short.contains("not known which would be reused: no Docker engine answers"), "{short}");
+    assert!(short.contains("smaller files: -v lists them"), "{short}");
+    assert!(short.contains("unknown which would be reused: no Docker engine answers"), "{short}");
     let long = sandbox.run(&["fit", "dry/train.py", "--dry-run", "-v"]).success().stdout;
     assert!(paths.iter().all(|path| long.contains(path)), "{long}");
     assert_eq!(sandbox.run(&["jobs", "--json"]).success().data()["jobs"], serde_json::json!([]));
@@ -152,7 +152,7 @@ fn an_edited_dockerfile_that_fails_is_named_with_its_line() {
     };
     dockerfile("RUN echo first && \\\n    echo why it fails && false\n");
     let run = sandbox.run(&["fit", "broken/train.py", "--trust"]).failure(1).one_error();
-    run.says("why it fails").says("hint: mend line 3 of ").says("broken/alekseylearn/Dockerfile");
+    run.says("why it fails").says("hint: fix line 3 of ").says("broken/alekseylearn/Dockerfile");
     dockerfile("RUNN echo\n");
     let run = sandbox.run(&["fit", "broken/train.py"]).one_error();
     assert!(matches!(run.code, Some(1 | 2)));
@@ -167,7 +167,7 @@ fn init_and_copy_refuse_what_makes_no_sense() {
     sandbox.write("a/train.py", "");
     sandbox.run(&["init", "a/train.py", "--build-driver", "nothing"]).failure(4).one_error();
     sandbox.run(&["init", "a/train.py", "--config.base_imag=x"]).failure(2).one_error();
-    sandbox.run(&["copy", "a", "b"]).failure(4).one_error().says("there is no folder b");
+    sandbox.run(&["copy", "a", "b"]).failure(4).one_error().says("no folder b");
     sandbox.write("b/train.py", "");
     sandbox.run(&["copy", "a", "b"]).failure(4).one_error().says("no Dockerfile of its own");
     assert!(!sandbox.path("b/alekseylearn").exists());

@@ -42,7 +42,7 @@ fn two_jobs_are_told_apart_by_all_that_is_known_of_them() {
             .any(|one| one["what"].as_str().unwrap().starts_with("installed"))
     );
     let text = sandbox.run(&["jobs", "diff", &first, &first]).success().stdout;
-    assert!(text.contains("are the same in all that is known"), "{text}");
+    assert!(text.contains("no known differences between"), "{text}");
     sandbox.run(&["jobs", "diff", &first, "nobody"]).failure(4).one_error();
 
     // The page tells it too.
@@ -67,7 +67,7 @@ fn two_jobs_are_told_apart_by_all_that_is_known_of_them() {
     {
         assert!(names(none).is_empty(), "{none:?}");
     }
-    sandbox.run(&["jobs", "--since", "yesterday"]).failure(2).says("is no time such as");
+    sandbox.run(&["jobs", "--since", "yesterday"]).failure(2).says("is not a time such as");
     sandbox.run(&["jobs", "--status", "lost"]).failure(2).says("possible values");
 }
 

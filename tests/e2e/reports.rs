@@ -147,13 +147,13 @@ fn a_browser_shows_all_of_a_page() {
     readable(&seen_page);
     let page = &seen_page["looks"]["narrow"];
     assert_eq!(page["title"], name);
-    let headings = ["Outcome: completed", "Course", "Metrics", "Plots", "Options", "Installed", "Log"];
+    let headings = ["Outcome: completed", "Timeline", "Metrics", "Plots", "Options", "Installed", "Log"];
     assert_eq!(page["headings"], Value::from([&[name][..], &headings].concat()));
     let facts = &page["facts"];
     assert_eq!(facts["image"], job["image"]);
     assert!(facts["image"].as_str().unwrap().contains("@sha256:"), "{facts}");
     assert!(facts["cost"].as_str().unwrap().ends_with(" USD"), "{facts}");
-    assert!(facts["billed"].is_string() && facts["by"] == "sagemaker", "{facts}");
+    assert!(facts["billed"].is_string() && facts["train driver"] == "sagemaker", "{facts}");
     assert_eq!(facts["hyperparameters.seed"], "7");
     let metrics: Vec<&Value> = page["metrics"].as_array().unwrap().iter().map(|row| &row[0]).collect();
     assert_eq!(metrics, ["accuracy", "loss"]);
@@ -162,8 +162,8 @@ fn a_browser_shows_all_of_a_page() {
     for phase in phases {
         let edge = |part: &Value| part["x"].as_f64().unwrap() + part["width"].as_f64().unwrap();
         assert!(phase["width"].as_f64().unwrap() >= 3.0, "{phase}");
-        assert!(phase["x"].as_f64() >= phase["course"]["x"].as_f64(), "{phase}");
-        assert!(edge(phase) <= edge(&phase["course"]) + 0.5, "{phase}");
+        assert!(phase["x"].as_f64() >= phase["timeline"]["x"].as_f64(), "{phase}");
+        assert!(edge(phase) <= edge(&phase["timeline"]) + 0.5, "{phase}");
     }
     let plots = page["plots"].as_array().unwrap();
     assert_eq!(plots.iter().map(|plot| &plot["name"]).collect::<Vec<_>>(), ["accuracy", "loss"]);

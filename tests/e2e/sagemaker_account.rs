@@ -65,7 +65,7 @@ fn the_options_win_over_the_surroundings() {
 
     for (option, says) in [
         ("--config.region=Europe", "`Europe` is not a region"),
-        ("--config.endpoint=http://example.com", "is not an address of https://"),
+        ("--config.endpoint=http://example.com", "is not an https:// address"),
         ("--config.profile=", "`` is not a profile"),
     ] {
         run(&sandbox, &fit(&rig, &base, &["train.py", option])).failure(2).one_error().says(says);

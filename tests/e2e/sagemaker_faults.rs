@@ -89,7 +89,7 @@ fn credentials_that_expire_while_the_job_runs() {
     run(&sandbox, &arguments).failure(3).one_error().says("the credentials have expired");
     rig.clear_faults();
     // With new ones, the same command goes on with the same job.
-    run(&sandbox, &arguments).success().says("going on with");
+    run(&sandbox, &arguments).success().says("resuming");
     assert_eq!(rig.calls("CreateTrainingJob").len(), 1);
     assert_eq!(fs::read_to_string(sandbox.path("out/m")).unwrap(), "x");
 }
@@ -181,7 +181,7 @@ fn a_service_that_cannot_be_reached_for_long_has_one_job_in_the_end() {
     let arguments = fit(&rig, &base, &["train.py", "--fetch", "out"]);
     run(&sandbox, &arguments).failure(7).one_error();
     rig.clear_faults();
-    run(&sandbox, &arguments).success().says("going on with");
+    run(&sandbox, &arguments).success().says("resuming");
     let calls = rig.calls("CreateTrainingJob");
     let names: std::collections::BTreeSet<String> =
         calls.iter().map(|call| call["body"]["TrainingJobName"].to_string()).collect();
@@ -277,7 +277,7 @@ fn a_program_that_is_killed_while_it_submits_makes_no_second_job() {
     );
     run(&sandbox, &arguments).failure(3).one_error();
     rig.clear_faults();
-    run(&sandbox, &arguments).success().says("going on with");
+    run(&sandbox, &arguments).success().says("resuming");
     let calls = rig.calls("CreateTrainingJob");
     let names: std::collections::BTreeSet<String> =
         calls[before..].iter().map(|call| call["body"]["TrainingJobName"].to_string()).collect();

@@ -88,10 +88,10 @@ fn a_group_of_an_unknown_price_makes_the_whole_unknown() {
         run(&sandbox, &arguments).success().data()
     };
     let most = check(&[&GROUPS[..], &["--config.max_runtime=3600"]].concat());
-    let most = most["cost"]["most_usd"].as_f64().unwrap_or_else(|| panic!("{most}"));
+    let most = most["cost"]["max_usd"].as_f64().unwrap_or_else(|| panic!("{most}"));
     assert!((most - (0.7364 + 2.0 * 0.23)).abs() < 1e-9, "{most}");
     let unknown = check(&[GROUPS[0], "--config.instance_groups.old=ml.c4.2xlarge:1"]);
-    assert_eq!(unknown["cost"]["most_usd"], Value::Null, "{unknown}");
+    assert_eq!(unknown["cost"]["max_usd"], Value::Null, "{unknown}");
     assert!(
         unknown["cost"]["basis"].as_str().unwrap().contains("--config.prices.ml.c4.2xlarge"),
         "{unknown}"

@@ -84,7 +84,7 @@ fn aws_that_goes_away_just_before_it_is_asked_for_the_job_gets_one_job() {
     run(&sandbox, &arguments).failure(7).one_error().says("AWS cannot be reached: Connection refused");
     assert_eq!((rig.calls("CreateTrainingJob").len(), jobs(&sandbox)), (0, 1));
     door.open();
-    run(&sandbox, &arguments).success().says("going on with");
+    run(&sandbox, &arguments).success().says("resuming");
     assert_eq!((rig.calls("CreateTrainingJob").len(), jobs(&sandbox)), (1, 1));
     assert!(sandbox.path("out/m").is_file());
 }

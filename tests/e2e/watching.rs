@@ -150,7 +150,7 @@ fn ctrl_c_tells_how_to_go_on() {
     assert_eq!(terminal.end(), Some(0));
     let name = sandbox.newest_job()["name"].as_str().unwrap().to_owned();
     let screen = terminal.screen();
-    assert!(screen.contains(&format!("The job {name} goes on by itself")), "{screen}");
+    assert!(screen.contains(&format!("The job {name} keeps running")), "{screen}");
     for line in ["logs -f", "status", "stop", "fetch ./out"] {
         let line = format!("alekseylearn {line} {name}");
         assert!(screen.contains(&line), "no {line}:\n{screen}");

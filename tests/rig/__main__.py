@@ -11,7 +11,7 @@ from .settings import HOST
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="rig", description="Serve real parts that stand in for AWS.")
+    parser = argparse.ArgumentParser(prog="rig", description="Serve a rig that stands in for AWS.")
     parser.add_argument("--state", type=Path, required=True, help="folder for rig.json, logs and images")
     parser.add_argument("--registry-program", type=Path, required=True, help="Debian's docker-registry")
     arguments = parser.parse_args()
@@ -39,13 +39,13 @@ def main() -> None:
 
 
 def _log_uncaught(thread: threading.ExceptHookArgs) -> None:
-    """A thread that dies silently looks like a rig that loses lines."""
+    """Log an uncaught exception. A thread that dies silently would look like a rig that loses lines."""
     name = thread.thread.name if thread.thread else "a thread"
     logging.getLogger(__name__).error("%s died", name, exc_info=thread.exc_value)
 
 
 def _leave_the_users_world() -> None:
-    """Neither the user's AWS configuration nor a proxy may come between the rig's own parts."""
+    """Keep the user's AWS configuration and proxies away from the rig's own parts."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull

@@ -1,4 +1,4 @@
-"""Puts the rig together, starts it, seeds it, and takes it down again."""
+"""Assembles, starts, seeds and stops the rig."""
 
 import json
 import os
@@ -32,15 +32,15 @@ from .web import Door
 
 
 class Rig:
-    """All parts, wired. Three doors: AWS's, the image registry's, and an inner one.
+    """The assembled rig, with three servers: AWS, the image registry, and an inner one.
 
-    The inner door leads to moto alone. The executor uses it, so that a fault or a record that
-    is meant for the program under test never meets the rig's own work.
+    The inner server is moto alone. The executor uses it, so that the faults and the call log for
+    the program under test do not affect the rig's own requests.
     """
 
     def __init__(self, state: Path, registry_program: Path) -> None:
         self._description_file = state / "rig.json"
-        self._description_file.unlink(missing_ok=True)  # One that was killed tells of doors long closed.
+        self._description_file.unlink(missing_ok=True)  # A killed rig may have left its file.
         self._aws_door, self._registry_door, self._inner_door = Door(), Door(), Door()
         self._registry = Registry(registry_program, state / "registry")
         self._engine = Engine(self._registry, f"{os.getpid()}")
@@ -74,14 +74,14 @@ class Rig:
         return sagemaker
 
     def start(self) -> None:
-        """Start the registry, seed what tests rely on, and tell where everything is."""
+        """Start the registry, seed the resources for tests, and write the description."""
         self._registry.start()
         self._seed()
         self._registry.wait()
         _write_atomically(self._description_file, json.dumps(self._description(), indent=2) + "\n")
 
     def stop(self) -> None:
-        """Take everything down, the last started first, and all of it even if a part cannot end well."""
+        """Stop everything in reverse order, even if stopping a part fails."""
         with ExitStack() as steps:
             steps.callback(self._registry.stop)
             for door in (self._aws_door, self._registry_door, self._inner_door):
@@ -137,7 +137,7 @@ def _trust(service: str) -> str:
 
 
 def _write_atomically(path: Path, text: str) -> None:
-    """Whoever sees the file sees all of it."""
+    """Write a file so that readers never see a part of it."""
     unfinished = path.with_suffix(".new")
     unfinished.write_text(text)
     unfinished.replace(path)

@@ -1,4 +1,4 @@
-"""The AWS endpoint: which part of the rig answers which call."""
+"""The AWS endpoint: passes each call to a part of the rig."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +8,7 @@ from .web import Environ
 
 
 class AwsEndpoint:
-    """A WSGI application: by service, and to moto what nobody else claims."""
+    """A WSGI application that passes calls on by service, and to moto by default."""
 
     def __init__(self, moto: Any, services: dict[str, Any]) -> None:
         self._moto = moto
@@ -20,7 +20,7 @@ class AwsEndpoint:
 
 
 class FrontDoor:
-    """Keeps the rig's own paths apart from AWS's."""
+    """Separates the rig's own paths from AWS's."""
 
     def __init__(self, control: Any, aws: Any) -> None:
         self._control = control

@@ -1,4 +1,4 @@
-"""What was asked of the rig, and the record of it that tests read."""
+"""The log of calls to the rig, for tests."""
 
 import threading
 import time
@@ -8,22 +8,22 @@ from typing import Any
 
 @dataclass
 class Call:
-    """One request as a test would name it: `sagemaker` `DescribeTrainingJob`."""
+    """One request, named by service and operation: `sagemaker` `DescribeTrainingJob`."""
 
     service: str
     operation: str
     method: str
     path: str
     body: Any = None
-    """The request's parameters; kept for SageMaker only, whose requests are what tests look at."""
+    """The request's parameters, for SageMaker only."""
     time: float = field(default_factory=time.time)
     status: int | None = None
-    """None while the answer is still being made."""
+    """None until the response begins."""
     fault: str | None = None
 
 
 class CallLog:
-    """Every call since the start or the last clearing, in the order of arrival."""
+    """All calls since the start or the last clearing, in order of arrival."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""The rig under test, clients of it, and an image whose behaviour a test writes as a shell script."""
+"""Fixtures: the rig under test, its clients, and an image that runs a test's shell script."""
 
 import base64
 import io
@@ -26,7 +26,7 @@ _ENTRY = b'[ "$1" = train ] || { echo "unknown argument $1" >&2; exit 64; }\neva
 
 @dataclass(frozen=True)
 class RigUnderTest:
-    """What rig.json says, and the seams."""
+    """The content of rig.json, and the seams."""
 
     facts: dict[str, Any]
 
@@ -59,7 +59,7 @@ class RigUnderTest:
 
 @pytest.fixture(scope="session")
 def running_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RigUnderTest]:
-    """The rig that ALEKSEYLEARN_RIG tells of, or one of our own."""
+    """The rig in ALEKSEYLEARN_RIG, or a new one."""
     if given := os.environ.get("ALEKSEYLEARN_RIG"):
         yield RigUnderTest(json.loads(Path(given).read_text()))
         return
@@ -79,7 +79,7 @@ def running_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RigUnderTe
 
 @pytest.fixture
 def rig(running_rig: RigUnderTest) -> Iterator[RigUnderTest]:
-    """The rig, as new but for what earlier tests stored."""
+    """The rig after a reset. Objects of earlier tests remain."""
     running_rig.seam("POST", "reset").raise_for_status()
     yield running_rig
     running_rig.seam("POST", "reset").raise_for_status()
@@ -97,7 +97,7 @@ def engine() -> docker.DockerClient:
 
 @pytest.fixture(scope="session")
 def local_image(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An image of busybox alone: its argument must be `train`, and it runs what SCRIPT says."""
+    """An image with only busybox. Its argument must be `train`, and it runs the script in SCRIPT."""
     tag = f"rig-test:{uuid.uuid4().hex[:8]}"
     root = _busybox_root(tmp_path_factory.mktemp("busybox"))
     repository, _, name = tag.partition(":")
@@ -137,7 +137,7 @@ def job_request(rig: RigUnderTest, image: str) -> Callable[..., dict[str, Any]]:
 
 
 def push(rig: RigUnderTest, engine: docker.DockerClient, local: str, remote: str) -> None:
-    """Tag and push with ECR's token; raise what the stream reports, because HTTP says 200 anyway."""
+    """Tag and push with ECR's token. Raise errors in the stream, because the HTTP status is 200 anyway."""
     entry = rig.client("ecr").get_authorization_token()["authorizationData"][0]
     user, _, password = base64.b64decode(entry["authorizationToken"]).decode().partition(":")
     engine.images.get(local).tag(remote)

@@ -18,7 +18,7 @@ PREFIX = "/_rig/"
 
 
 class Control:
-    """A WSGI application; what it is asked is neither recorded nor failed."""
+    """A WSGI application. Its calls are not logged and have no faults."""
 
     def __init__(
         self,
@@ -72,5 +72,5 @@ class Control:
 def _body(environ: Environ) -> dict[str, Any]:
     value = json.loads(read_body(environ))
     if not isinstance(value, dict):
-        raise ValueError("a JSON object is wanted")
+        raise ValueError("expected a JSON object")
     return value

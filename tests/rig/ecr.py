@@ -1,7 +1,7 @@
-"""The parts of ECR that moto makes up, told from the real registry.
+"""The parts of ECR that moto invents, taken from the real registry.
 
-moto keeps the repositories and their policies; this gives their true addresses, a token that
-opens the registry, and the images that were really pushed.
+moto stores the repositories and their policies. This adds their real addresses, a working token
+for the registry, and the images that were really pushed.
 """
 
 import json
@@ -30,7 +30,7 @@ def repository_exists(name: str) -> bool:
 
 
 class Ecr:
-    """Answers ECR's calls; `address` is where clients push to."""
+    """Serves ECR's calls. `address` is where clients push to."""
 
     def __init__(self, backend: Any, registry: Registry, address: str) -> None:
         self._backend = backend
@@ -139,7 +139,7 @@ def _answered(answer: Any, request: dict[str, Any]) -> Response:
 
 
 def _repository_name_pattern() -> str:
-    """The rule of the service's model; moto's own is older and knows no lengths."""
+    """The rule of the service's model. moto's own is older and has no lengths."""
     rule = botocore.session.get_session().get_service_model("ecr").shape_for("RepositoryName").metadata
     return f"(?=.{{{rule['min']},{rule['max']}}}$){rule['pattern']}"
 

@@ -1,4 +1,4 @@
-"""Errors in the dialect of each service: JSON 1.1, S3's XML, the query protocol's XML, a registry's JSON."""
+"""Errors in the format of each service: JSON 1.1, S3's XML, the query protocol's XML, a registry's JSON."""
 
 import json
 import uuid
@@ -54,11 +54,11 @@ _ERRORS: dict[str, dict[str, tuple[int, str, str]]] = {
     },
 }
 KINDS = frozenset(_ERRORS["json"])
-"""The errors that every service can make."""
+"""The errors that every service can return."""
 
 
 class ServiceError(Exception):
-    """A refusal by a JSON service, as its clients see it."""
+    """An error of a JSON service."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -69,7 +69,7 @@ class ServiceError(Exception):
 
 
 def response(call: Call, kind: str) -> Response:
-    """The answer a service gives to this call when this kind of thing goes wrong."""
+    """The response of a service to this call with this kind of error."""
     status, code, message = _ERRORS[_dialect(call.service)][kind]
     message = message or (
         f"User: arn:aws:sts::{ACCOUNT}:user/moto is not authorized to perform: {call.service}:{call.operation}"
@@ -78,7 +78,7 @@ def response(call: Call, kind: str) -> Response:
 
 
 def refusal(call: Call, status: int, code: str, message: str) -> Response:
-    """Any refusal of this call, as its service words it."""
+    """Any error for this call, in its service's format."""
     match _dialect(call.service):
         case "json":
             return _json(status, code, message)

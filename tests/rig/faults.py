@@ -1,4 +1,4 @@
-"""The one seam through which tests make the rig fail."""
+"""Faults: how tests make the rig fail."""
 
 import itertools
 import json
@@ -24,7 +24,7 @@ _TEXTS = {"find", "put", "code", "message", "status"}
 
 @dataclass
 class Fault:
-    """What shall go wrong, with which calls, and how often."""
+    """What fails, for which calls, and how often."""
 
     match: dict[str, str]
     kind: str
@@ -40,7 +40,7 @@ class Fault:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Fault":
-        """Take only what is understood: a misspelt fault that never fires would let a test pass."""
+        """Parse a fault strictly: a misspelt fault that never fires would let a test pass."""
         match, kind = value.get("match", {}), value.get("fault")
         if unknown := (value.keys() - {"match", "fault"} - _NUMBERS - _TEXTS) | (match.keys() - _MATCH_FIELDS):
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
@@ -62,7 +62,7 @@ class Fault:
 
 
 class FaultPlan:
-    """The faults that are set; the first that hits a call is spent on it."""
+    """The active faults. A call uses the first one that matches."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -90,7 +90,7 @@ class FaultPlan:
 
 
 def apply(fault: Fault, call: Call, app: Any, environ: Environ, start_response: Any) -> Iterable[bytes]:
-    """Answer the call as the fault wants it. Errors come instead of the work; cut and slow after it."""
+    """Respond to a call with a fault. Errors replace the work; `cut` and `slow` follow it."""
     match fault.kind:
         case "cut":
             return _cut(fault, app, environ, start_response)
@@ -107,9 +107,9 @@ def apply(fault: Fault, call: Call, app: Any, environ: Environ, start_response: 
 
 
 def _cut(fault: Fault, app: Any, environ: Environ, start_response: Any) -> Iterator[bytes]:
-    """Announce the whole body, send its beginning (half, unless told), and drop the connection.
+    """Announce the whole body, send its beginning (default: half), and drop the connection.
 
-    With `after_bytes` 0 not even the status line is sent: the work was done and nobody is told.
+    With `after_bytes` 0, not even the status line is sent, although the work is done.
     """
     answer: list[Any] = []
     body = b"".join(app(environ, lambda *head: answer.extend(head[:2])))
@@ -124,7 +124,7 @@ def _cut(fault: Fault, app: Any, environ: Environ, start_response: Any) -> Itera
 
 
 def _slow(fault: Fault, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Wait, then let the body drip."""
+    """Wait, then send the body slowly."""
     time.sleep(fault.delay_ms / 1000)
     rate = fault.bytes_per_second
     for piece in pieces:
@@ -136,7 +136,7 @@ def _slow(fault: Fault, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _replace(fault: Fault, app: Any, environ: Environ, start_response: Any) -> Iterable[bytes]:
-    """Do the work, and tell it in other words: `find` is a regular expression, `put` what stands in its place."""
+    """Do the work, and replace matches of the regular expression `find` in the response by `put`."""
     answer: list[Any] = []
     body = b"".join(app(environ, lambda *head: answer.extend(head[:2]))).decode()
     changed, count = re.subn(fault.find, fault.put, body)
@@ -149,9 +149,9 @@ def _replace(fault: Fault, app: Any, environ: Environ, start_response: Any) -> I
 
 
 def _empty_page(environ: Environ) -> Response:
-    """What GetLogEvents may answer in the middle of a stream: no events, and a token that is new.
+    """A response that GetLogEvents may send in the middle of a stream: no events, and a new token.
 
-    moto's token is a direction and a number, so one more zero makes a new token for the same place.
+    moto's token is a direction and a number, so one more zero makes a new token for the same position.
     """
     token = json.loads(read_body(environ)).get("nextToken") or "f/-1"
     place = f"{int(token[2:]):0{len(token) - 1}d}"

@@ -1,4 +1,4 @@
-"""What stands in front of every service: name the call, record it, and fail it when told to."""
+"""The layer in front of every service: identifies and logs each call, and applies faults."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,7 +10,7 @@ from .web import Environ
 
 
 class Gateway:
-    """WSGI middleware; the application finds the named call under `rig.call` in its environment."""
+    """WSGI middleware. The application finds the identified call under `rig.call` in its environment."""
 
     def __init__(self, app: Any, identify: Callable[[Environ], Call], calls: CallLog, plan: FaultPlan) -> None:
         self._app = app

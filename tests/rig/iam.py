@@ -1,4 +1,4 @@
-"""SimulatePrincipalPolicy, which moto does not know; all else of IAM is moto's."""
+"""SimulatePrincipalPolicy, which moto does not implement. Everything else of IAM is moto's."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,7 +19,7 @@ _ANSWER = """<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/d
 
 
 class Iam:
-    """A WSGI application in front of moto's. Whether a role may be passed on is a setting."""
+    """A WSGI application in front of moto's. A setting decides whether a role may be passed."""
 
     def __init__(self, moto: Any, settings: Settings) -> None:
         self._moto = moto

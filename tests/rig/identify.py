@@ -1,4 +1,4 @@
-"""Which service and operation a request is for, as AWS's own models name them."""
+"""Identifies the service and operation of a request, by AWS's own models."""
 
 import json
 import re
@@ -24,7 +24,7 @@ _REGISTRY_KINDS = {"manifests": "Manifest", "blobs/uploads": "BlobUpload", "blob
 
 
 def aws_call(environ: Environ) -> Call:
-    """Name a request to the AWS endpoint. Only S3 bodies are left unread: they may be large."""
+    """Identify a request to the AWS endpoint. S3 bodies are not read, because they may be large."""
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
     prefix, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
     if operation:
@@ -40,7 +40,7 @@ def aws_call(environ: Environ) -> Call:
 
 
 def registry_call(environ: Environ) -> Call:
-    """Name a request to the image registry after its verb and object: `PutManifest`, `HeadBlob`."""
+    """Identify a request to the image registry by verb and object: `PutManifest`, `HeadBlob`."""
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
     match = _REGISTRY_PATH.match(path)
     kind = _REGISTRY_KINDS[match["kind"]] if match else "Base"
@@ -48,7 +48,7 @@ def registry_call(environ: Environ) -> Call:
 
 
 def registry_repository(path: str) -> str | None:
-    """The repository a registry's path is about, if any."""
+    """The repository in a registry's path, if any."""
     match = _REGISTRY_PATH.match(path)
     return match["name"] if match else None
 
@@ -62,7 +62,7 @@ def _json(body: bytes) -> object:
 
 @dataclass(frozen=True)
 class _Route:
-    """How S3's model says that an operation is recognised."""
+    """How S3's model identifies an operation."""
 
     operation: str
     method: str

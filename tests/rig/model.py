@@ -1,6 +1,6 @@
-"""The part of botocore's service model that CreateTrainingJob's request is made of, for the sagemaker driver.
+"""The part of botocore's service model for CreateTrainingJob's request, for the sagemaker driver.
 
-`PYTHONPATH=tests python -m rig.model > plugins/sagemaker/src/model.json` writes it anew after an update of botocore.
+`PYTHONPATH=tests python -m rig.model > plugins/sagemaker/src/model.json` regenerates it after an update of botocore.
 """
 
 import json
@@ -33,7 +33,7 @@ def extract() -> dict[str, Any]:
 
 
 def text() -> str:
-    """As the driver holds it: one shape a line."""
+    """The model as in the driver's file: one shape per line."""
     lines = [f"{json.dumps(name)}: {json.dumps(shape)}" for name, shape in extract().items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 

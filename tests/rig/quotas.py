@@ -1,4 +1,4 @@
-"""ListServiceQuotas of SageMaker, of which moto knows nothing; all else of Service Quotas is moto's."""
+"""ListServiceQuotas for SageMaker, which moto does not implement. Everything else of Service Quotas is moto's."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ _MOST_OF_A_PAGE = 100
 
 
 class Quotas:
-    """A WSGI application in front of moto's. How much may be used is a setting."""
+    """A WSGI application in front of moto's. The quotas are settings."""
 
     def __init__(self, moto: Any, settings: Settings) -> None:
         self._moto = moto
@@ -33,7 +33,7 @@ class Quotas:
         return json_response(answer, content_type=_CONTENT_TYPE)(environ, start_response)
 
     def _all(self) -> Iterator[dict[str, Any]]:
-        """By type of instance, what it may be used for: the wanted among many others, as the service has it."""
+        """All quotas by instance type and usage. The relevant ones are among many others, as in the service."""
         service = botocore.session.get_session().get_service_model("sagemaker")
         for number, instance in enumerate(service.shape_for("TrainingInstanceType").enum):
             for usage, value in (

@@ -27,7 +27,7 @@ _MANIFEST_TYPES = (
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as the registry holds it."""
+    """A manifest in the registry."""
 
     digest: str
     media_type: str
@@ -39,13 +39,13 @@ class Manifest:
 
     @property
     def size(self) -> int:
-        """What ECR calls the image's size: its layers and its configuration."""
+        """The image's size as in ECR: its layers and its configuration."""
         parts = [*self.content.get("layers", []), self.content.get("config", {})]
         return sum(part.get("size", 0) for part in parts)
 
 
 class Registry:
-    """A running docker-registry with one user and a password that only this run knows."""
+    """A running docker-registry with one user and a random password."""
 
     def __init__(self, program: Path, state: Path) -> None:
         self.password = secrets.token_urlsafe(32)
@@ -75,7 +75,7 @@ class Registry:
         }
 
     def wait(self, seconds: float = 10) -> None:
-        """Return when it answers; raise when it does not."""
+        """Wait until it responds, or raise an error."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self._process and self._process.poll() is None:
             try:
@@ -91,7 +91,7 @@ class Registry:
             self._process.wait(timeout=10)
 
     def manifest(self, repository: str, reference: str) -> Manifest | None:
-        """The manifest of a tag or digest, of whatever type it was pushed as."""
+        """The manifest of a tag or digest, of any media type."""
         answer = self._get(f"/v2/{repository}/manifests/{reference}", Accept=", ".join(_MANIFEST_TYPES))
         if answer.status_code == 404:
             return None

@@ -1,7 +1,7 @@
 """ECR's rules in front of the image registry.
 
-ECR refuses a repository that nobody created; docker-registry creates it. This proxy refuses
-too, and streams everything else both ways, so that a layer of any size costs no memory.
+ECR refuses pushes to a repository that does not exist; docker-registry creates it. This proxy
+refuses too. It streams everything else both ways, so that large layers need no memory.
 """
 
 import http.client

@@ -1,7 +1,7 @@
-"""What S3 does to a body before it stores it, and moto does not: unpack it and verify its checksum.
+"""Unpacks bodies and verifies checksums before S3 stores an object, which moto does not do.
 
-SDKs send bodies as `aws-chunked` pieces with the checksum behind them. moto joins such pieces in
-quadratic time, loses the checksum, and compares none.
+SDKs send bodies as `aws-chunked` pieces, followed by the checksum. moto joins such pieces in
+quadratic time, and neither keeps nor verifies the checksum.
 """
 
 import base64
@@ -24,7 +24,7 @@ _ALGORITHMS: dict[str, Callable[[bytes], bytes]] = {
     "sha1": lambda body: hashlib.sha1(body).digest(),
     "sha256": lambda body: hashlib.sha256(body).digest(),
 }
-"""Those that Python computes by itself; checksums of other kinds are stored unverified."""
+"""The algorithms in Python's standard library. Other checksums are stored unverified."""
 
 
 class S3:
@@ -43,7 +43,7 @@ class S3:
 
 
 def _unpack(environ: Environ) -> None:
-    """Replace an aws-chunked body by what it holds, and turn its trailers into headers."""
+    """Replace an aws-chunked body by its content, and turn its trailers into headers."""
     body, trailers = decode(get_input_stream(environ))
     replace_body(environ, body)
     environ["HTTP_X_AMZ_CONTENT_SHA256"] = "UNSIGNED-PAYLOAD"

@@ -1,4 +1,4 @@
-"""What is fixed about the rig's world, and the few things a test may turn."""
+"""The constants of the rig, and the few settings that a test may change."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -19,20 +19,20 @@ FOREIGN_BUCKET = "alekseylearn-elsewhere"
 
 @dataclass
 class Settings:
-    """Turned by `POST /_rig/settings`, put back by `POST /_rig/reset`."""
+    """Changed by `POST /_rig/settings`, reset by `POST /_rig/reset`."""
 
     stop_grace_seconds: float = 120.0
-    """How long a stopped job may take after SIGTERM before SIGKILL; the service gives 120 s."""
+    """The time between SIGTERM and SIGKILL for a stopped job. The service gives 120 s."""
     may_pass_role: float = 1.0
-    """What SimulatePrincipalPolicy says of iam:PassRole: 0 is no."""
+    """The decision of SimulatePrincipalPolicy on iam:PassRole: 0 denies it."""
 
     training_quota: float = 20.0
-    """How many instances of each type may train at once, by Service Quotas."""
+    """The quota in Service Quotas for each instance type in training jobs."""
     spot_quota: float = 4.0
     """The same on spot capacity."""
 
     def update(self, changes: dict[str, Any]) -> None:
-        """Take the changes, or raise ValueError and take none of them."""
+        """Apply the changes, or raise ValueError and apply none."""
         known = {field.name for field in fields(self)}
         for name, value in changes.items():
             if name not in known:

@@ -1,4 +1,4 @@
-"""S3 as the executor sees it: through boto3 and a door behind the faults and the records."""
+"""S3 for the executor: through boto3 and the inner server, without faults and call log."""
 
 from dataclasses import dataclass
 from typing import IO, Any
@@ -29,7 +29,7 @@ class Location:
 
 
 class Storage:
-    """The few verbs a training job needs."""
+    """The few operations that a training job needs."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -42,7 +42,7 @@ class Storage:
             return None
 
     def keys(self, location: Location) -> list[str]:
-        """Every key that begins with the location's, but for the markers of folders."""
+        """All keys that begin with the location's, except folder markers."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=location.key)
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
         return [key for key in keys if not key.endswith("/")]

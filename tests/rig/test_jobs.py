@@ -1,4 +1,4 @@
-"""A training job really runs: contract, logs, artifacts, failure, stop."""
+"""Tests of real training jobs: contract, logs, artifacts, failure, stop."""
 
 import io
 import tarfile
@@ -108,7 +108,7 @@ def test_a_failure_without_a_file_has_only_its_code(rig: RigUnderTest, job_reque
     assert run(rig, job_request("exit 7"))["FailureReason"] == "AlgorithmError: , exit code: 7"
 
 
-def test_a_command_that_does_not_exist_is_told_in_the_log(rig: RigUnderTest, job_request: Request) -> None:
+def test_a_missing_command_is_in_the_log(rig: RigUnderTest, job_request: Request) -> None:
     request = job_request()
     request["AlgorithmSpecification"]["ContainerEntrypoint"] = ["no-such-program"]
     assert run(rig, request)["FailureReason"] == "AlgorithmError: , exit code: 127"
@@ -159,7 +159,7 @@ def test_a_job_is_stopped_before_it_trains(rig: RigUnderTest, job_request: Reque
     assert (statuses[-2:], job["TrainingJobStatus"]) == (["Stopping", "Stopped"], "Stopped")
 
 
-def test_a_job_deaf_to_sigterm_is_killed_after_the_grace(rig: RigUnderTest, job_request: Request) -> None:
+def test_a_job_that_ignores_sigterm_is_killed_after_the_grace_period(rig: RigUnderTest, job_request: Request) -> None:
     rig.seam("POST", "settings", {"stop_grace_seconds": 1}).raise_for_status()
     request = job_request("trap '' TERM; echo ready; while true; do sleep 0.1; done")
     name = request["TrainingJobName"]

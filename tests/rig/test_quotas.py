@@ -1,9 +1,9 @@
-"""Service Quotas tells of each type of instance, page by page, what is turned."""
+"""Tests of Service Quotas."""
 
 from .conftest import RigUnderTest
 
 
-def test_quotas_come_in_pages_and_can_be_turned(rig: RigUnderTest) -> None:
+def test_quotas_are_paged_and_can_be_changed(rig: RigUnderTest) -> None:
     rig.seam("POST", "settings", {"training_quota": 2}).raise_for_status()
     pages = list(rig.client("service-quotas").get_paginator("list_service_quotas").paginate(ServiceCode="sagemaker"))
     assert len(pages) > 5

@@ -16,7 +16,7 @@ _WAIT_TOO_SHORT = {"MaxRuntimeInSeconds": 9, "MaxWaitTimeInSeconds": 8}
 
 
 def refused(rig: RigUnderTest, request: dict[str, Any], words: str, code: str = "ValidationException") -> None:
-    """Ask without botocore's own checks, as clients in other languages do."""
+    """Send a request without botocore's own checks, like clients in other languages."""
     with pytest.raises(ClientError) as error:
         rig.client("sagemaker", parameter_validation=False).create_training_job(**request)
     assert error.value.response["Error"]["Code"] == code
@@ -52,7 +52,7 @@ def test_a_wrong_request_is_refused(
     refused(rig, job_request(**members), words)
 
 
-def test_all_violations_are_told_at_once(rig: RigUnderTest, job_request: Request) -> None:
+def test_all_violations_are_reported_at_once(rig: RigUnderTest, job_request: Request) -> None:
     refused(rig, job_request(TrainingJobName="-", RoleArn="nobody"), "3 validation errors detected")
 
 
@@ -98,7 +98,7 @@ def test_an_image_that_was_not_pushed_is_refused(rig: RigUnderTest, job_request:
         refused(rig, request, words)
 
 
-def test_a_name_is_used_once_for_ever(rig: RigUnderTest, job_request: Request) -> None:
+def test_a_name_cannot_be_reused(rig: RigUnderTest, job_request: Request) -> None:
     request = job_request()
     run(rig, request)
     refused(rig, request, "a training job with this name already exists", "ResourceInUse")

@@ -1,4 +1,4 @@
-"""ECR is truthful: its addresses, its token, its images, and what it refuses."""
+"""Tests of ECR: addresses, token, images and refusals."""
 
 import json
 import time
@@ -60,7 +60,7 @@ def test_a_wrong_repository_name_is_refused(rig: RigUnderTest, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["a__b", "a--b", "team/a.b-c_d"])
-def test_a_good_repository_name_is_taken(rig: RigUnderTest, name: str) -> None:
+def test_a_valid_repository_name_is_accepted(rig: RigUnderTest, name: str) -> None:
     rig.client("ecr").create_repository(repositoryName=f"{name}/{uuid.uuid4().hex[:8]}")
 
 
@@ -71,7 +71,7 @@ def test_a_push_to_a_missing_repository_is_refused(
         push(rig, engine, local_image, f"{rig.facts['registry']}/missing:1")
 
 
-def test_images_are_told_from_the_registry(rig: RigUnderTest, image: str) -> None:
+def test_images_are_those_of_the_registry(rig: RigUnderTest, image: str) -> None:
     ecr, name = rig.client("ecr"), repository_of(image)
     details = ecr.describe_images(repositoryName=name, imageIds=[{"imageTag": "latest"}])["imageDetails"]
     assert [entry["imageTags"] for entry in details] == [["latest"]]
@@ -97,7 +97,7 @@ def test_a_large_layer_passes_through(rig: RigUnderTest) -> None:
 
 
 def test_an_image_index_fails_the_job(rig: RigUnderTest, job_request: Request, image: str) -> None:
-    """What a build with an attestation pushes."""
+    """A build with an attestation pushes an index."""
     name = repository_of(image)
     detail = rig.client("ecr").describe_images(repositoryName=name)["imageDetails"][0]
     entry = {"mediaType": detail["imageManifestMediaType"], "digest": detail["imageDigest"], "size": 1}
@@ -107,7 +107,7 @@ def test_an_image_index_fails_the_job(rig: RigUnderTest, job_request: Request, i
 
 
 def test_an_image_for_another_platform_fails_the_job(rig: RigUnderTest, job_request: Request, image: str) -> None:
-    """What a build on Apple Silicon pushes."""
+    """A build on Apple Silicon pushes such an image."""
     name = repository_of(image)
     found = rig.client("ecr").batch_get_image(repositoryName=name, imageIds=[{"imageTag": "latest"}])
     manifest = json.loads(found["images"][0]["imageManifest"])

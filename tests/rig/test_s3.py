@@ -1,4 +1,4 @@
-"""S3 takes what the Rust SDK sends: bodies in aws-chunked pieces with a checksum behind them."""
+"""S3 accepts the Rust SDK's bodies: aws-chunked pieces followed by a checksum."""
 
 import base64
 import uuid

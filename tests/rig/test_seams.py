@@ -1,4 +1,4 @@
-"""Faults are seen by a client, calls are recorded, settings are turned and put back."""
+"""Tests of the seams: faults, the call log and settings."""
 
 import time
 import uuid
@@ -32,7 +32,7 @@ def error_code(client_call: Callable[..., Any], **parameters: Any) -> str:
         ("sts", "get_caller_identity", "Throttling", "ExpiredToken", "AccessDenied"),
     ],
 )
-def test_errors_speak_the_services_dialect(
+def test_errors_have_the_services_format(
     rig: RigUnderTest, service: str, operation: str, throttled: str, expired: str, denied: str
 ) -> None:
     call = getattr(rig.client(service, **_ONCE), operation)
@@ -47,7 +47,7 @@ def test_errors_speak_the_services_dialect(
     call()
 
 
-def test_a_fault_is_spent_after_its_times_and_retries_get_over_it(rig: RigUnderTest) -> None:
+def test_a_fault_ends_after_its_times_and_retries_succeed(rig: RigUnderTest) -> None:
     rig.fault("throttle", times=2, match={"service": "sagemaker", "operation": "ListTrainingJobs"})
     rig.client("sagemaker", retries={"mode": "standard", "total_max_attempts": 3}).list_training_jobs()
     statuses = [call["status"] for call in rig.seam("GET", "calls").json()]
@@ -73,7 +73,7 @@ def test_a_cut_before_the_answer_leaves_the_work_done(rig: RigUnderTest) -> None
     assert s3.get_object(Bucket=rig.facts["bucket"], Key=key)["Body"].read() == b"done"
 
 
-def test_a_slow_answer_drips(rig: RigUnderTest) -> None:
+def test_a_slow_response_is_sent_slowly(rig: RigUnderTest) -> None:
     s3, key = rig.client("s3"), f"slow-{uuid.uuid4()}"
     s3.put_object(Bucket=rig.facts["bucket"], Key=key, Body=b"x" * 10_000)
     rig.fault("slow", match={"path": key}, delay_ms=200, bytes_per_second=20_000)
@@ -96,7 +96,7 @@ def test_an_empty_page_is_not_the_end_of_a_log(rig: RigUnderTest) -> None:
     assert (len(tokens), page["events"][0]["message"]) == (2, "m")
 
 
-def test_an_answer_is_told_in_other_words_or_refused_in_any(rig: RigUnderTest) -> None:
+def test_a_response_can_be_replaced_or_refused(rig: RigUnderTest) -> None:
     sts, sagemaker = rig.client("sts"), rig.client("sagemaker")
     rig.fault("replace", match={"operation": "GetCallerIdentity"}, find="arn:aws:", put="arn:aws-cn:")
     assert sts.get_caller_identity()["Arn"].startswith("arn:aws-cn:")
@@ -146,7 +146,7 @@ def test_calls_are_recorded_with_the_names_of_their_operations(rig: RigUnderTest
     assert rig.seam("GET", "calls").json() == []
 
 
-def test_a_seam_that_is_misspelt_says_so(rig: RigUnderTest) -> None:
+def test_a_misspelt_seam_is_an_error(rig: RigUnderTest) -> None:
     for name, body in (
         ("faults", {"fault": "trottle"}),
         ("faults", {"fault": "cut", "match": {"servce": "s3"}}),
@@ -159,7 +159,7 @@ def test_a_seam_that_is_misspelt_says_so(rig: RigUnderTest) -> None:
     assert rig.seam("GET", "nothing").status_code == 404
 
 
-def test_reset_puts_the_settings_back(rig: RigUnderTest) -> None:
+def test_reset_restores_the_settings(rig: RigUnderTest) -> None:
     assert rig.seam("POST", "settings", {"stop_grace_seconds": 5}).json() == dict(UNTURNED, stop_grace_seconds=5)
     rig.seam("POST", "reset")
     assert rig.seam("GET", "settings").json() == UNTURNED

@@ -1,4 +1,4 @@
-"""The little WSGI the rig needs: a door on a free port, bodies, JSON answers."""
+"""WSGI helpers: a server on a free port, bodies, JSON responses."""
 
 import functools
 import io
@@ -17,11 +17,11 @@ from .settings import HOST
 Environ = dict[str, Any]
 
 _POLL_SECONDS = 0.1
-"""How long closing a door may take."""
+"""How long closing a server may take, in seconds."""
 
 
 class _Handler(MotoRequestHandler):
-    """moto's handler (it keeps underscores in S3 metadata names), without a line per request."""
+    """moto's handler, which keeps underscores in S3 metadata names, without logging each request."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
@@ -53,7 +53,7 @@ class Door:
 
 
 def read_body(environ: Environ) -> bytes:
-    """The whole request body, left in place for the next reader."""
+    """The whole request body, which the next reader can read again."""
     body = get_input_stream(environ).read()
     replace_body(environ, body)
     return body

@@ -1,1 +1,1 @@
-"""Services of the web as scripts of a test have them: see README.md."""
+"""Web services that a test scripts: see README.md."""

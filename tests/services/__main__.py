@@ -16,7 +16,7 @@ from .proxy import Authority, Proxy
 
 
 class Hosts:
-    """Hands each request to the service of its host; those without a host are for the control."""
+    """Passes each request to the service of its host, and requests without a host to the control."""
 
     def __init__(self, services: dict[str, Any]) -> None:
         self._record, self._faults = Record(), Faults()
@@ -39,7 +39,7 @@ class Hosts:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="services")
-    parser.add_argument("--folder", type=Path, required=True, help="where certificates are kept")
+    parser.add_argument("--folder", type=Path, required=True, help="folder for certificates")
     parser.add_argument("--registry-program", type=Path, help="Debian's docker-registry, for images")
     arguments = parser.parse_args()
     authority = Authority(arguments.folder)

@@ -1,4 +1,4 @@
-"""What tests ask of the proxy itself."""
+"""The proxy's own paths for tests."""
 
 from typing import Any
 

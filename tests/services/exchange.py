@@ -1,4 +1,4 @@
-"""Requests, answers, and the record of them."""
+"""Requests, responses and their record."""
 
 import json
 import threading
@@ -8,7 +8,7 @@ from typing import Any
 
 
 _LONGEST_TEXT = 1 << 12
-"""As much of a body that is no JSON as tests look at."""
+"""How many bytes of a body that is not JSON are recorded."""
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Request:
 
     @property
     def json(self) -> Any:
-        """The body, or None where it is no JSON."""
+        """The body, or None if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -47,9 +47,9 @@ class Request:
 @dataclass
 class Answer:
     status: int = 200
-    """0 for none at all."""
+    """0 for no response."""
     body: bytes | Iterable[bytes] = b""
-    """An iterable is sent as it comes."""
+    """An iterable is streamed."""
     headers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -58,7 +58,7 @@ class Answer:
 
 
 class Record:
-    """All requests in the order in which they came."""
+    """All requests in order of arrival."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""Answers in a service's place."""
+"""Faults: responses in place of a service."""
 
 import threading
 from typing import Any
@@ -7,8 +7,11 @@ from .exchange import Answer, Request
 
 
 class Faults:
-    """Each is `{"path", "method", "times", "after", "status", "headers", "body"}`: a part of the path, the method or
-    any, how often it answers, and how many requests it lets pass before. A status of 0: the service does as it is asked, and its answer is lost."""
+    """The active faults, each `{"path", "method", "times", "after", "status", "headers", "body"}`.
+
+    `path` is a part of the path, `method` is optional, `times` is how often it responds, and `after` how many matching
+    requests pass first. With status 0, the service handles the request, and its response is lost.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -17,7 +20,7 @@ class Faults:
     def add(self, fault: dict[str, Any]) -> None:
         unknown = set(fault) - {"path", "method", "times", "after", "status", "headers", "body"}
         if unknown or not isinstance(fault.get("path"), str):
-            raise ValueError(f"this is no fault: {fault}")
+            raise ValueError(f"invalid fault: {fault}")
         with self._lock:
             self._faults.append({"times": 1, "after": 0, "status": 500, "headers": {}, "body": {}, **fault})
 

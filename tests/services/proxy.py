@@ -1,4 +1,4 @@
-"""A proxy that ends TLS: each request for a host goes to the service of that host."""
+"""A proxy that terminates TLS and passes each request to the service of its host."""
 
 import datetime
 import ssl
@@ -19,7 +19,7 @@ Service = Callable[[Request], Answer]
 
 
 class Authority:
-    """Makes certificates for hosts, by a root of its own that nobody else trusts."""
+    """Creates certificates for hosts, with its own root that only the tests trust."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -71,7 +71,7 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """HTTP on one connection, the proxy's own or one within."""
+    """HTTP on one connection: the proxy's own, or one inside a tunnel."""
 
     protocol_version = "HTTP/1.1"
     timeout = 60
@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(answer.body)
             if int(answer.headers.get("Content-Length", len(answer.body))) > len(answer.body):
-                self.close_connection = True  # It was promised more.
+                self.close_connection = True  # The response is shorter than announced.
             return
         self.send_header("Connection", "close")
         self.end_headers()
@@ -153,4 +153,4 @@ class Proxy(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, *_: Any) -> None:
-        """A client that goes away is its own affair."""
+        """Ignore clients that disconnect."""

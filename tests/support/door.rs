@@ -1,5 +1,5 @@
-//! A way to a service that can be shut: its address refuses connections then, as where the service or the network to
-//! it is gone.
+//! A relay to a service that can be closed. Its address then refuses connections, as if the service or the network were
+//! down.
 
 use std::{
     io::{Read, Write},
@@ -12,18 +12,18 @@ use std::{
     time::Duration,
 };
 
-/// How soon a door that is to be shut is.
+/// How often an open door checks whether it should shut.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Open until it is told otherwise.
+/// A relay to a service, open until [`shut`](Self::shut).
 pub struct Door {
     address: SocketAddr,
     ways: Arc<Ways>,
-    /// Lets callers in while the door is open.
+    /// The thread that accepts connections while the door is open.
     porter: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Who is on the way to the service.
+/// The state of the relay and its connections.
 struct Ways {
     to: String,
     shut: AtomicBool,
@@ -32,7 +32,7 @@ struct Ways {
 }
 
 impl Door {
-    /// To a service such as `http://127.0.0.1:1234`.
+    /// A relay to a service such as `http://127.0.0.1:1234`.
     pub fn to(service: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let to = service.strip_prefix("http://").expect("it is a service on this machine").to_owned();
@@ -44,23 +44,23 @@ impl Door {
         door
     }
 
-    /// In the service's place.
+    /// The address to use instead of the service's.
     pub fn address(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Nobody gets through, and whoever is on the way is cut off.
+    /// Refuses new connections and cuts open ones.
     pub fn shut(&self) {
         self.ways.shut();
         self.wait_until_shut();
     }
 
-    /// Shuts itself before the first request that holds a text.
+    /// Shuts the door before the first request that contains a text.
     pub fn shut_at(&self, text: &str) {
         *lock(&self.ways.shut_at) = Some(text.as_bytes().to_owned());
     }
 
-    /// As at first.
+    /// Accepts connections again.
     pub fn open(&self) {
         self.wait_until_shut();
         self.ways.shut.store(false, Ordering::SeqCst);
@@ -79,7 +79,7 @@ impl Door {
         let porter = thread::spawn(move || {
             while !ways.shut.load(Ordering::SeqCst) {
                 match listener.accept() {
-                    // A caller that goes away in the middle is its own affair.
+                    // Errors of a client that disconnects are ignored.
                     Ok((caller, _)) => drop(lead(caller, &ways)),
                     Err(_) => thread::sleep(PAUSE),
                 }
@@ -103,7 +103,7 @@ impl Ways {
         }
     }
 
-    /// Whether the door is to be shut before this.
+    /// Whether the door must shut before this piece.
     fn is_last(&self, piece: &[u8]) -> bool {
         let holds = |text: &mut Vec<u8>| piece.windows(text.len()).any(|part| part == text);
         lock(&self.shut_at).take_if(holds).is_some()
@@ -130,7 +130,7 @@ fn lead(caller: TcpStream, ways: &Arc<Ways>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Until one of them ends, or a piece may not pass.
+/// Copies until one side ends, or a piece may not pass.
 fn pass(from: &mut TcpStream, to: &mut TcpStream, may_pass: &dyn Fn(&[u8]) -> bool) -> std::io::Result<()> {
     let mut piece = vec![0; 1 << 16];
     loop {

@@ -1,4 +1,4 @@
-"""Holds events to the schema: events.py SCHEMA. Reads one a line, and answers each with a line: empty, or what is wrong."""
+"""Validate events by the schema: events.py SCHEMA. Reads one event per line, and prints an empty line or the error."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-//! The schema of `--json`, to which every event of every run is held, by a validator that many others use too.
+//! Validates every event of every `--json` run by the schema, with the Python package jsonschema.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -8,14 +8,14 @@ use std::{
 
 use crate::workspace;
 
-/// Started by the first event, and ended with its input.
+/// The validator process. It starts with the first event, and ends with its input.
 struct Validator {
     _process: Child,
     events: ChildStdin,
     verdicts: BufReader<ChildStdout>,
 }
 
-/// Fails the test unless each line is an event of the schema. Without `cargo xtask test` nobody can tell.
+/// Fails the test unless each line is a valid event. Does nothing without `cargo xtask test`.
 #[track_caller]
 pub(crate) fn validate(lines: &str) {
     static VALIDATOR: OnceLock<Option<Mutex<Validator>>> = OnceLock::new();
@@ -25,7 +25,7 @@ pub(crate) fn validate(lines: &str) {
         writeln!(validator.events, "{line}").expect("the validator reads");
         let mut verdict = String::new();
         validator.verdicts.read_line(&mut verdict).expect("the validator answers");
-        assert_eq!(verdict, "\n", "not as the schema has it: {line}");
+        assert_eq!(verdict, "\n", "not a valid event: {line}");
     }
 }
 

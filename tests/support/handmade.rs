@@ -1,5 +1,5 @@
-//! Components made by hand, for what no compiler and no SDK would let pass: the bodies of a train driver's functions
-//! in WebAssembly's text format, lifted by the contract's canonical ABI.
+//! Handmade components that no compiler or SDK would produce: the bodies of a train driver's functions in WebAssembly's
+//! text format, lifted by the contract's canonical ABI.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -14,11 +14,10 @@ const ABI: ManglingAndAbi = ManglingAndAbi::Legacy(LiftLowerAbi::Sync);
 const GIVE_BACK: &str =
     r#"(import "alekseylearn:driver/run@$V" "[resource-drop]training" (func $give-back (param i32)))"#;
 
-/// A train driver made by hand. What is not given a body traps, but `options`, which has none to tell.
+/// A handmade train driver. Functions without a body trap, except `options`, which returns none.
 ///
-/// Bodies see the ABI's parameters as locals, `$memory` (one page, unless there is another), `$give-back` for the
-/// training that was lent, and what `head` holds.
-/// `$V` stands for the contract's version.
+/// Bodies can use the ABI's parameters as locals, `$memory` (default: one page), `$give-back` to drop the borrowed
+/// training, and the imports in `head`. `$V` is replaced by the contract's version.
 pub struct Handmade {
     bodies: BTreeMap<&'static str, String>,
     memory: &'static str,
@@ -30,7 +29,7 @@ pub struct Handmade {
 impl Default for Handmade {
     fn default() -> Self {
         Self {
-            // An empty list lies wherever there is nothing.
+            // An empty list: this memory is zero.
             bodies: BTreeMap::from([("options", "i32.const 16".to_owned())]),
             memory: r#"(memory $memory (export "memory") 1)"#,
             realloc: "i32.const 32768",
@@ -41,33 +40,34 @@ impl Default for Handmade {
 }
 
 impl Handmade {
-    /// The body of one of the driver's functions.
+    /// Sets the body of one of the driver's functions.
     pub fn body(mut self, function: &'static str, body: impl Into<String>) -> Self {
         self.bodies.insert(function, body.into());
         self
     }
 
-    /// The memory, in place of one page.
+    /// Sets the memory (default: one page).
     pub fn memory(self, memory: &'static str) -> Self {
         Self { memory, ..self }
     }
 
-    /// What gives the host a place for what it hands over: it takes the old place, its size, an alignment and a size.
+    /// Sets the body of the allocation function for the host. Its parameters are the old address and size, the
+    /// alignment and the new size.
     pub fn realloc(self, realloc: &'static str) -> Self {
         Self { realloc, ..self }
     }
 
-    /// Imports of the module.
+    /// Sets the imports of the module.
     pub fn head(self, head: &'static str) -> Self {
         Self { head, ..self }
     }
 
-    /// More of the module: data, tables, a start.
+    /// Sets the rest of the module: data, tables, a start function.
     pub fn tail(self, tail: &'static str) -> Self {
         Self { tail, ..self }
     }
 
-    /// The component.
+    /// Builds the component.
     pub fn component(&self) -> Vec<u8> {
         let mut resolve = Resolve::default();
         let (package, _) = resolve.push_dir(workspace().join("wit")).expect("the contract is sound");

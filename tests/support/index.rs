@@ -12,7 +12,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-/// Serves the wheels of a folder under `/simple/`, as PEP 503 has it, to whoever knows the login.
+/// Serves the wheels of a folder under `/simple/`, by PEP 503, with a user name and password.
 pub struct PackageIndex {
     address: String,
     login: Arc<Mutex<String>>,
@@ -20,7 +20,7 @@ pub struct PackageIndex {
 }
 
 impl PackageIndex {
-    /// On a free port, until the test's process ends.
+    /// Starts it on a free port. It runs until the test's process ends.
     pub fn of(folder: &Path, user: &str, password: &str) -> Self {
         let listener = TcpListener::bind("0.0.0.0:0").expect("a port is free");
         let port = listener.local_addr().expect("it has an address").port();
@@ -30,31 +30,31 @@ impl PackageIndex {
         let (login, asked, folder) = (index.login.clone(), index.asked.clone(), folder.to_owned());
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // A client that goes away in the middle is its own affair.
+                // Errors of a client that disconnects are ignored.
                 let _ = answer(stream, &folder, &login, &asked);
             }
         });
         index
     }
 
-    /// Host and port, as the engine's containers reach it.
+    /// Host and port, as containers of the engine reach it.
     pub fn host(&self) -> &str {
         &self.address
     }
 
-    /// Lets only this login in from now on.
+    /// Accepts only this user name and password from now on.
     pub fn change(&self, user: &str, password: &str) {
         let login = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         *self.login.lock().unwrap_or_else(PoisonError::into_inner) = login;
     }
 
-    /// The paths that were asked for with the right login, so far.
+    /// The paths of all authenticated requests so far.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// This machine, as containers see it: by their way to everywhere else.
+/// The address of this machine for containers: their default gateway.
 fn gateway() -> String {
     let image = crate::base_image().expect("there is a base image");
     let routes = Command::new("docker")
@@ -109,7 +109,7 @@ fn answer(
     stream.write_all(&content)
 }
 
-/// A package's page, or a wheel.
+/// The content of a package page or a wheel; `None` if there is none.
 fn content(folder: &Path, path: &str) -> Option<Vec<u8>> {
     if let Some(wheel) = path.strip_prefix("/wheels/") {
         return fs::read(folder.join(wheel)).ok();

@@ -1,4 +1,4 @@
-//! What the end-to-end tests stand on: a user with an empty home, and the rig.
+//! Support for the end-to-end tests: a user with an empty home, and the services.
 
 mod door;
 mod events;
@@ -33,31 +33,31 @@ pub use site::Site;
 pub use terminal::Terminal;
 pub use wheel::wheel;
 
-/// The clone.
+/// The root folder of the repository.
 pub fn workspace() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .canonicalize()
         .expect("the clone is where it was built")
 }
 
-/// Says that a test cannot run here; past the test runner's capture, so that it is seen.
+/// Reports that a test cannot run here. Writes past the test runner's capture, so that it is visible.
 pub fn skipped(why: &str) {
     let name = std::thread::current().name().unwrap_or("a test").to_owned();
     writeln!(std::io::stderr(), "skipped: {name}: {why}").expect("standard error can be written to");
 }
 
-/// A plugin that the program does not bring, where `cargo xtask test` put it.
+/// The file of a plugin that is not shipped; `None` without `cargo xtask test`.
 pub fn installable(name: &str) -> Option<String> {
     let folder = PathBuf::from(std::env::var_os("ALEKSEYLEARN_INSTALLABLE")?);
     Some(folder.join(format!("{name}.wasm")).to_str().expect("a path of ours").to_owned())
 }
 
-/// The image that tests build on, which `cargo xtask test` made sure of; none where it is not said.
+/// The image that tests build on, from `cargo xtask test`; `None` if it is not set.
 pub fn base_image() -> Option<String> {
     std::env::var("ALEKSEYLEARN_BASE_IMAGE").ok().filter(|name| !name.is_empty())
 }
 
-/// The base image, or the end of the test: without one there is no Docker to test with.
+/// The base image, or skips the test: without one, there is no Docker.
 #[macro_export]
 macro_rules! base_image_or_skip {
     () => {
@@ -68,7 +68,7 @@ macro_rules! base_image_or_skip {
     };
 }
 
-/// The rig, or the end of the test.
+/// The rig, or skips the test.
 #[macro_export]
 macro_rules! rig_or_skip {
     () => {
@@ -79,12 +79,12 @@ macro_rules! rig_or_skip {
     };
 }
 
-/// Where `cargo xtask test` put the plugins of `tests/guests` and those in Python; none where it is not said.
+/// The folder with the plugins of `tests/guests`, from `cargo xtask test`; `None` if it is not set.
 pub fn guests() -> Option<PathBuf> {
     std::env::var_os("ALEKSEYLEARN_GUESTS").map(PathBuf::from)
 }
 
-/// The folder of the tests' plugins, or the end of the test.
+/// The folder of the tests' plugins, or skips the test.
 #[macro_export]
 macro_rules! guests_or_skip {
     () => {

@@ -1,4 +1,4 @@
-//! Podman's service, with a storage of its own.
+//! Podman's service, with its own storage.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// A running `podman system service`, ended with this value.
+/// A running `podman system service`, which ends when this is dropped.
 pub struct Podman {
     service: Child,
     folder: tempfile::TempDir,
@@ -16,16 +16,16 @@ pub struct Podman {
 }
 
 impl Podman {
-    /// With the image of that name in its storage.
+    /// Starts it, and loads an image into its storage.
     ///
     /// # Errors
-    /// This machine cannot run it, for that reason.
+    /// The reason why this machine cannot run it.
     pub fn start(image: &str) -> Result<Self, String> {
         let root = std::env::var_os("ALEKSEYLEARN_PODMAN").map(PathBuf::from);
-        let root = root.ok_or("ALEKSEYLEARN_PODMAN is not set: podman cannot be had here")?;
+        let root = root.ok_or("ALEKSEYLEARN_PODMAN is not set: Podman is not available")?;
         let id = Command::new("id").arg("-u").output().map_err(|error| error.to_string())?;
         if id.stdout != b"0\n" {
-            return Err("only root can run it with a storage of its own".into());
+            return Err("only root can run it with its own storage".into());
         }
         let folder =
             tempfile::Builder::new().prefix("alekseylearn-podman-").tempdir().expect("a folder can be made");
@@ -53,15 +53,15 @@ impl Podman {
         Err(format!("its service does not start: {}", podman.log()))
     }
 
-    /// For `DOCKER_HOST`.
+    /// The value for `DOCKER_HOST`.
     pub fn address(&self) -> String {
         format!("unix://{}", self.socket.display())
     }
 
-    /// Docker's own command line, with this engine.
+    /// Runs Docker's command line with this engine.
     ///
     /// # Errors
-    /// What it said.
+    /// The standard error of a failed command.
     pub fn docker(&self, arguments: &[&str]) -> Result<String, String> {
         let output = Command::new("docker").args(arguments).env("DOCKER_HOST", self.address()).output();
         let output = output.map_err(|error| error.to_string())?;
@@ -80,7 +80,7 @@ impl Podman {
         }
         self.docker(&["load", "--quiet", "--input", archive])?;
         fs::remove_file(archive).map_err(|error| error.to_string())?;
-        // A machine in a container may let nobody start a container in it.
+        // If this machine is a container itself, it may not be able to start containers.
         self.docker(&["run", "--rm", "--network=host", image, "true"]).map(drop)
     }
 
@@ -97,7 +97,7 @@ impl Drop for Podman {
         }
         let _ = self.service.kill();
         let _ = self.service.wait();
-        // It keeps its storage mounted for the next one.
+        // Podman leaves its storage mounted.
         let _ = Command::new("umount")
             .arg(self.folder.path().join("store/overlay"))
             .stderr(Stdio::null())
@@ -119,7 +119,7 @@ fn configure(root: &Path, folder: &Path) {
             .map(|at| format!("{at}/{program}"))
             .find(|path| Path::new(path).exists())
     };
-    // What it starts at the end of a container needs the libraries as well.
+    // The process that it starts when a container ends needs the libraries too.
     let conmon = folder.join("conmon");
     let text = format!(
         "#!/bin/sh\nLD_LIBRARY_PATH={} exec {} \"$@\"\n",
@@ -128,7 +128,7 @@ fn configure(root: &Path, folder: &Path) {
     );
     fs::write(&conmon, text).expect("a file can be written");
     fs::set_permissions(&conmon, fs::Permissions::from_mode(0o755)).expect("it is ours");
-    // Docker's own works wherever Docker does.
+    // Docker's runtime works wherever Docker does.
     let (name, runtime) = match there("runc") {
         Some(runc) => ("runc", runc),
         None => ("crun", root.join("usr/bin/crun").display().to_string()),
@@ -148,7 +148,7 @@ fn configure(root: &Path, folder: &Path) {
     let (run, store) = (folder.join("run"), folder.join("store"));
     let driver = match there("fuse-overlayfs") {
         Some(program) => format!("\"overlay\"\n[storage.options.overlay]\nmount_program = \"{program}\""),
-        // Slow, and works everywhere.
+        // Slow, but works everywhere.
         None => "\"vfs\"".to_owned(),
     };
     let places = format!("runroot = \"{}\"\ngraphroot = \"{}\"", run.display(), store.display());

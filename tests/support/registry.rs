@@ -1,4 +1,4 @@
-//! The rig's image registry, and pushes to it in the packaging that `wkg oci push` makes.
+//! The rig's image registry, and pushes to it in the format of `wkg oci push`.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,13 +8,13 @@ use sha2::{Digest, Sha256};
 
 use crate::Rig;
 
-/// The type of what `wkg` packages.
+/// The media type of the config in `wkg`'s format.
 pub const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
-/// The type of its one layer.
+/// The media type of its only layer.
 pub const WASM_LAYER: &str = "application/wasm";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// One new repository of the rig's registry, and the right to push to it.
+/// A new repository in the rig's registry, with credentials to push.
 pub struct Repository {
     address: String,
     name: String,
@@ -23,7 +23,7 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Makes it, as its owner would.
+    /// Creates a repository.
     pub fn of(rig: &Rig) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name =
@@ -34,29 +34,29 @@ impl Repository {
         Self { address: rig.name("registry").to_owned(), login: login.to_owned(), name }
     }
 
-    /// Docker's `config.json` after a login.
+    /// Docker's `config.json` after `docker login`.
     pub fn docker_config(&self) -> String {
         json!({ "auths": { &self.address: { "auth": self.login } } }).to_string()
     }
 
-    /// What nobody but the registry's users may see.
+    /// The credentials, in base64. They must not be printed.
     pub fn login(&self) -> &str {
         &self.login
     }
 
-    /// The second part of the login.
+    /// The password in the credentials.
     pub fn password(&self) -> String {
         let text = base64::engine::general_purpose::STANDARD.decode(&self.login).expect("it is base64");
         let text = String::from_utf8(text).expect("a login is text");
         text.split_once(':').expect("it has two parts").1.to_owned()
     }
 
-    /// `oci://…`, with `:TAG` or `@DIGEST` behind it.
+    /// The `oci://…` reference, with `:TAG` or `@DIGEST` at the end.
     pub fn reference(&self, tag_or_digest: &str) -> String {
         format!("oci://{}/{}{tag_or_digest}", self.address, self.name)
     }
 
-    /// Pushes a component, and tells its manifest's digest.
+    /// Pushes a component, and returns the digest of its manifest.
     pub fn push(&self, tag: &str, component: &[u8], annotations: &Value) -> String {
         let layer = self.push_blob(WASM_LAYER, component);
         let config = json!({ "architecture": "wasm", "os": "wasip2", "layerDigests": [layer["digest"]] });
@@ -64,7 +64,7 @@ impl Repository {
         self.push_manifest(tag, &manifest(&config, &[layer], annotations))
     }
 
-    /// Pushes some content, and tells its descriptor.
+    /// Pushes a blob, and returns its descriptor.
     pub fn push_blob(&self, media_type: &str, content: &[u8]) -> Value {
         let digest = format!("sha256:{}", hex::encode(Sha256::digest(content)));
         let opened =
@@ -82,7 +82,7 @@ impl Repository {
         json!({ "mediaType": media_type, "digest": digest, "size": content.len() })
     }
 
-    /// Pushes a manifest of any kind, and tells its digest.
+    /// Pushes any manifest, and returns its digest.
     pub fn push_manifest(&self, tag: &str, manifest: &Value) -> String {
         let text = manifest.to_string();
         ureq::put(self.url(&format!("manifests/{tag}")))

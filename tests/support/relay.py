@@ -1,9 +1,9 @@
-"""A way to an engine's socket: by TLS, by standard input and output, or with a fault on it.
+"""Relay connections to an engine's socket: over TLS, over standard input and output, or with a fault.
 
     relay.py ENGINE [--stdio | --unix SOCKET | --tls FOLDER [--anyone]] [--cut TEXT] [--answer TEXT FILE] [--record FILE]
 
-Says its address once it listens. A connection whose request holds TEXT is cut, and the relay with it, once the engine
-has begun to answer; or it is answered with the bytes of FILE.
+Prints its address when it listens. With --cut, a connection whose request contains TEXT is cut when the engine begins to
+respond, and the relay exits. With --answer, such a request gets the bytes of FILE as its response.
 """
 
 import argparse
@@ -20,7 +20,7 @@ def arguments():
     parser.add_argument("--stdio", action="store_true")
     parser.add_argument("--unix")
     parser.add_argument("--tls")
-    parser.add_argument("--anyone", action="store_true", help="no client need show a certificate")
+    parser.add_argument("--anyone", action="store_true", help="accept clients without a certificate")
     parser.add_argument("--cut")
     parser.add_argument("--answer", nargs=2)
     parser.add_argument("--record")

@@ -1,4 +1,4 @@
-//! Other ways to the engine than its socket.
+//! Relays to the engine's socket.
 
 use std::{
     io::{BufRead, BufReader},
@@ -8,14 +8,14 @@ use std::{
 
 use crate::workspace;
 
-/// A running `relay.py`, ended with this value.
+/// A running `relay.py`, which ends when this is dropped.
 pub struct Relay {
     child: Child,
     address: String,
 }
 
 impl Relay {
-    /// The relay's own description tells its arguments.
+    /// Starts it. The docstring of `relay.py` describes the arguments.
     pub fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new("python3")
             .arg(Self::program())
@@ -31,7 +31,7 @@ impl Relay {
         Self { child, address: address.trim().to_owned() }
     }
 
-    /// For `DOCKER_HOST`.
+    /// The value for `DOCKER_HOST`.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -44,7 +44,7 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // It may have ended by its own fault.
+        // It may already have ended because of its fault.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! The rig of real parts that `cargo xtask test` started: see `tests/rig/README.md`.
+//! The rig that `cargo xtask test` started: see `tests/rig/README.md`.
 
 use std::{
     collections::BTreeMap,
@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 /// A running rig.
 pub struct Rig {
     description: Value,
-    /// Faults are the whole rig's: tests that turn them take turns with all others.
+    /// Faults affect the whole rig, so only one test uses it at a time.
     _turn: MutexGuard<'static, ()>,
 }
 
 static TURN: Mutex<()> = Mutex::new(());
 
 impl Rig {
-    /// The one named by `ALEKSEYLEARN_RIG`, as new.
+    /// The rig in `ALEKSEYLEARN_RIG`, after a reset; `None` if it is not set.
     pub fn running() -> Option<Self> {
         let path = std::env::var_os("ALEKSEYLEARN_RIG")?;
         let text = std::fs::read_to_string(path).expect("ALEKSEYLEARN_RIG names a rig's description");
@@ -33,17 +33,17 @@ impl Rig {
         self.description[key].as_str().unwrap_or_else(|| panic!("the rig tells its {key}"))
     }
 
-    /// What a program needs in its environment to take the rig for AWS.
+    /// The environment variables with which a program uses the rig as AWS.
     pub fn environment(&self) -> BTreeMap<String, String> {
         serde_json::from_value(self.description["env"].clone()).expect("the rig tells its environment")
     }
 
-    /// Turns a fault: see the rig's README for its form.
+    /// Adds a fault: see the rig's README for its form.
     pub fn fault(&self, fault: &Value) {
         self.post("/_rig/faults", fault);
     }
 
-    /// Turns all faults off.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         ureq::delete(self.url("/_rig/faults")).call().expect("the rig answers");
     }
@@ -57,14 +57,14 @@ impl Rig {
         calls.into_iter().filter(|call| call["operation"] == operation).collect()
     }
 
-    /// Puts an object, as anybody may here.
+    /// Creates an object. The rig needs no signature.
     pub fn put_object(&self, path: &str, content: &[u8]) {
         ureq::put(self.url(&format!("/_rig/objects/{path}")))
             .send(content)
             .expect("the rig's S3 takes the object");
     }
 
-    /// Sets how long a stopped container has, and the like.
+    /// Changes settings, such as the grace period of a stopped container.
     pub fn set(&self, settings: &Value) {
         self.post("/_rig/settings", settings);
     }

@@ -1,4 +1,4 @@
-//! One run of the program, ended or not.
+//! Runs of the program.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::events::validate;
 
-/// How a run ended.
+/// A run that ended.
 #[derive(Debug)]
 pub struct Run {
-    /// The exit code; none after a signal.
+    /// The exit code; `None` after a signal.
     pub code: Option<i32>,
     /// Standard output.
     pub stdout: String,
@@ -32,7 +32,7 @@ impl Run {
         run.held_to_schema(&command).held_to_commands(&command)
     }
 
-    /// What its error tells to type is a command line that the program takes.
+    /// Checks that the program accepts each of its own commands in an error or hint.
     #[track_caller]
     fn held_to_commands(self, command: &Command) -> Self {
         if command.get_program().to_string_lossy().ends_with("alekseylearn") {
@@ -41,18 +41,18 @@ impl Run {
                 asked.args(words(&told)).arg("--help").stdin(Stdio::null());
                 let output = asked.output().expect("the program starts");
                 let why = String::from_utf8_lossy(&output.stderr);
-                assert!(output.status.success(), "the hint `alekseylearn {told}` is no command: {why}");
+                assert!(output.status.success(), "the hint `alekseylearn {told}` is not a command: {why}");
             }
         }
         self
     }
 
-    /// What `--json` writes is events, and its error has the program's exit code.
+    /// Checks that the output of `--json` is valid, and that its error has the program's exit code.
     #[track_caller]
     fn held_to_schema(self, command: &Command) -> Self {
         let mut words = command.get_args().take_while(|word| *word != "--");
         if words.any(|word| word == "--json") && !self.stdout.starts_with("Usage") {
-            // One that was killed may have been in the middle of a line.
+            // A killed process may have written a partial line.
             let whole = self.stdout.rfind('\n').map_or(0, |end| end + 1);
             validate(&self.stdout[..whole]);
             if let Some(code) = self.code {
@@ -65,27 +65,27 @@ impl Run {
         self
     }
 
-    /// Fails the test unless it worked.
+    /// Fails the test unless the run succeeded.
     #[track_caller]
     pub fn success(self) -> Self {
         self.failure(0)
     }
 
-    /// Fails the test unless it ended with that code.
+    /// Fails the test unless the run ended with that exit code.
     #[track_caller]
     pub fn failure(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
         self
     }
 
-    /// Fails the test unless standard error holds the text.
+    /// Fails the test unless standard error contains the text.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "no `{text}` in\n{}", self.stderr);
         self
     }
 
-    /// Fails the test unless the error is one line, and has a hint.
+    /// Fails the test unless there is exactly one error, with one hint.
     #[track_caller]
     pub fn one_error(self) -> Self {
         let count = |start: &str| self.stderr.lines().filter(|line| line.starts_with(start)).count();
@@ -109,14 +109,14 @@ impl Run {
     }
 }
 
-/// What stands in backticks as a command of this program, without its name.
+/// The commands of this program that stand in backticks, without the program's name.
 fn commands_in(text: &str) -> Vec<String> {
     let quoted = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
     let told = quoted.filter_map(|quoted| quoted.strip_prefix("alekseylearn "));
     told.filter(|told| !told.contains('…')).map(str::to_owned).collect()
 }
 
-/// The words of a command line, as a shell splits it; it has single quotes at most.
+/// Splits a command line like a shell. Supports only single quotes.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
@@ -131,7 +131,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// A run that goes on.
+/// A run in progress.
 pub struct Running {
     command: Command,
     child: Child,
@@ -151,7 +151,7 @@ impl Running {
         Self { command, child, stdout: BufReader::new(stdout), read: String::new() }
     }
 
-    /// Waits for a line of its output that holds the text.
+    /// Waits for a line of output that contains the text.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) -> String {
         loop {
@@ -168,7 +168,7 @@ impl Running {
         }
     }
 
-    /// The next line of its output; none at its end.
+    /// The next line of output; `None` at the end.
     pub fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         let length = self.stdout.read_line(&mut line).expect("its output can be read");
@@ -183,15 +183,15 @@ impl Running {
         assert!(status.expect("kill starts").success(), "the signal is sent");
     }
 
-    /// Sends a signal, by name, to what may have ended.
+    /// Sends a signal, by name, to a process that may have ended.
     pub fn signal_if_running(&self, signal: &str) {
         let status =
             Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
-        // It is not waited for yet, so its number is still its own.
+        // The process was not waited for yet, so its ID is not reused.
         status.expect("kill starts");
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the run.
     pub fn end(mut self) -> Run {
         let mut stdout = self.read.clone();
         self.stdout.read_to_string(&mut stdout).expect("its output can be read");

@@ -1,4 +1,4 @@
-//! A user with an empty home and nothing in the environment.
+//! A user with an empty home and an empty environment.
 
 use std::{
     collections::BTreeMap,
@@ -12,10 +12,10 @@ use tempfile::TempDir;
 
 use crate::{Rig, Run, Running, Terminal, workspace};
 
-/// Passed through where set: how this machine reaches its engine and its networks.
+/// The variables that are passed through: how this machine reaches its engine and networks.
 const OF_THE_MACHINE: [&str; 5] = ["PATH", "DOCKER_HOST", "SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"];
 
-/// A home, and a folder to work in.
+/// A home folder and a working folder.
 pub struct Sandbox {
     root: TempDir,
     variables: BTreeMap<String, String>,
@@ -28,7 +28,7 @@ impl Default for Sandbox {
 }
 
 impl Sandbox {
-    /// Empty.
+    /// An empty sandbox.
     pub fn new() -> Self {
         let root =
             tempfile::Builder::new().prefix("alekseylearn-test-").tempdir().expect("a folder can be made");
@@ -38,24 +38,24 @@ impl Sandbox {
         Self { root, variables: BTreeMap::new() }
     }
 
-    /// With the rig for AWS.
+    /// A sandbox with the rig as AWS.
     pub fn with_rig(rig: &Rig) -> Self {
         Self { variables: rig.environment(), ..Self::new() }
     }
 
-    /// The same user with another variable.
+    /// Sets an environment variable.
     pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
         self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// The same user without a variable.
+    /// Removes an environment variable.
     pub fn unset(&mut self, name: &str) -> &mut Self {
         self.variables.remove(name);
         self
     }
 
-    /// A place in the folder to work in.
+    /// A path in the working folder.
     pub fn path(&self, relative: &str) -> PathBuf {
         self.root.path().join("work").join(relative)
     }
@@ -67,7 +67,7 @@ impl Sandbox {
         fs::write(path, content).expect("a file can be written");
     }
 
-    /// A place in the home folder.
+    /// A path in the home folder.
     pub fn home(&self, relative: &str) -> PathBuf {
         self.root.path().join("home").join(relative)
     }
@@ -77,8 +77,8 @@ impl Sandbox {
         self.root.path().join("home/.local/share/alekseylearn")
     }
 
-    /// Fails where a file that the program keeps of its jobs and plugins holds one of these secrets, or where it keeps
-    /// no more than two.
+    /// Fails the test if a file in the program's data folder contains one of these secrets, or if there are at most two
+    /// files.
     pub fn keeps_none_of(&self, secrets: &[&str]) {
         let mut folders = vec![self.data()];
         let mut files = 0;
@@ -99,7 +99,7 @@ impl Sandbox {
         assert!(files > 2, "there is a record, and a plugin");
     }
 
-    /// Writes a file in the folder to work in.
+    /// Writes a file in the working folder.
     pub fn write(&self, relative: &str, content: &str) -> PathBuf {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().expect("it lies in the folder")).expect("a folder can be made");
@@ -107,7 +107,7 @@ impl Sandbox {
         path
     }
 
-    /// A copy of one of the clone's training folders, such as `examples/digits`.
+    /// Copies a project of the repository, such as `examples/digits`.
     pub fn project(&self, folder: &str) -> PathBuf {
         let source = workspace().join(folder);
         let target =
@@ -116,7 +116,7 @@ impl Sandbox {
         target
     }
 
-    /// The program itself, to be run in another way.
+    /// The path of the program.
     pub fn program(&self) -> PathBuf {
         program()
     }
@@ -126,7 +126,7 @@ impl Sandbox {
         Run::of(self.command(arguments))
     }
 
-    /// Runs the program to its end, in a folder below the one to work in.
+    /// Runs the program to its end, in a folder below the working folder.
     pub fn run_in(&self, folder: &str, arguments: &[&str]) -> Run {
         let mut command = self.command(arguments);
         command.current_dir(self.path(folder));
@@ -138,7 +138,7 @@ impl Sandbox {
         Running::of(self.command(arguments))
     }
 
-    /// Runs the program on a terminal of so many columns.
+    /// Runs the program on a terminal with that number of columns.
     pub fn on_terminal(&self, columns: u16, arguments: &[&str]) -> Terminal {
         Terminal::start(&self.command(arguments), columns)
     }
@@ -153,7 +153,7 @@ impl Sandbox {
         Run::of(self.other(program, arguments))
     }
 
-    /// The newest job, as `jobs --json` tells it.
+    /// The newest job in `jobs --json`.
     pub fn newest_job(&self) -> Value {
         self.run(&["jobs", "--json"]).success().data()["jobs"][0].clone()
     }
@@ -175,7 +175,7 @@ impl Sandbox {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.path("")).env_clear();
         command.env("HOME", self.root.path().join("home"));
-        // Compiled drivers are the same for all; one test makes sure that none are needed.
+        // All tests share the cache of compiled drivers. One test checks that it is not needed.
         command.env("XDG_CACHE_HOME", std::env::temp_dir().join("alekseylearn-tests-cache"));
         for name in OF_THE_MACHINE {
             if let Some(value) = std::env::var_os(name) {

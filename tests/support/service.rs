@@ -1,4 +1,4 @@
-//! A web service on this machine that keeps what it was asked.
+//! A web service on this machine that records its requests.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -7,24 +7,24 @@ use std::{
     thread,
 };
 
-/// One request that came.
+/// One recorded request.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// Method, path and query.
     pub line: String,
-    /// Names in lower case.
+    /// The headers, with names in lower case.
     pub headers: Vec<(String, String)>,
 }
 
 impl Asked {
-    /// A header, where it came.
+    /// A header; `None` if it is missing.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// `/greeting` greets, `/length` tells how long the body was, `/large` sends 3 MiB, `/to/ADDRESS` redirects there,
-/// `/status/CODE` answers with that.
+/// A service: `/greeting` greets, `/length` returns the length of the body, `/large` sends 3 MiB, `/to/ADDRESS`
+/// redirects there, and `/status/CODE` returns that status.
 pub struct Service {
     address: String,
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -37,7 +37,7 @@ impl Default for Service {
 }
 
 impl Service {
-    /// On a free port, until the test's process ends.
+    /// Starts it on a free port. It runs until the test's process ends.
     pub fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = format!("http://{}", listener.local_addr().expect("it has an address"));
@@ -46,19 +46,19 @@ impl Service {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let kept = kept.clone();
-                // A client that goes away in the middle is its own affair.
+                // Errors of a client that disconnects are ignored.
                 thread::spawn(move || answer(stream, &kept));
             }
         });
         Self { address, asked }
     }
 
-    /// Such as `http://127.0.0.1:1234`.
+    /// Its address, such as `http://127.0.0.1:1234`.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// All that it was asked so far.
+    /// All requests so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -99,14 +99,14 @@ fn answer(mut stream: TcpStream, kept: &Mutex<Vec<Asked>>) -> std::io::Result<()
     stream.write_all(&content)
 }
 
-/// The length of a body in chunks.
+/// Reads a chunked body, and returns its length.
 fn chunks(reader: &mut impl BufRead) -> std::io::Result<u64> {
     let mut total = 0;
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         let length = u64::from_str_radix(line.trim(), 16).unwrap_or(0);
-        // With the line end that follows.
+        // Includes the line end after the chunk.
         std::io::copy(&mut reader.by_ref().take(length + 2), &mut std::io::sink())?;
         total += length;
         if length == 0 {

@@ -1,4 +1,4 @@
-//! Services of the web, scripted: see `tests/services/README.md`.
+//! Scripted web services: see `tests/services/README.md`.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{Sandbox, workspace};
 
-/// A proxy with all of them behind, ended with this value.
+/// A proxy in front of all of them, which ends when this is dropped.
 pub struct Services {
     child: Child,
     description: Value,
@@ -17,7 +17,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// Started anew; none where nobody says which Python has what they need.
+    /// Starts new services; `None` without `cargo xtask test`.
     pub fn start() -> Option<Self> {
         let mut python = python("services")?;
         let folder = tempfile::tempdir().expect("a folder can be made");
@@ -33,16 +33,16 @@ impl Services {
         Some(Self { child, description, _folder: folder })
     }
 
-    /// Leads a user to them.
+    /// Makes a sandbox use them.
     pub fn lead(&self, sandbox: &mut Sandbox) {
         for (name, value) in self.environment() {
             sandbox.set(name, &value);
         }
     }
 
-    /// What leads any client to them.
+    /// The environment variables that make a client use them.
     pub fn environment(&self) -> [(&'static str, String); 3] {
-        let text = |key: &str| self.description[key].as_str().expect("it is told").to_owned();
+        let text = |key: &str| self.description[key].as_str().expect("it is a text").to_owned();
         let certificates = text("certificates");
         [
             ("HTTPS_PROXY", text("proxy")),
@@ -51,27 +51,27 @@ impl Services {
         ]
     }
 
-    /// Tells a service how to go on.
+    /// Changes the script of a service.
     pub fn script(&self, service: &str, changes: &Value) {
         self.post(&format!("script/{service}"), changes);
     }
 
-    /// Answers in a service's place: see `tests/services/faults.py`.
+    /// Adds a fault: see `tests/services/faults.py`.
     pub fn fault(&self, fault: &Value) {
         self.post("faults", fault);
     }
 
-    /// No more answers in a service's place.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         ureq::delete(self.url("faults")).call().expect("the services answer");
     }
 
-    /// What a service knows.
+    /// The state of a service.
     pub fn state(&self, service: &str) -> Value {
         self.get(&format!("state/{service}"))
     }
 
-    /// All requests so far whose path holds the text.
+    /// All requests so far whose path contains the text.
     pub fn asked(&self, path: &str) -> Vec<Value> {
         let Value::Array(all) = self.get("asked") else { panic!("the requests are a list") };
         all.into_iter()
@@ -95,14 +95,13 @@ impl Services {
 
 impl Drop for Services {
     fn drop(&mut self) {
-        // They end what they have started, and then themselves.
+        // When their input ends, they stop everything that they started, and exit.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
 }
 
-/// One of the tests' modules for Python, with its input and output piped; none where nobody says which Python has what
-/// they need.
+/// A command for one of the tests' Python modules, with piped input and output; `None` without `cargo xtask test`.
 pub fn python(module: &str) -> Option<Command> {
     let mut python = Command::new(std::env::var_os("ALEKSEYLEARN_PYTHON")?);
     python
@@ -114,9 +113,9 @@ pub fn python(module: &str) -> Option<Command> {
     Some(python)
 }
 
-/// What a module says to what it is told.
+/// The output of a Python module for an input.
 pub fn says(module: &str, input: &str) -> String {
-    let mut python = python(module).expect("where there are services, there is Python");
+    let mut python = python(module).expect("the services need Python too");
     let mut child = python.spawn().expect("Python starts");
     let mut stdin = child.stdin.take().expect("its input is piped");
     stdin.write_all(input.as_bytes()).expect("it reads");
@@ -125,7 +124,7 @@ pub fn says(module: &str, input: &str) -> String {
     String::from_utf8(output.stdout).expect("it says text")
 }
 
-/// A `.tar.gz` of one file as the text that a scripted output takes: each byte a letter.
+/// A `.tar.gz` with one file, as text for a scripted output: each byte becomes a character.
 pub fn archive_text(name: &str, content: &str) -> Value {
     let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     let mut header = tar::Header::new_gnu();
@@ -136,7 +135,7 @@ pub fn archive_text(name: &str, content: &str) -> Value {
     json!(bytes.iter().map(|byte| char::from(*byte)).collect::<String>())
 }
 
-/// The services, or the end of the test.
+/// The services, or skips the test.
 #[macro_export]
 macro_rules! services_or_skip {
     () => {

@@ -1,4 +1,4 @@
-//! A web site on this machine, out of a folder.
+//! A web site on this machine that serves a folder.
 
 use std::{
     fs,
@@ -8,20 +8,20 @@ use std::{
     thread,
 };
 
-/// Serves the files of a folder, whatever is asked of them behind `?`; `/to/ADDRESS` redirects to the address.
+/// Serves the files of a folder, and ignores the query. `/to/ADDRESS` redirects to the address.
 pub struct Site {
     address: String,
 }
 
 impl Site {
-    /// On a free port, until the test's process ends.
+    /// Starts it on a free port. It runs until the test's process ends.
     pub fn of(folder: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = format!("http://{}", listener.local_addr().expect("it has an address"));
         let folder = folder.to_owned();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // A client that goes away in the middle is its own affair.
+                // Errors of a client that disconnects are ignored.
                 let _ = answer(stream, &folder);
             }
         });
@@ -37,7 +37,7 @@ impl Site {
 fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
-    // The rest of the head says nothing of use.
+    // The headers are not needed.
     for line in lines {
         if line?.is_empty() {
             break;

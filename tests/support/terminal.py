@@ -1,7 +1,7 @@
-"""Runs a program on a terminal of its own: terminal.py COLUMNS ROWS PROGRAM [ARGUMENT]...
+"""Run a program on its own terminal: terminal.py COLUMNS ROWS PROGRAM [ARGUMENT]...
 
-What the program shows goes to standard output; what is typed comes from standard input. A line `\\0COLUMNS ROWS` among
-that changes the terminal's size. Whoever waits for a program that is silent for two minutes waits in vain: it is ended.
+The program's output goes to standard output, and standard input is typed. A line `\\0COLUMNS ROWS` in the input changes
+the terminal's size. A program that is silent for two minutes is killed.
 """
 
 import fcntl
@@ -44,7 +44,7 @@ def main() -> int:
         if terminal in ready:
             try:
                 shown = os.read(terminal, 1 << 16)
-            except OSError:  # how Linux says that the last program on it has ended
+            except OSError:  # Linux reports the end of the last program on the terminal
                 shown = b""
             if not shown:
                 return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

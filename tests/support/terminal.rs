@@ -1,4 +1,4 @@
-//! A program on a terminal, and what a person would see there.
+//! A program on a terminal, and the screen that a user would see.
 
 use std::{
     io::{Read, Write},
@@ -9,24 +9,24 @@ use vt100::Parser;
 
 use crate::workspace;
 
-/// How many lines above the screen are kept.
+/// The number of lines that are kept above the screen.
 const SCROLLBACK: usize = 10_000;
 
-/// A terminal of so many columns, on which one program runs.
+/// A terminal that runs one program.
 pub struct Terminal {
     child: Child,
     typed: ChildStdin,
     shown: ChildStdout,
     parser: Parser,
     raw: Vec<u8>,
-    /// As much of it as has come to the screen.
+    /// How many bytes of `raw` the screen shows.
     seen: usize,
 }
 
 impl Terminal {
     pub(crate) const ROWS: u16 = 40;
 
-    /// `command` is run by `terminal.py`, whose description tells the rest.
+    /// Runs a command with `terminal.py`, whose docstring describes the protocol.
     pub(crate) fn start(command: &Command, columns: u16) -> Self {
         let mut relay = Command::new("python3");
         relay.arg(workspace().join("tests/support/terminal.py"));
@@ -47,7 +47,7 @@ impl Terminal {
         Self { child, typed, shown, parser, raw: Vec::new(), seen: 0 }
     }
 
-    /// Types.
+    /// Types a text.
     pub fn type_in(&mut self, text: &str) {
         self.typed
             .write_all(text.as_bytes())
@@ -65,14 +65,14 @@ impl Terminal {
         );
     }
 
-    /// Waits until the screen holds the text, and gives what it holds then.
+    /// Waits until the screen contains the text, and returns its content.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) -> String {
         self.wait_until(|screen| screen.contains(text))
     }
 
-    /// Waits until the screen is as it is wanted, and gives what it holds then. Each of its states is looked at, also
-    /// those that were over before this test came to read.
+    /// Waits until the screen meets a condition, and returns its content. Checks every state of the screen, even if it
+    /// was replaced before the test could read it.
     #[track_caller]
     pub fn wait_until(&mut self, wanted: impl Fn(&str) -> bool) -> String {
         loop {
@@ -84,12 +84,12 @@ impl Terminal {
         }
     }
 
-    /// What is seen now.
+    /// The current content of the screen.
     pub fn screen(&self) -> String {
         self.parser.screen().contents()
     }
 
-    /// Column and row of the cursor, and whether it is seen.
+    /// The column and row of the cursor, and whether it is visible.
     pub fn cursor(&self) -> (u16, u16, bool) {
         let (row, column) = self.parser.screen().cursor_position();
         (column, row, !self.parser.screen().hide_cursor())
@@ -100,13 +100,13 @@ impl Terminal {
         String::from_utf8_lossy(&self.raw).into_owned()
     }
 
-    /// Waits for the program's end, and gives its exit code.
+    /// Waits for the program's end, and returns its exit code.
     pub fn end(&mut self) -> Option<i32> {
         while self.read() {}
         self.child.wait().expect("it can be waited for").code()
     }
 
-    /// Shows what was written up to the next thing that moves the cursor; false at the end.
+    /// Shows the output up to the next byte that moves the cursor; false at the end.
     fn read(&mut self) -> bool {
         if self.seen == self.raw.len() {
             let mut buffer = [0; 1 << 16];
@@ -124,7 +124,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // A test that failed leaves its program: it ends with its terminal.
+        // After a failed test, the program still runs. It ends with its terminal.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

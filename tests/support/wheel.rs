@@ -1,4 +1,4 @@
-//! The smallest Python package that can be installed.
+//! A minimal Python package.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ with zipfile.ZipFile(path, 'w') as wheel:
         wheel.writestr(zipfile.ZipInfo(file), text)
 ";
 
-/// Makes a wheel in a folder: a module whose `VERSION` is its version.
+/// Creates a wheel in a folder, with a module whose `VERSION` is its version.
 pub fn wheel(folder: &Path, name: &str, version: &str) -> PathBuf {
     fs::create_dir_all(folder).expect("a folder can be made");
     let path = folder.join(format!("{name}-{version}-py3-none-any.whl"));

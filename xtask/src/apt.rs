@@ -1,4 +1,4 @@
-//! Debian packages without root: fetched into an apt state of our own, verified by apt, unpacked, never installed.
+//! Debian packages without root: downloaded with a separate apt state, verified by apt, and unpacked but not installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,25 +10,25 @@ use anyhow::{Context, Result, ensure};
 use crate::process::{run, say, succeeds, text};
 use crate::workspace;
 
-/// What Debian's archive is signed with; every Debian has it, and Ubuntu has it as a package of the same name.
+/// The keys of Debian's archive. Every Debian has this file, and Ubuntu has a package of the same name.
 const DEBIAN_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// For how long package lists are trusted to be current.
+/// How long package lists count as current.
 const LISTS_STAY_FRESH: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// One private apt state: its own lists and archives, and the system's keys, mirrors and proxies.
+/// A separate apt state: its own lists and archives, with the system's keys, mirrors and proxies.
 pub struct Apt {
     state: PathBuf,
     options: Vec<String>,
 }
 
 impl Apt {
-    /// What this machine itself installs from.
+    /// The sources of this machine.
     pub fn of_this_machine() -> Result<Apt> {
         Apt::with_state("machine", None)
     }
 
-    /// Other suites of Debian, from the mirror that this machine uses for its own.
+    /// Other suites of Debian, from the mirror that this machine uses.
     pub fn of_debian(suites: &[&str]) -> Result<Apt> {
         ensure!(
             Path::new(DEBIAN_KEYRING).exists(),
@@ -38,7 +38,7 @@ impl Apt {
         let mut targets = machine.command("apt-get");
         targets.args(["indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)"]);
         let targets = text(&mut targets)?;
-        let mirror = debian_mirror(&targets).context("apt knows no mirror of Debian: is this one?")?;
+        let mirror = debian_mirror(&targets).context("apt lists no mirror of Debian: this needs Debian")?;
         let line =
             |suite| format!("deb [signed-by={DEBIAN_KEYRING} target=Packages] {mirror} {suite} main\n");
         Apt::with_state(&suites.join("+"), Some(suites.iter().map(line).collect()))
@@ -47,20 +47,20 @@ impl Apt {
     fn with_state(name: &str, sources: Option<String>) -> Result<Apt> {
         ensure!(
             succeeds(Command::new("apt-get").arg("--version"), Duration::from_secs(5)),
-            "this needs the Debian tools apt-get and dpkg-deb, and they are not here"
+            "apt-get and dpkg-deb are missing: this needs Debian or Ubuntu"
         );
         let state = workspace::cache()?.join("apt").join(name);
         for folder in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(state.join(folder))?;
         }
-        // An empty status: the packages of this machine neither satisfy nor hinder what we ask for.
+        // An empty status, so that this machine's packages neither satisfy nor block what is requested.
         fs::write(state.join("status"), "")?;
         let mut options = vec![
             format!("-oDir::State={}", state.display()),
             format!("-oDir::State::Lists={}", state.join("lists").display()),
             format!("-oDir::State::status={}", state.join("status").display()),
             format!("-oDir::Cache={}", state.join("cache").display()),
-            // Root's apt would drop to a user who may not read our folder.
+            // As root, apt would switch to a user who cannot read this folder.
             "-oAPT::Sandbox::User=root".to_owned(),
             "-oAcquire::Languages=none".to_owned(),
             "-oAcquire::Retries=2".to_owned(),
@@ -102,7 +102,7 @@ impl Apt {
         Ok(table.lines().filter_map(|row| Some(row.split('|').nth(1)?.trim().to_owned())).collect())
     }
 
-    /// Unpacks packages (`NAME` or `NAME=VERSION`) without what they depend on.
+    /// Unpacks packages (`NAME` or `NAME=VERSION`) without their dependencies.
     pub fn unpack(&self, packages: &[&str], into: &Path) -> Result<()> {
         let archives = into.with_extension("debs");
         fs::create_dir_all(&archives)?;
@@ -111,7 +111,7 @@ impl Apt {
         Ok(fs::remove_dir_all(&archives)?)
     }
 
-    /// Unpacks packages with all that they depend on, as if nothing were installed.
+    /// Unpacks packages with all their dependencies, as if nothing were installed.
     pub fn unpack_with_dependencies(&self, packages: &[&str], into: &Path) -> Result<usize> {
         let archives = self.state.join("cache/archives");
         run(self.command("apt-get").arg("clean"))?;

@@ -1,8 +1,8 @@
-//! `base-image`: makes sure that the engine has an image with Python 3.11 to build upon.
+//! `base-image`: makes sure that the engine has a base image with Python 3.11.
 //!
-//! `python:3.11-slim` is the one that users have. Where no image registry is in reach, an image of our own that does
-//! the same for a build comes from Debian's packages; it bears a name of its own, and never pretends to be Python's.
-//! Another of ours has PyTorch too, for tests of distributed training: its wheels on PyPI are gigabytes.
+//! Users have `python:3.11-slim`. If no image registry is reachable, an equivalent image is made from Debian's packages,
+//! under a different name. Another image also has PyTorch, for tests of distributed training: its wheels on PyPI are
+//! gigabytes.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,13 +19,13 @@ use crate::workspace::{Scratch, lock};
 
 const PYTHONS: &str = "python:3.11-slim";
 
-/// An image of ours.
+/// An image made from Debian's packages.
 #[derive(Hash)]
 struct Ours {
     name: &'static str,
-    /// Beside `PACKAGES`.
+    /// Packages in addition to `PACKAGES`.
     packages: &'static [&'static str],
-    /// A program in Python that ends well where all is there.
+    /// A Python program that succeeds if the image is complete.
     works: &'static str,
 }
 
@@ -44,7 +44,7 @@ const TORCH: Ours = Ours {
 /// The release of Debian whose Python is 3.11.
 const SUITES: [&str; 2] = ["bookworm", "bookworm-updates"];
 
-/// What `python:3.11-slim` offers to a Dockerfile, and the two libraries that the wheels of NumPy and SciPy want.
+/// What `python:3.11-slim` provides, and the two libraries that the wheels of NumPy and SciPy need.
 #[rustfmt::skip]
 const PACKAGES: [&str; 24] = [
     "base-files", "base-passwd", "bash", "bsdutils", "coreutils", "dash", "debianutils", "diffutils", "findutils",
@@ -52,7 +52,7 @@ const PACKAGES: [&str; 24] = [
     "ca-certificates", "netbase", "libgomp1", "libstdc++6", "python3-distutils", "python3-venv",
 ];
 
-/// What maintainers' scripts would have done, and pip. It runs as root inside of the unpacked image.
+/// Does the work of the maintainer scripts, and installs pip. Runs as root in the unpacked image.
 const CONFIGURE: &str = r#"
 set -e
 cp /usr/share/base-passwd/passwd.master /etc/passwd
@@ -76,14 +76,14 @@ find / -xdev -name __pycache__ -prune -exec rm -rf {} +
 
 const PATH: &str = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The chore: its last line is the image's name.
+/// Runs the command. Its last line is the image's name.
 pub fn run_chore() -> Result<()> {
     let _engine = Engine::ensure()?;
     println!("{}", ensure()?);
     Ok(())
 }
 
-/// The name of an image that is there now. The engine must run.
+/// Provides the image, and returns its name. The engine must be running.
 pub fn ensure() -> Result<&'static str> {
     let _lock = lock("base-image")?;
     if has(PYTHONS) {
@@ -100,8 +100,8 @@ pub fn ensure() -> Result<&'static str> {
             say(format_args!("no registry: {unreachable:#}"));
             BASE.build().with_context(|| {
                 format!(
-                    "no Python image: {PYTHONS} cannot be pulled and {} cannot be made; \
-                     bring one with `docker load` or `docker pull` and tag it {PYTHONS}",
+                    "no Python image: cannot pull {PYTHONS} and cannot make {}; \
+                     add one with `docker load` or `docker pull`, and tag it {PYTHONS}",
                     BASE.name
                 )
             })?;
@@ -110,7 +110,7 @@ pub fn ensure() -> Result<&'static str> {
     }
 }
 
-/// The name of an image with PyTorch that is there now. The engine must run.
+/// Provides the image with PyTorch, and returns its name. The engine must be running.
 pub fn ensure_torch() -> Result<&'static str> {
     let _lock = lock("base-image")?;
     if !TORCH.is_there() {
@@ -123,7 +123,7 @@ fn has(image: &str) -> bool {
     succeeds(&mut docker(&["image", "inspect", image]), Duration::from_secs(10))
 }
 
-/// The recipe that an image was made by.
+/// The recipe with which an image was made.
 fn label(image: &str) -> Option<String> {
     text(&mut docker(&["image", "inspect", "--format", "{{.Config.Labels.recipe}}", image])).ok()
 }
@@ -137,7 +137,7 @@ impl Ours {
         there
     }
 
-    /// A name for what this file says: an image made by an older one is made again.
+    /// A hash of the recipe: an image of an older recipe is made again.
     fn recipe(&self) -> String {
         let mut hasher = DefaultHasher::new();
         (self, PACKAGES, SUITES, CONFIGURE).hash(&mut hasher);
@@ -172,7 +172,7 @@ impl Ours {
         made
     }
 
-    /// Imports a stream of files as an image. As an import has one layer, nothing removed stays inside.
+    /// Imports a stream of files as an image. An import has one layer, so it contains no removed files.
     fn import(&self, files: &mut Command, image: &str) -> Result<()> {
         let mut files = files
             .stdin(Stdio::null())
@@ -207,7 +207,7 @@ impl Ours {
     }
 }
 
-/// The folders that no package owns, and Debian's links of the top level.
+/// Creates the folders that no package owns, and Debian's top-level links.
 fn skeleton(root: &Path) -> Result<()> {
     for folder in
         ["usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "root", "tmp", "etc/ssl/certs", "usr/local/bin"]
@@ -217,7 +217,7 @@ fn skeleton(root: &Path) -> Result<()> {
     for link in ["bin", "sbin", "lib", "lib64"] {
         std::os::unix::fs::symlink(format!("usr/{link}"), root.join(link))?;
     }
-    // The script that makes the real link needs a shell itself.
+    // The script that creates the real link needs a shell.
     Ok(std::os::unix::fs::symlink("dash", root.join("usr/bin/sh"))?)
 }
 

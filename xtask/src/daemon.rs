@@ -1,4 +1,4 @@
-//! Programs in the background that others need, and that must not outlive them.
+//! Background programs that stop when they are no longer needed.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -11,16 +11,16 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{interrupted, say, stop};
 
-/// Runs until this value goes, with its output in a log file.
+/// A background program with its output in a log file. Dropping the value stops it.
 pub struct Daemon {
     name: &'static str,
-    /// `None` once it is left running.
+    /// `None` if it is left running.
     child: Option<Child>,
     log: PathBuf,
 }
 
 impl Daemon {
-    /// Starts it in a process group of its own, so that Ctrl-C does not end it before those who use it.
+    /// Starts the program in a separate process group, so that Ctrl-C does not end it before its users.
     pub fn start(name: &'static str, command: &mut Command, log: &Path) -> Result<Daemon> {
         say(format_args!("starting {name} (its log: {})", log.display()));
         let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -29,7 +29,7 @@ impl Daemon {
         Ok(Daemon { name, child: Some(child), log: log.into() })
     }
 
-    /// Waits until it serves; its log is in the error when it never does.
+    /// Waits until the program is ready. If that fails, the error contains its log.
     pub fn wait_until(&mut self, ready: impl Fn() -> bool, limit: Duration) -> Result<()> {
         let start = Instant::now();
         while !ready() {
@@ -58,7 +58,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// Lets it outlive this program.
+    /// Leaves the program running after xtask ends.
     pub fn leave_running(mut self) {
         self.child = None;
     }

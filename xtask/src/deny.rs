@@ -1,4 +1,4 @@
-//! `deny`: licences, duplicate versions and sources of all dependencies, by the rules of deny.toml.
+//! `deny`: checks licences, duplicate versions and sources of all dependencies by the rules of deny.toml.
 
 use std::process::Command;
 
@@ -12,8 +12,8 @@ const CARGO_DENY: Crate = Crate { name: "cargo-deny", version: "0.20.2", feature
 
 pub fn run_chore() -> Result<()> {
     let mut deny = Command::new(CARGO_DENY.ensure()?);
-    // Advisories are left out: they need a network, and change under an unchanged tree.
+    // Without advisories: they need a network, and change while the tree does not.
     deny.args(["--workspace", "--all-features", "check", "licenses", "bans", "sources"]).current_dir(root());
     run(&mut deny)
-        .context("what deny.toml does not allow is named above; allow it there with a reason, or drop it")
+        .context("a dependency breaks the rules of deny.toml; allow it there with a reason, or remove it")
 }

@@ -1,4 +1,4 @@
-//! `dist`: the program to hand out, with the drivers inside, and beside it the plugins that its user may install.
+//! `dist`: builds the program to distribute, with the shipped drivers inside, and the installable plugins beside it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,7 +15,7 @@ pub fn run_chore() -> Result<()> {
     Ok(())
 }
 
-/// The program's path.
+/// Builds the program, and returns its path.
 pub fn make() -> Result<PathBuf> {
     plugins::build()?;
     run(&mut cargo(&["build", "--profile", "dist", "--package", "alekseylearn"])?)?;

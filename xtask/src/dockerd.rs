@@ -1,4 +1,4 @@
-//! A Docker engine for as long as a chore needs one.
+//! A Docker engine for as long as a command needs one.
 
 use std::fs;
 use std::path::Path;
@@ -11,14 +11,14 @@ use crate::daemon::Daemon;
 use crate::process::{succeeds, text};
 use crate::workspace::cache;
 
-/// The engine answers as long as this lives; one that we started stops with it.
+/// A running engine. If xtask started it, dropping the value stops it.
 pub struct Engine {
     _ours: Option<Daemon>,
 }
 
 impl Engine {
-    /// Takes the engine that runs. Where none does, root on Linux starts one: on the engine's usual socket, because
-    /// that is where everybody looks for it, and its usual data folder, so that images are there the next time.
+    /// Uses the running engine. If there is none, root on Linux starts one, with the usual socket, where all clients look
+    /// for it, and the usual data folder, so that images are kept.
     pub fn ensure() -> Result<Engine> {
         if answers() {
             return Ok(Engine { _ours: None });
@@ -31,7 +31,7 @@ impl Engine {
         Ok(Engine { _ours: Some(dockerd) })
     }
 
-    /// For what goes on when xtask has ended: an engine that we would start is no use.
+    /// Requires a running engine, for work that continues after xtask has ended.
     pub fn must_run() -> Result<()> {
         ensure!(answers(), "{}", advice());
         Ok(())

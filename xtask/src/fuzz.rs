@@ -1,4 +1,4 @@
-//! `fuzz`: any bytes for whatever reads a stranger's, guided by what they reach in the code (libFuzzer).
+//! `fuzz`: coverage-guided fuzzing (libFuzzer) of all code that reads untrusted bytes.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -13,12 +13,12 @@ use crate::plugins;
 use crate::process::{run, run_into, say, text};
 use crate::workspace::{cache, cargo, lock, root, target};
 
-/// For each target, where the caller does not say: enough for what is shallow, on every commit.
+/// The default time per target: enough to find shallow bugs on every commit.
 const SECONDS: u32 = 15;
-/// One input may take as long, also on a busy machine, and need as much memory.
+/// The limits of time and memory for one input, generous for a busy machine.
 const LIMITS: [&str; 2] = ["-timeout=60", "-rss_limit_mb=2048"];
 
-/// The chore: all targets, or one of them; `--seconds N` for each; or a file, once.
+/// Runs the command: all targets or one of them, `--seconds N` each; or one input file once.
 pub fn run_chore(arguments: &[&str]) -> Result<()> {
     let (names, course) = match arguments {
         [names @ .., "--seconds", seconds] => {
@@ -31,7 +31,11 @@ pub fn run_chore(arguments: &[&str]) -> Result<()> {
     let fuzzer = Fuzzer::build()?;
     let all = fuzzer.targets()?;
     if let [name, ..] = names {
-        ensure!(all.iter().any(|known| known == name), "no such target: {name}; there is {}", all.join(", "));
+        ensure!(
+            all.iter().any(|known| known == name),
+            "unknown target: {name}; the targets are {}",
+            all.join(", ")
+        );
     }
     match names {
         [] => fuzzer.fuzz(all, course),
@@ -41,8 +45,8 @@ pub fn run_chore(arguments: &[&str]) -> Result<()> {
     }
 }
 
-/// How long each target is tried. A fixed course begins chance at the same place and goes as many steps on every machine,
-/// so that CI fails by a change and not by luck; another is a new one each time, for whoever looks for more.
+/// How long each target is fuzzed. A fixed course has the same seed and number of runs on every machine, so that CI fails
+/// because of a change and not by chance. Any other course is random.
 #[derive(Clone, Copy)]
 struct Course {
     seconds: u32,
@@ -51,16 +55,16 @@ struct Course {
 
 struct Fuzzer {
     program: PathBuf,
-    /// Inputs that are worth beginning with the next time.
+    /// Folder of interesting inputs, for the next run to start with.
     corpora: PathBuf,
-    /// Inputs on which something broke, and what libFuzzer said.
+    /// Folder of failing inputs and libFuzzer's output.
     found: PathBuf,
 }
 
 impl Fuzzer {
     fn build() -> Result<Self> {
         plugins::build()?;
-        // All of the workspace, so that its dependencies are built with the features of every other build.
+        // The whole workspace, so that its dependencies have the same features as in every other build.
         let mut build = cargo(&["build", "--workspace", "--bin", "fuzz", "--features", "fuzz/libfuzzer"])?;
         run(build.env("RUSTC_WORKSPACE_WRAPPER", root().join("tests/fuzz/rustc")))?;
         let found = root().join("target/fuzz");
@@ -83,7 +87,7 @@ impl Fuzzer {
         command
     }
 
-    /// As many at once as there are processors.
+    /// Fuzzes several targets in parallel, one per processor.
     fn fuzz(&self, names: Vec<String>, course: Course) -> Result<()> {
         let queue = Mutex::new(VecDeque::from(names));
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
@@ -91,7 +95,7 @@ impl Fuzzer {
             let mut failed = Vec::new();
             while let Some(name) = next() {
                 match self.fuzz_one(&name, course) {
-                    Ok(runs) => say(format_args!("{name}: {runs} inputs, all is well")),
+                    Ok(runs) => say(format_args!("{name}: {runs} inputs, no failure")),
                     Err(error) => failed.push(format!("{name}: {error:#}")),
                 }
             }
@@ -106,7 +110,7 @@ impl Fuzzer {
         Ok(())
     }
 
-    /// Gives the number of inputs that were tried.
+    /// Fuzzes one target, and returns the number of inputs that were run.
     fn fuzz_one(&self, name: &str, course: Course) -> Result<String> {
         let corpus = self.corpora.join(name);
         fs::create_dir_all(&corpus)?;
@@ -133,14 +137,14 @@ fn runs(said: &str) -> Option<&str> {
     said.lines().find_map(|line| line.strip_prefix("Done ")?.split(' ').next())
 }
 
-/// What broke, on which input, and how to see it again.
+/// The failure, its input, and the command that reproduces it.
 fn broken(name: &str, said: &str) -> Option<String> {
     let input =
         said.lines().find_map(|line| line.split_once("Test unit written to ").map(|(_, path)| path))?;
     let mut lines =
         said.lines().skip_while(|line| !line.contains("panicked at") && !line.contains("ERROR: libFuzzer"));
     let what: Vec<&str> = lines.by_ref().take(2).collect();
-    Some(format!("{}\n  it is kept: `cargo xtask fuzz {name} {input}` runs it again", what.join("\n  ")))
+    Some(format!("{}\n  to reproduce: `cargo xtask fuzz {name} {input}`", what.join("\n  ")))
 }
 
 #[cfg(test)]

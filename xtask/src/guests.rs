@@ -1,5 +1,5 @@
-//! Plugins for the end-to-end tests, as components: the misbehaving ones of `tests/guests`, and those that authors start
-//! from or write in Python. To `target/guests/NAME.wasm`.
+//! Builds plugins for the end-to-end tests to `target/guests/NAME.wasm`: the misbehaving ones of `tests/guests`, and the
+//! examples for authors, in Rust and Python.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,10 +13,10 @@ use crate::python_guests::PYTHON_GUESTS;
 use crate::wasm_target::{self, TARGET};
 use crate::workspace::{cargo, root, target};
 
-/// The package of `examples/rust-driver`, and what cargo calls its component.
+/// The package of `examples/rust-driver`, and cargo's name for its component.
 const EXAMPLE: (&str, &str) = ("local-rust", "local_rust.wasm");
 
-/// Builds them, and tells their folder.
+/// Builds the plugins, and returns their folder.
 pub fn build() -> Result<PathBuf> {
     wasm_target::ensure()?;
     run(&mut cargo(&["build", "--release", "--target", TARGET, "--package", "guests", "--examples"])?)?;

@@ -1,4 +1,4 @@
-//! Programs that are published as crates, compiled once into the cache folder.
+//! Programs published as crates, compiled once into the cache folder.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,14 +11,14 @@ use crate::workspace::{cache, cargo, lock};
 /// A crate with a program of the same name.
 pub struct Crate {
     pub name: &'static str,
-    /// Pinned, because another version may answer otherwise.
+    /// The version; pinned, because another one may behave differently.
     pub version: &'static str,
-    /// Without which it has no program.
+    /// The features that its program needs.
     pub features: &'static [&'static str],
 }
 
 impl Crate {
-    /// Where the program is.
+    /// Compiles the program if needed, and returns its path.
     pub fn ensure(&self) -> Result<PathBuf> {
         let Self { name, version, features } = *self;
         let _lock = lock(name)?;

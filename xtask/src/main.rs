@@ -1,8 +1,7 @@
-//! The chores of this workspace, as `cargo xtask CHORE`.
+//! The development commands of this workspace: `cargo xtask COMMAND`.
 //!
-//! Every chore may be repeated: it says in a line what it does, skips what is there already, and ends either well
-//! or with one error that says what to do. What a chore found out (an image's name, variables) goes to stdout, and
-//! everything else to stderr.
+//! Every command can be repeated. It skips what is already done, and ends with success or with one error that says what to
+//! do. Results (an image's name, variables) go to stdout, everything else to stderr.
 
 mod apt;
 mod base_image;
@@ -29,28 +28,28 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 const HELP: &str = "\
-Usage: cargo xtask CHORE
+Usage: cargo xtask COMMAND
 
-To use it
+Use it
   quickstart        build everything and train examples/digits on this machine
-  dist              build the program to hand out, target/dist/alekseylearn, and target/dist/plugins
+  dist              build the program to distribute, target/dist/alekseylearn, and target/dist/plugins
   rig up | down     start or stop the rig (a registry, S3, SageMaker); `eval \"$(cargo xtask rig up)\"`
 
-To check it
-  test [FILTER…]    every test, with a rig of their own
-  fuzz [TARGET]     hostile bytes for whatever reads a stranger's, 15 s each or --seconds N
-  contract          whether plugins built for a released contract still work with wit/
-  bench [PART…]     what the program costs, beside what its users know: to docs/figures
-  deny              licences, duplicate versions and sources of the dependencies
+Check it
+  test [FILTER…]    run every test, with a separate rig
+  fuzz [TARGET]     fuzz all code that reads untrusted bytes, 15 s each or --seconds N
+  contract          check that plugins built for a released contract still work with wit/
+  bench [PART…]     compare speed and memory with similar tools, and write docs/figures
+  deny              check licences, duplicate versions and sources of the dependencies
 
-What these are made of
-  wasm-target       make sure that rustc has wasm32-wasip2
+Build the parts
+  wasm-target       install wasm32-wasip2 for rustc if it is missing
   plugins           build the shipped drivers to target/plugins, the others to target/installable
-  base-image        make sure that the engine has a Python image, and print its name
-  tools             fetch the rig's parts to the cache folder
+  base-image        provide a Python image in the engine, and print its name
+  tools             download the rig's parts to the cache folder
 
-Caches are outside of the clone: $XDG_CACHE_HOME/alekseylearn, and cargo's target folder below it
-unless CARGO_TARGET_DIR is set.";
+Caches are outside of the clone, in $XDG_CACHE_HOME/alekseylearn, with cargo's target folder in it unless
+CARGO_TARGET_DIR is set.";
 
 fn main() -> ExitCode {
     process::watch_for_interrupts();
@@ -68,7 +67,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The check itself is a test, so that no test run forgets it.
+/// The check is a test, so that every test run includes it.
 fn contract() -> Result<()> {
     let test = ["test", "--package", "alekseylearn-tests", "--test", "e2e", "--", "contract::"];
     process::run(&mut workspace::cargo(&test)?)
@@ -93,6 +92,6 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
             println!("{HELP}");
             Ok(())
         }
-        [unknown, ..] => bail!("no such chore: {unknown} {}\n\n{HELP}", arguments[1..].join(" ")),
+        [unknown, ..] => bail!("unknown command: {unknown} {}\n\n{HELP}", arguments[1..].join(" ")),
     }
 }

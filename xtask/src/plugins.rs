@@ -1,5 +1,5 @@
-//! `plugins`: builds the drivers that ship inside the program, to `target/plugins/NAME.wasm`, and those that its user
-//! installs, to `target/installable/NAME.wasm`.
+//! `plugins`: builds the shipped drivers to `target/plugins/NAME.wasm`, and the installable ones to
+//! `target/installable/NAME.wasm`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::process::{run, say};
 use crate::wasm_target::{self, TARGET};
 use crate::workspace::{Plugin, cargo, plugins, root, target};
 
-/// Of the plugins that the program does not bring.
+/// The folder of the plugins that are not shipped.
 pub const INSTALLABLE: &str = "target/installable";
 
 pub fn build() -> Result<()> {
@@ -44,19 +44,20 @@ fn compile(plugins: &[Plugin]) -> Result<()> {
     run(&mut build)
 }
 
-/// Leaves a component alone that has not changed: the program embeds it, and would be built again.
+/// Keeps a component that has not changed: the program embeds it, and would otherwise be built again.
 pub fn install(component: &Path, place: &Path) -> Result<()> {
-    let bytes = fs::read(component).with_context(|| format!("cargo built no {}", component.display()))?;
+    let bytes =
+        fs::read(component).with_context(|| format!("cargo did not build {}", component.display()))?;
     if fs::read(place).is_ok_and(|there| there == bytes) {
         return Ok(());
     }
-    say(format_args!("{} is new ({} KiB)", place.display(), bytes.len() / 1024));
+    say(format_args!("updated {} ({} KiB)", place.display(), bytes.len() / 1024));
     let unfinished = place.with_extension("wasm.new");
     fs::write(&unfinished, bytes)?;
     Ok(fs::rename(unfinished, place)?)
 }
 
-/// A component whose source is gone must not ship, nor be tested.
+/// Removes components without a source: they must be neither shipped nor tested.
 pub fn remove_others(folder: &Path, components: &[OsString]) -> Result<()> {
     for file in fs::read_dir(folder)? {
         let path = file?.path();

@@ -1,4 +1,4 @@
-//! Running other programs so that Ctrl-C, a time limit and a failure all end in one clear error.
+//! Runs other programs. Ctrl-C, a time limit and a failure all end in one clear error.
 
 use std::fs::File;
 use std::io;
@@ -14,58 +14,58 @@ use anyhow::{Context, Result, bail, ensure};
 
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// How long a program that was asked to end may take before it is asked less kindly.
+/// How long a program may take to end after each signal.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
-/// From here on Ctrl-C and SIGTERM do not end xtask: they make `run` fail, so that guards stop what was started.
+/// From now on, Ctrl-C and SIGTERM do not end xtask but make `run` fail, so that everything that was started is stopped.
 pub fn watch_for_interrupts() {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
         signal_hook::flag::register(signal, INTERRUPTED.clone()).expect("these signals may be caught");
     }
 }
 
-/// Whether the user asked to stop.
+/// Whether the user pressed Ctrl-C.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// Says on stderr what is about to happen; stdout belongs to a chore's result.
+/// Prints progress on stderr; stdout is for a command's result.
 pub fn say(line: impl std::fmt::Display) {
     eprintln!("xtask: {line}");
 }
 
-/// Runs a program to its end, its output on stderr.
+/// Runs a program to its end, with its output on stderr.
 pub fn run(command: &mut Command) -> Result<()> {
     check(command.stdout(io::stderr()), None)
 }
 
-/// Runs a program to its end, all that it says to a file.
+/// Runs a program to its end, with all its output in a file.
 pub fn run_into(command: &mut Command, file: File) -> Result<()> {
     check(command.stderr(file.try_clone()?).stdout(file), None)
 }
 
-/// Runs a program that must come to an end in time, its output on stderr.
+/// Runs a program with a time limit, with its output on stderr.
 pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     check(command.stdout(io::stderr()), Some(limit))
 }
 
-/// Runs a program whose stdout is what the user came for, and tells how it ended.
+/// Runs a program whose stdout is the command's result, and returns its status.
 pub fn run_in_front(command: &mut Command) -> Result<ExitStatus> {
     status(command, None)
 }
 
-/// Whether a program ends well, and in time; quiet.
+/// Whether a program succeeds in time; without output.
 pub fn succeeds(command: &mut Command, limit: Duration) -> bool {
     check(command.stdout(Stdio::null()).stderr(Stdio::null()), Some(limit)).is_ok()
 }
 
-/// Runs what tidies up, after an interrupt too; quiet. Whether it ended well seldom matters.
+/// Runs a clean-up, even after Ctrl-C; without output. Returns whether it succeeded, which seldom matters.
 pub fn tidy(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
 
-/// What a program says on stdout.
+/// The stdout of a program.
 pub fn text(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| cannot_start(command))?;
     ensure!(!interrupted(), "interrupted");
@@ -82,13 +82,13 @@ fn check(command: &mut Command, limit: Option<Duration>) -> Result<()> {
 
 fn status(command: &mut Command, limit: Option<Duration>) -> Result<ExitStatus> {
     ensure!(!interrupted(), "interrupted");
-    // Of its own group, so that what it started itself can be stopped with it.
+    // In its own process group, so that its children can be stopped with it.
     command.stdin(Stdio::null()).process_group(0);
     let mut child = command.spawn().with_context(|| cannot_start(command))?;
     wait(&mut child, limit).with_context(|| shown(command))
 }
 
-/// Waits for a child; an interrupt or the time limit ends it.
+/// Waits for a child; Ctrl-C or the time limit ends it.
 fn wait(child: &mut Child, limit: Option<Duration>) -> Result<ExitStatus> {
     let start = Instant::now();
     loop {
@@ -108,7 +108,7 @@ fn wait(child: &mut Child, limit: Option<Duration>) -> Result<ExitStatus> {
     }
 }
 
-/// Asks a child and all that it started to end, by one signal after the other, and kills what is left.
+/// Sends a child and its process group one signal after the other, and kills what is left.
 pub fn stop(child: &mut Child, signals: &[&str]) {
     let group = format!("-{}", child.id());
     for signal in signals.iter().chain(&["KILL"]) {
@@ -129,7 +129,7 @@ pub fn terminate(pid: u32) {
     kill(&[&pid.to_string()]);
 }
 
-/// The shell's own kill, because a small system has no program of that name: whether there was somebody to signal.
+/// Calls the shell's built-in kill, because small systems have no such program. Returns whether a process was signalled.
 fn kill(arguments: &[&str]) -> bool {
     tidy(Command::new("sh").args(["-c", r#"kill "$@""#, "kill"]).args(arguments))
 }
@@ -144,7 +144,7 @@ pub fn command_line(pid: u32) -> Option<String> {
     Some(line.trim().to_owned()).filter(|line| !line.is_empty())
 }
 
-/// A command as an error names it: a script among its arguments is left out.
+/// A command for an error message, without multi-line arguments.
 fn shown(command: &Command) -> String {
     let words =
         std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_string_lossy());

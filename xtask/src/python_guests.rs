@@ -1,4 +1,4 @@
-//! Plugins in Python, built by the very script that `examples/python-driver` gives to authors.
+//! Builds plugins in Python, with the script that `examples/python-driver` gives to authors.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -15,29 +15,29 @@ use crate::workspace::{Scratch, cache, lock, root};
 const REQUIREMENTS: &str = "examples/python-driver/requirements.txt";
 const BUILD: &str = "examples/python-driver/build.py";
 const CONTRACT: &str = "wit";
-/// What of a driver's folder goes into its component.
+/// The files of a driver's folder that go into its component.
 const SOURCES: [&str; 3] = ["driver.py", "driver.wit", "pyproject.toml"];
 
-/// A driver's folder in the clone.
+/// A plugin in Python, with its folder in the clone.
 pub struct PythonGuest {
     name: &'static str,
     folder: &'static str,
 }
 
-/// All of them; the first is the example.
+/// All plugins in Python; the first is the example.
 pub const PYTHON_GUESTS: [PythonGuest; 2] = [
     PythonGuest { name: "local-python", folder: "examples/python-driver" },
     PythonGuest { name: "dumps-python", folder: "tests/guests/python" },
 ];
 
 impl PythonGuest {
-    /// Its component's name.
+    /// The file name of the component.
     pub fn file(&self) -> String {
         format!("{}.wasm", self.name)
     }
 
-    /// Its component, in the cache folder. It is a quarter of a minute's work and never twice the same file, so it is
-    /// kept for as long as nothing of its sources changes.
+    /// The component in the cache folder. Building takes 15 seconds and is not reproducible, so the component is kept
+    /// until its sources change.
     pub fn build(&self) -> Result<PathBuf> {
         let _lock = lock("python-guests")?;
         let folder = cache()?.join("python-guests");
@@ -46,7 +46,7 @@ impl PythonGuest {
             return Ok(component);
         }
         let python = tools::python(&[REQUIREMENTS], None)?;
-        say(format_args!("building {} (a quarter of a minute)", self.file()));
+        say(format_args!("building {} (15 seconds)", self.file()));
         let scratch = Scratch::new("python-guests")?;
         let built = scratch.path().join(self.file());
         let mut build = Command::new(python);
@@ -57,7 +57,7 @@ impl PythonGuest {
         Ok(component)
     }
 
-    /// A name for all that the component is made of.
+    /// A hash of everything that the component is built from.
     fn sources(&self) -> Result<u64> {
         let mut hasher = DefaultHasher::new();
         for file in [REQUIREMENTS, BUILD] {
@@ -76,7 +76,7 @@ impl PythonGuest {
         Ok(hasher.finish())
     }
 
-    /// Components of older sources.
+    /// Removes components of older sources.
     fn forget_others(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder)?;
         for entry in fs::read_dir(folder)? {

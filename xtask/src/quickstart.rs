@@ -1,4 +1,4 @@
-//! `quickstart`: from a fresh clone to a trained model on this machine, with the drivers that ship.
+//! `quickstart`: from a fresh clone to a trained model on this machine, with the shipped drivers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use crate::{base_image, plugins};
 
 const EXAMPLE: &str = "examples/digits/train.py";
 
-/// Where the model lands, below the clone.
+/// The folder of the model in the clone.
 const MODEL: &str = "target/quickstart/digits";
 
 pub fn run_chore() -> Result<()> {
     plugins::build()?;
-    say("building the program (the first time takes a quarter of an hour)");
+    say("building the program (15 minutes the first time)");
     run(&mut cargo(&["build", "--package", "alekseylearn"])?)?;
     let _engine = Engine::ensure()?;
     let image = base_image::ensure()?;
@@ -32,13 +32,12 @@ pub fn run_chore() -> Result<()> {
     let status = run_in_front(&mut fit)?;
     ensure!(status.success(), "alekseylearn fit: {status}");
 
-    let model =
-        model_in(&folder)?.with_context(|| format!("fit ended well, but left no model in {MODEL}"))?;
+    let model = model_in(&folder)?.with_context(|| format!("fit succeeded, but left no model in {MODEL}"))?;
     println!("model: {}", model.display());
     Ok(())
 }
 
-/// The model's file: the first, in the order of names, that is called `model.*`, and that is not empty.
+/// The model's file: the first non-empty file, by name, that is called `model.*`.
 fn model_in(folder: &Path) -> Result<Option<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {

@@ -1,5 +1,5 @@
-//! `rig up` and `rig down`: the rig of real parts (a registry, S3, SageMaker's calls and an executor for them), to try
-//! the program by hand. `test` starts one of its own in the same way.
+//! `rig up` and `rig down`: a rig of real parts (a registry, S3, SageMaker's API and an executor for its jobs), to try the
+//! program by hand. `test` starts a separate rig in the same way.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ use crate::workspace::{cache, remove, root};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// The chore: stdout is for the shell's `eval`.
+/// Runs `rig up`. Its stdout is for the shell's `eval`.
 pub fn up() -> Result<()> {
     let state = by_hand()?;
     if running(&state).is_some() {
-        say("the rig is up already");
+        say("the rig is already running");
     } else {
         Engine::must_run()?;
         Rig::start(&state, &tools::ensure()?)?.daemon.leave_running();
@@ -31,21 +31,21 @@ pub fn up() -> Result<()> {
     Ok(())
 }
 
-/// The chore: stops what `rig up` started.
+/// Runs `rig down`: stops what `rig up` started.
 pub fn down() -> Result<()> {
     let state = by_hand()?;
     let Some(pid) = running(&state) else {
-        say("no rig is up");
+        say("no rig is running");
         return Ok(());
     };
     say(format_args!("stopping the rig (process {pid})"));
     terminate(pid);
     let start = Instant::now();
-    // Until the process is gone: it takes back rig.json before it stops what it started.
+    // Waits for the process itself: it removes rig.json before it stops what it started.
     while is_rig(pid, &state) {
         if start.elapsed() > PATIENCE {
             bail!(
-                "the rig does not stop: end process {pid} yourself; its log is {}",
+                "the rig does not stop: end the process {pid}; its log is {}",
                 state.join("rig.log").display()
             );
         }
@@ -54,13 +54,13 @@ pub fn down() -> Result<()> {
     Ok(())
 }
 
-/// A rig that runs as long as this lives.
+/// A running rig. Dropping the value stops it.
 pub struct Rig {
     daemon: Daemon,
 }
 
 impl Rig {
-    /// Starts a rig in a fresh folder, and waits until it says in `rig.json` how to reach it.
+    /// Starts a rig in a new folder, and waits until it writes its addresses to `rig.json`.
     pub fn start(state: &Path, tools: &Tools) -> Result<Rig> {
         remove(state)?;
         fs::create_dir_all(state)?;
@@ -76,25 +76,25 @@ impl Rig {
     }
 }
 
-/// The folder of the rig that is started by hand.
+/// The folder of the rig of `rig up`.
 fn by_hand() -> Result<PathBuf> {
     Ok(cache()?.join("rig"))
 }
 
-/// What a rig that runs tells of itself.
+/// Reads the description of a running rig.
 pub fn describe(state: &Path) -> Result<Value> {
     let file = state.join("rig.json");
     let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))
 }
 
-/// The process that rig.json names, if it is the rig.
+/// The process in rig.json, if it is the rig.
 fn running(state: &Path) -> Option<u32> {
     let pid = u32::try_from(describe(state).ok()?["pid"].as_u64()?).ok()?;
     is_rig(pid, state).then_some(pid)
 }
 
-/// Process ids are used again, so the command line decides.
+/// Checks the command line, because process ids are reused.
 fn is_rig(pid: u32, state: &Path) -> bool {
     let ours = |line: String| line.contains("-m rig ") && line.contains(&*state.to_string_lossy());
     command_line(pid).is_some_and(ours)
@@ -114,7 +114,7 @@ fn exports(rig: &Value, description: &Path) -> String {
     lines
 }
 
-/// A word that a shell takes as it is.
+/// Quotes a word for a shell.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }

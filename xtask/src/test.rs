@@ -1,4 +1,4 @@
-//! `test`: every test of the workspace, against a rig of its own.
+//! `test`: runs every test of the workspace, with a separate rig.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,15 +12,15 @@ use crate::tools::{LocalMode, Tools};
 use crate::workspace::{cache, cargo, lock, root, target};
 use crate::{base_image, guests, plugins, tools};
 
-/// Python tests, each in a folder that may not be there.
+/// Folders of Python tests, if they exist.
 const PYTHON_TESTS: [&str; 2] = ["tests/rig", "tests/runner"];
 
-/// What pytest returns when a filter leaves nothing to run.
+/// The exit code of pytest if a filter matches no test.
 const NOTHING_COLLECTED: i32 = 5;
 
-/// The chore. Tests whose names contain one of the filters run, or all.
+/// Runs the command: the tests whose names contain one of the filters, or all.
 pub fn run_chore(filters: &[&str]) -> Result<()> {
-    // One at a time: its rig has one folder, which stays until the next time for whoever looks into a failure.
+    // One run at a time: the rig has one folder, which is kept until the next run to analyse failures.
     let _lock = lock("test")?;
     let mut parts = Parts::default();
     let outcome = everything(filters, &mut parts);
@@ -28,11 +28,11 @@ pub fn run_chore(filters: &[&str]) -> Result<()> {
     outcome
 }
 
-/// What was started stops at the end of this function, however it ends: the rig first, then the engine.
+/// Builds and runs everything. At the end, in any case, the rig stops first, then the engine.
 fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
     parts.time("drivers", plugins::build)?;
     let guests = parts.time("guests", guests::build)?;
-    // The very packages, targets and features of `cargo test`, so that it compiles nothing again.
+    // The same packages, targets and features as `cargo test`, so that it compiles nothing again.
     parts.time("compile", || run(&mut cargo(&["build", "--workspace", "--bins", "--tests"])?))?;
     let tools = parts.time("tools", tools::ensure)?;
     let _engine = parts.time("engine", Engine::ensure)?;
@@ -121,7 +121,7 @@ fn ended_well(command: &mut Command, also_fine: &[i32]) -> Result<()> {
     Ok(())
 }
 
-/// How long each part took.
+/// The time of each part.
 #[derive(Default)]
 struct Parts(Vec<(&'static str, Duration, bool)>);
 

@@ -1,4 +1,4 @@
-//! `tools`: the rig's parts that no crate brings: an image registry, and Python packages in an environment of theirs.
+//! `tools`: the rig's parts that are not crates: an image registry, and Python packages in virtual environments.
 
 use std::collections::hash_map::DefaultHasher;
 use std::env;
@@ -17,13 +17,13 @@ use crate::workspace::{Scratch, cache, lock, remove, root};
 
 const REGISTRY: &str = "docker-registry";
 
-/// With what Debian puts beside them and has not always.
+/// The shells, with their packages of data and libraries.
 const SHELLS: [&str; 5] = ["zsh", "zsh-common", "fish", "fish-common", "libpcre2-32-0"];
 
 const PODMAN: [&str; 7] =
     ["podman", "conmon", "crun", "containernetworking-plugins", "libyajl2", "libgpgme11", "libsubid4"];
 
-/// The browser with what it needs beside the system's own libraries, and a font.
+/// The browser with the libraries it needs, and a font.
 const CHROMIUM: &str = "chromium-headless-shell chromium-common fontconfig-config fonts-dejavu-core libasound2 libasyncns0
     libatk1.0-0 libatspi2.0-0 libbrotli1 libbsd0 libdav1d6 libdbus-1-3 libdouble-conversion3 libdrm2 libexpat1 libffi8 libflac12
     libfontconfig1 libfreetype6 libgbm1 libglib2.0-0 libgraphite2-3 libharfbuzz-subset0 libharfbuzz0b libjpeg62-turbo liblcms2-2
@@ -31,14 +31,14 @@ const CHROMIUM: &str = "chromium-headless-shell chromium-common fontconfig-confi
     libsndfile1 libstdc++6 libvorbis0a libvorbisenc2 libwayland-server0 libx11-6 libx11-xcb1 libxau6 libxcb1 libxcomposite1
     libxdamage1 libxdmcp6 libxext6 libxfixes3 libxi6 libxkbcommon0 libxnvctrl0 libxrandr2 libxrender1";
 
-/// What the Python parts import.
+/// The requirements of the Python parts.
 const REQUIREMENTS: [&str; 3] =
     ["tests/rig/requirements.txt", "tests/runner/requirements.txt", "tests/browser/requirements.txt"];
 
-/// SageMaker's SDK, as a peer to compare with.
+/// The requirements of SageMaker's SDK, for comparison.
 pub const SDK: &str = "tests/bench/sagemaker.txt";
 
-/// Packages of which a few modules are imported: neither what they require is installed, nor are they compiled.
+/// Packages of which only a few modules are imported: installed without their dependencies, and not compiled.
 const ALONE: &str = "tests/services/requirements.txt";
 
 const IS_RECENT: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
@@ -46,7 +46,7 @@ const IS_RECENT: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info 
 pub struct Tools {
     pub python: PathBuf,
     pub registry: PathBuf,
-    /// A folder with zsh and fish; none where they cannot be had.
+    /// A folder with zsh and fish; `None` if they are not available.
     pub shells: Option<PathBuf>,
 }
 
@@ -55,53 +55,52 @@ pub fn ensure() -> Result<Tools> {
     Ok(Tools { registry: registry()?, python: python(&REQUIREMENTS, Some(ALONE))?, shells: shells() })
 }
 
-/// Debian's build of the registry. It is unpacked and not installed: installing it would start it as a service.
+/// Debian's build of the registry. It is only unpacked, because installing it would start a service.
 fn registry() -> Result<PathBuf> {
     let there = succeeds(Command::new(REGISTRY).arg("--version"), Duration::from_secs(5));
     if there && !cache()?.join("tools").join(REGISTRY).exists() {
         say(format_args!("{REGISTRY} is installed"));
         return Ok(REGISTRY.into());
     }
-    let folder = unpacked(REGISTRY, &[REGISTRY], Apt::of_this_machine).with_context(|| {
-        format!("the rig needs {REGISTRY} (CNCF Distribution): install it so that it is on the PATH")
-    })?;
+    let folder = unpacked(REGISTRY, &[REGISTRY], Apt::of_this_machine)
+        .with_context(|| format!("the rig needs {REGISTRY} (CNCF Distribution): install it on the PATH"))?;
     Ok(folder.join("usr/bin").join(REGISTRY))
 }
 
-/// Shells that complete command lines, beside bash, which is everywhere. Only tests of completions miss them.
+/// The shells besides bash, which is always available. Only the tests of completions need them.
 fn shells() -> Option<PathBuf> {
     wished_for("zsh and fish", unpacked("shells", &SHELLS, Apt::of_this_machine))
 }
 
-/// Podman, unpacked and not installed, with what Debian's build of it needs beside the system's libraries. None where it
-/// cannot be had: its test says so.
+/// Podman, unpacked but not installed, with the libraries that Debian's build needs. `None` if it is not available; its
+/// test reports that.
 pub fn podman() -> Result<Option<PathBuf>> {
     let _lock = lock("tools")?;
     Ok(wished_for("podman", unpacked("podman", &PODMAN, Apt::of_this_machine)))
 }
 
-/// Chromium without a window, as Podman.
+/// Headless Chromium, in the same way.
 pub fn browser() -> Result<Option<PathBuf>> {
     let _lock = lock("tools")?;
     let packages: Vec<&str> = CHROMIUM.split_whitespace().collect();
     Ok(wished_for("Chromium", unpacked("chromium", &packages, Apt::of_this_machine)))
 }
 
-/// SageMaker's SDK with what its local mode needs.
+/// SageMaker's SDK, with the needs of its local mode.
 pub struct LocalMode {
     pub python: PathBuf,
-    /// The PATH with a docker-compose.
+    /// A PATH with docker-compose.
     pub path: OsString,
 }
 
-/// None where there is no docker-compose: the test of it says so.
+/// `None` if there is no docker-compose; its test reports that.
 pub fn local_mode() -> Result<Option<LocalMode>> {
     let _lock = lock("tools")?;
     let Some(path) = path_with_compose()? else { return Ok(None) };
     Ok(Some(LocalMode { python: python(&[SDK], None)?, path }))
 }
 
-/// The machine's own docker-compose, or the newest that runs on its libc: bookworm's is no single program.
+/// A PATH with the machine's docker-compose, or else trixie's: bookworm's is not a single program.
 pub fn path_with_compose() -> Result<Option<OsString>> {
     let path = env::var_os("PATH").unwrap_or_default();
     if succeeds(Command::new("docker-compose").arg("version"), Duration::from_secs(30)) {
@@ -114,11 +113,11 @@ pub fn path_with_compose() -> Result<Option<OsString>> {
     Ok(Some(env::join_paths([plugins].into_iter().chain(env::split_paths(&path)))?))
 }
 
-/// Packages of Debian in a folder of their own below the cache.
+/// Unpacks packages of Debian to a folder in the cache.
 fn unpacked(name: &str, packages: &[&str], apt: impl FnOnce() -> Result<Apt>) -> Result<PathBuf> {
     let folder = cache()?.join("tools").join(name);
     if folder.exists() {
-        say(format_args!("{} is there", folder.display()));
+        say(format_args!("found {}", folder.display()));
         return Ok(folder);
     }
     say(format_args!("fetching {name}"));
@@ -130,13 +129,13 @@ fn unpacked(name: &str, packages: &[&str], apt: impl FnOnce() -> Result<Apt>) ->
     Ok(folder)
 }
 
-/// What only some tests miss.
+/// Makes a missing tool a message, because only some tests need it.
 fn wished_for(name: &str, found: Result<PathBuf>) -> Option<PathBuf> {
     found.inspect_err(|error| say(format_args!("no {name}: {error:#}"))).ok()
 }
 
-/// The Python of an environment with exactly what these files of the clone require, and with what the last one lists, alone:
-/// other requirements get another one.
+/// The Python of a virtual environment with exactly the requirements of these files, and the packages of `alone` without
+/// their dependencies. Other requirements get another environment.
 pub fn python(requirements: &[&str], alone: Option<&str>) -> Result<PathBuf> {
     let mut hasher = DefaultHasher::new();
     let files: Vec<PathBuf> =
@@ -149,7 +148,7 @@ pub fn python(requirements: &[&str], alone: Option<&str>) -> Result<PathBuf> {
     let environment = cache()?.join("tools").join(format!("python-{:016x}", hasher.finish()));
     let (python, complete) = (environment.join("bin/python"), environment.join("complete"));
     if complete.exists() && succeeds(Command::new(&python).arg("--version"), Duration::from_secs(10)) {
-        say(format_args!("{} is there", environment.display()));
+        say(format_args!("found {}", environment.display()));
         return Ok(python);
     }
     say(format_args!("making {} (a minute or two)", environment.display()));
@@ -161,7 +160,7 @@ pub fn python(requirements: &[&str], alone: Option<&str>) -> Result<PathBuf> {
         for file in files {
             pip.arg("--requirement").arg(file);
         }
-        run(&mut pip).with_context(|| format!("pip could not install what {files:?} list"))
+        run(&mut pip).with_context(|| format!("pip could not install the requirements of {files:?}"))
     };
     install(&[], &files)?;
     if let Some(alone) = alone {
@@ -175,5 +174,5 @@ fn recent_python() -> Result<&'static str> {
     let recent =
         |python: &&str| succeeds(Command::new(python).args(["-c", IS_RECENT]), Duration::from_secs(10));
     let found = ["python3.11", "python3", "python"].into_iter().find(recent);
-    found.context("Python 3.11 or later is needed: install it so that `python3` is one")
+    found.context("Python 3.11 or later is missing: install it as `python3`")
 }

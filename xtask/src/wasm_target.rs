@@ -1,8 +1,8 @@
 //! `wasm-target`: makes sure that rustc has a standard library for wasm32-wasip2.
 //!
-//! `rustup target add` is the way. Where its server is out of reach but a mirror of Debian is not, the same target is
-//! made from Debian's `rust-src`, in the very version of rustc, and `wasi-libc`. A `rust-toolchain.toml` that lists
-//! the target would be no help: it makes cargo itself fail where rustup's server is out of reach.
+//! Uses `rustup target add`. If rustup's server is not reachable but a mirror of Debian is, builds the target from
+//! Debian's `wasi-libc` and `rust-src` of the same version as rustc. A `rust-toolchain.toml` that lists the target would
+//! not help: cargo fails with it if rustup's server is not reachable.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::workspace::{Scratch, cargo, lock, remove, root};
 
 pub const TARGET: &str = "wasm32-wasip2";
 
-/// The first wasi-libc of Debian that knows wasip2.
+/// The first version of Debian's wasi-libc that supports wasip2.
 const OLDEST_WASI_LIBC: &str = "0.0~git202601";
 
 pub fn ensure() -> Result<()> {
@@ -35,21 +35,21 @@ pub fn ensure() -> Result<()> {
         ensure!(has_std(&sysroot), "rustup added {TARGET} to another toolchain than {}", sysroot.display());
         return Ok(());
     };
-    say(format_args!("rustup could not ({refused:#}): making {TARGET} from Debian's packages"));
+    say(format_args!("rustup failed ({refused:#}): building {TARGET} from Debian's packages"));
     from_debian(&sysroot).with_context(|| {
         format!(
-            "{TARGET} is missing, rustup could not add it ({refused:#}), and it could not be made from Debian's \
-             packages; try `rustup target add {TARGET}` on a network that reaches rustup's server"
+            "{TARGET} is missing: rustup could not add it ({refused:#}), and it could not be built from Debian's \
+             packages; run `rustup target add {TARGET}` on a network that reaches rustup's server"
         )
     })
 }
 
-/// rustc's own folder, for the toolchain that is active in the clone.
+/// The sysroot of the toolchain that is active in the clone.
 fn sysroot() -> Result<PathBuf> {
     Ok(text(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()))?.into())
 }
 
-/// A target is there when it has std and what it is linked with; half of one does not count.
+/// Whether the target is complete: with std and the libraries it is linked with.
 fn has_std(sysroot: &Path) -> bool {
     let lib = sysroot.join("lib/rustlib").join(TARGET).join("lib");
     let std = fs::read_dir(&lib).is_ok_and(|files| {
@@ -62,14 +62,14 @@ fn is_library(file: &str, prefix: &str) -> bool {
     file.starts_with(prefix) && file.ends_with(".rlib")
 }
 
-/// Builds the target in a folder beside its place and moves it there when it is whole.
+/// Builds the target in a temporary folder, and moves it to its place when it is complete.
 fn from_debian(sysroot: &Path) -> Result<()> {
     let rustlib = sysroot.join("lib/rustlib");
     let (place, half_made) = (rustlib.join(TARGET), rustlib.join(format!(".{TARGET}.new")));
     remove(&half_made)?;
     let target_lib = half_made.join("lib");
     fs::create_dir_all(target_lib.join("self-contained"))
-        .with_context(|| format!("{} must be writable for you", rustlib.display()))?;
+        .with_context(|| format!("{} is not writable", rustlib.display()))?;
 
     let scratch = Scratch::new(TARGET)?;
     let work = scratch.path();
@@ -83,12 +83,12 @@ fn from_debian(sysroot: &Path) -> Result<()> {
     fs::rename(&half_made, &place)?;
     if let Err(broken) = try_it(work) {
         remove(&place)?;
-        return Err(broken.context("the target made from Debian's packages does not work"));
+        return Err(broken.context("the target built from Debian's packages does not work"));
     }
     Ok(())
 }
 
-/// `rust-src` in rustc's own version, because a std of another version does not compile, and `wasi-libc`.
+/// Unpacks `wasi-libc`, and `rust-src` of rustc's version, because a std of another version does not compile.
 fn unpack_sources(work: &Path) -> Result<PathBuf> {
     let apt = Apt::of_debian(&["trixie-backports", "forky"])?;
     let (rust, all) = (rust_version()?, apt.versions("rust-src")?);
@@ -102,10 +102,10 @@ fn unpack_sources(work: &Path) -> Result<PathBuf> {
     Ok(packages)
 }
 
-/// `1.95.0`, of the rustc that is active in the clone.
+/// The version of the rustc that is active in the clone, such as `1.95.0`.
 fn rust_version() -> Result<String> {
     let version = text(Command::new("rustc").arg("--version").current_dir(root()))?;
-    Ok(version.split([' ', '-']).nth(1).context("rustc --version says no version")?.to_owned())
+    Ok(version.split([' ', '-']).nth(1).context("rustc --version prints no version")?.to_owned())
 }
 
 /// Compiles std in an empty crate, and returns the folder that holds the libraries.
@@ -123,7 +123,7 @@ fn build_std(work: &Path, sysroot: &Path, source: &Path) -> Result<PathBuf> {
     Ok(target.join(TARGET).join("release/deps"))
 }
 
-/// An empty library outside of any workspace.
+/// Creates an empty library outside of any workspace.
 fn empty_crate(work: &Path) -> Result<PathBuf> {
     let krate = work.join("empty");
     fs::create_dir_all(krate.join("src"))?;
@@ -132,7 +132,7 @@ fn empty_crate(work: &Path) -> Result<PathBuf> {
     Ok(krate)
 }
 
-/// cargo takes std's source from one place in the sysroot: a link leads from there to ours while this value lives.
+/// Links std's source to the place in the sysroot where cargo expects it, while the returned value lives.
 fn lend_source(sysroot: &Path, source: &Path) -> Result<Option<Lent>> {
     let place = sysroot.join("lib/rustlib/src/rust/library");
     if place.join("Cargo.toml").exists() && !place.is_symlink() {
@@ -144,7 +144,7 @@ fn lend_source(sysroot: &Path, source: &Path) -> Result<Option<Lent>> {
     Ok(Some(Lent(place)))
 }
 
-/// A link that goes with this value, so that a later `rustup component add rust-src` finds its place free.
+/// A link that is removed with this value, so that a later `rustup component add rust-src` succeeds.
 struct Lent(PathBuf);
 
 impl Drop for Lent {
@@ -156,7 +156,7 @@ impl Drop for Lent {
     }
 }
 
-/// Links a program that allocates and prints.
+/// Compiles and links a program that allocates and prints.
 fn try_it(work: &Path) -> Result<()> {
     let source = work.join("try.rs");
     fs::write(&source, "fn main() { println!(\"{:?}\", std::env::args().collect::<Vec<_>>()); }\n")?;

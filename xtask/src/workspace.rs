@@ -1,4 +1,4 @@
-//! Where things are: the clone, the caches outside of it, and the cargo that builds it.
+//! The folders of the clone and the caches, and the cargo commands that build them.
 
 use std::env;
 use std::fs::{self, File};
@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::process;
 
-/// The clone. Asked of the running cargo first, because clones that share a target folder share this program too.
+/// The folder of the clone. Asks the running cargo first, because clones with a shared target folder share this program.
 pub fn root() -> PathBuf {
     let xtask = env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&xtask).parent().expect("xtask is a folder of the workspace").into()
 }
 
-/// Everything that outlives a clone: `$XDG_CACHE_HOME/alekseylearn`.
+/// The cache folder, shared by all clones: `$XDG_CACHE_HOME/alekseylearn`.
 pub fn cache() -> Result<PathBuf> {
     let caches = match env::var_os("XDG_CACHE_HOME").filter(|folder| Path::new(folder).is_absolute()) {
         Some(folder) => folder.into(),
@@ -25,19 +25,19 @@ pub fn cache() -> Result<PathBuf> {
     Ok(caches.join("alekseylearn"))
 }
 
-/// Holds off every other xtask of this user that makes the same thing, as long as the file lives.
+/// Waits for every other xtask of this user that makes the same thing, and locks them out until the file is dropped.
 pub fn lock(what: &str) -> Result<File> {
     let locks = cache()?.join("locks");
     fs::create_dir_all(&locks)?;
     let file = File::create(locks.join(what))?;
     if file.try_lock().is_err() {
-        process::say(format_args!("waiting for another xtask that makes {what}"));
+        process::say(format_args!("waiting for another xtask: {what}"));
         file.lock()?;
     }
     Ok(file)
 }
 
-/// Removes a folder that need not be there.
+/// Removes a folder if it exists.
 pub fn remove(folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
@@ -45,12 +45,12 @@ pub fn remove(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// An empty folder to make something in, gone with this value. Its name is of this process alone: programs that a
-/// killed xtask left behind may still write to theirs.
+/// An empty temporary folder, removed with this value. Its name contains the process id, because programs that a killed
+/// xtask left running may still write to its folder.
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// The caller holds the lock of what it makes, so what lies here under that name is a killed run's.
+    /// Creates the folder. The caller holds the lock, so other folders of this name are leftovers of killed runs.
     pub fn new(what: &str) -> Result<Scratch> {
         let all = cache()?.join("scratch");
         fs::create_dir_all(&all)?;
@@ -75,7 +75,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Cargo's target folder: the caller's, or one that every clone shares.
+/// Cargo's target folder: the caller's, or one shared by all clones.
 pub fn target() -> Result<PathBuf> {
     match env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => Ok(root().join(folder)),
@@ -83,7 +83,7 @@ pub fn target() -> Result<PathBuf> {
     }
 }
 
-/// A cargo in the clone with our target folder, free of what the cargo that started xtask set for xtask alone.
+/// A cargo command in the clone with the right target folder, without the variables that cargo set for xtask itself.
 pub fn cargo(arguments: &[&str]) -> Result<Command> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(arguments).current_dir(root()).env("CARGO_TARGET_DIR", target()?);
@@ -102,15 +102,15 @@ pub fn cargo(arguments: &[&str]) -> Result<Command> {
 /// A plugin: a package below `plugins/`.
 #[derive(Debug, PartialEq)]
 pub struct Plugin {
-    /// The package's name, which is the driver's.
+    /// The name of the package and of the driver.
     pub name: String,
-    /// What cargo calls the component it builds.
+    /// Cargo's file name of the component.
     pub artifact: String,
-    /// It travels inside the program; else its user installs it.
+    /// Whether it is shipped in the program; otherwise the user installs it.
     pub shipped: bool,
 }
 
-/// Every `plugins/*` that is a member of the workspace and becomes a component.
+/// All members of the workspace in `plugins/` that are built as a component.
 pub fn plugins() -> Result<Vec<Plugin>> {
     let metadata = process::text(&mut cargo(&["metadata", "--no-deps", "--format-version", "1"])?)?;
     Ok(plugins_of(&serde_json::from_str(&metadata)?, &root().join("plugins")))

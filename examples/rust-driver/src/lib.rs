@@ -1,5 +1,5 @@
-//! A train driver in Rust: runs the image in one container of the user's Docker engine, by the container contract of
-//! SageMaker, and collects the model. Each function may be called in a new process: only `/job` is kept between calls.
+//! A train driver in Rust. It runs the image in one container on the user's Docker engine, with SageMaker's container
+//! contract, and collects the model. Each function may be called in a new process: only `/job` is kept between calls.
 
 use std::{fs, path::Path};
 
@@ -25,7 +25,7 @@ impl train::Guest for Driver {
     fn options() -> Vec<OptionSpec> {
         vec![OptionSpec::entries(
             "hyperparameters",
-            "Arguments of the script, as --config.hyperparameters.NAME=VALUE",
+            "Hyperparameters for the script, as --config.hyperparameters.NAME=VALUE",
         )]
     }
 
@@ -47,7 +47,7 @@ impl train::Guest for Driver {
         container.argument("train");
         container.scratch("/opt/ml");
         container.environment("TRAINING_JOB_NAME", &training.job_name());
-        // Else the script's arguments are what SageMaker's toolkit makes of them, such as `True` of `true`.
+        // Otherwise the runner changes arguments as SageMaker's toolkit does, such as `true` to `True`.
         container.environment("ALEKSEYLEARN_ARGUMENTS", "as-written");
         for (name, content) in [
             ("hyperparameters", hyperparameters(training)),
@@ -69,7 +69,7 @@ impl train::Guest for Driver {
         }
         let Some(node) = docker::node(job, NODE)? else {
             let status = JobStatus::new(State::Failed);
-            status.reason("its container is gone, and no result of it was kept");
+            status.reason("the container was removed before its results were saved");
             return Ok(status);
         };
         if !node.running() {
@@ -95,7 +95,7 @@ impl train::Guest for Driver {
 
     fn find(_location: String, _prefix: String) -> Result<Vec<String>, Error> {
         Err(Error::unsupported("jobs of this driver have no location in the cloud")
-            .hint("leave the S3 path away"))
+            .hint("run the command without the S3 path"))
     }
 }
 
@@ -112,7 +112,7 @@ fn stop_requested() -> bool {
     Path::new(STOP_REQUESTED).exists()
 }
 
-/// Brings home what an ended container holds. The outcome is written last, and whole; then the container may go.
+/// Saves the results of an ended container. The outcome is written last and atomically, then the container is removed.
 fn collect(job: &Job, node: &docker::NodeState) -> Result<Value, Error> {
     progress::stage("Collecting the model");
     docker::collect(job, &nodes(), "/opt/ml/model", MODEL)?;
@@ -150,7 +150,7 @@ fn ended(outcome: &Value) -> JobStatus {
     status
 }
 
-/// Whole or not at all: another process may read at any moment.
+/// Writes a file atomically, because another process may read it at any time.
 fn keep(path: &str, content: &[u8]) -> Result<(), Error> {
     let partial = format!("{path}.part");
     fs::write(&partial, content)

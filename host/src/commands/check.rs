@@ -9,10 +9,10 @@ use crate::{
     ui,
 };
 
-/// Look whether a run would work, and what it may cost
+/// Check a run before starting it, and estimate its cost
 ///
-/// Asks the service and the account, looks at this machine, and shows the request and the highest cost. Nothing is built,
-/// sent or spent. It exits with 0 unless something is a problem; a warning is none. `fit` looks at the same.
+/// Queries the service and the account, inspects this machine, and shows the request and the maximum cost. Builds, sends
+/// and spends nothing. Exits with 0 unless there is a problem; warnings do not count. `fit` runs the same checks.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -22,7 +22,7 @@ pub(super) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  Before money is spent on SageMaker:
+  Check a run on SageMaker:
     alekseylearn check models/train.py --train-driver sagemaker \\
         --config.output_path=s3://bucket/path --config.role_name=role";
 
@@ -34,7 +34,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     let error = match checked.findings.iter().filter(|finding| finding.is_problem()).count() {
         0 => return Ok(()),
         1 => Error::new(kind, "the run would fail").hint("see the problem and its fix above"),
-        many => Error::new(kind, format!("the run would fail, for {many} reasons"))
+        many => Error::new(kind, format!("the run would fail: {many} problems found"))
             .hint("see the problems and their fixes above"),
     };
     Err(match checked.error.as_ref().and_then(Error::details_text) {
@@ -50,12 +50,12 @@ fn told(context: &Context, checked: &Checked) -> String {
     }
     if let Some(plan) = &checked.plan {
         let request = serde_json::to_string_pretty(&plan.request).unwrap_or_default();
-        text = format!("{text}\n\n{} would be asked for\n{request}", checked.train_driver);
+        text = format!("{text}\n\nRequest to {}\n{request}", checked.train_driver);
     }
     text
 }
 
-/// One finding, for a person.
+/// One finding, as a line of text.
 pub(super) fn line(finding: &Finding) -> String {
     match finding {
         Finding::Problem { message, fix } => format!("problem  {message} — {fix}"),
@@ -76,20 +76,20 @@ fn data(checked: &Checked) -> Value {
     })
 }
 
-/// What a run may touch, and who named it, for a person.
+/// A table of what a run may touch, and what set each.
 pub(super) fn touches(context: &Context, touches: &[Designation]) -> String {
     let row = |touched: &Designation| {
         let by = match &touched.by {
             Origin::CommandLine => format!("--config.{}", touched.option),
-            other => format!("{}, by {}", touched.option, other.place()),
+            other => format!("{}, from {}", touched.option, other.place()),
         };
         [format!("  {}", touched.thing.name()), touched.thing.to_string(), by]
     };
     let rows: Vec<_> = touches.iter().map(row).collect();
-    format!("The run may touch\n{}", context.ui.table(["  WHAT", "WHICH", "NAMED AS"], &rows))
+    format!("The run may touch\n{}", context.ui.table(["  WHAT", "VALUE", "SET BY"], &rows))
 }
 
-/// What a run may touch, and who named it, for programs.
+/// The same for `--json`.
 pub(super) fn touches_data(touches: &[Designation]) -> Value {
     let touched = |touched: &Designation| {
         json!({
@@ -103,7 +103,7 @@ pub(super) fn touches_data(touches: &[Designation]) -> Value {
     touches.iter().map(touched).collect()
 }
 
-/// All findings but the cost, for programs.
+/// All findings except the cost, for `--json`.
 pub(super) fn findings(findings: &[Finding]) -> Value {
     let finding = |finding: &Finding| match finding {
         Finding::Problem { message, fix } => {
@@ -118,10 +118,10 @@ pub(super) fn findings(findings: &[Finding]) -> Value {
     findings.iter().filter_map(finding).collect()
 }
 
-/// What it costs, for programs; null where the service charges nothing.
+/// The cost for `--json`; null if the service charges nothing.
 pub(super) fn cost(findings: &[Finding]) -> Value {
     let cost = |finding: &Finding| match finding {
-        Finding::Cost { most, basis } => Some(json!({ "most_usd": most, "basis": basis })),
+        Finding::Cost { most, basis } => Some(json!({ "max_usd": most, "basis": basis })),
         _ => None,
     };
     findings.iter().find_map(cost).unwrap_or_default()

@@ -16,15 +16,14 @@ use crate::{
     ui::bytes,
 };
 
-/// List and remove what alekseylearn keeps: images, jobs and caches
+/// List and remove stored images, jobs and caches
 ///
-/// Lists all of it where nothing is said; removes only what is asked for, after one question. Jobs that have not ended
-/// stay, and so do the images that they run. Of the images in the engine only those that alekseylearn built are looked
-/// at. Results in S3 are not touched.
+/// Without options, lists everything. Removes only what the options select, after you confirm. Keeps jobs that have not
+/// ended, and the images that they run. Considers only images that alekseylearn built. Does not touch results in S3.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Only of these tags, such as models/train
+    /// Only images and jobs with these tags, such as models/train
     #[arg(add = completions::tags())]
     tags: Vec<String>,
 
@@ -32,19 +31,19 @@ pub(super) struct Arguments {
     #[arg(long)]
     images: bool,
 
-    /// Remove ended jobs from the record, and the results of those that ran on this machine
+    /// Remove ended jobs from the record, and their results on this machine
     #[arg(long)]
     jobs: bool,
 
-    /// Remove compiled drivers, which are made again when they are needed
+    /// Remove compiled drivers; they are compiled again when needed
     #[arg(long, conflicts_with = "tags")]
     caches: bool,
 
-    /// Only what is older than this, such as 30d, 12h or 2w
+    /// Only items older than this, such as 30d, 12h or 2w
     #[arg(long, value_name = "AGE", value_parser = age)]
     older_than: Option<Duration>,
 
-    /// Only what is larger than this, such as 1GB or 500MB
+    /// Only items larger than this, such as 1GB or 500MB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     larger_than: Option<u64>,
 
@@ -52,31 +51,31 @@ pub(super) struct Arguments {
     #[arg(long, alias = "dry_run", conflicts_with = "yes")]
     dry_run: bool,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  What is kept, and how much it takes:
+  List everything and its size:
     alekseylearn clean
 
-  Remove images that are older than a month:
+  Remove images older than a month:
     alekseylearn clean --images --older-than 30d
 
-  Remove all that is left of one experiment:
+  Remove everything of one experiment:
     alekseylearn clean --images --jobs models/train";
 
-/// One thing that is kept.
+/// One stored item.
 #[derive(Debug, Serialize)]
 struct Kept {
     kind: Kind,
-    /// As the engine, the record or the disk has it.
+    /// The name in the engine, the record or the file system.
     name: String,
     age_seconds: u64,
     bytes: u64,
-    /// Why it stays, or what goes with it.
+    /// Why the item is kept, or what is removed with it.
     note: Option<String>,
     #[serde(skip)]
     stays: bool,
@@ -84,7 +83,7 @@ struct Kept {
 }
 
 impl Kept {
-    /// For people: a digest's beginning tells as much as all of it.
+    /// The name for people, with digests shortened.
     fn short_name(&self) -> String {
         match self.kind {
             Kind::Cache => {
@@ -133,28 +132,32 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     let total = bytes(kept.iter().filter(|kept| goes(kept)).map(|kept| kept.bytes).sum());
     if count == 0 || arguments.dry_run {
         let end = match () {
-            () if wants.is_empty() => "Nothing was removed: --images, --jobs and --caches remove.".to_owned(),
-            () if count == 0 => "There is nothing to remove.".to_owned(),
-            () => format!("These would be removed: {count}, {total}."),
+            () if wants.is_empty() => {
+                "Nothing was removed. Select what to remove with --images, --jobs or --caches.".to_owned()
+            }
+            () if count == 0 => "Nothing to remove.".to_owned(),
+            () => format!("Would remove {count} of these, {total}."),
         };
         return tell(context, &kept, &end);
     }
     if !arguments.yes {
         let question = format!("{}\n\nRemove {count} of these, {total}?", listed(context, &kept));
         if !context.ui.ask(&question)? {
-            return Err(Error::invalid("nothing was removed").hint("--yes removes without a question"));
+            return Err(
+                Error::invalid("nothing was removed").hint("add --yes to remove without confirmation")
+            );
         }
     }
     for job in kept.iter().filter(|kept| goes(kept) && kept.kind == Kind::Job) {
         if let Some(note) = &job.note {
-            context.ui.warning(&format!("{} goes {note}", job.name));
+            context.ui.warning(&format!("removing {} {note}", job.name));
         }
     }
     for kept in kept.iter_mut().filter(|kept| goes(kept)) {
         remove(context, &record, kept).await?;
     }
     let removed = kept.iter().filter(|kept| kept.removed).count();
-    tell(context, &kept, &format!("Removed {removed}, {total} at most: images share layers."))
+    tell(context, &kept, &format!("Removed {removed}, up to {total}: images share layers."))
 }
 
 fn wanted(arguments: &Arguments) -> Vec<Kind> {
@@ -163,7 +166,7 @@ fn wanted(arguments: &Arguments) -> Vec<Kind> {
     kinds.into_iter().filter_map(|(wanted, kind)| wanted.then_some(kind)).collect()
 }
 
-/// An engine that does not answer is only in the way of who wants to remove images.
+/// Lists the images. An engine that does not respond is an error only if images are to be removed.
 async fn images(
     context: &Context,
     record: &Record,
@@ -175,7 +178,7 @@ async fn images(
         Ok(images) => images,
         Err(error) if wanted => return Err(error),
         Err(error) => {
-            context.ui.warning(&format!("images are left out: {}", error.chain()));
+            context.ui.warning(&format!("cannot list images: {}", error.chain()));
             return Ok(Vec::new());
         }
     };
@@ -194,7 +197,7 @@ async fn images(
                 kind: Kind::Image,
                 age_seconds: now.saturating_sub(image.created).try_into().unwrap_or(0),
                 bytes: image.size,
-                note: stays.then(|| "a job that has not ended runs it".to_owned()),
+                note: stays.then(|| "used by a job that has not ended".to_owned()),
                 stays,
                 removed: false,
                 name,
@@ -214,7 +217,7 @@ fn jobs(record: &Record, arguments: &Arguments) -> Result<Vec<Kept>> {
         let stays = job.finished.is_none();
         let folder = record.place(&job.name);
         let note = match () {
-            () if stays => Some(format!("it stays: {}", job.state)),
+            () if stays => Some(format!("kept: {}", job.state)),
             () if job::has_unfetched(&folder) => Some("with results that were not fetched".to_owned()),
             () => None,
         };
@@ -254,7 +257,7 @@ fn caches(cache: &Path) -> Result<Vec<Kept>> {
     Ok(kept.collect())
 }
 
-/// What lies in a folder, in bytes.
+/// The size of a folder's content, in bytes.
 fn weight(folder: &Folder) -> u64 {
     let entries = folder.entries().unwrap_or_default();
     let weights =
@@ -275,7 +278,7 @@ async fn remove(context: &Context, record: &Record, kept: &mut Kept) -> Result<(
         }
     };
     if !kept.removed {
-        kept.note = Some("it stays: it is in use".to_owned());
+        kept.note = Some("kept: in use".to_owned());
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Completing command lines, by clap_complete's engine: the shell asks this very program at each TAB, so that what it
-//! offers is what is known now.
+//! Shell completions, with clap_complete's engine. The shell calls this program at each TAB, so the candidates are always
+//! current.
 
 mod bash;
 mod driver_options;
@@ -19,26 +19,26 @@ use crate::{
     job::Context,
 };
 
-/// Print the script by which a shell completes these commands
+/// Generate shell completions
 ///
-/// With it, TAB completes commands, options and files, and the names of what is there: drivers, with their options and
-/// the values of these, plugins, jobs and tags. Nothing else is asked for them: neither Docker nor a service.
+/// TAB then completes commands, options and files, and the names of drivers, their options and values, plugins, jobs and
+/// tags. It queries neither Docker nor a service.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Which shell
+    /// Shell to generate completions for
     shell: Shell,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  Bash, as a line of ~/.bashrc:
+  Bash: add this line to ~/.bashrc:
     source <(alekseylearn completions bash)
 
-  Zsh, as a line of ~/.zshrc, below compinit:
+  Zsh: add this line to ~/.zshrc, below compinit:
     source <(alekseylearn completions zsh)
 
-  Fish, once:
+  Fish: run this once:
     alekseylearn completions fish > ~/.config/fish/completions/alekseylearn.fish";
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -71,7 +71,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Answers a shell. Whatever is wrong, it gets fewer candidates, and the user reads nothing in the middle of a line.
+/// Prints the candidates for a shell. An error only means fewer candidates: it must not disturb the line being typed.
 pub fn complete(arguments: Vec<OsString>) {
     let Ok(environment) = Environment::read() else { return };
     let words = arguments.iter().skip_while(|word| *word != "--").skip(1).cloned().collect::<Vec<_>>();
@@ -80,7 +80,7 @@ pub fn complete(arguments: Vec<OsString>) {
         driver_options::add(command, &environment, &words)
     };
     let shells: Vec<_> = [Shell::Bash, Shell::Zsh, Shell::Fish].map(Shell::completer).into();
-    // Without a word there is nothing to complete, and the library would print a script.
+    // Without a word, the library would print a script instead of completing.
     let arguments = arguments.into_iter().chain(iter::repeat_n("".into(), usize::from(words.is_empty())));
     let engine = CompleteEnv::with_factory(command).var(COMPLETING).shells(Shells(&shells));
     let _ = engine.try_complete(arguments, Some(&environment.current));

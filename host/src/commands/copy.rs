@@ -8,20 +8,20 @@ use crate::{
     project::{RECIPE_FOLDER, Recipe},
 };
 
-/// Bring the Dockerfile and runner of one experiment's folder into another's
+/// Copy the Dockerfile and runner of one experiment to another
 ///
-/// Copies what `init` wrote, and what you put beside it: the folder `alekseylearn`. Nothing else: defaults in an
-/// alekseylearn.toml count for all folders below it already.
+/// Copies the folder `alekseylearn`: the files that `init` wrote, and those that you added. Defaults in alekseylearn.toml
+/// are not copied, because they already apply to all folders below it.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(super) struct Arguments {
-    /// The folder of an experiment, or its training artifact
+    /// Folder of the existing experiment, or its training artifact
     from: PathBuf,
 
-    /// The folder of the new experiment, or its training artifact
+    /// Folder of the new experiment, or its training artifact
     to: PathBuf,
 
-    /// Replace files that are in the way
+    /// Replace existing files
     #[arg(long)]
     overwrite: bool,
 }
@@ -37,17 +37,17 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let recipe = Recipe::read(&from)?.ok_or_else(|| {
         let place = arguments.from.display();
         Error::new(Kind::NotFound, format!("{place} has no Dockerfile of its own"))
-            .hint(format!("`alekseylearn init` writes one for an artifact in {place}"))
+            .hint(format!("run `alekseylearn init PATH` for an artifact in {place} to write one"))
     })?;
     let recipe = Recipe { folder: to.join(RECIPE_FOLDER), ..recipe };
     let written = job::write_recipe(&recipe, arguments.overwrite)?;
     job::trust_own_dockerfile(context, &to)?;
-    let text = format!("`fit` builds by {} from now on.", recipe.dockerfile_path().display());
+    let text = format!("`fit` now builds with {}.", recipe.dockerfile_path().display());
     context.ui.result(&text, json!({ "files": written }));
     Ok(())
 }
 
-/// The folder, also where the artifact in it is named.
+/// The folder itself, or the folder of an artifact.
 fn folder(context: &Context, path: &Path) -> Result<PathBuf> {
     let resolved = context.environment.resolve(path);
     let folder = match resolved.parent() {
@@ -55,7 +55,7 @@ fn folder(context: &Context, path: &Path) -> Result<PathBuf> {
         _ => resolved,
     };
     if !folder.is_dir() {
-        return Err(Error::new(Kind::NotFound, format!("there is no folder {}", path.display()))
+        return Err(Error::new(Kind::NotFound, format!("no folder {}", path.display()))
             .hint("give the folder of an experiment, or its training artifact"));
     }
     folder.canonicalize().context(|| format!("cannot read {}", path.display()))

@@ -12,10 +12,10 @@ use crate::{
     job::Context,
 };
 
-/// Look whether all is there that training needs
+/// Check that everything needed for training is set up
 ///
-/// One line for each thing, and a fix for what is wrong. It exits with 0 unless something is a problem; a warning is
-/// none.
+/// Prints one line per check, with a fix for each problem. Exits with 0 unless there is a problem; warnings do not
+/// count.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {}
@@ -24,13 +24,13 @@ const EXAMPLES: &str = "\
 Examples:
   alekseylearn doctor
 
-  Of another profile:
+  Check another AWS profile:
     AWS_PROFILE=work alekseylearn doctor";
 
-/// What does not answer in this time is as good as not there.
+/// The time limit of each check.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What one look found.
+/// The result of one check.
 #[derive(Debug, Serialize)]
 struct Check {
     name: &'static str,
@@ -61,7 +61,7 @@ impl Check {
     }
 
     fn of(name: &'static str, error: &Error) -> Self {
-        let fix = error.hint_text().unwrap_or("`alekseylearn jobs -v` may tell more");
+        let fix = error.hint_text().unwrap_or("`alekseylearn jobs -v` may show more");
         Self::problem(name, error.chain().replace('\n', " "), fix)
     }
 
@@ -84,8 +84,10 @@ pub(super) async fn run(context: &Context, _arguments: &Arguments) -> Result<()>
     context.ui.result(&lines.join("\n"), json!({ "checks": checks }));
     match checks.iter().filter(|check| check.state == State::Problem).count() {
         0 => Ok(()),
-        1 => Err(Error::failed("there is a problem").hint("it is told above, with what mends it")),
-        many => Err(Error::failed(format!("there are {many} problems"))
-            .hint("they are told above, with what mends them")),
+        1 => Err(Error::failed("found a problem").hint("see the problem and its fix above")),
+        many => {
+            Err(Error::failed(format!("found {many} problems"))
+                .hint("see the problems and their fixes above"))
+        }
     }
 }

@@ -15,7 +15,7 @@ pub(super) enum Arguments {
     List,
     /// Show a driver's options
     Show {
-        /// As in --train-driver NAME
+        /// Name of the driver
         #[arg(add = completions::drivers(&DriverKind::ALL))]
         name: String,
     },
@@ -32,7 +32,7 @@ async fn list(context: &Context) -> Result<()> {
     let drivers = context.plugins.list().await?;
     let from = |driver: &Listed| match &driver.origin {
         Origin::Shipped => "shipped".to_owned(),
-        Origin::Lent(digest) => format!("tried out {}", digest.get(..19).unwrap_or(digest)),
+        Origin::Lent(digest) => format!("not installed {}", digest.get(..19).unwrap_or(digest)),
         Origin::Installed(digest) => format!("installed {}", digest.get(..19).unwrap_or(digest)),
     };
     let rows: Vec<[String; 4]> = drivers
@@ -68,8 +68,8 @@ async fn show(context: &Context, name: &str) -> Result<()> {
         kinds.push((kind.name(), options));
     }
     if kinds.is_empty() {
-        return Err(Error::new(Kind::NotFound, format!("there is no driver `{name}`"))
-            .hint("`alekseylearn driver list` lists them"));
+        return Err(Error::new(Kind::NotFound, format!("no driver named `{name}`"))
+            .hint("`alekseylearn driver list` lists the drivers"));
     }
     let text: Vec<String> = kinds.iter().map(|(kind, specs)| page(context, name, kind, specs)).collect();
     let data: Vec<_> = kinds
@@ -100,7 +100,7 @@ fn page(context: &Context, name: &str, kind: &str, specs: &[OptionSpec]) -> Stri
             [format!("--config.{}", spec.key), spec.form().into_owned(), value, help]
         })
         .collect();
-    format!("{head}\n\n{}", context.ui.table(["OPTION", "TYPE", "DEFAULT", "MEANING"], &rows))
+    format!("{head}\n\n{}", context.ui.table(["OPTION", "TYPE", "DEFAULT", "DESCRIPTION"], &rows))
 }
 
 fn described(spec: &OptionSpec) -> serde_json::Value {
@@ -110,8 +110,8 @@ fn described(spec: &OptionSpec) -> serde_json::Value {
         "required": spec.required,
         "default": spec.default,
         "choices": spec.choices,
-        "least": spec.range.0,
-        "most": spec.range.1,
+        "min": spec.range.0,
+        "max": spec.range.1,
         "secret": spec.secret,
         "help": spec.help,
     })

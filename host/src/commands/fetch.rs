@@ -11,24 +11,24 @@ use crate::{
     ui::{self, bytes},
 };
 
-/// Bring a job's model home
+/// Download a job's model
 ///
-/// Writes what the training left in /opt/ml/model into DIR, and nowhere else.
+/// Writes what the training left in /opt/ml/model to DIR, and nothing outside of it.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Folder to write to; made where it is missing
+    /// Folder to write to; created if it is missing
     dir: PathBuf,
 
-    /// A job's name, or a tag such as models/train for its newest job
+    /// Name of a job, or a tag such as models/train for its newest job
     #[arg(add = completions::jobs_and_tags())]
     job: String,
 
-    /// The output_path that the job was submitted with: finds jobs of other machines too
+    /// The job's output_path; with it, jobs submitted from other machines are found too
     #[arg(value_name = "LOCATION")]
     location: Option<Location>,
 
-    /// Driver that trained it, of a job of another machine; the one for such places unless told
+    /// Driver that trained the job (default: the one whose results are at such a location)
     #[arg(
         long,
         alias = "train_driver",
@@ -38,19 +38,19 @@ pub(super) struct Arguments {
     )]
     train_driver: Option<String>,
 
-    /// Leave archives as they are
+    /// Do not unpack archives
     #[arg(long, alias = "no_extract")]
     no_extract: bool,
 
-    /// Bring what the training left in /opt/ml/output/data too, into DIR/output-data
+    /// Also download /opt/ml/output/data, to DIR/output-data
     #[arg(long, alias = "output_data")]
     output_data: bool,
 
-    /// Bring what is kept of /opt/ml/checkpoints too, into DIR/checkpoints
+    /// Also download the checkpoints, to DIR/checkpoints
     #[arg(long)]
     checkpoints: bool,
 
-    /// Replace files that are in the way
+    /// Replace existing files
     #[arg(long)]
     overwrite: bool,
 }
@@ -60,16 +60,16 @@ Examples:
   The newest job of models/train.py:
     alekseylearn fetch ./out models/train
 
-  The same, of any machine, by where its results are:
+  The same, submitted from any machine, by its output_path:
     alekseylearn fetch ./out models/train s3://bucket/path
 
-  The same of Vertex AI:
+  The same on Vertex AI:
     alekseylearn fetch ./out models/train gs://bucket/path
 
-  An executed notebook, also where a cell failed:
+  An executed notebook, even if a cell failed:
     alekseylearn fetch ./out models/explore --output-data
 
-  What an interrupted training had saved:
+  The checkpoints of an interrupted training:
     alekseylearn fetch ./out models/train --checkpoints";
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
@@ -80,7 +80,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         }
         None => context.known(&record, &arguments.job).await?,
     };
-    // One that was found was found by the model it left: its service need not know it any more, nor this user.
+    // A job found by its location has left a model. Its service may have forgotten it, or not know this user.
     if known.job.found_at.is_none() {
         refuse_unfinished(&record, &known).await?;
     }
@@ -109,10 +109,10 @@ async fn refuse_unfinished(record: &Record, known: &Known<'_>) -> Result<()> {
     }
     let name = &known.job.name;
     Err(Error::new(Kind::Conflict, format!("the job {name} is still {}", status.state.name()))
-        .hint(format!("`alekseylearn logs -f {name}` waits for its end")))
+        .hint(format!("run `alekseylearn logs -f {name}` to wait for its end")))
 }
 
-/// What came, for a person: all of a few files, the number of many.
+/// The downloaded files as text: the names of a few, or the number of many.
 pub(super) fn told(folder: &Path, brought: &Brought) -> String {
     const FEW: usize = 10;
     let count = brought.files.len();

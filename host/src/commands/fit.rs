@@ -18,21 +18,21 @@ use crate::{
 
 /// Train a script or notebook
 ///
-/// Builds an image of the training artifact, its project and the dependencies that the project declares, runs it on the
-/// train driver's service, and shows its log until it ends. Ctrl-C lets the job go on by itself.
+/// Builds an image of the training artifact, its project and the project's dependencies, runs it on the train driver's
+/// service, and shows its log until it ends. Ctrl-C detaches: the job keeps running.
 ///
-/// The script runs in the folder where you stand, if that is in the project, and with the arguments after `--`.
+/// The script runs in the current folder if that is in the project, with the arguments after `--`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) training: Training,
 
-    /// Build a new image even where nothing changed; with --fetch, replace files that are in the way
+    /// Build a new image even if nothing changed; with --fetch, replace existing files
     #[arg(long)]
     overwrite: bool,
 
-    /// Check everything, and show what would be built, sent and asked of the service; do none of it
+    /// Check the run, and show what would be built, sent and requested, without doing it
     #[arg(long, alias = "dry_run", conflicts_with_all = ["detach", "fetch", "overwrite"])]
     dry_run: bool,
 
@@ -40,24 +40,24 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "fetch")]
     detach: bool,
 
-    /// Bring the model into this folder once the job has completed
+    /// Download the model to this folder when the job has completed
     #[arg(long, value_name = "DIR")]
     fetch: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  Train on this machine, as the cloud would:
+  Train on this machine, as in the cloud:
     alekseylearn fit models/train.py --fetch ./out
 
   Train on SageMaker:
     alekseylearn fit models/train.py --train-driver sagemaker \\
         --config.output_path=s3://bucket/path --config.role_name=role
 
-  Give the script its arguments, as you would type them:
+  Pass arguments to the script:
     alekseylearn fit src/train.py -- --epochs 10 --no-accel data.csv
 
-  Give it hyperparameters, which SageMaker shows and can tune; one without a value is a flag:
+  Set hyperparameters, which SageMaker shows and can tune; one without a value is a flag:
     alekseylearn fit models/train.py --config.hyperparameters.epochs=10 --config.hyperparameters.fp16
 
 `alekseylearn driver show NAME` lists a driver's options.";
@@ -75,20 +75,20 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
         tell_of_changes(context, folder);
     }
     let record = Record::open(&context.environment)?;
-    // A request that is under way is in the record already: an equal run asks for the same job.
-    let hint = "run the same command again to go on: what was built is kept";
+    // The record already holds a request under way: an equal run requests the same job.
+    let hint = "run the same command again to resume; what was built is kept";
     let submission = super::interruptible(job::fit(context, &record, &fit), hint).await?;
     let after = After { detach: arguments.detach, fetch: fetch.as_deref(), overwrite: arguments.overwrite };
     see_through(context, &record, &submission, &after).await
 }
 
-/// Before anything is trained: what was brought to the folder before goes where a new model comes, unless it was changed.
+/// Warns before the training that the download would not replace an earlier model, because the user changed it.
 fn tell_of_changes(context: &Context, folder: &Path) {
     let earlier = Earlier::of(&context.environment, folder);
     if let Some(changed) = earlier.changed() {
         context.ui.warning(&format!(
-            "{} was changed since the model of {} came to it: it stays, and a new model that has something of that name \
-             will not come to {}, but can be fetched to another folder; --fetch names one, --overwrite replaces it",
+            "{} was changed after the model of {} was downloaded: it is kept, and a new model with a file of that name will \
+             not be downloaded to {}; use --fetch with another folder, or --overwrite to replace it",
             changed.display(),
             earlier.job,
             folder.display()
@@ -96,17 +96,17 @@ fn tell_of_changes(context: &Context, folder: &Path) {
     }
 }
 
-/// What is to be done about a job once its service has it.
+/// What to do after a job was submitted.
 pub(super) struct After<'a> {
-    /// Leave it at once.
+    /// Return at once.
     pub(super) detach: bool,
-    /// Bring its model into this folder.
+    /// Download its model to this folder.
     pub(super) fetch: Option<&'a Path>,
-    /// Replace what is in the way there.
+    /// Replace existing files there.
     pub(super) overwrite: bool,
 }
 
-/// Follows a submitted job to its end, and tells the user of that.
+/// Follows a submitted job to its end, and reports the outcome.
 pub(super) async fn see_through(
     context: &Context,
     record: &Record,
@@ -118,7 +118,7 @@ pub(super) async fn see_through(
     if submission.resumed {
         context
             .ui
-            .warning(&format!("going on with {name}, which an earlier run began before it was cut off"));
+            .warning(&format!("resuming {name}, which an earlier run started before it was interrupted"));
     }
     if after.detach {
         detached(context, known);
@@ -131,7 +131,7 @@ pub(super) async fn see_through(
                 record.told(name)?;
                 return Err(error);
             }
-            // What is not brought home is not told: the same command again brings it.
+            // If the download fails, the end is not acknowledged: the same command again downloads the model.
             completed(context, record, known, after).await?;
         }
     }
@@ -141,11 +141,11 @@ pub(super) async fn see_through(
 fn detached(context: &Context, known: &Known<'_>) {
     let name = &known.job.name;
     let text = format!(
-        "The job {name} goes on by itself.\n  \
-         come back:  alekseylearn logs -f {name}\n  \
-         its state:  alekseylearn status {name}\n  \
-         end it:     alekseylearn stop {name}\n  \
-         its model:  alekseylearn fetch ./out {name}"
+        "The job {name} keeps running.\n  \
+         follow its log:  alekseylearn logs -f {name}\n  \
+         show its state:  alekseylearn status {name}\n  \
+         stop it:         alekseylearn stop {name}\n  \
+         get its model:   alekseylearn fetch ./out {name}"
     );
     context.ui.result(&text, json!({ "job": name, "state": "detached" }));
 }
@@ -161,9 +161,8 @@ async fn completed(context: &Context, record: &Record, known: &Known<'_>, after:
     };
     let outcome = &details.outcome;
     let billed = outcome.billable_seconds.map_or_else(String::new, |seconds| {
-        let cost = outcome
-            .cost_usd
-            .map_or_else(|| "; what that costs is not known".to_owned(), |cost| format!(", {cost:.2} USD"));
+        let cost =
+            outcome.cost_usd.map_or_else(|| "; cost unknown".to_owned(), |cost| format!(", {cost:.2} USD"));
         format!("\nBilled: {}{cost}", duration(Duration::from_secs(seconds)))
     });
     let measured = format!("{measured}{billed}");
@@ -189,33 +188,33 @@ async fn completed(context: &Context, record: &Record, known: &Known<'_>, after:
         replace_earlier: true,
         may_be_nothing: true,
     };
-    let hint = format!("the job {name} completed; bring its model with `alekseylearn fetch DIR {name}`");
+    let hint = format!("the job {name} completed; download its model with `alekseylearn fetch DIR {name}`");
     let fetched = super::interruptible(job::fetch(context, known, &fetch), &hint).await?;
     data["folder"] = json!(folder);
     data["files"] = json!(fetched.brought.files);
     data["bytes"] = json!(fetched.brought.size);
     let told = match fetched.brought.files.is_empty() {
         false => super::fetch::told(folder, &fetched.brought),
-        true => format!("Nothing was brought home: {}", what_next(name, details.left.as_ref())),
+        true => format!("Nothing was downloaded: {}", what_next(name, details.left.as_ref())),
     };
     context.ui.result(&format!("The job {name} completed.{measured}\n{told}"), data);
     Ok(())
 }
 
-/// How to bring home what a completed job left.
+/// How to download what a completed job left.
 fn what_next(name: &str, left: Option<&Left>) -> String {
     match left {
         Some(left) if left.model.count > 0 => {
             let what = left.model.summary();
-            format!("Bring its model home ({what}):\n  alekseylearn fetch ./out {name}")
+            format!("Download its model ({what}):\n  alekseylearn fetch ./out {name}")
         }
         Some(left) if left.output_data.count > 0 => {
             let what = left.output_data.summary();
             format!(
-                "It left no model. Bring its output data home ({what}):\n  alekseylearn fetch ./out {name} --output-data"
+                "It left no model. Download its output data ({what}):\n  alekseylearn fetch ./out {name} --output-data"
             )
         }
-        Some(_) => "it left no model".to_owned(),
-        None => format!("Bring its model home:\n  alekseylearn fetch ./out {name}"),
+        Some(_) => "It left no model.".to_owned(),
+        None => format!("Download its model:\n  alekseylearn fetch ./out {name}"),
     }
 }

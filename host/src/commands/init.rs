@@ -10,17 +10,17 @@ use crate::{
     plugin::DriverKind,
 };
 
-/// Write the Dockerfile and the runner that `fit` would use, for you to edit
+/// Write the Dockerfile and runner that `fit` would use, for you to edit
 ///
-/// Writes them into the folder `alekseylearn` beside the artifact; from then on `fit` builds by them, with any build
-/// driver. With `copy` it is the only command that writes into a training folder. Delete the folder to go back.
+/// Writes them to the folder `alekseylearn` beside the artifact. `fit` then builds with them, whatever the build driver.
+/// Delete the folder to undo this. Only `init` and `copy` write to a training folder.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
     #[command(flatten)]
     artifact: ArtifactArguments,
 
-    /// Driver that would build the image; `local` where neither this nor alekseylearn.toml names one
+    /// Driver that would build the image (default: that of alekseylearn.toml, else `local`)
     #[arg(long, alias = "build_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Build]))]
     build_driver: Option<String>,
 
@@ -31,23 +31,23 @@ pub(super) struct Arguments {
     #[command(flatten)]
     packages: Packages,
 
-    /// Folder to send (default: the nearest folder at or above the artifact that holds a .git, pyproject.toml or the like)
+    /// Folder to send (default: the nearest folder at or above the artifact with a .git, pyproject.toml or similar)
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
 
-    /// Replace files that are in the way
+    /// Replace existing files
     #[arg(long)]
     overwrite: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  Write them, edit them, and train by them:
+  Write the files, edit them, and train with them:
     alekseylearn init models/train.py
     $EDITOR models/alekseylearn/Dockerfile
     alekseylearn fit models/train.py
 
-  Start from another image:
+  Use another base image:
     alekseylearn init models/train.py --config.base_image=python:3.12-slim";
 
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
@@ -72,7 +72,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
         format!("  {}", near.display())
     };
     let lines: Vec<String> = written.iter().map(shown).collect();
-    let text = format!("`fit` builds by these from now on:\n{}", lines.join("\n"));
+    let text = format!("`fit` now builds with these files:\n{}", lines.join("\n"));
     context.ui.result(&text, json!({ "files": written }));
     Ok(())
 }

@@ -13,42 +13,41 @@ use crate::{
     ui::duration,
 };
 
-/// List the jobs that this machine submitted
+/// List jobs submitted from this machine
 ///
-/// Asks the services for the states of those that have not ended; where one does not answer in time, the state is
-/// the one last seen.
+/// Queries the services for the states of jobs that have not ended. If a service does not respond in time, shows the last
+/// known state.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// As many as this
+    /// Maximum number of jobs
     #[arg(short = 'n', long = "limit", alias = "most", default_value_t = 20)]
     limit: usize,
 
-    /// Only those of this tag, such as models/train
+    /// Only jobs with this tag, such as models/train
     #[arg(long = "tag", value_name = "TAG", conflicts_with = "tag", add = completions::tags())]
     tag_option: Option<String>,
 
-    /// Only those in this state: submitting, queued, running, stopping, completed, failed or stopped; several with commas
-    /// between them
+    /// Only jobs in these states, separated by commas
     #[arg(long, alias = "state", value_name = "STATE", value_delimiter = ',')]
     status: Vec<State>,
 
-    /// Only those of this train driver
+    /// Only jobs of this train driver
     #[arg(long, value_name = "NAME", add = completions::drivers(&[DriverKind::Train]))]
     driver: Option<String>,
 
-    /// Only those submitted since then: an age such as 12h or 7d, a day such as 2026-01-31, or a time
+    /// Only jobs submitted since then: an age such as 12h or 7d, a day such as 2026-01-31, or a time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Timestamp>,
 
-    /// The newest first unless told; those of which a value is not known come last
+    /// Sort order; jobs without a value come last
     #[arg(long, value_name = "BY", default_value = "created")]
     sort: Sort,
 
-    /// Only those of this tag, such as models/train
+    /// Only jobs with this tag, such as models/train
     #[arg(add = completions::tags())]
     tag: Option<String>,
 }
@@ -58,7 +57,7 @@ enum Command {
     Diff(diff::Arguments),
 }
 
-/// A state as the record has it.
+/// A state, as in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum State {
     Submitting,
@@ -72,27 +71,27 @@ enum State {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Sort {
-    /// The newest first
+    /// Newest first
     Created,
-    /// The longest first
+    /// Longest first
     Time,
-    /// The dearest first
+    /// Most expensive first
     Cost,
-    /// By their names
+    /// By name
     Name,
-    /// By their states
+    /// By state
     State,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  What failed this week:
+  Jobs that failed this week:
     alekseylearn jobs --status failed --since 7d
 
-  What is different between two jobs:
+  Compare two jobs:
     alekseylearn jobs diff models-train-20260101-120000-ab12 models/train";
 
-/// A list that does not come at once is no use.
+/// The time limit for querying the services.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
@@ -101,7 +100,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     }
     let record = Record::open(&context.environment)?;
     let refresh = async {
-        // Whether one is in the state that is asked for is known only then.
+        // Whether a job is in the requested state is known only after the query.
         let limit = Some(arguments.limit.max(20));
         let waiting = Query { unfinished: true, states: Vec::new(), limit, ..arguments.query() };
         for entry in record.list(&Query { order: Order::Created, ..waiting })? {
@@ -113,13 +112,13 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         Ok::<(), Error>(())
     };
     if tokio::time::timeout(PATIENCE, refresh).await.is_err() {
-        context.ui.detail("a service did not answer in time");
+        context.ui.detail("a service did not respond in time");
     }
     let jobs = record.list(&arguments.query())?;
     let rows: Vec<[String; 5]> = jobs.iter().map(row).collect();
     let text = match rows.is_empty() {
         true if arguments.is_plain() => "no jobs yet: `alekseylearn fit PATH` submits one".to_owned(),
-        true => "no such jobs: `alekseylearn jobs` lists all".to_owned(),
+        true => "no matching jobs: `alekseylearn jobs` lists all".to_owned(),
         false => context.ui.table(["JOB", "DRIVER", "STATE", "SUBMITTED (UTC)", "TIME"], &rows),
     };
     let jobs: Vec<Value> = jobs.iter().map(data).collect();
@@ -180,5 +179,5 @@ fn moment(text: &str) -> Result<Timestamp, String> {
         return Timestamp::now().checked_sub(age).map_err(|error| error.to_string());
     }
     let whole = text.parse::<Timestamp>().or_else(|_| format!("{text}T00:00:00Z").parse());
-    whole.map_err(|_| format!("`{text}` is no time such as 12h, 7d or 2026-01-31"))
+    whole.map_err(|_| format!("`{text}` is not a time such as 12h, 7d or 2026-01-31"))
 }

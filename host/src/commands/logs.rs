@@ -4,14 +4,14 @@ use crate::{
     job::{self, Context, Record},
 };
 
-/// Print what a job wrote
+/// Print a job's log
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A job's name, or a tag such as models/train for its newest job
+    /// Name of a job, or a tag such as models/train for its newest job
     #[arg(add = completions::jobs_and_tags())]
     job: String,
 
-    /// Go on until the job ends; Ctrl-C leaves it alone
+    /// Follow the log until the job ends; Ctrl-C does not stop the job
     #[arg(short, long)]
     follow: bool,
 }

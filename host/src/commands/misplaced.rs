@@ -1,4 +1,4 @@
-//! Arguments of the script on a command line without the `--` that parts them from ours.
+//! Detects arguments of the script that lack the `--` before them.
 
 use std::{collections::BTreeSet, ffi::OsString};
 
@@ -10,7 +10,7 @@ use crate::{error::Error, job};
 /// The commands that take a script's arguments.
 const COMMANDS: [&str; 2] = ["fit", "check"];
 
-/// The error for a command line that is right once what it does not know comes after `--`; `None` if that is not so.
+/// The error for a command line that is valid once its unknown arguments come after `--`; `None` if it is not.
 pub fn misplaced(arguments: &[OsString], error: &clap::Error) -> Option<Error> {
     let words: Vec<String> =
         arguments.iter().map(|word| word.to_str().map(str::to_owned)).collect::<Option<_>>()?;
@@ -32,11 +32,12 @@ pub fn misplaced(arguments: &[OsString], error: &clap::Error) -> Option<Error> {
     let own: Vec<String> = kept(&words, &of_script, false).skip(1).cloned().collect();
     let typed: Vec<String> = kept(&words, &of_script, true).cloned().collect();
     let hint = format!("`alekseylearn {} -- {}`", job::typed(&own), job::typed(&typed));
-    let message = format!("`{command}` does not know `{first}`: arguments of the script come after `--`");
+    let message =
+        format!("unexpected argument `{first}` for `{command}`: arguments of the script go after `--`");
     Some(Error::invalid(message).hint(hint))
 }
 
-/// The word that clap does not take.
+/// The word that clap rejects.
 fn culprit(error: &clap::Error) -> Option<String> {
     let text = |kind: ContextKind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
@@ -44,7 +45,7 @@ fn culprit(error: &clap::Error) -> Option<String> {
     };
     match error.kind() {
         ErrorKind::UnknownArgument => text(ContextKind::InvalidArg),
-        // Many scripts have an option `--config`, or `-c`, of their own.
+        // Many scripts have their own option `--config` or `-c`.
         ErrorKind::ValueValidation if text(ContextKind::InvalidArg)?.starts_with("--config") => {
             text(ContextKind::InvalidValue)
         }
@@ -52,8 +53,8 @@ fn culprit(error: &clap::Error) -> Option<String> {
     }
 }
 
-/// Gives a word to the script, with the option that it is the value of or the values that follow it. False if that is
-/// nothing new.
+/// Assigns a word to the script, together with the option before it or the values after it. False if it was already
+/// assigned.
 fn take(words: &[String], culprit: &str, of_script: &mut BTreeSet<usize>) -> bool {
     let with_value = format!("{culprit}=");
     let is_it = |word: &String| word == culprit || word.starts_with(&with_value);
@@ -72,7 +73,7 @@ fn take(words: &[String], culprit: &str, of_script: &mut BTreeSet<usize>) -> boo
     true
 }
 
-/// The words of the script, or the others.
+/// The words of the script, or all others.
 fn kept<'a>(
     words: &'a [String],
     of_script: &BTreeSet<usize>,
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_corrected_command_is_told_and_can_be_given() {
+    fn the_hint_is_a_valid_command() {
         for (line, corrected) in [
             ("fit train.py --epochs 1", "fit train.py -- --epochs 1"),
             ("fit train.py --epochs=1 --fetch out", "fit train.py --fetch out -- --epochs=1"),
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_otherwise_is_clap_s_to_tell() {
+    fn other_mistakes_are_left_to_clap() {
         for line in
             ["fit --epochs 1", "fit train.py -- --epochs --", "jobs --epochs 1", "fit train.py --color blue"]
         {

@@ -1,4 +1,4 @@
-//! One file per command: its arguments, whose comments are the help, and what it does.
+//! One file per command: its arguments, whose doc comments are the help, and its code.
 
 mod check;
 mod clean;
@@ -50,23 +50,23 @@ pub struct Arguments {
     style: StyleArguments,
 }
 
-/// How to say it
+/// Output options
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Output")]
 struct StyleArguments {
-    /// Write one JSON object a line to standard output, instead of text
+    /// Print one JSON object per line instead of text
     #[arg(long, global = true)]
     json: bool,
 
-    /// Say more
+    /// Print more details
     #[arg(short, long, global = true)]
     verbose: bool,
 
-    /// Say only results, warnings and errors
+    /// Print only results, warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 
-    /// Colours; `auto` has them on a terminal, unless NO_COLOR is set
+    /// When to use colours; `auto` uses them on a terminal unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: Color,
 }
@@ -113,22 +113,22 @@ enum Command {
 }
 
 impl Arguments {
-    /// Reads a command line, `--config.KEY=VALUE` included.
+    /// Parses a command line, including `--config.KEY=VALUE`.
     ///
     /// # Errors
-    /// It is wrong, or asks for help.
+    /// The command line is wrong, or requests help.
     pub fn read(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
         Self::try_parse_from(spell_out(arguments))
     }
 
-    /// Another program listens.
+    /// Whether the output is JSON.
     pub fn wants_json(&self) -> bool {
         self.style.json
     }
 
-    /// How the user wants to be told.
+    /// The output style that the user wants.
     pub fn style(&self, environment: &Environment) -> Style {
-        // The log is what `logs` is for.
+        // `logs --quiet` still prints the log.
         let wants_logs = matches!(self.command, Command::Logs(_));
         let volume = match (self.style.quiet, self.style.verbose) {
             (true, _) if !wants_logs => Volume::Quiet,
@@ -140,10 +140,10 @@ impl Arguments {
         Style { json, volume, out, err, interactive: environment.interactive }
     }
 
-    /// Does what is asked.
+    /// Runs the command.
     ///
     /// # Errors
-    /// Whatever the command fails with.
+    /// The command fails.
     pub async fn run(self, environment: Environment, ui: Arc<Ui>) -> Result<()> {
         let services = Arc::new(Services::new(&environment, ui.clone()));
         let plugins = Plugins::new(&environment, services.clone(), ui.clone())?;
@@ -177,15 +177,15 @@ impl Command {
     }
 }
 
-/// A command line that cannot be read asks for JSON.
+/// Whether a command line that cannot be parsed requests JSON.
 pub fn wants_json(arguments: &[OsString]) -> bool {
     arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json")
 }
 
-/// What is wrong with a command line, in the words of clap: the error, tips, and how it is used.
+/// The error for a wrong command line, in clap's words: the message, and as a hint its tips and the usage.
 pub fn misspelled(error: &clap::Error) -> Error {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return Error::invalid("a command is missing").hint("`--help` lists them");
+        return Error::invalid("no command given").hint("add --help to list the commands");
     }
     let text = error.render().to_string();
     let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
@@ -194,7 +194,7 @@ pub fn misspelled(error: &clap::Error) -> Error {
     Error::invalid(lines.trim_start_matches("error: ")).hint(parts.join("; "))
 }
 
-/// Work that Ctrl-C may end at any point; `hint` says what that leaves.
+/// Runs work that Ctrl-C may end at any point; `hint` says in what state that leaves things.
 async fn interruptible<T>(work: impl Future<Output = Result<T>>, hint: &str) -> Result<T> {
     tokio::select! {
         biased;
@@ -205,7 +205,7 @@ async fn interruptible<T>(work: impl Future<Output = Result<T>>, hint: &str) -> 
 
 fn exit_codes() -> String {
     let lines = Kind::ALL.iter().map(|kind| format!("  {:>3}  {}", kind.exit_code(), kind.meaning()));
-    let lines: Vec<String> = ["    0  it worked".to_owned()].into_iter().chain(lines).collect();
+    let lines: Vec<String> = ["    0  success".to_owned()].into_iter().chain(lines).collect();
     format!("Exit codes:\n{}", lines.join("\n"))
 }
 
@@ -222,9 +222,9 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
-    /// Whatever a message tells to type is a command that exists, with options that it has.
+    /// Every command that a message shows exists, with its options.
     #[test]
-    fn every_command_in_a_message_can_be_given() {
+    fn every_command_in_a_message_is_valid() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut commands = Vec::new();
         for folder in ["src", "../plugins", "../sdk/src"] {
@@ -240,10 +240,10 @@ mod tests {
             })
             .collect();
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-        assert!(commands.len() > 30, "there are {}", commands.len());
+        assert!(commands.len() > 30, "found only {}", commands.len());
     }
 
-    /// What stands in backticks in the sources as a command of this program; values for what is filled in.
+    /// Collects the commands of this program in backticks from the sources, with values for the placeholders.
     fn collect(folder: &Path, commands: &mut Vec<(PathBuf, String)>) {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -251,7 +251,7 @@ mod tests {
                 collect(&path, commands);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                // A string goes on behind a backslash at the end of its line.
+                // A backslash at the end of a line continues a string.
                 let text = text.split("\\\n").map(str::trim_start).collect::<String>();
                 for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
                     let quoted = line.split('`').skip(1).step_by(2);
@@ -268,7 +268,7 @@ mod tests {
         while let Some((before, after)) = rest.split_once('{') {
             let Some((name, after)) = after.split_once('}') else { break };
             text.push_str(before);
-            // What is written behind a word without a space is more of the line, or nothing.
+            // A placeholder right after a word continues the line, or is empty.
             if !text.ends_with(|c: char| c.is_alphanumeric()) {
                 text.push_str(if ["grant", "allow"].contains(&name) { "docker" } else { "x" });
             }

@@ -1,4 +1,4 @@
-//! What is to be installed, on a command line: the same for all commands that look at a project.
+//! The options for packages, shared by all commands that read a project.
 
 use std::path::PathBuf;
 
@@ -11,29 +11,29 @@ pub(super) struct Packages {
     #[arg(long, aliases = ["env_file", "envfile"], value_name = "FILE")]
     env_file: Option<PathBuf>,
 
-    /// Package to install beside what the project declares, such as tqdm or `tqdm>=4`
+    /// Additional package to install, such as tqdm or `tqdm>=4`
     #[arg(long, value_name = "PACKAGE")]
     with: Vec<String>,
 
-    /// Extra of the project's pyproject.toml to install
+    /// Extra of pyproject.toml to install
     #[arg(long, value_name = "NAME")]
     extra: Vec<String>,
 
-    /// Dependency group of the project's pyproject.toml to install
+    /// Dependency group of pyproject.toml to install
     #[arg(long, value_name = "NAME")]
     group: Vec<String>,
 
-    /// Do not install packages only because the code imports them
+    /// Do not install packages that the code imports but the project does not declare
     #[arg(long)]
     no_detect: bool,
 
-    /// Take the versions of that day, such as 2023-05-31, where no lock names them
+    /// Install package versions of this day, such as 2023-05-31, unless a lock file names them
     #[arg(long, value_name = "DATE")]
     as_of: Option<String>,
 }
 
 impl Packages {
-    /// As the flow takes it.
+    /// Converts the options for the job.
     pub(super) fn wanted(self) -> Wanted {
         Wanted {
             env_file: self.env_file,

@@ -12,21 +12,21 @@ use crate::{
     job::{self, Context, Record},
 };
 
-/// Write a page about a job: its outcome, course, metrics, options and log
+/// Write an HTML report of a job
 ///
-/// The page is one HTML file that needs nothing else: it can be read without a network, kept, and sent to others.
+/// Contains the outcome, timeline, metrics, options and log. The report is one file that needs no network.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// A job's name, or a tag such as models/train for its newest job
+    /// Name of a job, or a tag such as models/train for its newest job
     #[arg(add = completions::jobs_and_tags())]
     job: String,
 
-    /// File to write; JOB.html in this folder unless told
+    /// File to write (default: JOB.html in the current folder)
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Replace the file where it is there
+    /// Replace an existing file
     #[arg(long)]
     overwrite: bool,
 }
@@ -44,13 +44,13 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     let shown = arguments.output.clone().unwrap_or_else(|| format!("{name}.html").into());
     let path = context.environment.resolve(&shown);
     if path.exists() && !arguments.overwrite {
-        return Err(Error::new(Kind::Conflict, format!("{} is there already", shown.display()))
-            .hint("name another file by --output, or replace it by --overwrite"));
+        return Err(Error::new(Kind::Conflict, format!("{} already exists", shown.display()))
+            .hint("use --output with another file, or --overwrite to replace it"));
     }
     disk::write(&path, SHARED, |file| file.write_all(page::of(&report).as_bytes()))
         .context(|| format!("cannot write {}", shown.display()))?;
     context.ui.result(
-        &format!("page: {}", shown.display()),
+        &format!("Wrote {}.", shown.display()),
         json!({ "job": name, "page": path, "log_lines": report.log.len(), "log_lines_left_out": report.left_out }),
     );
     Ok(())

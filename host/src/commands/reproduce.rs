@@ -12,19 +12,19 @@ use super::{
     training::{ScriptArguments, SecretArguments},
 };
 
-/// Submit a job of before once more: the same image, by its digest
+/// Re-run an earlier job with the same image
 ///
-/// Neither the training folder nor its dependencies are looked at: what ran then runs again, on the same service with
-/// the same options, but for those given here. Its secrets are read anew, by their names: from your variables, unless
-/// --secret or --secrets-file says otherwise.
+/// Uses the job's image by its digest, on the same service with the same options, except those given here. Does not read
+/// the training folder or its dependencies. Reads the job's secrets again, by their names, from your environment or from
+/// --secret and --secrets-file.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// A job's name, or a tag such as models/train for its newest job
+    /// Name of a job, or a tag such as models/train for its newest job
     #[arg(add = completions::jobs_and_tags())]
     job: String,
 
-    /// Set an option of the train driver to something else; also written --config.KEY=VALUE or --config.KEY VALUE
+    /// Change an option of the train driver; also written --config.KEY=VALUE or --config.KEY VALUE
     #[arg(short = 'c', long = "config", value_name = "KEY=VALUE")]
     options: Vec<Assignment>,
 
@@ -35,11 +35,11 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "fetch")]
     detach: bool,
 
-    /// Bring the model into this folder once the job has completed
+    /// Download the model to this folder when the job has completed
     #[arg(long, value_name = "DIR")]
     fetch: Option<PathBuf>,
 
-    /// With --fetch, replace files that are in the way
+    /// With --fetch, replace existing files
     #[arg(long, requires = "fetch")]
     overwrite: bool,
 
@@ -49,10 +49,10 @@ pub(super) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  The newest job of models/train.py again:
+  Re-run the newest job of models/train.py:
     alekseylearn reproduce models/train
 
-  The same with another seed, to see how much that matters:
+  The same with another seed:
     alekseylearn reproduce models-train-20260101-120000-ab12 --config.hyperparameters.seed=2
 
   The same image with other arguments:
@@ -67,7 +67,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
         secrets: arguments.secrets.asked(),
     };
     let reproduced = job::reproduce(context, &record, &entry, again);
-    let submission = super::interruptible(reproduced, "run the same command again to go on").await?;
+    let submission = super::interruptible(reproduced, "run the same command again to resume").await?;
     let after =
         After { detach: arguments.detach, fetch: arguments.fetch.as_deref(), overwrite: arguments.overwrite };
     see_through(context, &record, &submission, &after).await

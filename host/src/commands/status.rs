@@ -10,10 +10,10 @@ use crate::{
     ui::{self, duration},
 };
 
-/// Ask the service how a job is
+/// Show a job's status
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A job's name, or a tag such as models/train for its newest job
+    /// Name of a job, or a tag such as models/train for its newest job
     #[arg(add = completions::jobs_and_tags())]
     job: String,
 }
@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         lines.push(format!("  arguments: {}", job::typed(&details.arguments)));
     }
     if status.state.is_final() && !details.left_is_looked_for {
-        // Not to have the log is no failure of this.
+        // A missing log does not make this fail.
         details.left = job::left(&known).await;
         record.left(&known.job.name, details.left.as_ref())?;
     }

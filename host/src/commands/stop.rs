@@ -11,19 +11,19 @@ use crate::{
 
 /// Stop a job
 ///
-/// The script gets SIGTERM and, on most services, two minutes to save what it has. Waits for the job's end, and says
-/// what it left.
+/// The script receives SIGTERM and, on most services, has two minutes to save its work. Waits for the job to end, and
+/// shows what it left.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A job's name, or a tag such as models/train for its newest job
+    /// Name of a job, or a tag such as models/train for its newest job
     #[arg(add = completions::jobs_and_tags())]
     job: String,
 
-    /// Return as soon as the service was asked
+    /// Return as soon as the service has the request
     #[arg(long)]
     detach: bool,
 
-    /// Seconds to wait for the job's end
+    /// Seconds to wait for the job to end
     #[arg(long, value_name = "SECONDS", default_value_t = 600, conflicts_with = "detach")]
     wait: u64,
 }
@@ -48,16 +48,16 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         true => job::look(&record, &known).await?,
         false => {
             let end = job::wait_for_end(context, &record, &known, most);
-            let hint = format!("it goes on stopping: `alekseylearn status {name}` tells when it has ended");
+            let hint = format!("it is still stopping: `alekseylearn status {name}` shows when it has ended");
             super::interruptible(end, &hint).await?.ok_or_else(|| {
                 let late =
-                    format!("the job {name} was asked to stop, and has not ended in {}", duration(most));
+                    format!("the job {name} did not end within {} of the stop request", duration(most));
                 Error::new(Kind::Unavailable, late).hint(&hint)
             })?
         }
     };
     let state = after.state.name();
-    let fetch = format!("`alekseylearn fetch ./out {name}` brings");
+    let fetch = format!("`alekseylearn fetch ./out {name}` downloads");
     if !after.state.is_final() {
         let text = format!("the job {name} is {state}; {fetch} what it saved");
         context.ui.result(&text, json!({ "job": name, "state": state }));

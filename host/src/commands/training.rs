@@ -1,4 +1,4 @@
-//! What names a training on a command line, the same for all commands that look at one.
+//! The arguments that define a training, shared by all commands that take one.
 
 use std::path::PathBuf;
 
@@ -16,11 +16,11 @@ pub(super) struct Training {
     #[command(flatten)]
     artifact: ArtifactArguments,
 
-    /// Driver that builds the image; `local` where neither this nor alekseylearn.toml names one
+    /// Driver that builds the image (default: that of alekseylearn.toml, else `local`)
     #[arg(long, alias = "build_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Build]))]
     pub(super) build_driver: Option<String>,
 
-    /// Driver that trains it; `local` where neither this nor alekseylearn.toml names one
+    /// Driver that runs the training (default: that of alekseylearn.toml, else `local`)
     #[arg(long, alias = "train_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Train]))]
     pub(super) train_driver: Option<String>,
 
@@ -31,15 +31,15 @@ pub(super) struct Training {
     #[command(flatten)]
     packages: Packages,
 
-    /// Folder to send (default: the nearest folder at or above the artifact that holds a .git, pyproject.toml or the like)
+    /// Folder to send (default: the nearest folder at or above the artifact with a .git, pyproject.toml or similar)
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
 
-    /// Send what this pattern of a .gitignore names, although an ignore file keeps it back; a secret only by its whole path
+    /// Send ignored files that match this .gitignore pattern; a secret only by its whole path
     #[arg(long, value_name = "PATTERN")]
     include: Vec<String>,
 
-    /// Path or pattern of what the script leaves as its model, from its working folder on (default: all that it writes)
+    /// Path or pattern of the model, relative to the script's working folder (default: everything the script writes)
     #[arg(long, value_name = "PATH")]
     model: Vec<String>,
 
@@ -54,10 +54,10 @@ pub(super) struct Training {
     script: ScriptArguments,
 }
 
-/// What names the training artifact.
+/// The arguments that name the training artifact.
 #[derive(Debug, clap::Args)]
 pub(super) struct ArtifactArguments {
-    /// The training artifact: a script (.py, .sh), a notebook (.ipynb), package.module:function or a command of the project
+    /// Training artifact: a script (.py, .sh), a notebook (.ipynb), package.module:function or a command of the project
     #[arg(add = completions::artifacts(), required_unless_present = "module", conflicts_with = "module")]
     path: Option<PathBuf>,
 
@@ -67,7 +67,7 @@ pub(super) struct ArtifactArguments {
 }
 
 impl ArtifactArguments {
-    /// As the flow takes it.
+    /// Converts the arguments for the job.
     pub(super) fn named(self) -> Named {
         match self.module {
             Some(module) => Named::Module(module),
@@ -76,20 +76,20 @@ impl ArtifactArguments {
     }
 }
 
-/// What the script is called with.
+/// The arguments of the script.
 #[derive(Debug, clap::Args)]
 pub(super) struct ScriptArguments {
-    /// Names of hyperparameters that were given without a value.
+    /// Hyperparameter without a value
     #[arg(long = FLAG, value_name = "NAME", hide = true)]
     flags: Vec<String>,
 
-    /// Arguments of the script, as you would type them after its name
+    /// Arguments for the script, as you would type them after its name
     #[arg(last = true, value_name = "ARGUMENTS")]
     arguments: Vec<String>,
 }
 
 impl ScriptArguments {
-    /// The flags come first.
+    /// All arguments of the script; flags come first.
     pub(super) fn of_script(&self) -> Vec<String> {
         self.flags.iter().map(|name| flag(name)).chain(self.arguments.iter().cloned()).collect()
     }
@@ -116,7 +116,7 @@ impl SecretArguments {
 }
 
 impl Training {
-    /// As the flow takes it; a rehearsal starts and changes nothing.
+    /// Converts the arguments for the job. A dry run changes nothing.
     pub(super) fn asked(self, build_anew: bool, dry_run: bool) -> Fit {
         Fit {
             artifact: self.artifact.named(),

@@ -10,8 +10,8 @@ use crate::{
 
 /// Trust a project's own alekseylearn.toml, Dockerfile and dependency files
 ///
-/// A project's files can choose a cloud account, a role, a machine type or a Dockerfile, and ask for your variables and
-/// logins. `fit` and `check` ask before they follow them; this answers beforehand, or takes an answer back.
+/// A project's files can choose a cloud account, a role, a machine type or a Dockerfile, and request your variables and
+/// logins. `fit` and `check` ask before they use them. This command answers in advance, or revokes an earlier answer.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -42,7 +42,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     }
     let place = context.environment.resolve(&arguments.folder);
     if arguments.revoke {
-        // The folder may be gone, which must not keep its entry.
+        // A folder that is gone can still be revoked.
         return revoke(context, &mut trust, &place.canonicalize().unwrap_or(place));
     }
     let folder = place.canonicalize().context(|| format!("cannot read {}", place.display()))?;

@@ -1,19 +1,19 @@
-//! The command line's own spelling of options: `--config.KEY=VALUE`, which clap does not know.
+//! The syntax `--config.KEY=VALUE` for driver options, which clap does not support.
 
 use std::{ffi::OsString, str::FromStr};
 
-/// One `KEY=VALUE` as the user gave it.
+/// One `KEY=VALUE`, as the user gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// With underscores, as drivers declare it; the part after the first dot is left as it is.
+    /// The key with underscores, as drivers declare it. The part after the first dot is unchanged.
     pub key: String,
     /// Everything after the first `=`.
     pub value: String,
-    /// Where the user gave it.
+    /// Where the value comes from.
     pub origin: Origin,
 }
 
-/// Who gave an option its value. The authority of a run follows from this alone.
+/// The source of an option's value. It decides what a run may touch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The user, as `--config.KEY=VALUE`.
@@ -29,7 +29,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The place to look at, for a person.
+    /// The place, for a person.
     pub fn place(&self) -> &str {
         match self {
             Self::CommandLine => "the command line",
@@ -82,13 +82,13 @@ impl FromStr for Assignment {
     }
 }
 
-/// Keys that begin so need no value: they are flags of the script.
+/// Keys with this prefix need no value: without one, they are flags of the script.
 const FLAGS: &str = "hyperparameters.";
-/// Takes the name of a flag.
+/// The hidden option that takes the name of a flag.
 pub const FLAG: &str = "hyperparameter-flag";
 
-/// Turns `--config.KEY=VALUE` and `--config.KEY VALUE` into `-c KEY=VALUE`, and a hyperparameter without a value into a
-/// flag, up to a `--`.
+/// Rewrites `--config.KEY=VALUE` and `--config.KEY VALUE` as `-c KEY=VALUE`, and a hyperparameter without a value as a flag,
+/// up to a `--`.
 pub fn spell_out(arguments: Vec<OsString>) -> Vec<OsString> {
     let mut out = Vec::with_capacity(arguments.len());
     let mut rest = arguments.into_iter().peekable();
@@ -127,13 +127,13 @@ pub fn spell_out(arguments: Vec<OsString>) -> Vec<OsString> {
     out
 }
 
-/// A hyperparameter without a value, as the option that takes it.
+/// The hidden option for a hyperparameter without a value.
 fn flag(assignment: &str) -> Option<OsString> {
     let name = assignment.strip_prefix(FLAGS).filter(|name| !name.is_empty() && !name.contains('='))?;
     Some(format!("--{FLAG}={name}").into())
 }
 
-/// What follows a hyperparameter's name is its value, and not the next option: `-5` is a value.
+/// Whether the word after a hyperparameter's name is its value, not the next option: `-5` is a value.
 fn is_value(next: &OsString) -> bool {
     let text = next.to_string_lossy();
     let after = text.strip_prefix('-').and_then(|rest| rest.chars().next());

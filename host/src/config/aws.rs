@@ -1,19 +1,19 @@
-//! Which of the user's settings for AWS a run takes.
+//! The AWS settings of a run.
 
 use url::Url;
 
-/// What is absent is as the surroundings have it: variables, and the profile that is usual there.
+/// AWS settings. `None` means the value of the environment: variables, or the default profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct AwsSettings {
     /// A profile of the user's AWS configuration.
     pub profile: Option<String>,
-    /// Where requests go.
+    /// The region.
     pub region: Option<String>,
-    /// The address that services have instead of AWS's.
+    /// The endpoint that replaces those of AWS.
     pub endpoint: Option<String>,
 }
 
-/// One of them.
+/// One AWS setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AwsSetting {
     /// [`AwsSettings::profile`].
@@ -25,7 +25,7 @@ pub enum AwsSetting {
 }
 
 impl AwsSetting {
-    /// Takes a value that looks as it should.
+    /// Validates a value.
     ///
     /// # Errors
     /// What is wrong with it, without naming the option.
@@ -39,7 +39,7 @@ impl AwsSetting {
         let wanted = match self {
             Self::Profile => "a profile",
             Self::Region => "a region, such as eu-west-1",
-            Self::Endpoint => "an address of https://, or of this machine",
+            Self::Endpoint => "an https:// address, or an address of this machine",
         };
         if is_good { Ok(text.to_owned()) } else { Err(format!("`{text}` is not {wanted}")) }
     }
@@ -56,7 +56,7 @@ impl AwsSettings {
     }
 }
 
-/// Nobody between hears the session's token.
+/// Whether requests to this address are encrypted or stay on this machine, so that nobody can read the session's token.
 fn is_private_to_the_service(address: &Url) -> bool {
     match address.scheme() {
         "https" => true,
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_setting_has_its_form() {
+    fn each_setting_accepts_only_its_form() {
         for (setting, good, bad) in [
             (AwsSetting::Profile, &["work", "two words"][..], &["", " ", "a\nb"][..]),
             (
@@ -88,7 +88,7 @@ mod tests {
                 assert_eq!(setting.parse(text).as_deref(), Ok(*text));
             }
             for text in bad {
-                assert!(setting.parse(text).is_err(), "`{text}` is no {setting:?}");
+                assert!(setting.parse(text).is_err(), "`{text}` is not a {setting:?}");
             }
         }
     }

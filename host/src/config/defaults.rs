@@ -1,7 +1,7 @@
-//! `alekseylearn.toml`: what a project, and then a user, would otherwise write on every command line. The nearest one
-//! at or above the current folder is the project's; the user's lies in the configuration folder. The command line
-//! wins over the project's, and that over the user's. Only in whom to trust the user's wins: a project's file comes
-//! with a project, and can ask for more signatures, but vouch for none.
+//! `alekseylearn.toml`: defaults of a project and of the user. The project's file is the nearest one at or above the current
+//! folder, and the user's file is in the configuration folder. The command line overrides the project's file, which
+//! overrides the user's. Only the user's file decides whom to trust: a project's file can require signatures, but cannot add
+//! trusted keys.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,21 +19,21 @@ use crate::{
     project::Wanted,
 };
 
-/// The file's name, everywhere.
+/// The name of the file.
 pub const DEFAULTS_FILE: &str = "alekseylearn.toml";
 
-/// In bytes.
+/// The maximum size of the file, in bytes.
 const LARGEST: u64 = 1 << 20;
-/// A project's file may choose it unasked: it trains on this machine.
+/// A project's file may choose this driver without confirmation: it trains on this machine.
 const HARMLESS_DRIVER: &str = "local";
-/// Options that choose nothing but what the script gets and what is shown.
+/// Options that affect only the script's input and what is shown.
 const HARMLESS_OPTIONS: [&str; 3] = ["hyperparameters", "metrics", "prices"];
 
-/// The files that count here, the more important one last.
+/// The files that apply, the more important one last.
 #[derive(Debug, Default)]
 pub struct Defaults(Vec<File>);
 
-/// Options by the names of drivers, each with its place in the file.
+/// Options by driver name, each with its position in the file.
 type Sections = BTreeMap<String, BTreeMap<String, Spanned<Value>>>;
 
 #[derive(Debug)]
@@ -41,7 +41,7 @@ struct File {
     path: PathBuf,
     text: String,
     content: Content,
-    /// It came with a project.
+    /// Whether it is a project's file.
     foreign: bool,
 }
 
@@ -64,7 +64,7 @@ struct FitSection {
     build_driver: Option<String>,
     #[serde(alias = "train_driver")]
     train_driver: Option<String>,
-    /// From the file's folder on.
+    /// Relative to the file's folder.
     #[serde(alias = "env_file")]
     env_file: Option<PathBuf>,
     with: Vec<String>,
@@ -73,13 +73,13 @@ struct FitSection {
     detect: Option<bool>,
     #[serde(alias = "as_of")]
     as_of: Option<String>,
-    /// From the file's folder on.
+    /// Relative to the file's folder.
     fetch: Option<PathBuf>,
-    /// From the file's folder on.
+    /// Relative to the file's folder.
     root: Option<PathBuf>,
-    /// In the script's working folder.
+    /// Relative to the script's working folder.
     model: Option<Texts>,
-    /// As `--include`.
+    /// Patterns, as for `--include`.
     include: Vec<String>,
     /// Variables of the user's that the training gets, by their names.
     secrets: Vec<String>,
@@ -96,30 +96,30 @@ enum Texts {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 struct PluginsSection {
-    /// Public keys of minisign, by the user's names for them.
+    /// Minisign public keys, by the user's names for them.
     trusted_keys: BTreeMap<String, String>,
     require_signatures: bool,
-    /// What no plugin is granted.
+    /// Grants that no plugin gets.
     never_grant: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct ProjectsSection {
-    /// Folders whose own file may belong to another user, with all below them.
+    /// Folders whose file may belong to another user; includes all folders below.
     safe: Vec<PathBuf>,
 }
 
 impl Defaults {
-    /// The user's own file, whether there is one or not.
+    /// The path of the user's file, whether it exists or not.
     pub fn users_file(environment: &Environment) -> PathBuf {
         environment.config.join(DEFAULTS_FILE)
     }
 
-    /// Reads the user's file and the project's, where there are any.
+    /// Reads the user's file and the project's, if they exist.
     ///
     /// # Errors
-    /// One of them cannot be read, or is wrong.
+    /// One of them cannot be read or is not valid.
     pub fn read(environment: &Environment) -> Result<Self> {
         let project = environment.current.ancestors().map(|folder| folder.join(DEFAULTS_FILE));
         let project = project.into_iter().find(|path| path.symlink_metadata().is_ok());
@@ -129,9 +129,9 @@ impl Defaults {
         for path in [Some(user.clone()), project].into_iter().flatten() {
             let folder = path.parent().unwrap_or(&path);
             let allow = match path == user {
-                true => "make it yours: it says whom to trust".to_owned(),
+                true => "make your user its owner: this file decides whom to trust".to_owned(),
                 false => format!(
-                    "if you trust its owner, write to {}: [projects] safe = [{:?}]",
+                    "if you trust its owner, add to {}: [projects] safe = [{:?}]",
                     user.display(),
                     folder.display().to_string()
                 ),
@@ -147,7 +147,7 @@ impl Defaults {
                 ("projects", !file.content.projects.safe.is_empty()),
             ] {
                 if foreign && is_there {
-                    let message = format!("{} has [{section}]", file.path.display());
+                    let message = format!("{} sets [{section}]", file.path.display());
                     let hint = format!("move [{section}] to your own file, {}", user.display());
                     return Err(Error::invalid(message).hint(hint));
                 }
@@ -157,10 +157,10 @@ impl Defaults {
         Ok(Self(files))
     }
 
-    /// The file of one project, wherever the user stands.
+    /// Reads the file of one project, whatever the current folder.
     ///
     /// # Errors
-    /// It cannot be read, or is wrong.
+    /// The file cannot be read or is not valid.
     pub fn of_project(folder: &Path) -> Result<Self> {
         let path = folder.join(DEFAULTS_FILE);
         let text = disk::optional(&path, LARGEST)?;
@@ -168,34 +168,34 @@ impl Defaults {
         Ok(Self(file.into_iter().collect()))
     }
 
-    /// Of one file's text.
+    /// Parses the text of one file.
     #[cfg(any(test, fuzzing))]
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self> {
         let file = |content| File { path: path.to_owned(), content, text: text.to_owned(), foreign: true };
         Content::parse(path, text).map(|content| Self(vec![file(content)]))
     }
 
-    /// Where the defaults come from.
+    /// The paths of the files.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.0.iter().map(|file| file.path.as_path())
     }
 
-    /// The build driver to take where the command line names none.
+    /// The build driver, if the command line does not name one.
     pub fn build_driver(&self) -> Option<&str> {
         self.0.iter().rev().find_map(|file| file.content.fit.build_driver.as_deref())
     }
 
-    /// The train driver to take where the command line names none.
+    /// The train driver, if the command line does not name one.
     pub fn train_driver(&self) -> Option<&str> {
         self.0.iter().rev().find_map(|file| file.content.fit.train_driver.as_deref())
     }
 
-    /// The project's file, if it is the one that names the build driver.
+    /// The project's file, if it names the build driver.
     pub fn names_build_driver(&self) -> Option<&Path> {
         self.foreign_that(|fit| fit.build_driver.is_some())
     }
 
-    /// The project's file, if it is the one that names the train driver.
+    /// The project's file, if it names the train driver.
     pub fn names_train_driver(&self) -> Option<&Path> {
         self.foreign_that(|fit| fit.train_driver.is_some())
     }
@@ -205,19 +205,19 @@ impl Defaults {
         file.foreign.then_some(file.path.as_path())
     }
 
-    /// The dependency file to take where the command line names none.
+    /// The dependency file, if the command line does not name one.
     ///
     /// # Errors
-    /// A project's file names one that is not the project's.
+    /// A project's file names a file outside of the project.
     fn env_file(&self) -> Result<Option<PathBuf>> {
         self.place("env-file", |fit| fit.env_file.as_deref())
     }
 
-    /// Packages, extras and groups to install where the command line names none of that kind, whether what the code imports
-    /// is installed, and the day of the versions.
+    /// Completes the package options of the command line: the dependency file, packages, extras and groups, whether
+    /// imported packages are installed, and the day of the versions.
     ///
     /// # Errors
-    /// A project's file names a dependency file that is not the project's.
+    /// A project's file names a dependency file outside of the project.
     pub fn complete(&self, wanted: &Wanted) -> Result<Wanted> {
         let list = |given: &[String], of: fn(&FitSection) -> &Vec<String>| match given {
             [] => {
@@ -240,15 +240,15 @@ impl Defaults {
         })
     }
 
-    /// Where to bring the model to where the command line says nothing.
+    /// The folder to download the model to, if the command line does not name one.
     ///
     /// # Errors
-    /// A project's file names a place out of the project.
+    /// A project's file names a folder outside of the project.
     pub fn fetch(&self) -> Result<Option<PathBuf>> {
         self.place("fetch", |fit| fit.fetch.as_deref())
     }
 
-    /// The folder to send if the command line names none.
+    /// The folder to send, if the command line does not name one.
     ///
     /// # Errors
     /// A project's file names a folder outside of the project.
@@ -256,7 +256,7 @@ impl Defaults {
         self.place("root", |fit| fit.root.as_deref())
     }
 
-    /// The paths and patterns of the model if the command line names none.
+    /// The paths and patterns of the model, if the command line does not name any.
     pub fn model(&self) -> Vec<String> {
         let model = self.0.iter().rev().find_map(|file| file.content.fit.model.as_ref());
         match model {
@@ -266,7 +266,7 @@ impl Defaults {
         }
     }
 
-    /// Patterns of what is sent although an ignore file keeps it back, of all files.
+    /// Patterns of ignored files to send, from all files.
     pub fn include(&self) -> impl Iterator<Item = String> {
         self.0.iter().flat_map(|file| file.content.fit.include.iter().cloned())
     }
@@ -284,21 +284,21 @@ impl Defaults {
     /// Options of a build driver, the more important ones last.
     ///
     /// # Errors
-    /// One has a value that no option can have.
+    /// An option has a value of an unsupported type.
     pub fn build_options(&self, driver: &str, specs: &[OptionSpec]) -> Result<Vec<Assignment>> {
         self.options("build", driver, specs, |content| &content.build)
     }
 
-    /// Options of a train driver, the more important ones last. Folders are whole paths.
+    /// Options of a train driver, the more important ones last. Folders are absolute paths.
     ///
     /// # Errors
-    /// One has a value that no option can have, or a project's file names a folder that is not the project's.
+    /// An option has a value of an unsupported type, or a project's file names a folder outside of the project.
     pub fn train_options(&self, driver: &str, specs: &[OptionSpec]) -> Result<Vec<Assignment>> {
         self.options("train", driver, specs, |content| &content.train)
     }
 
-    /// The folder of the project's file, and what that file asks for beyond the script's own arguments: drivers, the
-    /// user's variables, and options of the drivers that `takes` accepts by kind (`build` or `train`) and name. One line each.
+    /// The folder of the project's file, and what that file requests beyond the script's arguments: drivers, the user's
+    /// variables, and options of the drivers that `takes` accepts by kind (`build` or `train`) and name. One line each.
     pub fn claims(&self, takes: impl Fn(&str, &str) -> bool) -> Option<(&Path, BTreeSet<String>)> {
         let file = self.0.iter().find(|file| file.foreign)?;
         let Content { fit, build, train, .. } = &file.content;
@@ -320,17 +320,17 @@ impl Defaults {
         Some((file.path.parent()?, claims))
     }
 
-    /// Public keys of minisign, by the user's names for them.
+    /// Minisign public keys, by the user's names for them.
     pub fn trusted_keys(&self) -> impl Iterator<Item = (&String, &String)> {
         self.0.iter().flat_map(|file| &file.content.plugins.trusted_keys)
     }
 
-    /// What no plugin is granted. What one file forbids, no other takes back.
+    /// Grants that no plugin gets. No file can undo what another forbids.
     pub fn never_granted(&self) -> impl Iterator<Item = &str> {
         self.0.iter().flat_map(|file| &file.content.plugins.never_grant).map(String::as_str)
     }
 
-    /// A file that lets only plugins of trusted keys be installed and run. What one asks for, no other takes back.
+    /// The file that requires signatures of trusted keys, if there is one. No file can undo what another requires.
     pub fn signatures_required_by(&self) -> Option<&Path> {
         self.0.iter().find(|file| file.content.plugins.require_signatures).map(|file| file.path.as_path())
     }
@@ -375,21 +375,21 @@ impl File {
         Ok(Self { content, foreign, path, text })
     }
 
-    /// A place that it names, from its folder on. What a project's file names lies in the project: else a stranger's project
-    /// could have the user's own files sent, or others put beside them.
+    /// Resolves a path relative to the file's folder. A path of a project's file must be inside the project: otherwise an
+    /// untrusted project could have the user's own files sent or overwritten.
     fn place(&self, option: &str, place: &Path) -> Result<PathBuf> {
         let folder = self.path.parent().unwrap_or(&self.path);
         if self.foreign && !is_below(folder, place) {
             let (path, place) = (self.path.display(), place.display());
-            let message = format!("{path} names a place out of its own folder, {place}, as --{option}");
-            let hint = format!("name one below it, or say it on the command line: --{option}");
+            let message = format!("{path} sets --{option} to a path outside of its folder: {place}");
+            let hint = format!("use a path inside the folder, or pass --{option} on the command line");
             return Err(Error::invalid(message).hint(hint));
         }
         Ok(folder.join(place))
     }
 }
 
-/// A table's entries become `KEY.NAME=VALUE`.
+/// Adds an option. The entries of a table become `KEY.NAME=VALUE`.
 fn add(to: &mut Vec<Assignment>, origin: &Origin, key: String, value: &Value, nested: bool) -> Result<()> {
     let value = match value {
         Value::String(text) => text.clone(),
@@ -403,15 +403,19 @@ fn add(to: &mut Vec<Assignment>, origin: &Origin, key: String, value: &Value, ne
             return Ok(());
         }
         other => {
-            return Err(Error::invalid(format!("{}: {key} is {}", origin.place(), other.type_str()))
-                .hint("an option is a text, a number, true or false, or a table of these"));
+            return Err(Error::invalid(format!(
+                "{}: {key} has the type {}",
+                origin.place(),
+                other.type_str()
+            ))
+            .hint("use a string, a number, true or false, or a table of these"));
         }
     };
     to.push(Assignment { key, value, origin: origin.clone() });
     Ok(())
 }
 
-/// Also by way of links, as far as the path is there.
+/// Whether a place is inside a folder, after resolving the links of the part that exists.
 fn is_below(folder: &Path, place: &Path) -> bool {
     let inner = place.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     let whole = folder.join(place);
@@ -420,7 +424,7 @@ fn is_below(folder: &Path, place: &Path) -> bool {
     inner && folder.canonicalize().is_ok_and(|folder| end.is_some_and(|end| end.starts_with(folder)))
 }
 
-/// The number of the line, from 1 on, as editors count.
+/// The line number, starting at 1.
 fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
@@ -429,9 +433,9 @@ impl Content {
     fn parse(path: &Path, text: &str) -> Result<Self> {
         toml::from_str(text).map_err(|error| {
             let line = line_of(text, error.span().map_or(0, |span| span.start));
-            Error::invalid(format!("{}:{line} is wrong", path.display()))
+            Error::invalid(format!("{}:{line} is not valid", path.display()))
                 .details(error.to_string())
-                .hint("it may hold [fit], [build.NAME], [train.NAME] and [plugins]")
+                .hint("the allowed sections are [fit], [build.NAME], [train.NAME] and [plugins]")
         })
     }
 }
@@ -486,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn a_projects_file_names_only_places_of_the_project() {
+    fn a_projects_file_can_only_name_paths_inside_the_project() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("project");
         fs::create_dir(&folder).unwrap();
@@ -517,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_counts_from_the_file_that_names_it() {
+    fn a_folder_is_relative_to_the_file_that_names_it() {
         let root = tempfile::tempdir().unwrap();
         let specs = [OptionSpec::new(OptionType::Inputs, "input".into(), "Data".into())];
         let input = |place: &str, foreign: bool| {
@@ -559,7 +563,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_file_requires_no_other_takes_back() {
+    fn no_file_undoes_what_another_requires() {
         let (required, not) = ("plugins.require-signatures = true", "plugins.require-signatures = false");
         for (texts, by) in [([required, not], "/0"), ([not, required], "/1"), ([required, required], "/0")] {
             let both = defaults(&texts).unwrap();
@@ -569,10 +573,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_place() {
+    fn errors_name_the_file_and_line() {
         for text in ["[fitt]", "fit.train-drivr = 'x'", "fit =", "train.sagemaker = 3"] {
             let error = defaults(&[&format!("# A comment.\n{text}")]).unwrap_err();
-            assert_eq!(error.message(), "/0/alekseylearn.toml:2 is wrong", "{text}");
+            assert_eq!(error.message(), "/0/alekseylearn.toml:2 is not valid", "{text}");
             assert!(error.details_text().is_some() && error.hint_text().is_some(), "{text}");
         }
         for value in ["[1, 2]", "{ a = { b = 1 } }", "2026-01-01"] {

@@ -1,4 +1,4 @@
-//! What a user writes on a command line and in `alekseylearn.toml`, and what a project brings.
+//! Fuzzes the command line and `alekseylearn.toml`, of the user and of a project.
 
 use std::{ffi::OsString, path::Path};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::fuzz::{Target, texts, told};
 
-/// The targets.
+/// The fuzz targets.
 pub const FUZZ: &[Target] = &[
     Target { name: "options", run: options, seeds: || texts(&LINES) },
     Target { name: "defaults", run: defaults, seeds: || texts(&FILES) },
@@ -25,7 +25,7 @@ const KINDS: [OptionType; 8] = [
     OptionType::Role,
 ];
 
-/// One option of each type, by the letter of its place: `a` is a text, `h` a role; and `z`, which is secret.
+/// One option of each type, named by letters: `a` is a text, `h` a role; and `z`, which is secret.
 fn schema() -> Vec<OptionSpec> {
     let spec = |(letter, kind): (u8, OptionType)| {
         let key = char::from(letter).to_string();
@@ -45,7 +45,7 @@ const LINES: [&str; 3] = [
     "--config.g.train=./data\n--config.h=arn:aws:iam::1:role/x\n--config.z=hidden\n--config.nothing=1\n--\n--config.a=1",
 ];
 
-/// One argument a line.
+/// One argument per line.
 fn options(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let arguments = spell_out(text.split('\n').map(OsString::from).collect());
@@ -65,7 +65,7 @@ fn judge(given: &[Assignment], defaults: &[Assignment]) {
             assert!(place.holds(place));
         }
     }
-    // What a record keeps of a run gives the same options again, and nothing that is secret.
+    // The recorded options give the same values again, and contain no secret.
     assert!(values.given().iter().all(|(key, _)| key != "z"));
     let kept: Vec<Assignment> = values
         .given()

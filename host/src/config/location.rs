@@ -1,17 +1,17 @@
-//! Places in object stores.
+//! Locations in object stores.
 
 use std::{fmt, str::FromStr};
 
-/// S3's scheme.
+/// The scheme of S3.
 pub const S3: &str = "s3";
-/// As long as a bucket's name may be: in S3, and in Cloud Storage with dots in it.
+/// The maximum length of a bucket's name: in S3, and in Cloud Storage with dots in it.
 const LONGEST_S3_BUCKET: usize = 63;
 const LONGEST_BUCKET: usize = 222;
 
-/// `s3://bucket/prefix`, or the like of another store; the prefix has no slash at its ends and may be empty.
+/// A location such as `s3://bucket/prefix`. The prefix has no slash at its ends and may be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// Which store, such as `s3` or `gs`.
+    /// The store, such as `s3` or `gs`.
     pub scheme: String,
     /// The bucket's name.
     pub bucket: String,
@@ -20,18 +20,18 @@ pub struct Location {
 }
 
 impl Location {
-    /// One of S3.
+    /// Parses a location in S3.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the text.
     pub fn in_s3(text: &str) -> Result<Self, String> {
         Self::of(text, &[S3])
     }
 
-    /// One of these stores.
+    /// Parses a location in one of these stores.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the text.
     pub fn of<S: AsRef<str>>(text: &str, schemes: &[S]) -> Result<Self, String> {
         let has_scheme =
             |scheme: &S| text.strip_prefix(scheme.as_ref()).is_some_and(|rest| rest.starts_with("://"));
@@ -41,14 +41,14 @@ impl Location {
         }
     }
 
-    /// `s3://…` of each store.
+    /// The form of a location in each store: `s3://… or gs://…`.
     pub fn forms<S: AsRef<str>>(schemes: &[S], rest: &str) -> String {
         let forms: Vec<String> =
             schemes.iter().map(|scheme| format!("{}://{rest}", scheme.as_ref())).collect();
         forms.join(" or ")
     }
 
-    /// `other` is this place or lies below it; `s3://b/pre` does not hold `s3://b/prefix`.
+    /// Whether `other` is this location or below it; `s3://b/pre` does not hold `s3://b/prefix`.
     pub fn holds(&self, other: &Self) -> bool {
         (&self.scheme, &self.bucket) == (&other.scheme, &other.bucket)
             && (self.key.is_empty()
@@ -64,7 +64,7 @@ impl Location {
     }
 }
 
-/// A word that may stand before `://`.
+/// Whether a text is valid before `://`.
 pub fn is_scheme(text: &str) -> bool {
     (1..=16).contains(&text.len()) && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
@@ -90,7 +90,7 @@ impl FromStr for Location {
         }
         if key.split('/').any(|part| part == "." || part == "..") {
             return Err(format!(
-                "`{text}` is not of the form {scheme}://bucket/prefix: `.` and `..` mean nothing in a bucket"
+                "`{text}` is not of the form {scheme}://bucket/prefix: `.` and `..` are not allowed"
             ));
         }
         let key = key.trim_matches('/').to_owned();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_location_holds_what_lies_below_it() {
+    fn a_location_holds_what_is_below_it() {
         assert!(at("s3://bucket/pre").holds(&at("s3://bucket/pre/x")));
         assert!(at("s3://bucket/pre/").holds(&at("s3://bucket/pre")));
         assert!(at("s3://bucket").holds(&at("s3://bucket/any")));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_location_is_refused() {
+    fn an_invalid_location_is_refused() {
         for text in [
             "bucket/x",
             "s3:/b/x",

@@ -1,5 +1,5 @@
-//! `--config.KEY=VALUE` and `alekseylearn.toml` into typed options, checked against what a driver declares before any
-//! of its code runs.
+//! Turns `--config.KEY=VALUE` and `alekseylearn.toml` into typed options, and checks them against the options that a driver
+//! declares, before the driver runs.
 
 mod arguments;
 mod aws;

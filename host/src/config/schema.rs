@@ -1,4 +1,4 @@
-//! What a driver declares of its options.
+//! The options that a driver declares.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -7,23 +7,23 @@ use super::{AwsSetting, Location, Value, is_scheme};
 /// One option of a driver.
 #[derive(Clone, Debug)]
 pub struct OptionSpec {
-    /// As in `--config.KEY=VALUE`.
+    /// The key, as in `--config.KEY=VALUE`.
     pub key: String,
-    /// What a value must look like.
+    /// The type of the value.
     pub kind: OptionType,
-    /// One sentence.
+    /// The help text: one sentence.
     pub help: String,
-    /// The user must give it.
+    /// Whether the user must set it.
     pub required: bool,
-    /// Taken where the user gives none.
+    /// The default value.
     pub default: Option<String>,
-    /// The only values allowed; empty: any.
+    /// The allowed values; empty if all are allowed.
     pub choices: Vec<String>,
-    /// The stores that a place may be of, such as `s3`.
+    /// The allowed stores of a location, such as `s3`.
     pub schemes: Vec<String>,
-    /// Smallest and largest value of a number.
+    /// The minimum and maximum of a number.
     pub range: (Option<i64>, Option<i64>),
-    /// Never shown, logged or recorded.
+    /// Whether the value is secret: never shown, logged or recorded.
     pub secret: bool,
 }
 
@@ -40,21 +40,21 @@ pub enum OptionType {
     Boolean,
     /// `--config.KEY.NAME=VALUE`, any number of them.
     Entries,
-    /// `s3://bucket/prefix`, or the like of another store. The run may read and write there.
+    /// A location such as `s3://bucket/prefix`. The run may read and write there.
     Location,
-    /// `--config.KEY.NAME=`, and a place as for [`Self::Location`] or a folder of this machine, any number of them. The
-    /// run may read there, and send what it reads.
+    /// `--config.KEY.NAME=VALUE`, any number of them: locations as for [`Self::Location`], or folders of this machine. The
+    /// run may read and send their content.
     Inputs,
-    /// `--config.KEY.NAME=REGULAR-EXPRESSION`, any number of them: what the log says of the training.
+    /// `--config.KEY.NAME=REGULAR-EXPRESSION`, any number of them: metrics to find in the log.
     Metrics,
-    /// A role's name or ARN. The run may look it up and pass it on.
+    /// A role's name or ARN. The run may look it up and pass it to the service.
     Role,
-    /// How the run meets AWS.
+    /// A setting of the run's access to AWS.
     Aws(AwsSetting),
 }
 
 impl OptionType {
-    /// The contract's function that reads a value of it.
+    /// The function of the contract that reads a value of this type.
     pub const fn reader(self) -> &'static str {
         match self {
             Self::Text | Self::Location | Self::Role | Self::Aws(_) => "text",
@@ -65,14 +65,14 @@ impl OptionType {
         }
     }
 
-    /// It takes any number of values, each with a name.
+    /// Whether it takes any number of values, each with a name.
     pub const fn is_named(self) -> bool {
         matches!(self, Self::Entries | Self::Inputs | Self::Metrics)
     }
 }
 
 impl OptionSpec {
-    /// An option of which nothing but key, type and help is known.
+    /// An option with only a key, a type and a help text.
     pub fn new(kind: OptionType, key: String, help: String) -> Self {
         Self {
             key,
@@ -87,7 +87,7 @@ impl OptionSpec {
         }
     }
 
-    /// What a value looks like, as `driver show` prints it.
+    /// The form of a value, as `driver show` prints it.
     pub fn form(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self.kind {
             OptionType::Text => "text",
@@ -105,7 +105,7 @@ impl OptionSpec {
         })
     }
 
-    /// Which values are allowed of those that look so; none where all are.
+    /// The allowed values of this form; `None` if all are allowed.
     pub fn allowed(&self) -> Option<String> {
         match (self.choices.as_slice(), self.range) {
             ([], (None, None)) => None,
@@ -116,10 +116,10 @@ impl OptionSpec {
         }
     }
 
-    /// One value, typed.
+    /// Parses a value.
     ///
     /// # Errors
-    /// What is wrong with it, without naming the option.
+    /// What is wrong with the value, without the option's name.
     pub fn parse(&self, text: &str) -> Result<Value, String> {
         if !self.choices.is_empty() && !self.choices.iter().any(|choice| choice == text) {
             return Err(format!("`{text}` is not one of {}", self.choices.join(", ")));
@@ -140,14 +140,14 @@ impl OptionSpec {
                 _ => Err(format!("`{text}` is neither true nor false")),
             },
             OptionType::Inputs if !is_place(text) => {
-                let path = std::path::absolute(text).map_err(|_| format!("`{text}` is no folder"))?;
+                let path = std::path::absolute(text).map_err(|_| format!("`{text}` is not a folder"))?;
                 let path = path.into_os_string().into_string();
-                path.map(Value::Text).map_err(|_| format!("`{text}` is no name that can be sent"))
+                path.map(Value::Text).map_err(|_| format!("the path of `{text}` is not UTF-8"))
             }
             OptionType::Location | OptionType::Inputs => {
                 Location::of(text, &self.schemes).map(|place| Value::Text(place.to_string()))
             }
-            OptionType::Role if text.trim().is_empty() => Err("a role has a name".into()),
+            OptionType::Role if text.trim().is_empty() => Err("the role is empty".into()),
             OptionType::Role => Ok(Value::Text(text.to_owned())),
             OptionType::Aws(setting) => setting.parse(text).map(Value::Text),
         }
@@ -167,17 +167,17 @@ impl OptionSpec {
     }
 }
 
-/// A driver's schema, before any value is taken by it.
+/// Checks the options that a driver declares.
 ///
 /// # Errors
-/// What is wrong with the first option that no value could ever be right for, or that another one has the key of.
+/// The first option that no value can satisfy, or whose key is not valid or not unique, and why.
 pub fn check_specs(specs: &[OptionSpec]) -> Result<(), String> {
     let mut keys = BTreeSet::new();
     for spec in specs {
         let key = &spec.key;
         if !is_key(key) {
             return Err(format!(
-                "its option `{key}` has no good key: lower-case letters, digits and underscores"
+                "its option `{key}` has an invalid key: use lower-case letters, digits and underscores"
             ));
         }
         if !keys.insert(key) {
@@ -188,7 +188,7 @@ pub fn check_specs(specs: &[OptionSpec]) -> Result<(), String> {
     Ok(())
 }
 
-/// As it can be written behind `--config.` and in a file.
+/// Whether a key can be written after `--config.` and in a file.
 fn is_key(key: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     (1..=64).contains(&key.len())
@@ -201,25 +201,25 @@ impl OptionSpec {
         let (least, most) = self.range;
         let is_number = matches!(self.kind, OptionType::Integer | OptionType::Number);
         if (least.is_some() || most.is_some()) && !is_number {
-            return Err("has a range, and is no number".to_owned());
+            return Err("has a range, but is not a number".to_owned());
         }
         if least.is_some_and(|least| most.is_some_and(|most| least > most)) {
-            return Err("has a range that holds nothing".to_owned());
+            return Err("has an empty range".to_owned());
         }
         if self.kind.is_named() && (self.default.is_some() || self.required) {
-            return Err("takes any number of values, and can have no default, nor be required".to_owned());
+            return Err("takes any number of values, so it cannot have a default or be required".to_owned());
         }
         for choice in &self.choices {
-            self.parse(choice).map_err(|problem| format!("has a choice that is none: {problem}"))?;
+            self.parse(choice).map_err(|problem| format!("has an invalid choice: {problem}"))?;
         }
         if let Some(default) = &self.default {
-            self.parse(default).map_err(|problem| format!("has a default that is none: {problem}"))?;
+            self.parse(default).map_err(|problem| format!("has an invalid default: {problem}"))?;
         }
         Ok(())
     }
 }
 
-/// It is meant as a place in a store, and not as a folder.
+/// Whether a text is a location in a store, not a folder.
 pub(super) fn is_place(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme))
 }
@@ -239,17 +239,17 @@ mod tests {
         assert_eq!(check_specs(&good), Ok(()));
         for (wrong, says) in [
             (vec![text(), text()], "declares the option mode twice"),
-            (vec![spec(OptionType::Text, "Bad Key!")], "has no good key"),
-            (vec![spec(OptionType::Text, "")], "has no good key"),
-            (vec![spec(OptionType::Text, "a.b")], "has no good key"),
+            (vec![spec(OptionType::Text, "Bad Key!")], "has an invalid key"),
+            (vec![spec(OptionType::Text, "")], "has an invalid key"),
+            (vec![spec(OptionType::Text, "a.b")], "has an invalid key"),
             (vec![default(count(), "many")], "`many` is not a whole number"),
             (vec![default(place, "gs://bucket")], "is not of the form s3://"),
             (vec![OptionSpec { range: (Some(1), None), ..default(count(), "0") }], "is below 1"),
-            (vec![OptionSpec { range: (Some(2), Some(1)), ..count() }], "a range that holds nothing"),
-            (vec![OptionSpec { range: (Some(2), None), ..text() }], "a range, and is no number"),
-            (vec![OptionSpec { choices: vec!["x".into()], ..count() }], "a choice that is none"),
+            (vec![OptionSpec { range: (Some(2), Some(1)), ..count() }], "an empty range"),
+            (vec![OptionSpec { range: (Some(2), None), ..text() }], "a range, but is not a number"),
+            (vec![OptionSpec { choices: vec!["x".into()], ..count() }], "an invalid choice"),
             (vec![OptionSpec { choices: vec!["x".into()], ..default(text(), "y") }], "is not one of x"),
-            (vec![default(spec(OptionType::Entries, "labels"), "x")], "can have no default"),
+            (vec![default(spec(OptionType::Entries, "labels"), "x")], "cannot have a default"),
         ] {
             let problem = check_specs(&wrong).unwrap_err();
             assert!(problem.contains(says), "{problem}");

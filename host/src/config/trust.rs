@@ -20,7 +20,7 @@ use crate::{
 };
 
 const FILE: &str = "trust.json";
-/// In bytes.
+/// The maximum size of the file, in bytes.
 const MAX_FILE: u64 = 16 << 20;
 
 /// What the user trusts, as read from the disk.
@@ -35,7 +35,7 @@ pub struct Trust {
 pub struct TrustedFolder {
     /// Absolute, without links.
     pub folder: PathBuf,
-    /// The user id of the folder's owner at that time: a folder that changes hands is not trusted any more.
+    /// The user id of the folder's owner at that time. A folder whose owner changes is no longer trusted.
     pub owner: u32,
     /// The lines that were shown and confirmed.
     pub claims: BTreeSet<String>,
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_changed_hands_is_not_trusted() {
+    fn a_folder_with_a_new_owner_is_not_trusted() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().to_owned();
         let asked = claims(&["train driver sagemaker"]);

@@ -1,4 +1,4 @@
-//! The options of one run.
+//! The option values of one run.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,7 +7,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// One value, of its option's type.
+/// One value, with its option's type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Text, a location or a role.
@@ -29,7 +29,7 @@ pub struct Designation {
     pub option: String,
     /// What the run may touch.
     pub thing: Designated,
-    /// Who named it.
+    /// What set the option.
     pub by: Origin,
 }
 
@@ -40,9 +40,9 @@ pub enum Designated {
     Location(Location),
     /// A folder of this machine, to read and send.
     Folder(String),
-    /// A role, to look up and pass on.
+    /// A role, to look up and pass to the service.
     Role(String),
-    /// A setting for AWS, to send signed requests by.
+    /// An AWS setting, for signed requests.
     Aws(AwsSetting, String),
 }
 
@@ -69,7 +69,7 @@ impl fmt::Display for Designated {
     }
 }
 
-/// The options of one driver in one run: valid, defaults filled in.
+/// The option values of one driver in one run: validated, with defaults filled in.
 #[derive(Clone, Debug, Default)]
 pub struct Values {
     values: BTreeMap<String, Value>,
@@ -83,12 +83,12 @@ pub struct Values {
     metrics: Vec<(String, String)>,
     /// The values of secret options.
     secrets: Vec<String>,
-    /// As the user gave them, secrets left out: what a record keeps.
+    /// The options as the user gave them, without secrets: what the record stores.
     given: Vec<(String, String)>,
 }
 
 impl Values {
-    /// No options but a place that the command line named.
+    /// No options except a location that the command line names.
     pub fn of_location(location: Location) -> Self {
         let thing = Designated::Location(location);
         let named = Designation { option: "location".to_owned(), thing, by: Origin::CommandLine };
@@ -141,12 +141,12 @@ impl Values {
         &self.secrets
     }
 
-    /// As the user gave them, secrets left out.
+    /// The options as the user gave them, without secrets.
     pub fn given(&self) -> &[(String, String)] {
         &self.given
     }
 
-    /// Checks what the user gave against one driver's schema; keys of no option of it are left alone.
+    /// Checks what the user gave against one driver's options. Ignores keys of other drivers.
     ///
     /// # Errors
     /// The first value that is missing or wrong.
@@ -161,7 +161,7 @@ impl Values {
         Ok(values)
     }
 
-    /// Lets the run touch what an option names, if who named it may say so.
+    /// Lets the run touch what an option names, if the source of the value may grant that.
     fn designate(&mut self, driver: Chosen<'_>, option: &str, thing: Designated, by: &Origin) {
         if *by == Origin::Driver && !driver.shipped {
             return;
@@ -169,7 +169,7 @@ impl Values {
         if let Designated::Aws(setting, value) = &thing {
             self.aws.set(*setting, value);
         }
-        // What the command line names stands in the place of what a file named.
+        // The command line replaces what a file names.
         self.designated.retain(|known| known.option != option);
         self.designated.push(Designation { option: option.to_owned(), thing, by: by.clone() });
     }
@@ -190,13 +190,13 @@ impl Values {
                 };
                 let value =
                     spec.parse(&assignment.value).map_err(|problem| wrong(assignment.shown(), problem))?;
-                // The command line wins over a file; of two on the same line none does.
+                // The command line overrides a file; two values on the same line are an error.
                 if spec.kind == OptionType::Inputs
                     && let Some(other) = said.insert(name, assignment)
                     && other.origin == assignment.origin
                     && other.value != assignment.value
                 {
-                    let problem = format!("it is given twice, also as `{}`", other.value);
+                    let problem = format!("given twice, also as `{}`", other.value);
                     return Err(wrong(assignment.shown(), problem));
                 }
                 let mut kept = assignment.clone();
@@ -211,7 +211,7 @@ impl Values {
                         OptionType::Inputs => {
                             let folder = Designated::Folder(value.clone());
                             self.designate(driver, &assignment.key, folder, &assignment.origin);
-                            // Another command finds it from wherever it is called.
+                            // The absolute path is valid for later commands in any folder.
                             kept.value.clone_from(&value);
                         }
                         OptionType::Metrics => self.metrics.push((name.to_owned(), value.clone())),
@@ -224,7 +224,7 @@ impl Values {
             self.values.insert(spec.key.clone(), Value::Entries(entries));
             return Ok(());
         }
-        // The last one wins, as on every command line.
+        // The last value wins.
         let assignment = given.iter().rfind(|assignment| assignment.key == spec.key);
         let by = assignment.map_or(&Origin::Driver, |assignment| &assignment.origin);
         let default = spec.default.as_ref().filter(|_| driver.takes_default(spec));
@@ -233,11 +233,11 @@ impl Values {
         };
         let shown = || assignment.map_or_else(|| format!("--config.{}", spec.key), Assignment::shown);
         let value = spec.parse(text).map_err(|problem| wrong(shown(), problem))?;
-        // Requests that are signed by the user's credentials would go to where a file or a driver says.
+        // Otherwise a file or a driver could redirect requests signed with the user's credentials.
         if spec.kind == OptionType::Aws(AwsSetting::Endpoint)
             && !matches!(by, Origin::CommandLine | Origin::Record)
         {
-            return Err(wrong(shown(), "only the command line and AWS_ENDPOINT_URL can name it".into()));
+            return Err(wrong(shown(), "only the command line and AWS_ENDPOINT_URL can set it".into()));
         }
         if let Value::Text(text) = &value {
             let thing = match spec.kind {
@@ -265,7 +265,7 @@ impl Values {
     }
 }
 
-/// Refuses what lacks values that the driver needs: all of them are named at once.
+/// Fails if required options are missing, and names all of them.
 fn missing(chosen: Chosen<'_>, given: &[Assignment]) -> Result<()> {
     let Chosen { name: driver, specs, .. } = chosen;
     let is_given = |spec: &OptionSpec| given.iter().any(|assignment| assignment.key == spec.key);
@@ -283,33 +283,33 @@ fn missing(chosen: Chosen<'_>, given: &[Assignment]) -> Result<()> {
             let lines: Vec<String> =
                 several.iter().map(|spec| format!("--config.{}=VALUE  {}", spec.key, spec.help)).collect();
             Err(Error::invalid(format!("{} are missing: {driver} needs them", names.join(" and ")))
-                .hint("add each of them")
+                .hint("add each of these options")
                 .details(lines.join("\n")))
         }
     }
 }
 
-/// A driver that was chosen for a run.
+/// A driver selected for a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Chosen<'a> {
     /// Its name.
     pub name: &'a str,
     /// The options it declares.
     pub specs: &'a [OptionSpec],
-    /// What files say of them.
+    /// The values from files.
     pub defaults: &'a [Assignment],
-    /// It came with the program: what its defaults name, a run may touch.
+    /// Whether it is shipped: then a run may touch what its defaults name.
     pub shipped: bool,
 }
 
 impl Chosen<'_> {
-    /// The host signs requests by the settings for AWS: what a stranger's driver would like them to be does not count.
+    /// Whether the default applies. The host signs requests with the AWS settings, so those of other drivers do not count.
     fn takes_default(&self, spec: &OptionSpec) -> bool {
         self.shipped || !matches!(spec.kind, OptionType::Aws(_))
     }
 }
 
-/// Refuses keys that none of the drivers knows, and shares out the rest, in the drivers' order.
+/// Refuses keys that none of the drivers declares, and returns the values of each driver, in the drivers' order.
 ///
 /// # Errors
 /// The first key that is unknown, or the first value that is missing or wrong.
@@ -361,7 +361,7 @@ fn unknown(key: &str, assignment: &Assignment, drivers: &[Chosen<'_>]) -> Error 
             format!("no option --config.{key} in {}", drivers.join(" or "))
         }
         Origin::UserFile(section) | Origin::ProjectFile(section) => {
-            format!("{section} names {key}, which is no option of {}", drivers.join(" or "))
+            format!("{section}: no option {key} in {}", drivers.join(" or "))
         }
     };
     Error::invalid(message).hint(hint)
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_wins_over_files_which_are_named_where_they_are_wrong() {
+    fn the_command_line_overrides_files_and_errors_name_the_file() {
         let file = |text: &str| Assignment {
             origin: Origin::UserFile("[train.sagemaker] of a.toml".into()),
             ..text.parse().unwrap()

@@ -1,5 +1,5 @@
-//! A folder in which somebody else may write: everything below it is reached through its handle, one name at a time, and
-//! neither a link nor `..` is followed. What has other names (a hard link) is not written to.
+//! Access to a folder in which others may write. Everything below it is opened relative to its handle, one name at a time,
+//! and neither links nor `..` are followed. Files with several names (hard links) are not written to.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -31,14 +31,14 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLO
 /// The mode of folders, before the umask.
 const MODE: u32 = 0o777;
 
-/// An open folder. Its clones share the handle.
+/// An open folder. Clones share the handle.
 #[derive(Clone, Debug)]
 pub struct Folder {
     handle: Arc<OwnedFd>,
     path: PathBuf,
 }
 
-/// What an entry of a folder is.
+/// The type of an entry of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// A regular file.
@@ -54,25 +54,25 @@ pub enum What {
 /// An entry of a folder.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its name.
+    /// The name of the entry.
     pub name: OsString,
-    /// What it is; a link is not followed.
+    /// The type; a link is not followed.
     pub what: What,
 }
 
-/// What the file system tells about an entry; a link is not followed.
+/// The metadata of an entry; a link is not followed.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
-    /// What it is.
+    /// The type.
     pub what: What,
-    /// In bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// The device and the number of the file, whatever its name.
+    /// The device and the inode number.
     pub identity: (u64, u64),
 }
 
 impl Folder {
-    /// Opens a folder that the user or the program named: links on the way to it are followed.
+    /// Opens a folder that the user or the program named. Links in its path are followed.
     ///
     /// # Errors
     /// There is no such folder, or it cannot be read.
@@ -80,10 +80,10 @@ impl Folder {
         Ok(Self::new(openat(CWD, path, FOLDER, Mode::empty())?, path))
     }
 
-    /// Opens a folder, and makes it and those above it if they are not there.
+    /// Opens a folder, and creates it and its parents if they are missing.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// The folder cannot be created.
     pub fn make(path: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(path)?;
         Self::open(path)
@@ -93,23 +93,23 @@ impl Folder {
         Self { handle: Arc::new(handle), path: path.to_owned() }
     }
 
-    /// Where it was opened, for messages.
+    /// The path with which it was opened, for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A folder below this one; itself for an empty path.
+    /// Opens a folder below this one; this folder itself for an empty path.
     ///
     /// # Errors
-    /// There is none, or a link is on the way.
+    /// There is no such folder, or its path contains a link.
     pub fn below(&self, path: &Path) -> io::Result<Self> {
         names(path)?.into_iter().try_fold(self.clone(), |folder, name| folder.enter(name))
     }
 
-    /// The same, and makes what is not there.
+    /// The same, but creates missing folders.
     ///
     /// # Errors
-    /// It cannot be made, or a link is on the way.
+    /// A folder cannot be created, or the path contains a link.
     pub fn make_below(&self, path: &Path) -> io::Result<Self> {
         names(path)?.into_iter().try_fold(self.clone(), |folder, name| {
             match mkdirat(&*folder.handle, name, Mode::from(MODE)) {
@@ -124,19 +124,19 @@ impl Folder {
         Ok(Self::new(handle.map_err(|error| self.explain(name, error))?, &self.path.join(name)))
     }
 
-    /// The folder of a path below this one, and the last name.
+    /// The parent folder of a path below this one, and the last name.
     fn place<'a>(&self, path: &'a Path) -> io::Result<(Self, &'a OsStr)> {
         let mut names = names(path)?;
         let name = names.pop().ok_or(ErrorKind::InvalidInput)?;
         Ok((names.into_iter().try_fold(self.clone(), |folder, name| folder.enter(name))?, name))
     }
 
-    /// Opens a regular file to be read.
+    /// Opens a regular file for reading.
     ///
     /// # Errors
-    /// There is none, it is not a regular file, or a link is on the way.
+    /// There is no such file, it is not a regular file, or its path contains a link.
     pub fn open_file(&self, path: &Path) -> io::Result<File> {
-        // One call where the kernel has it; else, and to tell what is wrong, one name after the other.
+        // One call if the kernel supports it; else, and to find the cause of an error, one name after the other.
         #[cfg(target_os = "linux")]
         if names(path).is_ok()
             && let Ok(file) = openat2(&*self.handle, path, READ, Mode::empty(), BENEATH)
@@ -156,20 +156,20 @@ impl Folder {
         at_most(self.open_file(path)?, most)
     }
 
-    /// Creates a file, to be read and written.
+    /// Creates a file for reading and writing.
     ///
     /// # Errors
-    /// Something has the name, or the folder cannot be written to.
+    /// The name exists already, or the folder is not writable.
     pub fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
         let (folder, name) = self.place(path)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(openat(&*folder.handle, name, flags, Mode::from(mode))?.into())
     }
 
-    /// Opens a file to be read and written, and creates it if it is not there.
+    /// Opens a file for reading and writing, and creates it if it is missing.
     ///
     /// # Errors
-    /// It is not a regular file of a single name, or the folder cannot be written to.
+    /// It is not a regular file with a single name, or the folder is not writable.
     pub fn update(&self, path: &Path, mode: u32) -> io::Result<File> {
         let (folder, name) = self.place(path)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -181,19 +181,19 @@ impl Folder {
         Ok(file)
     }
 
-    /// Begins a file that appears under its name when it is whole.
+    /// Starts a file that gets its name when it is complete.
     ///
     /// # Errors
-    /// The folder cannot be written to.
+    /// The folder is not writable.
     pub fn begin(&self, path: &Path, mode: u32) -> io::Result<Partial> {
         let (folder, name) = self.place(path)?;
         Partial::begin(folder, name, mode)
     }
 
-    /// Writes a whole file, in place of what has its name.
+    /// Writes a whole file, and replaces what has its name.
     ///
     /// # Errors
-    /// The folder cannot be written to, the disk is full, or `content` fails; then all is as it was.
+    /// The folder is not writable, the disk is full, or `content` fails. Nothing changes then.
     pub fn write(
         &self,
         path: &Path,
@@ -205,10 +205,10 @@ impl Folder {
         partial.commit()
     }
 
-    /// Makes a link.
+    /// Creates a symbolic link.
     ///
     /// # Errors
-    /// Something has the name, or the folder cannot be written to.
+    /// The name exists already, or the folder is not writable.
     pub fn link(&self, target: &Path, path: &Path) -> io::Result<()> {
         let (folder, name) = self.place(path)?;
         Ok(symlinkat(target, &*folder.handle, name)?)
@@ -224,10 +224,10 @@ impl Folder {
         Ok(PathBuf::from(OsStr::from_bytes(target.as_bytes())))
     }
 
-    /// Gives an entry another name, in this folder or another one.
+    /// Renames an entry, within this folder or to another one.
     ///
     /// # Errors
-    /// There is no such entry, or a folder is in the way.
+    /// There is no such entry, or a folder has the new name.
     pub fn rename(&self, path: &Path, to: &Self, new: &Path) -> io::Result<()> {
         let ((folder, name), (to, new)) = (self.place(path)?, to.place(new)?);
         Ok(renameat(&*folder.handle, name, &*to.handle, new)?)
@@ -236,13 +236,13 @@ impl Folder {
     /// Removes a file or a link.
     ///
     /// # Errors
-    /// There is none, or it cannot be removed.
+    /// There is no such entry, or it cannot be removed.
     pub fn remove_file(&self, path: &Path) -> io::Result<()> {
         let (folder, name) = self.place(path)?;
         Ok(unlinkat(&*folder.handle, name, AtFlags::empty())?)
     }
 
-    /// Removes an entry with all that is in it. Nothing there is no error.
+    /// Removes an entry with its content. A missing entry is no error.
     ///
     /// # Errors
     /// Something cannot be removed.
@@ -262,8 +262,8 @@ impl Folder {
         Ok(unlinked?)
     }
 
-    /// Removes all that is in this folder. It needs two handles, however deep the folders are: what is in a folder
-    /// below is first moved up.
+    /// Removes the content of this folder. Needs two handles, however deep the folders are: folders below are first moved
+    /// up.
     ///
     /// # Errors
     /// Something cannot be removed.
@@ -292,10 +292,10 @@ impl Folder {
         }
     }
 
-    /// What is in it, in no order.
+    /// The entries of the folder, in no particular order.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The folder cannot be read.
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for entry in Dir::read_from(&*self.handle)? {
@@ -305,7 +305,7 @@ impl Folder {
                 continue;
             }
             let what = match entry.file_type() {
-                // Some file systems do not tell.
+                // Some file systems do not report the type.
                 FileType::Unknown => match self.facts(Path::new(name)) {
                     Err(error) if error.kind() == ErrorKind::NotFound => continue,
                     facts => facts?.what,
@@ -317,10 +317,10 @@ impl Folder {
         Ok(entries)
     }
 
-    /// What the file system tells about an entry.
+    /// The metadata of an entry.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no such entry.
     #[allow(clippy::unnecessary_cast, reason = "the types of a stat differ between systems")]
     pub fn facts(&self, path: &Path) -> io::Result<Facts> {
         let (folder, name) = self.place(path)?;
@@ -332,12 +332,12 @@ impl Folder {
         })
     }
 
-    /// Whether anything has that name, a link that leads nowhere too.
+    /// Whether an entry exists; a dangling link counts.
     pub fn holds(&self, path: &Path) -> bool {
         self.facts(path).is_ok()
     }
 
-    /// Waits until its entries are on the disk.
+    /// Waits until the entries of the folder are on the disk.
     ///
     /// # Errors
     /// The disk fails.
@@ -345,7 +345,7 @@ impl Folder {
         Ok(fsync(&*self.handle)?)
     }
 
-    /// Waits until all that was written to its file system is on the disk: one call for a hundred thousand files.
+    /// Waits until everything written to its file system is on the disk: one call for a hundred thousand files.
     ///
     /// # Errors
     /// The disk fails.
@@ -355,13 +355,13 @@ impl Folder {
         self.sync()
     }
 
-    /// How many bytes its file system can still take; `None` if it does not tell.
+    /// The free space of its file system in bytes; `None` if it is not reported.
     pub fn room(&self) -> Option<u64> {
         let disk = rustix::fs::fstatvfs(&*self.handle).ok()?;
         disk.f_bavail.checked_mul(disk.f_frsize)
     }
 
-    /// An opening that failed, in the words for a link if it was one.
+    /// The error of a failed open; says so if the name is a link.
     fn explain(&self, name: &OsStr, error: Errno) -> io::Error {
         let is_link = || {
             let stat = statat(&*self.handle, name, AtFlags::SYMLINK_NOFOLLOW);
@@ -385,10 +385,10 @@ impl What {
     }
 }
 
-/// The names of a path, none of which leads up or elsewhere.
+/// The names of a relative path without `..`.
 fn names(path: &Path) -> io::Result<Vec<&OsStr>> {
     let refused =
-        || io::Error::new(ErrorKind::InvalidInput, format!("{} leads out of the folder", path.display()));
+        || io::Error::new(ErrorKind::InvalidInput, format!("{} is outside of the folder", path.display()));
     path.components()
         .filter(|part| !matches!(part, Component::CurDir))
         .map(|part| match part {
@@ -437,7 +437,7 @@ mod tests {
         }
         let error = folder.open_file(Path::new("link")).unwrap_err();
         assert_eq!(error.to_string(), "link is a link");
-        // A link that has the name of what is written goes; its target stays as it is.
+        // Writing replaces a link of that name; its target is unchanged.
         for path in ["link", "dangling", "hard"].map(Path::new) {
             folder.write(path, 0o600, |file| file.write_all(b"new")).unwrap();
             assert_eq!(folder.read(path, 3).unwrap(), b"new");
@@ -451,7 +451,7 @@ mod tests {
     #[test]
     fn a_folder_is_removed_with_all_in_it_and_nothing_beyond_it() {
         let (root, folder) = scene();
-        // Deeper than a path may be long, and than handles may be open.
+        // Deeper than the limits of path length and open handles.
         let mut deep = folder.make_below(Path::new("deep")).unwrap();
         for _ in 0..3_000 {
             deep = deep.make_below(Path::new("d")).unwrap();
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_it_is_told_as_it_is() {
+    fn entries_have_their_types() {
         let (_root, folder) = scene();
         let mut entries = folder.entries().unwrap();
         entries.sort_by(|a, b| a.name.cmp(&b.name));

@@ -1,5 +1,5 @@
-//! A folder in which two parties write: the host by its handle, and somebody who wants it to reach further, who makes links,
-//! pipes and hard links between its steps.
+//! Fuzzes a folder in which two parties write: the host through its handle, and an attacker who creates links, pipes and
+//! hard links between the host's steps to make it reach outside.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use rustix::fs::{CWD, FileType, mknodat};
 use super::{Folder, PRIVATE};
 use crate::fuzz::Target;
 
-/// The targets.
+/// The fuzz targets.
 pub const FUZZ: &[Target] = &[Target { name: "folder", run: folder, seeds }];
 
 const PATHS: [&str; 12] = [
@@ -31,7 +31,7 @@ const PATHS: [&str; 12] = [
     "",
 ];
 const TARGETS: [&str; 6] = ["..", "../secret", "a", "/dev/zero", "nothing", "link"];
-/// In bytes.
+/// The limit for reading, in bytes.
 const MOST: u64 = 100;
 
 /// Each step is three bytes: what to do, where, and with what.
@@ -46,7 +46,7 @@ fn folder(bytes: &[u8]) {
         let pick = |number: u8| Path::new(PATHS[usize::from(number) % PATHS.len()]);
         let (path, other, target) = (pick(path), pick(other), TARGETS[usize::from(other) % TARGETS.len()]);
         let own = |path: &Path| inside.join(path.file_name().unwrap_or_default());
-        // What comes of a step is its own affair: it must only not reach out.
+        // A step may fail, but must not reach outside.
         let _ = match what % 16 {
             0 => symlink(target, own(path)),
             1 => mknodat(CWD, own(path), FileType::Fifo, PRIVATE.into(), 0).map_err(Into::into),

@@ -1,7 +1,7 @@
-//! The one room that opens files. A file that others can write is read with a limit and without waiting, a folder that
-//! others can write is entered by a handle that follows no link, and what is written appears whole or not at all.
+//! The only module that opens files. Files that others can write are read with a size limit and without blocking. Folders
+//! that others can write are accessed through a handle that follows no links. Files are written atomically.
 //!
-//! `host/clippy.toml` forbids the standard library's ways to open files outside this room.
+//! `host/clippy.toml` forbids the standard library's functions for opening files outside of this module.
 
 mod folder;
 #[cfg(any(test, fuzzing))]
@@ -28,22 +28,22 @@ pub const SHARED: u32 = 0o644;
 /// replaced, not followed.
 ///
 /// # Errors
-/// The folder cannot be written to, the disk is full, or `content` fails; then `path` is as it was.
+/// The folder is not writable, the disk is full, or `content` fails. `path` is unchanged then.
 pub fn write(path: &Path, mode: u32, content: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let (folder, name) = split(path)?;
     Folder::open(folder)?.write(name, mode, content)
 }
 
-/// Opens a lock file of the program's own, and creates it if it is not there.
+/// Opens a lock file of the program, and creates it if it is missing.
 ///
 /// # Errors
-/// The folder cannot be written to, or something else has the name.
+/// The folder is not writable, or something else has the name.
 pub fn lock_file(path: &Path) -> io::Result<File> {
     let (folder, name) = split(path)?;
     Folder::open(folder)?.update(name, PRIVATE)
 }
 
-/// The folder and the name of a file.
+/// Splits a path into the folder and the file's name.
 fn split(path: &Path) -> io::Result<(&Path, &Path)> {
     let name =
         path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it has no name"))?;

@@ -1,4 +1,4 @@
-//! Whose a file is: what decides what the program does must be its user's, as git's `safe.directory` has it.
+//! Checks who owns a file. A file that controls the program must belong to its user, as with git's `safe.directory`.
 
 use std::{fs::Metadata, io::ErrorKind, os::unix::fs::MetadataExt, path::Path};
 
@@ -13,17 +13,17 @@ use crate::{
 const OTHERS_WRITE: u32 = 0o002;
 const GROUP_WRITES: u32 = 0o020;
 
-/// Whether a file or folder is this user's, and nobody else may write to it.
+/// Whether a file or folder belongs to this user, and nobody else may write to it.
 pub fn is_private(data: &Metadata) -> bool {
     data.uid() == geteuid().as_raw() && data.mode() & (GROUP_WRITES | OTHERS_WRITE) == 0
 }
 
-/// Reads a file that decides what the program does, if it is there. It must belong to the user or to root, who can write
-/// any file, and not everybody may write to it. `allow` is what the user can do about one of another user; with `None`,
-/// any owner will do.
+/// Reads a file that controls the program; `None` if it does not exist. It must belong to the user or to root, who can
+/// write any file, and must not be writable by everybody. `allow` is the hint for a file of another user; with `None`, any
+/// owner is accepted.
 ///
 /// # Errors
-/// It is somebody else's, can be written by everybody, or cannot be read.
+/// The file belongs to another user, is writable by everybody, or cannot be read.
 pub fn read_own(path: &Path, most: u64, allow: Option<&str>) -> Result<Option<Vec<u8>>> {
     let unreadable = |error| cannot_read(path, error);
     let file = match open(path) {
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_can_write_decides_nothing() {
+    fn a_file_that_others_can_write_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a file");
         assert_eq!(read_own(&path, 10, Some("no")).unwrap(), None);

@@ -1,4 +1,4 @@
-//! A file that appears whole or not at all.
+//! Writes a file atomically: it appears complete or not at all.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -12,7 +12,7 @@ use super::folder::Folder;
 const SUFFIX: &str = ".part";
 const RANDOM: usize = 8;
 
-/// A file on its way to its name. Without [`Partial::commit`] it is removed.
+/// A temporary file that gets its name by [`Partial::commit`]. Without that, it is removed.
 pub struct Partial {
     file: File,
     folder: Folder,
@@ -22,11 +22,11 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// Removes what killed programs left of the same file, and begins it again.
+    /// Starts the file. Removes leftovers of killed programs that wrote the same file.
     pub(super) fn begin(folder: Folder, name: &OsStr, mode: u32) -> io::Result<Self> {
         let prefix = format!(".{}.", name.to_string_lossy());
         for entry in folder.entries()? {
-            // A program that still writes holds a lock on its file.
+            // A program that is still writing holds a lock on its file.
             if entry.name.to_str().is_some_and(|name| is_partial(&prefix, name))
                 && folder.open_file(Path::new(&entry.name)).is_ok_and(|left| left.try_lock().is_ok())
             {
@@ -41,17 +41,17 @@ impl Partial {
         Ok(partial)
     }
 
-    /// What is written to it.
+    /// The file to write to.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// What is written to it.
+    /// The file to write to, mutably.
     pub fn file_mut(&mut self) -> &mut File {
         &mut self.file
     }
 
-    /// Gives the file its name, in place of what has that name now. It is on the disk then.
+    /// Gives the file its name, and replaces what has that name. The file is then on the disk.
     ///
     /// # Errors
     /// The disk is full, or a folder has the name.
@@ -76,7 +76,7 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         if !self.is_whole {
-            // The next one removes it.
+            // If this fails, the next run removes the file.
             let _ = self.folder.remove_file(Path::new(&self.temporary));
         }
     }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leftovers_of_killed_programs_go_and_all_else_stays() {
+    fn only_leftovers_of_killed_programs_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let others = [".a.part", ".b.12345678.part", "a.12345678.part", ".a.notahexx.part"];

@@ -1,4 +1,4 @@
-//! Reading a file that somebody else may have made.
+//! Reads files that others may have created.
 
 use std::{
     fs::File,
@@ -10,7 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::error::{Error, Kind, Result};
 
-/// Opens a regular file to be read. It never waits: a pipe or a device is refused.
+/// Opens a regular file for reading. Never blocks: pipes and devices are refused.
 ///
 /// # Errors
 /// There is no such file, it cannot be read, or it is not a regular file.
@@ -35,10 +35,10 @@ pub fn text(path: &Path, most: u64) -> io::Result<String> {
         .map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
-/// Reads a file that need not be there: `None` if nothing has its name.
+/// Reads an optional file; `None` if it does not exist.
 ///
 /// # Errors
-/// It is there and cannot be read: one error for the user, with a hint.
+/// The file exists but cannot be read: one error for the user, with a hint.
 pub fn optional(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
     match read(path, most) {
         Ok(content) => Ok(Some(content)),
@@ -47,7 +47,7 @@ pub fn optional(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Why a file cannot be read, and what the user can do.
+/// The error for a file that cannot be read, with a hint.
 pub fn cannot_read(path: &Path, error: io::Error) -> Error {
     let message = format!("cannot read {}", path.display());
     let (kind, hint) = match error.kind() {
@@ -64,7 +64,7 @@ pub fn cannot_read(path: &Path, error: io::Error) -> Error {
 pub(super) const READ: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
-/// The file, if it is a regular one.
+/// Checks that a file is a regular file.
 pub(super) fn regular(file: File) -> io::Result<File> {
     use std::os::unix::fs::FileTypeExt;
     let kind = file.metadata()?.file_type();
@@ -78,10 +78,10 @@ pub(super) fn regular(file: File) -> io::Result<File> {
     Err(io::Error::new(ErrorKind::InvalidInput, format!("it is {what}, not a regular file")))
 }
 
-/// The content of a file that has at most `most` bytes.
+/// Reads a file of at most `most` bytes.
 ///
 /// # Errors
-/// It is larger, or cannot be read.
+/// The file is larger, or cannot be read.
 pub fn at_most(file: File, most: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut content)?;

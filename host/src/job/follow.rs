@@ -243,22 +243,26 @@ impl<'a> Following<'a> {
         }
     }
 
-    /// Shows one page of the log. Whether that was all for now: also where it cannot be read.
+    /// Shows one page of the log. Whether that was all for now.
+    async fn show_page(&mut self) -> Result<bool> {
+        let mut page = self.log.page(self.known).await?;
+        self.log_trouble.passed();
+        self.log_error = None;
+        let any = !page.lines.is_empty();
+        self.show(&mut page);
+        let now = Instant::now();
+        match page.drained {
+            true => self.log_pace.answered(now, any, self.read_log_again),
+            false => self.log_pace.at_once(now),
+        }
+        Ok(page.drained)
+    }
+
+    /// Shows one page of the log, or warns that it cannot be read. Whether that was all for now.
     async fn read_log(&mut self) -> bool {
         let begun = Instant::now();
-        match self.log.page(self.known).await {
-            Ok(mut page) => {
-                self.log_trouble.passed();
-                self.log_error = None;
-                let any = !page.lines.is_empty();
-                self.show(&mut page);
-                let now = Instant::now();
-                match page.drained {
-                    true => self.log_pace.answered(now, any, self.read_log_again),
-                    false => self.log_pace.at_once(now),
-                }
-                page.drained
-            }
+        match self.show_page().await {
+            Ok(drained) => drained,
             Err(error) => {
                 let now = Instant::now();
                 let passes = error.kind() == Kind::Unavailable;
@@ -269,10 +273,9 @@ impl<'a> Following<'a> {
                     _ => !passes && !known,
                 };
                 if tell {
-                    self.context.ui.warning(&format!(
-                        "cannot read the log: {}; the job is followed without it",
-                        error.chain()
-                    ));
+                    self.context
+                        .ui
+                        .warning(&format!("{}; the job is followed without its log", unreadable_log(&error)));
                     self.log_trouble.told();
                 }
                 self.log_error = Some(error);
@@ -281,6 +284,13 @@ impl<'a> Following<'a> {
             }
         }
     }
+}
+
+/// A driver's own words may say it already.
+fn unreadable_log(error: &Error) -> String {
+    const CANNOT: &str = "cannot read the log";
+    let why = error.chain();
+    if why.starts_with(CANNOT) { why } else { format!("{CANNOT}: {why}") }
 }
 
 fn minutes(time: Duration) -> String {
@@ -328,12 +338,18 @@ pub async fn print_logs(context: &Context, record: &Record, known: &Known<'_>, f
     }
     let mut following = Following::new(context, record, known);
     following.nodes = look(record, known).await?.nodes;
-    while !following.read_log().await {}
+    let shown = loop {
+        match following.show_page().await {
+            Ok(true) => break Ok(()),
+            Ok(false) => {}
+            Err(error) => break Err(error),
+        }
+    };
     following.keep_metrics()?;
-    match following.log_error {
-        Some(error) => Err(error),
-        None => Ok(()),
-    }
+    shown.map_err(|error| match error.hint_text() {
+        Some(_) => error,
+        None => error.hint(format!("show the job's state with `alekseylearn status {}`", known.job.name)),
+    })
 }
 
 /// The job's state now, also in the record.

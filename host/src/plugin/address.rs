@@ -1,23 +1,23 @@
-//! Where on the network an address lies.
+//! Classifies IP addresses by the network that they belong to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Who could answer at an address.
+/// The network that an address belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Region {
     /// The internet.
     Public,
-    /// The user's own networks: a machine there may trust whoever reaches it.
+    /// A private network: a machine there may trust everyone who reaches it.
     Private,
-    /// This very machine.
+    /// This machine.
     ThisMachine,
-    /// No service: link-local addresses (where clouds tell a machine its credentials), multicast, documentation, and
-    /// what is not given out.
+    /// Not a service: link-local addresses (which include the metadata services of clouds), multicast, documentation
+    /// and unassigned addresses.
     Nowhere,
 }
 
 impl Region {
-    /// IPv4 within IPv6 counts as what it carries.
+    /// The region of an address. An IPv4 address inside an IPv6 address counts as that IPv4 address.
     pub(super) fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => Self::of_v4(address),
@@ -25,7 +25,7 @@ impl Region {
         }
     }
 
-    /// By IANA's registry of special-purpose addresses.
+    /// Follows IANA's registry of special-purpose addresses.
     fn of_v4(address: Ipv4Addr) -> Self {
         match address.octets() {
             [127, ..] => Self::ThisMachine,
@@ -38,7 +38,7 @@ impl Region {
         }
     }
 
-    /// Only 2000::/3 is given out to the internet.
+    /// Only 2000::/3 is assigned to the internet.
     fn of_v6(address: Ipv6Addr) -> Self {
         if address == Ipv6Addr::LOCALHOST {
             return Self::ThisMachine;
@@ -49,10 +49,10 @@ impl Region {
             Self::of_v4(Ipv4Addr::new(a, b, c, d))
         };
         match address.segments() {
-            // Mapped, NAT64, and 6to4: the machine that is meant has an IPv4 address.
+            // Mapped, NAT64 and 6to4: the target has an IPv4 address.
             [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => v4(y, z),
             [0x2002, high, low, ..] => v4(high, low),
-            // Link-local in all but its number: where AWS tells a machine its credentials.
+            // The address of AWS's metadata service, which serves credentials as link-local addresses do.
             [0xfd00, 0xec2, ..] => Self::Nowhere,
             [0xfc00..=0xfdff, ..] => Self::Private,
             _ if a == 0x2001 && (b < 0x200 || b == 0xdb8) => Self::Nowhere,
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_address_is_where_the_registry_has_it() {
+    fn each_address_has_the_region_of_the_iana_registry() {
         for (region, addresses) in [
             (
                 Region::Public,

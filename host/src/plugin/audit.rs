@@ -1,5 +1,5 @@
-//! What plugins asked for in a job, and what was decided: one JSON object a line, in a file beside the job's folder, where
-//! no plugin can write.
+//! The audit log: what plugins asked for in a job, and what was decided. One JSON object per line, in a file beside the
+//! job's folder, where no plugin can write.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -18,37 +18,37 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// The end of the file's name.
+/// The file name extension of an audit log.
 pub const EXTENSION: &str = "audit";
-/// What is kept of one job, whatever its plugins do.
+/// The size limit of one job's audit log.
 const MOST_BYTES: u64 = 1 << 20;
-/// What is kept in memory of a run that has no job yet.
+/// The number of distinct entries of one job in one process, which also bounds the memory of a run without a job.
 const MOST_WAITING: usize = 2_000;
-/// A longer name is cut.
+/// The length limit of a name or reason, in characters. Longer ones are truncated.
 const LONGEST: usize = 1_000;
 
-/// One verb that a plugin called.
+/// One audit log entry: a verb that a plugin called, and the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audited {
-    /// RFC 3339: when this command first decided it.
+    /// When this command first decided it, in RFC 3339.
     pub time: String,
     /// The plugin's name.
     pub plugin: String,
     /// The digest of its component.
     pub digest: String,
-    /// The function of the driver that called it, such as `train.submit`.
+    /// The driver function that called it, such as `train.submit`.
     pub call: String,
     /// The verb, such as `request`.
     pub verb: String,
-    /// What it is about. It holds no secret: no query of an address, and no value of a secret option.
+    /// The object of the verb. Contains no secrets: neither the query of a URL nor the value of a secret option.
     pub on: String,
-    /// It was allowed.
+    /// Whether it was allowed.
     pub allowed: bool,
-    /// Why it was denied.
+    /// Why it was denied; `None` if it was allowed.
     pub reason: Option<String>,
 }
 
-/// What was asked for and decided, in all jobs of this process. The same verb on the same thing is one line a process.
+/// The audit logs of all jobs of this process. A process logs the same verb on the same object once.
 #[derive(Debug, Default)]
 pub struct Audit {
     jobs: PathBuf,
@@ -57,13 +57,13 @@ pub struct Audit {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// All that was seen, by what makes two lines the same.
+    /// The fields that identify an entry, of all entries so far.
     seen: HashSet<[String; 5]>,
-    /// Lines of a job that has no folder yet.
+    /// Entries that are not written yet, because the job has no folder.
     waiting: Vec<String>,
 }
 
-/// Keeps what one call of a driver asks for.
+/// Logs the verbs of one driver call.
 #[derive(Clone, Debug)]
 pub(super) struct Auditor {
     pub(super) audit: Arc<Audit>,
@@ -76,7 +76,7 @@ pub(super) struct Auditor {
 }
 
 impl Auditor {
-    /// Keeps one decision.
+    /// Logs one decision.
     pub(super) fn note(&self, verb: Verb<'_>, decided: &Result<()>) {
         let (name, on) = verb.audited();
         self.audit.note(
@@ -94,7 +94,7 @@ impl Auditor {
         );
     }
 
-    /// Without the values of secret options, and not too long.
+    /// Removes the values of secret options, and truncates the text.
     fn clean(&self, mut text: String) -> String {
         for secret in &self.secrets {
             text = text.replace(secret, "***");
@@ -108,36 +108,36 @@ impl Auditor {
 }
 
 impl Audit {
-    /// Of the jobs of a user. Nothing is written yet.
+    /// The audit logs in the user's data folder. Writes nothing yet.
     pub(super) fn new(environment: &Environment) -> Self {
         Self { jobs: environment.data.join("jobs"), kept: Mutex::default() }
     }
 
-    /// What was kept of a job, the oldest first.
+    /// The entries of a job, oldest first.
     ///
     /// # Errors
-    /// Nothing was, or the file cannot be read.
+    /// If the job has no audit log, or the file cannot be read.
     pub fn read(&self, job: &str) -> Result<Vec<Audited>> {
         let path = self.path(job);
         let file = match disk::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(Error::new(Kind::NotFound, format!("no audit log of the job {job} is kept"))
-                    .hint("`alekseylearn jobs` lists the jobs of this machine"));
+                return Err(Error::new(Kind::NotFound, format!("no audit log for job {job}"))
+                    .hint("list this machine's jobs with `alekseylearn jobs`"));
             }
             Err(error) => return Err(disk::cannot_read(&path, error)),
         };
         let lines = BufReader::new(file.take(2 * MOST_BYTES)).lines();
-        // The last line of a program that was killed may be half.
+        // A killed process may have left a partial last line.
         Ok(lines.map_while(std::io::Result::ok).filter_map(|line| serde_json::from_str(&line).ok()).collect())
     }
 
-    /// More was asked for than is kept.
+    /// Whether the log reached its size limit, so that entries may be missing.
     pub fn is_full(&self, job: &str) -> bool {
         self.path(job).metadata().is_ok_and(|data| data.len() + 2 * LONGEST as u64 > MOST_BYTES)
     }
 
-    /// The job has its folder now: what was asked for before is kept with it.
+    /// Writes the entries so far, now that the job has its folder.
     pub fn begun(&self, job: &str) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = kept.get_mut(job) {
@@ -150,11 +150,11 @@ impl Audit {
             return;
         }
         let text: String = kept.waiting.drain(..).map(|line| line + "\n").collect();
-        // A log that cannot be written, on a full disk say, is no reason to stop.
+        // A log that cannot be written, such as on a full disk, must not stop the job.
         let _ = append(&self.jobs, &format!("{job}.{EXTENSION}"), &text);
     }
 
-    /// A run goes on with an earlier job: what it asked for so far belongs there.
+    /// Moves the entries so far to another job, because the run resumes that one.
     pub fn moved(&self, from: &str, to: &str) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = kept.remove(from) {
@@ -175,14 +175,14 @@ impl Audit {
             return;
         }
         kept.waiting.extend(serde_json::to_string(&audited).ok());
-        // Without a job there is nothing to keep it with: a run that was refused leaves no file.
+        // A run that was refused has no job folder, and leaves no file.
         if self.jobs.join(job).is_dir() {
             self.write(job, kept);
         }
     }
 }
 
-/// Whole lines, up to the limit. Two commands may write at once.
+/// Appends whole lines, up to the size limit. Locks the file because two commands may write at once.
 fn append(jobs: &Path, name: &str, text: &str) -> std::io::Result<()> {
     let mut file = Folder::open(jobs)?.update(Path::new(name), PRIVATE)?;
     file.lock()?;
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn each_verb_is_kept_once_with_the_job_that_it_was_for() {
+    fn each_verb_is_logged_once_with_its_job() {
         let (_folder, audit) = audit();
         let denied: Result<()> = Err(Error::new(Kind::Denied, "no: hunter2"));
         let one = auditor(&audit, "one");
@@ -228,7 +228,7 @@ mod tests {
         audit.moved("one", "two");
         std::fs::create_dir(audit.jobs.join("two")).unwrap();
         audit.begun("two");
-        assert_eq!(audit.read("two").unwrap().len(), 1, "what was asked for before there was a job");
+        assert_eq!(audit.read("two").unwrap().len(), 1, "what was asked for before the job existed");
         let two = auditor(&audit, "two");
         for _ in 0..3 {
             two.note(Verb::Engine, &Ok(()));
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_kept_without_its_query() {
+    fn a_request_is_logged_without_its_query() {
         let (_folder, audit) = audit();
         std::fs::create_dir(audit.jobs.join("one")).unwrap();
         let origin = "https://a.example".parse().unwrap();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_has_an_end() {
+    fn a_log_has_a_size_limit() {
         let (_folder, audit) = audit();
         std::fs::create_dir(audit.jobs.join("one")).unwrap();
         let long = "x".repeat(5_000);

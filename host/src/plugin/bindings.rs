@@ -1,4 +1,5 @@
-//! What wasmtime makes of the contract. Resources are the program's own types; every error is [`crate::error::Error`].
+//! The bindings that wasmtime generates from the contract. Resources map to the program's own types, and every error is
+//! [`crate::error::Error`].
 
 wasmtime::component::bindgen!({
     path: "../wit",

@@ -1,4 +1,4 @@
-//! Plugins in one file, for machines without a network: a tar of a list and the components that it names.
+//! Plugin bundles: one tar file with a list of plugins and their components, for machines without a network.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ const MOST_PLUGINS: usize = 1_000;
 /// Writes plugins and their components to a file.
 ///
 /// # Errors
-/// The file cannot be written.
+/// If the file cannot be written.
 pub(super) fn write(path: &Path, plugins: &[(Installed, Vec<u8>)]) -> Result<()> {
     disk::write(path, PRIVATE, |file| pack(file, plugins))
         .context(|| format!("cannot write {}", path.display()))
@@ -39,14 +39,14 @@ pub(super) fn pack(to: impl Write, plugins: &[(Installed, Vec<u8>)]) -> io::Resu
     tar.into_inner()?.flush()
 }
 
-/// Reads what `write` wrote; each component is what the list says of it.
+/// Reads a bundle that `write` wrote, and verifies the digest of each component.
 ///
 /// # Errors
-/// It is no such file, or is damaged.
+/// If the file is not a valid bundle.
 pub(super) fn read(path: &Path) -> Result<Vec<(Candidate, Installed)>> {
     let file = disk::open(path).map_err(|error| {
         Error::new(Kind::NotFound, format!("cannot read {}", path.display()))
-            .hint("give a file that `alekseylearn plugin export` made")
+            .hint("use a file from `alekseylearn plugin export`")
             .source(error)
     })?;
     parse(path, io::BufReader::new(file))
@@ -54,20 +54,20 @@ pub(super) fn read(path: &Path) -> Result<Vec<(Candidate, Installed)>> {
 
 pub(super) fn parse(path: &Path, bundle: impl Read) -> Result<Vec<(Candidate, Installed)>> {
     let damaged = |why: &str| {
-        Error::new(Kind::Plugin, format!("{} is no bundle of plugins, or is damaged: {why}", path.display()))
-            .hint("make it again with `alekseylearn plugin export FILE`")
+        Error::new(Kind::Plugin, format!("{} is not a valid plugin bundle: {why}", path.display()))
+            .hint("create it again with `alekseylearn plugin export FILE`")
     };
     let files = contents(bundle).map_err(|error| damaged(&error.to_string()))?;
-    let list = files.get(LIST).ok_or_else(|| damaged("it has no list"))?;
+    let list = files.get(LIST).ok_or_else(|| damaged("plugins.json is missing"))?;
     let list: Vec<Installed> = serde_json::from_slice(list).map_err(|error| damaged(&error.to_string()))?;
     let mut plugins = Vec::new();
     for plugin in list {
         let wasm = files.get(&file_of(&plugin.digest)).ok_or_else(|| damaged("a component is missing"))?;
         if !is_name(&plugin.name) {
-            return Err(damaged("it names a plugin as none can be called"));
+            return Err(damaged("a plugin has an invalid name"));
         }
         if digest_of(wasm) != plugin.digest {
-            return Err(damaged(&format!("the component of {} is not what the list says", plugin.name)));
+            return Err(damaged(&format!("the component of {} does not match its digest", plugin.name)));
         }
         plugins.push((Candidate::of(&plugin, wasm.clone())?, plugin));
     }
@@ -81,15 +81,15 @@ fn append(tar: &mut tar::Builder<impl Write>, name: &str, content: &[u8]) -> io:
     tar.append_data(&mut header, name, content)
 }
 
-/// Read into memory by name: nothing of a bundle is ever unpacked to a path that it chose.
+/// Reads the files into memory. Nothing is unpacked, so a bundle cannot choose a path.
 fn contents(bundle: impl Read) -> io::Result<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
     for entry in tar::Archive::new(bundle).entries()? {
         let entry = entry?;
-        // Others, sparse ones say, can grow far beyond the file that they are in.
+        // Other kinds, such as sparse files, can grow far beyond the size of the bundle.
         let is_plain = entry.header().entry_type().is_file();
         if !is_plain || entry.size() > MOST_BYTES as u64 || files.len() > MOST_PLUGINS {
-            return Err(io::Error::other("it holds more than plugins"));
+            return Err(io::Error::other("it contains more than plugins"));
         }
         let name = entry.path()?.to_string_lossy().into_owned();
         let mut content = Vec::new();
@@ -128,18 +128,18 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_of_a_bundle_has_a_name_like_any_other() {
+    fn a_bundle_with_an_invalid_plugin_name_is_refused() {
         let path = Path::new("plugins.tar");
         assert_eq!(parse(path, packed("mine").as_slice()).unwrap()[0].0.name, "mine");
         for name in ["", "../mine", "a b", "\u{1b}[2J"] {
             let error = parse(path, packed(name).as_slice()).err().unwrap();
-            assert!(error.message().contains("as none can be called"), "{error}");
+            assert!(error.message().contains("a plugin has an invalid name"), "{error}");
         }
     }
 
-    /// A few bytes that a reader would make gigabytes of.
+    /// A sparse file expands from a few bytes to gigabytes.
     #[test]
-    fn a_sparse_file_is_none_of_a_bundle() {
+    fn a_bundle_with_a_sparse_file_is_refused() {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::GNUSparse);
         header.set_path("sparse").unwrap();

@@ -1,4 +1,4 @@
-//! A component that could be installed: read, judged, and neither compiled nor run.
+//! A component that can be installed: read and checked, but neither compiled nor run.
 
 use super::{
     identity::{Identity, is_reserved},
@@ -10,52 +10,53 @@ use super::{
 };
 use crate::error::{Error, Kind, Result};
 
-/// A component that could be installed.
+/// A component that can be installed.
 pub struct Candidate {
-    /// What it is to be called.
+    /// The name to install it under.
     pub name: String,
-    /// What it says of itself.
+    /// The component's metadata.
     pub manifest: Manifest,
     /// Where it came from.
     pub source: Source,
     pub(super) wasm: Vec<u8>,
-    /// The manifest's, as text.
+    /// The version of the manifest, as text.
     version: Option<String>,
     /// The text of its `.minisig` file.
     pub(super) signature: Option<String>,
-    /// What was odd about its source, to be told.
+    /// Notes about its source, to show to the user.
     pub notes: Vec<String>,
 }
 
 impl Candidate {
-    /// Gets a component from its source. `name` is what the user calls it; `pinned` is its digest in a lock file.
+    /// Downloads a component from its source. `name` is the user's name for it; `pinned` is its digest in a lock file.
     ///
     /// # Errors
-    /// It cannot be got, is not what was promised, or is no plugin of this program.
+    /// If it cannot be downloaded, does not match its digest or version, or is not a plugin.
     pub async fn obtain(source: &Source, name: Option<&str>, pinned: Option<&str>) -> Result<Self> {
         let obtained = source.obtain(pinned).await?;
         let digest = digest_of(&obtained.wasm);
         if let Some(promised) = obtained.promised.filter(|promised| *promised != digest) {
             return Err(Error::new(
                 Kind::Plugin,
-                format!("{source} is not what was promised: it has {digest}, not {promised}"),
+                format!("digest mismatch for {source}: expected {promised}, got {digest}"),
             )
-            .hint("it was changed since: ask whoever keeps the index, and do not use it"));
+            .hint("do not install it: it changed after it was listed; report it to the index's maintainer"));
         }
         let manifest = Manifest::read(&source.to_string(), &obtained.wasm)?;
         if let Some(listed) = obtained.version.filter(|listed| manifest.version.as_ref() != Some(listed)) {
             let own = manifest.version.as_ref().map_or_else(|| "no version".to_owned(), ToString::to_string);
             return Err(Error::new(
                 Kind::Plugin,
-                format!("{source} is listed as {listed}, and the component says {own}"),
+                format!("version mismatch for {source}: the index lists {listed}, the component has {own}"),
             )
-            .hint("this is a fault of the index: tell whoever keeps it"));
+            .hint("report this to the index's maintainer"));
         }
         let name = name.map(str::to_owned).or_else(|| manifest.name.clone()).or(obtained.name);
         let name = name.unwrap_or_default();
         if !is_name(&name) {
-            return Err(Error::invalid(format!("`{name}` is no name for a plugin"))
-                .hint("a name has lower-case letters, digits and dashes: `alekseylearn plugin install FILE --name NAME`"));
+            return Err(Error::invalid(format!("`{name}` is not a valid plugin name")).hint(
+                "use lowercase letters, digits and dashes: `alekseylearn plugin install FILE --name NAME`",
+            ));
         }
         Ok(Self {
             name,
@@ -68,7 +69,7 @@ impl Candidate {
         })
     }
 
-    /// With the signature that a lock file keeps, where it does: its source may have lost or changed it.
+    /// Takes the signature from a lock file, if it has one: the source may have lost or changed it.
     pub fn with_signature(self, locked: Option<String>) -> Self {
         Self { signature: locked.or(self.signature), ..self }
     }
@@ -76,7 +77,7 @@ impl Candidate {
     /// An installed plugin, as its file describes it.
     ///
     /// # Errors
-    /// The file is no plugin of this program.
+    /// If the file is not a plugin.
     pub(super) fn of(plugin: &Installed, wasm: Vec<u8>) -> Result<Self> {
         let manifest = Manifest::read(&plugin.name, &wasm)?;
         let (name, source, signature) =
@@ -92,7 +93,7 @@ impl Candidate {
         Claim { name, own_name, version, wasm, source, signature: signature.as_deref() }
     }
 
-    /// Who it says to be: whether its signature is good is for [`super::Plugins::admit`] to tell.
+    /// The identity that it claims. [`super::Plugins::admit`] verifies the signature.
     pub fn identity(&self) -> Identity {
         let signature = self.signature.as_deref();
         Identity {
@@ -103,23 +104,23 @@ impl Candidate {
         }
     }
 
-    /// What it calls itself, or what its signature calls it.
+    /// Its own name: from the component, else from the signature.
     pub(super) fn own_name(&self) -> Option<String> {
         let signed = || self.signature.as_deref().and_then(name_in).map(str::to_owned);
         self.manifest.name.clone().or_else(signed)
     }
 
-    /// It has a name that only the project's own drivers may have, and is none of them.
+    /// Whether it uses a name that is reserved for the project's own drivers without being one of them.
     pub fn takes_a_reserved_name(&self) -> bool {
         is_reserved(&self.name) && !is_released(&self.digest())
     }
 
-    /// It came with a signature, good or not.
+    /// Whether it came with a signature, valid or not.
     pub fn is_signed(&self) -> bool {
         self.signature.is_some()
     }
 
-    /// `sha256:…`
+    /// Its digest, `sha256:…`.
     pub fn digest(&self) -> String {
         digest_of(&self.wasm)
     }

@@ -1,8 +1,8 @@
-//! Compiled drivers, kept: made once, and used for as long as nothing about them changed. All of it can be made again.
+//! The cache of compiled drivers. A driver is compiled once and reused until it or the engine changes.
 //!
-//! A compiled driver is code that runs with every right of this program. So a file is taken for one only where nobody
-//! but this user could have written it, and only where it is whole: it ends in a checksum over what it holds, whose
-//! component it is of, and for which engine.
+//! A compiled driver is native code that runs with all rights of this program. So a file is used only if nobody but
+//! this user can have written it, and only if it is complete: it ends with a checksum over its content, the component's
+//! digest and the engine's version.
 
 use std::{
     fs,
@@ -22,12 +22,12 @@ use crate::{
     error::{Context, Result},
 };
 
-/// Finds every change of a few bits or bytes, as fast as memory is read.
+/// Detects every change of a few bits or bytes, at the speed of memory.
 const CHECKSUM: CrcAlgorithm = CrcAlgorithm::Crc64Nvme;
 const CHECKSUM_BYTES: u64 = 8;
-/// Small enough to stay in a core's own cache, and to be no mapping of its own.
+/// Small enough to fit a core's cache, and to need no memory mapping.
 const CHUNK: usize = 64 << 10;
-/// What no program has used for so long, such as an older one's, goes.
+/// Files that were compiled longer ago are removed, such as those of older versions.
 const LONGEST_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// The folder of compiled drivers.
@@ -36,27 +36,27 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    /// Touches nothing yet.
+    /// Opens the cache. Does not touch the disk yet.
     pub(super) fn new(cache: &Path) -> Self {
         Self { folder: cache.join("drivers") }
     }
 
-    /// The compiled form of the component with that digest: none where there is none, or none to be trusted.
+    /// The compiled form of the component with that digest; `None` if it is missing or cannot be trusted.
     pub(super) fn load(&self, engine: &Engine, digest: &str) -> Option<Component> {
         let name = name(engine, digest);
         let path = self.folder.join(&name);
         if !is_private(&self.folder.metadata().ok()?) || !is_whole(&path, &name).ok()? {
             return None;
         }
-        // SAFETY: what the file holds was written by `keep` below, as the checksum tells, and by this user, as its owner
-        // and mode tell. Whoever can write as this user can change this program as well.
+        // SAFETY: the checksum shows that `keep` below wrote the file, and its owner and mode show that this user did.
+        // Whoever can write as this user can change this program too.
         unsafe { Component::deserialize_file(engine, path) }.ok()
     }
 
-    /// Keeps a compiled component.
+    /// Stores a compiled component.
     ///
     /// # Errors
-    /// The folder is somebody else's, or the disk is full.
+    /// If the folder belongs to another user, or the disk is full.
     pub(super) fn keep(&self, engine: &Engine, digest: &str, code: &[u8]) -> Result<()> {
         let name = name(engine, digest);
         let path = self.folder.join(&name);
@@ -72,16 +72,16 @@ impl Compiled {
         checksum.update(code);
         partial.file_mut().write_all(code).context(failed)?;
         partial.file_mut().write_all(&finish(checksum, &name)).context(failed)?;
-        // Not synced: what a power cut leaves of it the checksum tells.
+        // Not synced: after a power cut, the checksum detects a partial file.
         partial.commit_unsynced().context(failed)
     }
 
-    /// The component is not installed any more.
+    /// Removes the compiled forms of a component that was uninstalled.
     pub(super) fn forget(&self, digest: &str) {
         self.remove(|name, _| name.starts_with(&prefix(digest)));
     }
 
-    /// Removes what a program that was killed left half-written, and what was not made again for a long time.
+    /// Removes partial files of killed processes, and files that were compiled long ago.
     fn tidy(&self) {
         self.remove(|name, path| {
             if name.ends_with(".part") {
@@ -96,14 +96,14 @@ impl Compiled {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let path = entry.path();
             if entry.file_name().to_str().is_some_and(|name| which(name, &path)) {
-                // Another try is made the next time.
+                // If this fails, the next run tries again.
                 let _ = fs::remove_file(path);
             }
         }
     }
 }
 
-/// Private, and what `keep` wrote under that name.
+/// Whether the file is private, and is what `keep` wrote under that name.
 fn is_whole(path: &Path, name: &str) -> io::Result<bool> {
     let mut file = disk::open(path)?;
     let data = file.metadata()?;
@@ -181,20 +181,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_is_taken() {
+    fn a_stored_driver_is_loaded() {
         let kept = kept();
         assert!(kept.is_taken());
         assert_eq!(kept.compiled.folder.metadata().unwrap().mode() & 0o777, 0o700);
         assert_eq!(kept.path.metadata().unwrap().mode() & 0o777, 0o600);
         assert!(kept.compiled.load(&kept.engine, "sha256:01").is_none());
         kept.compiled.forget("sha256:0");
-        assert!(kept.is_taken(), "another one's name begins alike");
+        assert!(kept.is_taken(), "another component's name has the same prefix");
         kept.compiled.forget(DIGEST);
         assert!(!kept.is_taken());
     }
 
     #[test]
-    fn no_bit_of_it_may_change() {
+    fn a_changed_bit_or_length_is_detected() {
         let kept = kept();
         for at in (0..kept.content.len()).step_by(97).chain(kept.content.len() - 9..kept.content.len()) {
             let mut content = kept.content.clone();
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_of_this_component_and_this_engine() {
+    fn another_components_or_engines_file_is_not_loaded() {
         let kept = kept();
         fs::copy(&kept.path, kept.compiled.folder.join(name(&kept.engine, "sha256:01"))).unwrap();
         assert!(kept.compiled.load(&kept.engine, "sha256:01").is_none(), "another component's file");
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_may_have_written_it() {
+    fn a_file_that_others_can_write_is_not_loaded() {
         let kept = kept();
         let allow = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         for mode in [0o620, 0o602, 0o666] {
@@ -238,7 +238,7 @@ mod tests {
             allow(&kept.compiled.folder, mode);
             assert!(!kept.is_taken(), "{mode:o}");
         }
-        // Made again, it is mended.
+        // Storing it again fixes the permissions.
         kept.compiled.keep(&kept.engine, DIGEST, &code(&kept.engine)).unwrap();
         assert!(kept.is_taken());
         let root = rustix::process::geteuid().is_root();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_program_left_goes_and_what_is_being_written_stays() {
+    fn partial_files_of_killed_processes_are_removed_and_open_ones_are_kept() {
         let kept = kept();
         let [left, written] =
             ["left", "written"].map(|name| kept.compiled.folder.join(name).with_extension("part"));

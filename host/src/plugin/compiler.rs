@@ -1,7 +1,7 @@
-//! Compiling a stranger's component: what that costs, the component's author decides. So it is done by this program once
-//! more, as a process of its own, that has limits, is killed with its parent, and, where the kernel has seccomp, can open
-//! neither file nor network: by a socket, its standard input, it gets the component and gives the compiled form or what
-//! is wrong.
+//! Compiles untrusted components. Their authors control how much time and memory that takes, so it happens in a child
+//! process: this program, started again with limits. It is killed with its parent and, if the kernel has seccomp, can
+//! open neither files nor connections. Its standard input is a socket, which takes the component and returns the
+//! compiled form or an error.
 
 use std::{
     io::{Read, Write},
@@ -29,23 +29,23 @@ use crate::{
     error::{Context, Error, Kind, Result},
 };
 
-/// This program's only argument where it is to compile a component.
+/// The only argument of this program when it runs as the compiler.
 pub const COMPILE: &str = "compile-component";
 
-/// How an answer begins.
+/// The first byte of a response.
 const COMPILED: u8 = 0;
 const REFUSED: u8 = 1;
 
-/// The compiled form of a component.
+/// Compiles a component.
 ///
 /// # Errors
-/// It is no component that can be run, or it takes more to be compiled than it may.
+/// If it is not a valid component, or compiling it exceeds the limits.
 pub(super) async fn compile(name: &str, wasm: &[u8]) -> Result<Vec<u8>> {
     let failed = || format!("cannot start the compiler of {name}");
     let (ours, theirs) = UnixStream::pair().context(failed)?;
     ours.set_nonblocking(true).context(failed)?;
     let ours = tokio::net::UnixStream::from_std(ours).context(failed)?;
-    // In a group of its own: of Ctrl-C this process hears, and ends it.
+    // In its own process group: Ctrl-C reaches this process, which then ends the compiler.
     let compiler = Command::new(Environment::program()?)
         .arg(COMPILE)
         .env_clear()
@@ -67,15 +67,15 @@ pub(super) async fn compile(name: &str, wasm: &[u8]) -> Result<Vec<u8>> {
             Err(too_much(name, &format!("{} MiB of compiled code", MOST_COMPILED >> 20)))
         }
         Some((&REFUSED, reason)) if ended.status.success() => {
-            Err(Error::new(Kind::Plugin, format!("{name} is no WebAssembly component that can be run"))
-                .hint("get the plugin again; its author finds how to build one in the SDK's documentation")
+            Err(Error::new(Kind::Plugin, format!("{name} is not a valid WebAssembly component"))
+                .hint("download the plugin again, or report this to its author")
                 .source(String::from_utf8_lossy(reason).into_owned()))
         }
         _ => Err(died(name, &ended)),
     }
 }
 
-/// Whatever is wrong with the exchange, the compiler's end tells.
+/// Sends the component and reads the response. Errors are ignored, because the compiler's exit status explains them.
 async fn asked(mut compiler: tokio::net::UnixStream, wasm: &[u8]) -> Vec<u8> {
     let mut answer = Vec::new();
     let exchange = async {
@@ -89,8 +89,8 @@ async fn asked(mut compiler: tokio::net::UnixStream, wasm: &[u8]) -> Vec<u8> {
 }
 
 fn too_much(name: &str, what: &str) -> Error {
-    Error::new(Kind::Plugin, format!("{name} needs more than {what} to be compiled"))
-        .hint("no plugin gets more: tell its author, who can make its functions smaller or leave code out")
+    Error::new(Kind::Plugin, format!("cannot compile {name}: it needs more than {what}"))
+        .hint("report this to the plugin's author: the limit is the same for all plugins")
 }
 
 fn died(name: &str, ended: &Output) -> Error {
@@ -98,34 +98,34 @@ fn died(name: &str, ended: &Output) -> Error {
     let words = words.trim();
     let signal = ended.status.signal();
     if signal == Some(Signal::XCPU.as_raw()) {
-        return too_much(name, &format!("{} seconds of computing", most(Resource::Cpu, MOST_SECONDS)));
+        return too_much(name, &format!("{} seconds of CPU time", most(Resource::Cpu, MOST_SECONDS)));
     }
-    // As Rust's library says it, and the system.
+    // The messages of Rust's standard library and of the system.
     if ["memory allocation of", "memory allocation failed", "Cannot allocate memory"]
         .iter()
         .any(|said| words.contains(said))
     {
         return too_much(name, &format!("{} MiB of memory", most(Resource::Data, MOST_MEMORY) >> 20));
     }
-    // Nobody else ends it like this while its answer is waited for.
+    // Only the system's out-of-memory killer ends it like this while this process waits for it.
     if signal == Some(Signal::KILL.as_raw()) {
         let most = most(Resource::Data, MOST_MEMORY) >> 20;
         return Error::failed(format!(
-            "the compiler of {name} was killed: most likely this machine ran out of memory"
+            "the compiler was killed while compiling {name}: this machine probably ran out of memory"
         ))
-        .hint(format!("run the same command again where {most} MiB of memory are free; it is done once"));
+        .hint(format!("free up to {most} MiB of memory and run the command again"));
     }
-    let broken = Error::new(Kind::Plugin, format!("{name} breaks the compiler: {}", ended.status))
-        .hint("this is a fault of the plugin, or of wasmtime: tell its author what is said here");
+    let broken = Error::new(Kind::Plugin, format!("the compiler crashed on {name}: {}", ended.status))
+        .hint("report this to the plugin's author");
     if words.is_empty() { broken } else { broken.details(words.to_owned()) }
 }
 
-/// What this program does where it is the compiler.
+/// Runs this program as the compiler.
 ///
 /// # Errors
-/// Nobody asks it anything, or nobody listens.
+/// If standard input is not a socket, or the parent process is gone.
 pub fn serve() -> Result<()> {
-    let alone = || format!("`{COMPILE}` is what this program calls itself with");
+    let alone = || format!("`{COMPILE}` is for internal use only");
     let stdin = std::io::stdin().as_fd().try_clone_to_owned().context(alone)?;
     let mut parent = UnixStream::from(stdin);
     let listener = parent.try_clone().context(alone)?;
@@ -145,14 +145,15 @@ pub fn serve() -> Result<()> {
     parent.write_all(&[what]).and_then(|()| parent.write_all(&content)).context(alone)
 }
 
-/// The parent says nothing more: the end of what it says is its own, or that it does not wait any longer.
+/// Ends this process when the parent exits or stops waiting: it sends nothing after the component, so the socket
+/// closes.
 fn end_with(mut parent: UnixStream) {
     let _ = parent.read(&mut [0]);
     let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
 }
 
-/// Before a byte of the component is seen. What threads reserve and do not use counts for nothing here, as it would for
-/// RLIMIT_AS: with many cores that is gigabytes. macOS limits neither, only the time.
+/// Sets the limits before the component is read. RLIMIT_DATA does not count memory that threads reserve but do not use,
+/// unlike RLIMIT_AS: with many cores that is gigabytes. macOS enforces only the time.
 fn limit() -> rustix::io::Result<()> {
     for (what, limit) in [(Resource::Data, MOST_MEMORY), (Resource::Cpu, MOST_SECONDS), (Resource::Core, 0)] {
         let current = Some(most(what, limit));
@@ -161,7 +162,7 @@ fn limit() -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// Whoever started the program may have set less.
+/// The limit, or the current one if it is lower.
 fn most(what: Resource, limit: u64) -> u64 {
     getrlimit(what).current.map_or(limit, |already| already.min(limit))
 }
@@ -173,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_compilers_end_tells_whose_fault_it_is() {
+    fn the_exit_status_decides_whether_the_plugin_is_at_fault() {
         let ended = |status, words: &str| {
             let ended =
                 Output { status: ExitStatus::from_raw(status), stdout: Vec::new(), stderr: words.into() };
@@ -181,10 +182,13 @@ mod tests {
             (error.kind(), error.message().to_owned())
         };
         let (kind, message) = ended(Signal::KILL.as_raw(), "");
-        assert!(kind == Kind::Failed && message.ends_with("this machine ran out of memory"), "{message}");
+        assert!(
+            kind == Kind::Failed && message.ends_with("this machine probably ran out of memory"),
+            "{message}"
+        );
         let (kind, message) = ended(Signal::ABORT.as_raw(), "memory allocation of 99 bytes failed");
         assert!(kind == Kind::Plugin && message.contains("needs more than"), "{message}");
         let (kind, message) = ended(Signal::SEGV.as_raw(), "");
-        assert!(kind == Kind::Plugin && message.contains("breaks the compiler"), "{message}");
+        assert!(kind == Kind::Plugin && message.contains("the compiler crashed on"), "{message}");
     }
 }

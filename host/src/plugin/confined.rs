@@ -1,8 +1,8 @@
-//! What the compiler of a stranger's component may still ask of the kernel: memory, threads of its own, time, random
-//! numbers, and what it has open. No file is opened, no socket is made, no program is started.
+//! The seccomp filter of the compiler: it allows memory, threads, time, random numbers and the files that are already
+//! open. It allows no new files, sockets or processes.
 
-/// Confines this process, from now on and for good. Where the kernel cannot, or on another system, nothing changes, and
-/// the limits of the process are all that holds it.
+/// Applies the filter to this process, permanently. Does nothing if the kernel or the system has no seccomp: then only
+/// the process limits apply.
 pub(super) fn confine() {
     #[cfg(target_os = "linux")]
     if let Some(filter) = linux::filter() {
@@ -21,7 +21,7 @@ mod linux {
 
     /// Allowed whatever their arguments.
     const ALLOWED: &[libc::c_long] = &[
-        // What is open: the socket to the parent, and standard error.
+        // Open files: the socket to the parent, and standard error.
         libc::SYS_read,
         libc::SYS_readv,
         libc::SYS_recvfrom,
@@ -39,7 +39,7 @@ mod linux {
         libc::SYS_mremap,
         libc::SYS_mprotect,
         libc::SYS_madvise,
-        // Threads, and their end.
+        // Threads and their exit.
         libc::SYS_futex,
         libc::SYS_set_robust_list,
         libc::SYS_rseq,
@@ -49,7 +49,7 @@ mod linux {
         libc::SYS_getpid,
         libc::SYS_exit,
         libc::SYS_exit_group,
-        // Signals, to itself too: how a process aborts.
+        // Signals, including those to itself, which abort the process.
         libc::SYS_rt_sigaction,
         libc::SYS_rt_sigprocmask,
         libc::SYS_rt_sigreturn,
@@ -64,7 +64,7 @@ mod linux {
         libc::SYS_getrandom,
     ];
 
-    /// `None` on a processor that the filter is not made for.
+    /// `None` if the processor is not supported.
     pub(super) fn filter() -> Option<BpfProgram> {
         let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
             ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
@@ -72,10 +72,10 @@ mod linux {
             let condition = SeccompCondition::new(index, Length::Dword, compare, value).ok()?;
             Some(vec![SeccompRule::new(vec![condition]).ok()?])
         };
-        // Threads, and no processes. A libc that gets no `clone3` takes `clone`, whose flags can be seen.
+        // Threads but no processes. Without `clone3`, libc falls back to `clone`, whose flags the filter can check.
         let thread = u64::try_from(libc::CLONE_VM | libc::CLONE_THREAD).ok()?;
         rules.insert(libc::SYS_clone, when(0, Compare::MaskedEq(thread), thread)?);
-        // The names of threads.
+        // Thread names.
         rules.insert(libc::SYS_prctl, when(0, Compare::Eq, u64::try_from(libc::PR_SET_NAME).ok()?)?);
         let refused = SeccompAction::Errno(u32::try_from(libc::ENOSYS).ok()?);
         let filter =
@@ -109,7 +109,7 @@ mod tests {
             };
             let before = tries();
             confine();
-            // Threads and memory are there as before.
+            // Threads and memory still work.
             let sum: usize = thread::spawn(|| vec![1; 1 << 20].iter().sum()).join().unwrap();
             (before, tries(), sum)
         });

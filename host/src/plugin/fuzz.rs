@@ -1,5 +1,5 @@
-//! What a stranger sends when a plugin is installed: the component, its signature, and the index, lock file or bundle
-//! that it comes by.
+//! Fuzz targets for untrusted input when a plugin is installed: the component, its signature, and its index, lock file
+//! or bundle.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ use crate::{
     fuzz::{Target, settled, texts, told},
 };
 
-/// The targets.
+/// The fuzz targets.
 pub const FUZZ: &[Target] = &[
     Target { name: "manifest", run: manifest, seeds: outlines },
     Target { name: "signature", run: signature, seeds: || texts(&[SIGNATURE]) },
@@ -38,17 +38,17 @@ fn manifest(wasm: &[u8]) {
     let Manifest { name, authors, licence, source, description, kinds, wants, contract, .. } = &manifest;
     assert!(!kinds.is_empty() && compatible(contract).is_ok() && name.as_deref().is_none_or(is_name));
     for line in [authors, licence, source, description].into_iter().flatten() {
-        assert!(!line.is_empty() && !line.contains('\n'), "{line:?} is no line");
+        assert!(!line.is_empty() && !line.contains('\n'), "{line:?} is not a line");
     }
     for grant in wants.iter() {
         assert_eq!(grant.to_string().parse().as_ref(), Ok(grant));
     }
-    // A section of nobody's changes nothing.
+    // An unknown section changes nothing.
     let more = [wasm, b"\0\x05\x03foo\x01"].concat();
     assert_eq!(Manifest::read("a.wasm", &more).as_ref().ok(), Some(&manifest));
 }
 
-/// The shipped drivers, without the code in them.
+/// The shipped drivers without their code.
 pub(super) fn outlines() -> Vec<Vec<u8>> {
     SHIPPED.iter().map(|plugin| outline(plugin.wasm)).collect()
 }
@@ -78,7 +78,7 @@ fn outline(wasm: &[u8]) -> Vec<u8> {
     outline
 }
 
-// Of minisign-verify's own tests, for the text `test`; the minisign program verifies them too.
+// From minisign-verify's own tests, for the text `test`. The minisign program verifies them too.
 pub(super) const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
 pub(super) const SIGNATURE: &str = "untrusted comment: signature from minisign secret key
 RUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=
@@ -102,7 +102,7 @@ fn signature(bytes: &[u8]) {
         signature: Some(&text),
         source: &source,
     };
-    // The first line is not signed, and says nothing.
+    // The first line is an unsigned comment.
     let signed = |text: &str| text.lines().skip(1).take(3).map(str::to_owned).collect::<Vec<_>>();
     let accepted = told(trust.admit(claim(b"test"))).is_some();
     assert!(!accepted || signed(&text) == signed(SIGNATURE), "{text:?} passes");
@@ -225,7 +225,7 @@ const GRANTS: [&str; 9] = [
     "oci://registry.example:5000/a/b:1@sha256:0000000000000000000000000000000000000000000000000000000000000000",
 ];
 
-/// A grant, and on the next lines a path and a query of a request to its origin.
+/// A grant, and on the next lines the path and query of a request to its origin.
 fn grant(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.splitn(3, '\n');
@@ -236,7 +236,7 @@ fn grant(bytes: &[u8]) {
         if let Grant::Requests(Requests { origins: Origins::One(origin), places, .. }) = grant {
             let page = origin.page(path, Some(query));
             if let Some(places) = places {
-                // No address can be taken for that of two places.
+                // An address must not match two locations.
                 let own = |text: &str| places.holds(&page, &[text.parse().expect("a place")]);
                 assert!(
                     !own("gs://models/own") || !(own("gs://others/own") || own("gs://models/other")),

@@ -1,4 +1,4 @@
-//! What a user may allow a plugin: parts of the contract, and origins to send requests to.
+//! Grants: what a user may allow a plugin. A grant is a capability of the contract or an origin to send requests to.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
@@ -10,16 +10,16 @@ use super::{
 };
 use crate::capability::http::CredentialSource;
 
-/// A part of the contract that touches the world.
+/// An interface of the contract that needs a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Capability {
     /// Build images and run containers.
     Docker,
-    /// Tell the account, look up roles.
+    /// Read the AWS account, look up roles.
     AwsIdentity,
-    /// Make image repositories.
+    /// Create image repositories.
     Ecr,
-    /// Look at buckets and objects.
+    /// Look up buckets and objects, upload input folders.
     S3,
     /// Start and stop training jobs.
     Sagemaker,
@@ -28,7 +28,7 @@ pub enum Capability {
 }
 
 impl Capability {
-    /// The interface that a plugin imports for it.
+    /// The interface that a plugin imports to use it.
     pub const fn interface(self) -> &'static str {
         match self {
             Self::Docker => "docker",
@@ -40,11 +40,11 @@ impl Capability {
         }
     }
 
-    /// All of them.
+    /// All capabilities.
     pub const ALL: [Self; 6] =
         [Self::Docker, Self::AwsIdentity, Self::Ecr, Self::S3, Self::Sagemaker, Self::CloudwatchLogs];
 
-    /// By the name of its interface.
+    /// The capability with that interface name; `None` if there is no such capability.
     pub fn of_interface(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|capability| capability.interface() == name)
     }
@@ -52,55 +52,56 @@ impl Capability {
     const fn at_worst(self) -> &'static str {
         match self {
             Self::Docker => {
-                "run any program on your Docker engine, in image builds and in containers of its own jobs, with the \
-                 network that Docker gives them, which may be your own network too; and so send the training folder's \
-                 files, and the input folders that you name, anywhere"
+                "run any program on your Docker engine, in image builds and in its jobs' containers, with Docker's \
+                 network access, which may include your own network; so it could send the project's files, and the \
+                 input folders that you name, anywhere"
             }
-            Self::AwsIdentity => {
-                "learn your AWS account's number and region, and look at the role that you name"
+            Self::AwsIdentity => "read your AWS account ID and region, and look up the role that you name",
+            Self::Ecr => "create the training's image repository in your AWS account",
+            Self::S3 => {
+                "list the S3 locations that you name and upload the input folders that you name there, but not \
+                 read objects"
             }
-            Self::Ecr => "make the training's image repository in your AWS account",
-            Self::S3 => "list what is under the S3 locations that you name, but read none of it",
             Self::Sagemaker => {
-                "start training jobs that cost money, with the role and output path that you name, and learn on how many \
-                 instances your account may train"
+                "start training jobs that cost money, with the role and output path that you name, and read your \
+                 account's training quota"
             }
-            Self::CloudwatchLogs => "read what its own jobs write",
+            Self::CloudwatchLogs => "read the logs of its own jobs",
         }
     }
 }
 
-/// Requests to an origin, `https://api.example.com`, or to all of a kind, `https://*-api.example.com`, and the credential
-/// that the host adds to each of them.
+/// Requests to one origin (`https://api.example.com`) or to all that match a pattern (`https://*-api.example.com`), and
+/// the credential that the host adds to each request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Requests {
-    /// Where to.
+    /// The origins that requests may go to.
     pub origins: Origins,
-    /// Only to read, and only at such addresses of what the run designates.
+    /// If set, only read requests are allowed, and only to addresses of locations that the run designates.
     pub places: Option<Box<Pattern>>,
-    /// Added by the host, and never seen by the plugin.
+    /// The credential that the host adds. The plugin never sees it.
     pub credential: Option<CredentialSource>,
-    /// Also where the name leads into the user's own networks.
+    /// Whether the host name may resolve to an address in the user's own networks.
     pub private: bool,
 }
 
-/// Written before an origin that may lie in the user's own networks.
+/// The prefix of an origin that may be in the user's own networks.
 const PRIVATE: &str = "private:";
 
-/// One thing that a plugin wants or was granted, written as `docker`, `https://api.example.com`,
+/// One grant that a plugin wants or has, written as `docker`, `https://api.example.com`,
 /// `https://api.example.com=env:TOKEN`, `private:https://mlflow.example.com` or
 /// `https://storage.example.com/{gs.bucket}/{gs.key}=google`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Grant {
-    /// A part of the contract.
+    /// A capability of the contract.
     Capability(Capability),
     /// Requests to an origin.
     Requests(Requests),
 }
 
 impl Grant {
-    /// What a plugin could do with it at worst, for a person who decides.
+    /// The worst that a plugin could do with it, for the user who decides.
     pub fn at_worst(&self) -> String {
         let Requests { origins, places, credential, private } = match self {
             Self::Capability(capability) => return capability.at_worst().to_owned(),
@@ -110,23 +111,24 @@ impl Grant {
             .as_ref()
             .map(|credential| format!(", with {} added by alekseylearn", credential.described()));
         let place = match (private, origins.is_this_machine()) {
-            (true, _) => ", also where that is a machine in your own network",
+            (true, _) => ", even if that is a machine in your own network",
             (false, true) => ", a program on this machine",
             (false, false) => "",
         };
         let credential = credential.unwrap_or_default();
         match places {
             Some(places) => format!(
-                "read {origins}{places}{credential}{place}, of the {}:// places that you name, and nothing else there",
+                "read {origins}{places}{credential}{place}, but only the {}:// locations that you name",
                 places.scheme()
             ),
             None => format!(
-                "send requests to {origins}{credential}{place}: the training folder's files could go there"
+                "send requests to {origins}{credential}{place}: it could send the project's files there"
             ),
         }
     }
 
-    /// A credential that is of one service goes to hosts of that service alone. Another place must be typed by the user.
+    /// Whether a credential of one service goes only to hosts of that service. For other hosts, the user must type the
+    /// grant.
     pub fn keeps_to_its_service(&self) -> bool {
         match self {
             Self::Requests(Requests { origins, credential: Some(credential), .. }) => {
@@ -137,7 +139,7 @@ impl Grant {
         }
     }
 
-    /// Both are of one capability, or of the same addresses of one origin.
+    /// Whether both grants are for the same capability, or for the same addresses of one origin.
     fn replaces(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Requests(one), Self::Requests(other)) => {
@@ -147,7 +149,7 @@ impl Grant {
         }
     }
 
-    /// The same, or of an origin of which this is all.
+    /// Whether this grant replaces the other one, or is for the whole origin of the other one.
     fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Requests(one), Self::Requests(other)) if one.places.is_none() => {
@@ -168,7 +170,7 @@ impl FromStr for Grant {
         if !text.contains(':') {
             let all: Vec<&str> = Capability::ALL.iter().map(|capability| capability.interface()).collect();
             return Err(format!(
-                "`{text}` is none of {}, and no origin such as https://api.example.com",
+                "`{text}` is not a grant: expected one of {}, or an origin such as https://api.example.com",
                 all.join(", ")
             ));
         }
@@ -176,7 +178,7 @@ impl FromStr for Grant {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        // What a parameter of a query is, is no credential.
+        // `={` belongs to a query parameter and does not begin a credential.
         let is_end = |(at, _): &(usize, &str)| !rest[at + 1..].starts_with('{');
         let (address, credential) = match rest.match_indices('=').find(is_end) {
             Some((at, _)) => (&rest[..at], Some(rest[at + 1..].parse()?)),
@@ -228,62 +230,62 @@ impl From<Capability> for Grant {
     }
 }
 
-/// All that a plugin wants or was granted; one grant for each origin, or for the same addresses of it.
+/// All grants that a plugin wants or has, with one grant for the same addresses of an origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Grant>", into = "Vec<Grant>")]
 pub struct Grants(BTreeSet<Grant>);
 
 impl Grants {
-    /// In order.
+    /// The grants in order.
     pub fn iter(&self) -> impl Iterator<Item = &Grant> {
         self.0.iter()
     }
 
-    /// There is nothing.
+    /// Whether there are no grants.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// This very grant is among them.
+    /// Whether it contains exactly this grant.
     pub fn has(&self, grant: &Grant) -> bool {
         self.0.contains(grant)
     }
 
-    /// Takes the place of what was said of the same origin.
+    /// Adds a grant, and replaces the one for the same addresses.
     pub fn add(&mut self, grant: Grant) {
         self.0.retain(|known| !grant.replaces(known));
         self.0.insert(grant);
     }
 
-    /// Takes a capability away, or an origin with all that was said of it, whatever its credential.
+    /// Removes a capability, or all grants for an origin, with any credential.
     pub fn remove(&mut self, grant: &Grant) {
         self.0.retain(|known| !grant.covers(known));
     }
 
-    /// Those that are not among the others.
+    /// The grants that are not in `others`.
     pub fn without(&self, others: &Self) -> Self {
         Self(self.0.difference(&others.0).cloned().collect())
     }
 
-    /// These were chosen with others in view, which have changed since: what was taken away or given there is here too.
+    /// Applies the changes from `before` to `now` to these grants: what was revoked or added there is revoked or added
+    /// here.
     pub fn follow(&mut self, before: &Self, now: &Self) {
         before.without(now).iter().for_each(|revoked| self.remove(revoked));
         self.extend(now.without(before));
     }
 
-    /// Only those.
+    /// Keeps only the grants for which `keep` returns true.
     pub fn retain(&mut self, keep: impl FnMut(&Grant) -> bool) {
         self.0.retain(keep);
     }
 
-    /// What was granted for an origin as a whole: what was said of that very one counts more than what was said of all of its
-    /// kind.
+    /// The grant for a whole origin. A grant for exactly that origin wins over one for a pattern.
     pub(super) fn requests(&self, to: &Origin) -> Option<&Requests> {
         let whole = self.all_requests(to).filter(|requests| requests.places.is_none());
         whole.min_by_key(|requests| matches!(requests.origins, Origins::Like(_)))
     }
 
-    /// All that was granted for an origin, as a whole or for some of its addresses.
+    /// All grants for an origin, for the whole origin or for some of its addresses.
     pub(super) fn all_requests(&self, to: &Origin) -> impl Iterator<Item = &Requests> {
         self.0.iter().filter_map(move |grant| match grant {
             Grant::Requests(requests) if requests.origins.hold(to) => Some(requests),
@@ -291,7 +293,7 @@ impl Grants {
         })
     }
 
-    /// As `--grant` takes them.
+    /// The grants in the form that `--grant` takes.
     pub fn spelled_out(&self) -> String {
         let grants: Vec<String> = self.0.iter().map(ToString::to_string).collect();
         grants.join(",")
@@ -333,7 +335,7 @@ impl From<Grants> for Vec<Grant> {
     }
 }
 
-/// A list for a person, or a dash.
+/// A comma-separated list, or `-` if there are no grants.
 impl fmt::Display for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let grants: Vec<String> = self.0.iter().map(ToString::to_string).collect();
@@ -368,14 +370,14 @@ mod tests {
             assert_eq!(text.parse::<Grant>().unwrap().to_string(), text);
         }
         for (text, says) in [
-            ("everything", "is none of docker"),
-            ("http://example.com", "without TLS"),
+            ("everything", "is not a grant: expected one of docker"),
+            ("http://example.com", "http:// is allowed only for this machine"),
             ("https://example.com=token", "is no source of a credential"),
             ("https://example.com=", "is no source of a credential"),
-            ("private:docker", "is no origin"),
-            ("https://a.example/b", "it ends with the host"),
-            ("https://a.example/b/{gs.key}", "stands for no addresses of places"),
-            ("https://a{gs.bucket}.example", "is no origin"),
+            ("private:docker", "is not an origin"),
+            ("https://a.example/b", "it must end after the host"),
+            ("https://a.example/b/{gs.key}", "is not a valid location pattern"),
+            ("https://a{gs.bucket}.example", "is not an origin"),
         ] {
             let problem = text.parse::<Grant>().unwrap_err();
             assert!(problem.contains(says), "{problem}");
@@ -383,26 +385,26 @@ mod tests {
     }
 
     #[test]
-    fn plain_words_say_the_worst() {
+    fn a_grant_describes_the_worst_that_it_allows() {
         let says = |text: &str| text.parse::<Grant>().unwrap().at_worst();
-        assert!(says("s3").starts_with("list what is under"));
+        assert!(says("s3").starts_with("list the S3 locations"));
         assert_eq!(
             says("https://api.example.com=env:EXAMPLE_TOKEN"),
-            "send requests to https://api.example.com, with the token of EXAMPLE_TOKEN added by alekseylearn: the \
-             training folder's files could go there"
+            "send requests to https://api.example.com, with the token of EXAMPLE_TOKEN added by alekseylearn: it \
+             could send the project's files there"
         );
         assert!(says("https://a.example=file:~/t").contains(", with the token in ~/t added by alekseylearn"));
         assert!(says("private:https://a.example").contains("a machine in your own network"));
         assert_eq!(
             says("https://a.example/b/{gs.bucket}=google"),
-            "read https://a.example/b/{gs.bucket}, with your Google credential added by alekseylearn, of \
-             the gs:// places that you name, and nothing else there"
+            "read https://a.example/b/{gs.bucket}, with your Google credential added by alekseylearn, but only \
+             the gs:// locations that you name"
         );
         assert!(says("http://localhost:80").contains("http://localhost, a program on this machine"));
     }
 
     #[test]
-    fn a_services_credential_keeps_to_its_service() {
+    fn a_services_credential_goes_only_to_its_service() {
         for (grant, keeps) in [
             ("https://storage.googleapis.com=google", true),
             ("https://*-docker.pkg.dev=google", true),
@@ -462,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_before_there_were_origins_is_read() {
+    fn grants_from_before_there_were_origins_are_read() {
         let old: Grants = serde_json::from_str(r#"["docker", "aws-identity"]"#).unwrap();
         assert_eq!(old, grants(&["docker", "aws-identity"]));
         assert_eq!(serde_json::to_string(&old).unwrap(), r#"["docker","aws-identity"]"#);

@@ -1,4 +1,4 @@
-//! Who a plugin is. A name is no identity: everybody can call a component `acme`.
+//! Plugin identities. A name does not identify a plugin: everybody can call a component `acme`.
 
 use std::fmt;
 
@@ -6,35 +6,35 @@ use serde::{Deserialize, Serialize};
 
 use super::shipped::{RESERVED, shipped};
 
-/// The source of the drivers that came with the program.
+/// The source of the shipped drivers.
 const THE_PROGRAM: &str = "alekseylearn";
 
-/// Who a plugin is: its name, where it comes from, and who signed it. Grants and jobs belong to an identity.
+/// The identity of a plugin: its name, its source and its signer. Grants and jobs belong to an identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// As in `--train-driver NAME`.
+    /// The installed name, as in `--train-driver NAME`.
     pub name: String,
-    /// What the component calls itself.
+    /// The component's own name; `None` if it has none.
     pub own_name: Option<String>,
-    /// Where it comes from, whatever the version.
+    /// Where it comes from, without the version.
     pub source: String,
-    /// The number of the key that signed it; `None` if it is unsigned.
+    /// The ID of the key that signed it; `None` if it is unsigned.
     pub signer: Option<String>,
 }
 
-/// In what a plugin differs from another of its name.
+/// A difference between two plugins of one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It comes from somewhere else.
     Source,
-    /// It calls itself something else.
+    /// Its own name is another one.
     OwnName,
-    /// The signature is gone, or is of another key.
+    /// The signature is missing, or is from another key.
     Signer,
 }
 
 impl Identity {
-    /// Of a driver that came with the program.
+    /// The identity of a shipped driver.
     pub(super) fn of_shipped(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -44,7 +44,7 @@ impl Identity {
         }
     }
 
-    /// What makes `other` another plugin than this one. A signature where there was none takes nothing away.
+    /// The differences that make `other` a different plugin. Adding a signature is not one.
     pub fn changes_to(&self, other: &Self) -> Vec<Change> {
         let changes = [
             (Change::Source, self.source != other.source),
@@ -54,13 +54,13 @@ impl Identity {
         changes.into_iter().filter_map(|(change, is)| is.then_some(change)).collect()
     }
 
-    /// `other` may have what was this one's.
+    /// Whether `other` is the same plugin, and may use this one's grants and jobs.
     pub fn admits(&self, other: &Self) -> bool {
         self.name == other.name && self.changes_to(other).is_empty()
     }
 }
 
-/// As in "acme, signed by key 0123456789ABCDEF, from https://example.org/acme.wasm".
+/// For example "acme, signed by key 0123456789ABCDEF, from https://example.org/acme.wasm".
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.source == THE_PROGRAM {
@@ -75,7 +75,7 @@ impl fmt::Display for Identity {
     }
 }
 
-/// A name that only the project's own drivers may have.
+/// Whether only the project's own drivers may use a name.
 pub(super) fn is_reserved(name: &str) -> bool {
     shipped(name).is_some() || RESERVED.contains(&name)
 }
@@ -104,7 +104,7 @@ mod tests {
             assert!(!acme.admits(&other));
         }
         let unsigned = Identity { signer: None, ..acme.clone() };
-        assert!(unsigned.admits(&acme), "a signature more takes nothing away");
+        assert!(unsigned.admits(&acme), "adding a signature keeps the identity");
         assert!(!acme.admits(&Identity { name: "beta".into(), ..acme.clone() }));
         assert!(!Identity::of_shipped("acme").admits(&acme));
     }

@@ -1,5 +1,5 @@
-//! The job's folder, which a driver sees as `/job`: as wasmtime-wasi has it, and what is written there is counted. That is
-//! as much as a driver of a plugin may write while this program runs; the call that goes beyond it ends, and leaves nothing.
+//! The job's folder, which a driver sees as `/job`. It wraps wasmtime-wasi's file system and counts what a plugin
+//! writes while this program runs. A call that exceeds the limits fails, and its writes are undone.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -35,17 +35,17 @@ use crate::{
     error::{Error, Kind},
 };
 
-/// What all calls of a plugin wrote.
+/// What all calls of one plugin have written.
 #[derive(Debug, Default)]
 pub(super) struct Written {
     bytes: AtomicU64,
-    /// Made, less those that were removed.
+    /// The number of created files, minus the removed ones.
     files: AtomicI64,
 }
 
 impl Written {
     fn bytes(&self, more: u64) -> wasmtime::Result<()> {
-        // A size that is none must not make the sum begin anew.
+        // An absurd size must not make the sum wrap around.
         let more = more.min(MOST_WRITTEN + 1);
         if self.bytes.fetch_add(more, Ordering::Relaxed) + more <= MOST_WRITTEN {
             return Ok(());
@@ -57,7 +57,7 @@ impl Written {
         if self.files.fetch_add(more, Ordering::Relaxed) + more <= MOST_FILES {
             return Ok(());
         }
-        Err(too_much(&format!("it made more than {MOST_FILES} files in /job")))
+        Err(too_much(&format!("it created more than {MOST_FILES} files in /job")))
     }
 
     fn is_too_much(&self) -> bool {
@@ -69,15 +69,15 @@ fn too_much(message: &str) -> wasmtime::Error {
     Error::new(Kind::Plugin, message).into()
 }
 
-/// A file, whatever it is called: its device and number.
+/// The identity of a file, independent of its name: device and inode number.
 type Identity = (u64, u64);
 
-/// What one call did to the folder.
+/// The changes of one call to the folder.
 #[derive(Debug, Default)]
 pub(super) struct Writes {
     written: Arc<Written>,
     made: HashSet<Identity>,
-    /// Opened to be written to, and how long they were.
+    /// Existing files that were opened for writing, with their sizes before.
     found: HashMap<Identity, u64>,
 }
 
@@ -86,10 +86,11 @@ impl Writes {
         Self { written, ..Self::default() }
     }
 
-    /// Where the plugin wrote too much: removes what this call made, and cuts what it found back to what that was.
+    /// If the plugin exceeded the limits: removes the files that this call created, and truncates existing ones to
+    /// their sizes before.
     pub(super) fn undo(&self, folder: &Path) {
         if self.written.is_too_much() {
-            // What cannot be removed is still within the limits.
+            // If this fails, the leftover is still within the limits.
             let _ = Folder::open(folder).and_then(|folder| self.undo_in(&folder));
         }
     }
@@ -136,13 +137,13 @@ impl Writes {
     }
 }
 
-/// The folder, for one call of the host.
+/// A view of the folder for one host call.
 pub(super) struct View<'a> {
     inner: WasiFilesystemCtxView<'a>,
     writes: &'a mut Writes,
 }
 
-/// For [`types::add_to_linker`].
+/// The type argument for [`types::add_to_linker`].
 pub(super) struct JobFolder;
 
 impl HasData for JobFolder {
@@ -164,7 +165,7 @@ impl View<'_> {
     }
 }
 
-/// A file that is written to.
+/// A file's output stream that counts the bytes written.
 struct Counted {
     inner: DynOutputStream,
     written: Arc<Written>,
@@ -221,7 +222,7 @@ impl types::Host for View<'_> {
     }
 }
 
-/// What changes nothing, or only what is there already.
+/// Forwards the functions that create nothing.
 macro_rules! as_it_is {
     ($(async fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
         $(async fn $name(&mut self, $($argument: $type),*) -> $result {
@@ -294,12 +295,12 @@ impl HostDescriptor for View<'_> {
         self.writes.made_at(self.inner.table.get(&folder)?, &path).map_err(FsError::trap)
     }
 
-    /// Refused: the host, the user and other programs would follow a link out of the folder.
+    /// Refused, because the host, the user and other programs would follow a link out of the folder.
     async fn symlink_at(&mut self, _: Resource<Descriptor>, _: String, _: String) -> FsResult<()> {
         Err(types::ErrorCode::NotPermitted.into())
     }
 
-    /// Refused, as symbolic links are.
+    /// Refused, for the same reason as symbolic links.
     async fn link_at(
         &mut self,
         _: Resource<Descriptor>,
@@ -321,7 +322,7 @@ impl HostDescriptor for View<'_> {
         let none = types::PathFlags::empty();
         let replaced = self.inner.stat_at(again(&new_folder), none, new_path.clone()).await.is_ok();
         self.inner.rename_at(again(&folder), path.clone(), new_folder, new_path).await?;
-        // Of one name to itself, or to another of the same file, nothing comes.
+        // Renaming a file to itself, or to another name of the same file, changes nothing.
         let moved = self.inner.stat_at(folder, none, path).await.is_err();
         self.writes.written.files(-i64::from(replaced && moved)).map_err(FsError::trap)
     }
@@ -388,7 +389,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_there_is_cut_back_and_what_the_host_made_stays() {
+    fn undo_truncates_existing_files_and_keeps_those_of_the_host() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir(at("old")).unwrap();
@@ -408,7 +409,7 @@ mod tests {
         fs::write(at("new/evil"), "").unwrap();
         fs::write(at("model.tar.gz"), "whole").unwrap();
         writes.undo(folder.path());
-        assert!(at("new").exists(), "it was not too much");
+        assert!(at("new").exists(), "the limit was not exceeded");
         assert!(writes.written.bytes(u64::MAX).is_err() && writes.written.bytes(1).is_err());
         writes.undo(folder.path());
         assert!(!at("new").exists());

@@ -1,4 +1,4 @@
-//! What plugins there are, by their files alone: nothing is compiled, and no engine starts.
+//! Lists the known plugins from their files alone, without compiling them or starting an engine.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use crate::{environment::Environment, error::Result};
 /// The plugins that the user installed.
 ///
 /// # Errors
-/// The list of them cannot be read.
+/// If the list of plugins cannot be read.
 pub fn installed(environment: &Environment) -> Result<Vec<Installed>> {
     Store::new(environment).list()
 }
 
-/// All plugins whose files can be read, by name. An installed one stands in the place of a shipped one of its name.
+/// All plugins whose files can be read, by name. An installed plugin replaces a shipped one of the same name.
 ///
 /// # Errors
-/// The list of installed plugins cannot be read.
+/// If the list of installed plugins cannot be read.
 pub fn known_drivers(environment: &Environment) -> Result<BTreeMap<String, Manifest>> {
     let store = Store::new(environment);
     let shipped =

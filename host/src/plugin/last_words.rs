@@ -1,5 +1,5 @@
-//! What a driver writes to its standard output and error: shown to who wants to know, and the end of it kept for the
-//! error that ends the driver.
+//! A driver's standard output and error. Each line is shown with `--verbose`, and the end is kept for the error message
+//! if the driver fails.
 
 use std::{
     fmt, io,
@@ -16,22 +16,22 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamResult},
 };
 
-/// As much of it as an error shows.
+/// The number of bytes that an error shows.
 const MOST: usize = 64 << 10;
 
-/// A line that does not end is shown in pieces of this length.
+/// Longer lines are shown in pieces of this length, in bytes.
 const LONGEST_LINE: usize = 8 << 10;
 
-/// Hears each line while it is written.
+/// Called for each line.
 pub(super) type Heard = Box<dyn Fn(&str) + Send + Sync>;
 
-/// A stream that never refuses, and keeps only the end.
+/// A stream that accepts everything and keeps only the end.
 #[derive(Clone)]
 pub(super) struct LastWords(Arc<Mutex<Written>>);
 
 struct Written {
     end: Vec<u8>,
-    /// What of the present line nobody has heard.
+    /// The part of the current line that was not shown yet.
     line: Vec<u8>,
     heard: Heard,
 }
@@ -41,7 +41,7 @@ impl LastWords {
         Self(Arc::new(Mutex::new(Written { end: Vec::new(), line: Vec::new(), heard })))
     }
 
-    /// Whole lines, where there are several.
+    /// The end of the output, cut to whole lines if it has several.
     pub(super) fn text(&self) -> String {
         let Written { end: written, .. } = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let cut = written.len() > MOST;
@@ -58,7 +58,7 @@ impl LastWords {
         written.hear(bytes);
         let Written { end, .. } = &mut *written;
         end.extend_from_slice(&bytes[bytes.len().saturating_sub(MOST + 1)..]);
-        // Seldom, so that each byte is moved about once.
+        // Only when it is four times too long, so that each byte is moved about once.
         if end.len() > 4 * MOST {
             let surplus = end.len() - MOST - 1;
             end.drain(..surplus);
@@ -170,6 +170,6 @@ mod tests {
         drop(words);
         let heard = heard.lock().unwrap();
         assert_eq!((heard[0].as_str(), heard[1].as_str()), ("shortline 0", "line 1"));
-        assert_eq!(heard.last().unwrap().len(), 10 * MOST, "also what no line end ended");
+        assert_eq!(heard.last().unwrap().len(), 10 * MOST, "also a line without a line end");
     }
 }

@@ -1,4 +1,4 @@
-//! What one call of a driver may take, in memory of its own and of the host.
+//! The limits of one driver call: its own memory, and what it may make the host keep.
 
 use std::time::Duration;
 
@@ -6,38 +6,38 @@ use wasmtime::ResourceLimiter;
 
 use crate::error::{Error, Kind, Result};
 
-/// A driver needs a few megabytes; the Python ones fifty. All memories of a call together.
+/// The total size of all memories of a call. A driver needs a few megabytes, or fifty if it is written in Python.
 const MOST_MEMORY: usize = 512 << 20;
-/// All tables of a call together.
+/// The total size of all tables of a call.
 const MOST_TABLE_ELEMENTS: usize = 100_000;
-/// Instances, tables and memories, of each.
+/// The number of instances, of tables and of memories.
 const MOST_PARTS: usize = 100;
-/// As many bytes as a driver may leave with the host in one call: what it says of its options, files of a build.
+/// The bytes that a driver may make the host keep in one call, such as option descriptions and build files.
 const MOST_HELD: usize = 64 << 20;
-/// As many things as a driver may hold at once.
+/// The number of handles that a driver may hold at once.
 pub(super) const MOST_HANDLES: usize = 10_000;
-/// Options, findings, phases or results that a driver tells of at once: the most that any has is some dozens.
+/// The number of options, findings, phases or results in one response. Real drivers return a few dozen at most.
 pub(super) const MOST_TOLD: usize = 1_000;
-/// Lines of a log, or names of jobs, in one answer: ten times the page of a service.
+/// The number of log lines or job names in one response: ten times a service's page.
 pub(super) const MOST_LINES: usize = 100_000;
-/// What it says of its progress in one call.
+/// The number of progress messages in one call.
 const MOST_SAID: usize = 10_000;
-/// Names that a component imports or exports.
+/// The number of names that a component may import, and export.
 pub(super) const MOST_NAMES: usize = 1_000;
-/// Bytes that the driver of a plugin writes to `/job` while this program runs: what it keeps there is little.
+/// The bytes that a plugin may write to `/job` while this program runs.
 pub(super) const MOST_WRITTEN: u64 = 128 << 20;
-/// Files and folders that it makes there, less those that it removes.
+/// The number of files and folders that it may create there, minus those that it removes.
 pub(super) const MOST_FILES: i64 = 10_000;
-/// To compile a component, once: a Python driver takes a third of a gigabyte, and some seconds.
+/// The memory to compile a component, in bytes. A Python driver takes a third of a gigabyte and a few seconds.
 pub(super) const MOST_COMPILING_MEMORY: u64 = 2 << 30;
-/// Of computing, on all cores together.
+/// The CPU time to compile a component, on all cores together.
 pub(super) const MOST_COMPILING_SECONDS: u64 = 120;
-/// Also where the machine has other things to do.
+/// The wall-clock time to compile a component, even on a busy machine.
 pub(super) const LONGEST_COMPILING: Duration = Duration::from_mins(10);
-/// Compiled code: twice a component.
+/// The size of compiled code, in bytes. It is about twice the size of the component.
 pub(super) const MOST_COMPILED: usize = 512 << 20;
 
-/// What a call has taken so far. Nothing of it comes back before the call ends.
+/// What a call has used so far. Nothing is returned before the call ends.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
     memory: usize,
@@ -47,16 +47,16 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// The user is told something.
+    /// Counts a message to the user.
     pub(super) fn say(&mut self) -> Result<()> {
         self.said += 1;
         if self.said <= MOST_SAID {
             return Ok(());
         }
-        Err(Error::new(Kind::Plugin, format!("it said more than {MOST_SAID} things in one call")))
+        Err(Error::new(Kind::Plugin, format!("it sent more than {MOST_SAID} progress messages in one call")))
     }
 
-    /// The host keeps something for the driver.
+    /// Counts bytes that the host keeps for the driver.
     pub(super) fn hold(&mut self, bytes: usize) -> Result<()> {
         self.held = self.held.saturating_add(bytes);
         if self.held <= MOST_HELD {
@@ -64,12 +64,12 @@ impl Limits {
         }
         Err(Error::new(
             Kind::Plugin,
-            format!("it gave the host too much to keep: more than {} MiB", MOST_HELD >> 20),
+            format!("it passed more than {} MiB to the host in one call", MOST_HELD >> 20),
         ))
     }
 }
 
-/// Adds what is to grow to the sum of all, or says what is too much.
+/// Adds growth to the sum, and fails if that exceeds the limit.
 fn grow(sum: &mut usize, from: usize, to: usize, most: usize, what: &str) -> wasmtime::Result<bool> {
     *sum = sum.saturating_add(to.saturating_sub(from));
     if *sum <= most { Ok(true) } else { Err(wasmtime::Error::msg(format!("it needs {what}"))) }

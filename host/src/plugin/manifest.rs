@@ -1,7 +1,7 @@
-//! What a plugin's file says of itself, read without compiling or running any of it.
+//! A plugin's metadata, read from its file without compiling or running it.
 //!
-//! What it exports and imports is taken from the component's own type, which cannot lie; name, version, authors,
-//! licence and source are the ecosystem's standard custom sections, in the component or in the module within.
+//! Exports and imports come from the component's type, which cannot lie. Name, version, authors, licence and source
+//! come from the WebAssembly ecosystem's standard custom sections, in the component or in the module inside it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,31 +14,31 @@ use super::{
 };
 use crate::error::{Error, Kind, Result};
 
-/// The contract that this program speaks.
+/// The version of the contract that this program supports.
 pub const CONTRACT: Version = Version::new(0, 1, 0);
 
 const PACKAGE: &str = "alekseylearn:driver/";
-/// Our own section: a JSON object with what no standard section holds.
+/// Alekseylearn's own section: a JSON object with metadata that no standard section holds.
 const OWN_SECTION: &str = "alekseylearn";
-/// What is read of them, and the ecosystem's.
+/// The custom sections that are read.
 const SECTIONS: [&str; 6] = [OWN_SECTION, "version", "authors", "licenses", "source", "description"];
-/// A section's text is a name or a sentence.
+/// The size limit of a section's text, in bytes. It is a name or a sentence.
 const LONGEST_TEXT: usize = 4 << 10;
 
-/// What a driver is for.
+/// The kind of a driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DriverKind {
-    /// Makes images.
+    /// Builds images.
     Build,
-    /// Trains them.
+    /// Runs images on a service.
     Train,
 }
 
 impl DriverKind {
-    /// Both.
+    /// Both kinds.
     pub const ALL: [Self; 2] = [Self::Build, Self::Train];
 
-    /// As in `--build-driver`.
+    /// The name, as in `--build-driver`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Build => "build",
@@ -47,36 +47,36 @@ impl DriverKind {
     }
 }
 
-/// A plugin, as its file describes it.
+/// A plugin's metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    /// As in `--train-driver NAME`; none where the file does not say.
+    /// Its name, as in `--train-driver NAME`; `None` if the file has none.
     pub name: Option<String>,
-    /// The plugin's own version.
+    /// Its version; `None` if the file has none.
     pub version: Option<Version>,
     /// Who wrote it.
     pub authors: Option<String>,
-    /// An SPDX expression.
+    /// Its licence, as an SPDX expression.
     pub licence: Option<String>,
-    /// Where its source is.
+    /// Where its source code is.
     pub source: Option<String>,
-    /// One sentence.
+    /// A description in one sentence.
     pub description: Option<String>,
-    /// What it drives.
+    /// The kinds of driver that it exports.
     pub kinds: BTreeSet<DriverKind>,
-    /// The parts of the contract that it imports, and the origins that its section names.
+    /// The grants that it wants: the capabilities that it imports, and the origins in its section.
     pub wants: Grants,
-    /// It can send requests, to origins that it was granted.
+    /// Whether it can send requests to granted origins.
     pub sends_requests: bool,
-    /// The contract it was built for.
+    /// The version of the contract that it was built for.
     pub contract: Version,
 }
 
 impl Manifest {
-    /// Reads a component.
+    /// Reads the metadata of a component.
     ///
     /// # Errors
-    /// It is no component, is damaged, is no plugin, or was built for a contract that this program does not speak.
+    /// If it is not a component, is damaged, is not a plugin, or was built for a contract that is not supported.
     pub fn read(file: &str, wasm: &[u8]) -> Result<Self> {
         let broken = |problem: &str| Error::new(Kind::Plugin, format!("{file} {problem}"));
         if !wasm.starts_with(b"\0asm") {
@@ -86,17 +86,14 @@ impl Manifest {
         }
         if Parser::is_core_wasm(wasm) {
             return Err(
-                broken("is a core module, and no component").hint("build it with `--target wasm32-wasip2`")
+                broken("is a core module, not a component").hint("build it with `--target wasm32-wasip2`")
             );
         }
-        let outline = Outline::read(wasm).map_err(|error| {
-            broken("is damaged")
-                .hint("get the file again: it was cut off, or changed on its way")
-                .source(error)
-        })?;
+        let outline = Outline::read(wasm)
+            .map_err(|error| broken("is damaged").hint("download the file again").source(error))?;
         if outline.imports.len() > MOST_NAMES || outline.exports.len() > MOST_NAMES {
-            return Err(broken(&format!("imports or exports more than {MOST_NAMES} things"))
-                .hint("a driver needs some dozens: tell its author"));
+            return Err(broken(&format!("imports or exports more than {MOST_NAMES} names"))
+                .hint("report this to the plugin's author"));
         }
         let contract = outline.contract(file)?;
         let exported = |name: &str| outline.exports.iter().any(|export| interface(export) == Some(name));
@@ -104,30 +101,26 @@ impl Manifest {
             DriverKind::ALL.into_iter().filter(|kind| exported(kind.name())).collect();
         if kinds.is_empty() {
             return Err(broken(
-                "is no plugin of alekseylearn: it exports neither a build driver nor a train driver",
+                "is not an alekseylearn plugin: it exports neither a build driver nor a train driver",
             )
-            .hint("write one with alekseylearn-sdk"));
+            .hint("build plugins with alekseylearn-sdk"));
         }
-        let fault = |problem: &str| broken(problem).hint("this is a fault of the plugin: tell its author");
+        let fault = |problem: &str| broken(problem).hint("report this to the plugin's author");
         let own = outline.own().map_err(|problem| {
-            fault(&format!(
-                "describes itself in a way that cannot be read: its section `{OWN_SECTION}` {problem}"
-            ))
+            fault(&format!("has invalid metadata: its section `{OWN_SECTION}` {problem}"))
         })?;
-        // One line, so that none passes for a line of ours where it is shown.
+        // Joined to one line, so that no part of it looks like a line of ours in the output.
         let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let text = |section: &str| {
             let text = outline.sections.get(section).and_then(|text| text.as_deref().ok());
             text.map(line).filter(|text| !text.is_empty())
         };
         let version = text("version").map(|version| {
-            let wrong = |_| fault(&format!("has the version `{version}`, which is not a version like 1.2.3"));
+            let wrong = |_| fault(&format!("has the invalid version `{version}`: expected one like 1.2.3"));
             version.parse().map_err(wrong)
         });
         let mut wants = outline.wants(file)?;
-        wants.extend(
-            origins(&own).map_err(|problem| fault(&format!("asks for what cannot be granted: {problem}")))?,
-        );
+        wants.extend(origins(&own).map_err(|problem| fault(&format!("wants an invalid grant: {problem}")))?);
         Ok(Self {
             name: own_name(&own).map_err(|problem| fault(&problem))?,
             version: version.transpose()?,
@@ -143,38 +136,39 @@ impl Manifest {
     }
 }
 
-/// Lower-case letters, digits and dashes, as in a file's name.
+/// Whether a text is a valid plugin name: lowercase letters, digits and dashes.
 pub fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=64).contains(&text.len()) && text.chars().all(plain) && !text.starts_with('-')
 }
 
-/// The name in our own section.
+/// The name in alekseylearn's own section.
 fn own_name(own: &serde_json::Value) -> Result<Option<String>, String> {
     match &own["name"] {
         serde_json::Value::Null => Ok(None),
         serde_json::Value::String(name) if is_name(name) => Ok(Some(name.clone())),
         other => Err(format!(
-            "calls itself {other}, which is not a name: a plugin is named by lower-case letters, digits and dashes"
+            "calls itself {other}, which is not a valid name: use lowercase letters, digits and dashes"
         )),
     }
 }
 
-/// The origins of our own section: `{"origins": ["https://api.example.com", "https://b.example.com=env:TOKEN"]}`.
+/// The origins in alekseylearn's own section: `{"origins": ["https://api.example.com",
+/// "https://b.example.com=env:TOKEN"]}`.
 fn origins(own: &serde_json::Value) -> Result<Vec<Grant>, String> {
     let texts = match &own["origins"] {
         serde_json::Value::Null => return Ok(Vec::new()),
         serde_json::Value::Array(texts) => texts,
-        _ => return Err("its origins are no list".to_owned()),
+        _ => return Err("its origins are not a list".to_owned()),
     };
     let parse = |text: &serde_json::Value| match text.as_str().unwrap_or_default().parse::<Grant>()? {
-        Grant::Capability(name) => Err(format!("`{}` is no origin", name.interface())),
+        Grant::Capability(name) => Err(format!("`{}` is not an origin", name.interface())),
         grant => Ok(grant),
     };
     texts.iter().map(parse).collect()
 }
 
-/// `docker` of `alekseylearn:driver/docker@0.1.0`.
+/// The interface of a name: `docker` for `alekseylearn:driver/docker@0.1.0`.
 pub(super) fn interface(name: &str) -> Option<&str> {
     name.strip_prefix(PACKAGE)?.split('@').next()
 }
@@ -184,7 +178,7 @@ pub(super) fn interface(name: &str) -> Option<&str> {
 struct Outline {
     imports: Vec<String>,
     exports: Vec<String>,
-    /// The text of each, or what is wrong with it.
+    /// The text of each section, or the problem with it.
     sections: BTreeMap<String, Result<String, &'static str>>,
 }
 
@@ -193,7 +187,7 @@ impl Outline {
         let mut outline = Self::default();
         let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(wasm) {
-            // One too many is enough to know.
+            // One more than the limit is enough to detect the excess.
             if outline.imports.len().max(outline.exports.len()) > MOST_NAMES {
                 break;
             }
@@ -216,7 +210,7 @@ impl Outline {
                         Ok(_) => Err("is longer than 4 KiB"),
                         Err(_) => Err("is not UTF-8 text"),
                     };
-                    // The component's own come after those of the modules in it, and count for more.
+                    // The component's own sections follow those of the modules in it, and replace them.
                     outline.sections.insert(section.name().to_owned(), text);
                 }
                 _ => {}
@@ -225,7 +219,7 @@ impl Outline {
         Ok(outline)
     }
 
-    /// Our own section; an empty one if there is none.
+    /// Alekseylearn's own section; null if it is missing.
     fn own(&self) -> Result<serde_json::Value, String> {
         let Some(text) = self.sections.get(OWN_SECTION) else { return Ok(serde_json::Value::Null) };
         let text = text.as_deref().map_err(|problem| (*problem).to_owned())?;
@@ -236,21 +230,21 @@ impl Outline {
         }
     }
 
-    /// The newest contract that any of its imports and exports names.
+    /// The newest version of the contract in its imports and exports.
     fn contract(&self, file: &str) -> Result<Version> {
         let names = self.imports.iter().chain(&self.exports).filter(|name| name.starts_with(PACKAGE));
         let versions = names.filter_map(|name| name.split_once('@')?.1.parse::<Version>().ok());
         let Some(version) = versions.max() else {
             return Err(Error::new(
                 Kind::Plugin,
-                format!("{file} is no plugin of alekseylearn: it does not speak its contract"),
+                format!("{file} is not an alekseylearn plugin: it does not use the driver contract"),
             )
-            .hint("write one with alekseylearn-sdk"));
+            .hint("build plugins with alekseylearn-sdk"));
         };
         compatible(&version).map_err(|hint| {
             Error::new(
                 Kind::Plugin,
-                format!("{file} was built for version {version} of the contract, and this alekseylearn speaks {CONTRACT}"),
+                format!("{file} was built for contract {version}, but this alekseylearn supports {CONTRACT}"),
             )
             .hint(hint)
         })?;
@@ -274,9 +268,9 @@ impl Outline {
     }
 }
 
-/// Parts of the contract that touch nothing but the call itself, and the origins that were granted.
+/// Interfaces of the contract that need no grant.
 const OPEN: [&str; 6] = ["types", "options", "run", "report", "progress", "credentials"];
-/// What of WASI a plugin gets; sockets are there, and open nothing.
+/// The WASI packages that a plugin may import. The sockets exist, but cannot connect.
 const WASI: [&str; 8] = [
     "wasi:cli/",
     "wasi:clocks/",
@@ -290,11 +284,12 @@ const WASI: [&str; 8] = [
 const REQUESTS: &str = "wasi:http/outgoing-handler@";
 
 fn unknown_import(file: &str, import: &str) -> Error {
-    Error::new(Kind::Plugin, format!("{file} asks for {import}, which this program does not have"))
-        .hint("it may be built for another program, or for a newer alekseylearn")
+    Error::new(Kind::Plugin, format!("{file} imports {import}, which alekseylearn does not provide"))
+        .hint("upgrade alekseylearn, or check that this is an alekseylearn plugin")
 }
 
-/// Of the same line (`0.1` here, the major number from 1 on), and not newer than this program.
+/// Checks that a contract version has the same `0.x` or major version as this program's, and is not newer. The error is
+/// a hint.
 pub(super) fn compatible(version: &Version) -> Result<(), String> {
     let line = |version: &Version| match version.major {
         0 => (0, version.minor),
@@ -302,9 +297,9 @@ pub(super) fn compatible(version: &Version) -> Result<(), String> {
     };
     match line(version).cmp(&line(&CONTRACT)) {
         std::cmp::Ordering::Equal if *version <= CONTRACT => Ok(()),
-        std::cmp::Ordering::Less => Err("the plugin is too old: upgrade the plugin".into()),
+        std::cmp::Ordering::Less => Err("upgrade the plugin: it was built for an older contract".into()),
         _ => Err(format!(
-            "upgrade alekseylearn to one that speaks {version}, or take an older version of the plugin"
+            "upgrade alekseylearn to a version that supports contract {version}, or install an older plugin version"
         )),
     }
 }
@@ -313,7 +308,7 @@ pub(super) fn compatible(version: &Version) -> Result<(), String> {
 mod tests {
     use super::*;
     #[test]
-    fn versions_of_one_line_are_spoken_up_to_this_one() {
+    fn contracts_of_the_same_line_up_to_this_one_are_supported() {
         let is = |text: &str| compatible(&text.parse().unwrap());
         assert_eq!(is("0.1.0"), Ok(()));
         assert!(is("0.1.1").unwrap_err().starts_with("upgrade alekseylearn"));
@@ -323,12 +318,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_component_is_said_before_anything_is_compiled() {
+    fn a_file_that_is_not_a_plugin_is_refused_without_compiling() {
         for (wasm, message) in [
             (&b"text"[..], "is not WebAssembly"),
             (b"", "is not WebAssembly"),
             (b"\0asm\x01\0\0\0", "is a core module"),
-            (b"\0asm\x0d\0\x01\0", "does not speak its contract"),
+            (b"\0asm\x0d\0\x01\0", "does not use the driver contract"),
             (b"\0asm\x0d\0\x01\0\x0b\xff", "is damaged"),
         ] {
             let error = Manifest::read("a.wasm", wasm).unwrap_err();
@@ -337,7 +332,7 @@ mod tests {
         }
     }
 
-    /// Metadata that cannot be read must not read as none: the origins in it would be gone without a word.
+    /// Metadata that cannot be read must not count as missing: its origins would be dropped silently.
     #[test]
     fn broken_metadata_is_an_error() {
         let with = |name: &str, text: &[u8]| {
@@ -355,23 +350,23 @@ mod tests {
             (b"[]", "is not a JSON object"),
             (b"\xff", "is not UTF-8 text"),
             (long.as_bytes(), "is longer than 4 KiB"),
-            (br#"{"name": "Bad Name"}"#, "which is not a name"),
-            (br#"{"name": 3}"#, "which is not a name"),
-            (br#"{"origins": "https://a.example"}"#, "its origins are no list"),
+            (br#"{"name": "Bad Name"}"#, "which is not a valid name"),
+            (br#"{"name": 3}"#, "which is not a valid name"),
+            (br#"{"origins": "https://a.example"}"#, "its origins are not a list"),
         ] {
             let error = with(OWN_SECTION, text).unwrap_err();
             assert!(error.message().contains(says), "{error}");
         }
         for version in ["1.0", "2026.01.5", "one.two", "v1.2.3", "1.2.3.4"] {
             let error = with("version", version.as_bytes()).unwrap_err();
-            assert!(error.message().contains("not a version like 1.2.3"), "{error}");
+            assert!(error.message().contains("expected one like 1.2.3"), "{error}");
         }
         assert_eq!(with("version", b"1.2.3-rc.1").unwrap().version.unwrap().to_string(), "1.2.3-rc.1");
         assert_eq!(with(OWN_SECTION, br#"{"name": "acme"}"#).unwrap().name.as_deref(), Some("acme"));
     }
 
     #[test]
-    fn origins_are_read_from_our_own_section() {
+    fn origins_are_read_from_the_own_section() {
         let read = |text: &str| origins(&serde_json::from_str(text).unwrap());
         assert_eq!(read("{}"), Ok(Vec::new()));
         let wanted =
@@ -391,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_files() {
+    fn a_name_has_lowercase_letters_digits_and_dashes() {
         assert!(is_name("sagemaker") && is_name("ml-engine"));
         for name in ["", "-x", "A", "a/b", "..", "a b", &"x".repeat(65)] {
             assert!(!is_name(name), "{name}");

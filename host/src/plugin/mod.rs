@@ -1,7 +1,7 @@
-//! Plugins: WASI components that drive builds and trainings. The only room that names wasmtime.
+//! Plugins: WASI components that drive builds and trainings. Only this module uses wasmtime.
 //!
-//! A component holds no capability: [`authority`] decides every verb it asks for, `verbs` delegates what is allowed
-//! to [`crate::capability`], and each call gets a store of its own with limits on memory and time.
+//! A component has no capabilities of its own: [`authority`] decides every verb that it calls, `verbs` delegates
+//! allowed ones to [`crate::capability`], and each call runs in its own store with limits on memory and time.
 
 mod address;
 mod audit;

@@ -1,4 +1,4 @@
-//! What the user never grants: `[plugins] never-grant = ["docker", "env:*"]`.
+//! The `never-grant` setting: `[plugins] never-grant = ["docker", "env:*"]`.
 
 use std::path::PathBuf;
 
@@ -12,15 +12,15 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// How the rules that hold a star, or name a credential or an origin, begin.
+/// The prefixes of rules that are not a capability or `*`.
 const FORMS: [&str; 7] = ["env:", "file:", "https://", "http://", "private:", "google", "kaggle"];
 
-/// What no plugin is granted, whatever is typed or answered. The shipped drivers hold nothing that was granted.
+/// The grants that no installed plugin gets, whatever the user types or answers. Shipped drivers are not affected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NeverGranted {
-    /// Capabilities, sources of credentials and origins; `*` stands for any text.
+    /// Capabilities, credential sources and origins; `*` matches any text.
     rules: Vec<String>,
-    /// The file that says so.
+    /// The file that sets them.
     file: PathBuf,
 }
 
@@ -38,15 +38,17 @@ impl NeverGranted {
         };
         if let Some(wrong) = rules.iter().find(|rule| !is_rule(rule)) {
             return Err(Error::invalid(format!(
-                "never-grant in {} names `{wrong}`, which is nothing that can be granted",
+                "invalid rule `{wrong}` in never-grant of {}",
                 file.display()
             ))
-            .hint("name a capability such as docker, a credential such as env:*, or an origin such as https://*"));
+            .hint(
+                "use a capability such as docker, a credential such as env:*, or an origin such as https://*",
+            ));
         }
         Ok(Self { rules, file })
     }
 
-    /// The rule that forbids a grant.
+    /// The rule that forbids a grant; `None` if no rule does.
     pub fn rule(&self, grant: &Grant) -> Option<&str> {
         let mut names = vec![grant.to_string()];
         if let Grant::Requests(requests) = grant {
@@ -59,20 +61,20 @@ impl NeverGranted {
         self.rules.iter().map(String::as_str).find(|rule| names.iter().any(|name| matches(rule, name)))
     }
 
-    /// The rule that forbids requests to an origin, by whatever grant.
+    /// The rule that forbids requests to an origin by any grant; `None` if no rule does.
     pub(super) fn rule_for(&self, origin: &Origin) -> Option<&str> {
         let name = origin.to_string();
         self.rules.iter().map(String::as_str).find(|rule| matches(rule, &name))
     }
 
-    /// Tells who forbids a grant.
+    /// The error for a grant that a rule forbids.
     pub fn refused(&self, grant: &Grant, rule: &str) -> Error {
         Error::new(Kind::Denied, format!("{grant} is never granted"))
-            .hint(format!("remove `{rule}` from never-grant in {}, if you mean it", self.file.display()))
+            .hint(format!("to allow it, remove `{rule}` from never-grant in {}", self.file.display()))
     }
 }
 
-/// `*` stands for any text.
+/// Whether a name matches a rule, in which `*` matches any text.
 fn matches(rule: &str, name: &str) -> bool {
     let mut parts = rule.split('*');
     let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
@@ -126,16 +128,16 @@ mod tests {
         let like = never(&["https://us-docker.pkg.dev"]).unwrap();
         assert!(
             like.rule_for(&"https://us-docker.pkg.dev".parse().unwrap()).is_some(),
-            "also of a grant for many"
+            "also for a grant with a pattern"
         );
         assert!(like.rule_for(&"https://eu-docker.pkg.dev".parse().unwrap()).is_none());
     }
 
     #[test]
-    fn a_rule_that_can_forbid_nothing_is_an_error() {
+    fn an_invalid_rule_is_an_error() {
         for rule in ["dokcer", "", "example.com", "S3"] {
             let error = never(&[rule]).unwrap_err();
-            assert!(error.message().contains("which is nothing that can be granted"), "{error}");
+            assert!(error.message().contains("in never-grant of /user.toml"), "{error}");
         }
     }
 }

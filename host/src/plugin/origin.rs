@@ -1,24 +1,24 @@
-//! Origins: what a request goes to, in the one spelling that all others are brought to.
+//! Origins: the scheme, host and port of a request, normalised to one spelling.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use url::{Host, Url};
 
-/// As long as a host's name and each of its parts may be in DNS (RFC 1035, section 2.3.4).
+/// The length limits of a host name and of each label in DNS (RFC 1035, section 2.3.4).
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
-/// With some room for the rest.
+/// The length limit of an origin's text, with space for scheme and port.
 const LONGEST: usize = 300;
 
-/// Scheme, host and port: `https://api.example.com`, or `http://127.0.0.1:8080` on this very machine.
+/// Scheme, host and port: `https://api.example.com`, or `http://127.0.0.1:8080` on this machine.
 ///
-/// Two spellings of one origin are equal: case, a default port, a trailing dot, letters beyond ASCII (as punycode) and
-/// odd forms of an address (`0x7f.1`) make no difference.
+/// Different spellings of one origin are equal: case, the default port, a trailing dot, Unicode or punycode, and
+/// unusual forms of an IP address (`0x7f.1`) make no difference.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin(Url);
 
 impl Origin {
-    /// The address, where the origin names one and no host.
+    /// The IP address; `None` if the origin has a host name.
     pub(super) fn address(&self) -> Option<IpAddr> {
         match self.0.host()? {
             Host::Domain(_) => None,
@@ -27,12 +27,12 @@ impl Origin {
         }
     }
 
-    /// A program on this machine, named so: the only one that is spoken to without TLS.
+    /// Whether it is a program on this machine by its own spelling. Only these may be used without TLS.
     pub(super) fn is_this_machine(&self) -> bool {
         self.0.scheme() == "http"
     }
 
-    /// The address of a page on it. Whatever the path holds, the result is of this origin.
+    /// The URL of a page on it. The result always has this origin, whatever the path contains.
     pub(super) fn page(&self, path: &str, query: Option<&str>) -> Url {
         let mut url = self.0.clone();
         url.set_path(path);
@@ -41,22 +41,22 @@ impl Origin {
     }
 }
 
-/// What may be granted: one origin, or `https://*-NAME`, all whose host's first part ends so. What stands there is one
-/// word, such as the name of a region, and never a part with a dot.
+/// The origins of a grant: one origin, or the pattern `https://*-NAME`. The star matches the beginning of the host's
+/// first label, such as the name of a region, and never a dot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origins {
-    /// This one.
+    /// One origin.
     One(Origin),
-    /// All that are like it, but for the word before the first dash.
+    /// All origins that differ from this one only in the text before the first dash.
     Like(Origin),
 }
 
-/// The word that stands for any.
+/// How a pattern's text begins, and how it is kept as an origin.
 const ANY: &str = "*-";
 const SOME: &str = "some-";
 
 impl Origins {
-    /// It is among them.
+    /// Whether an origin is one of these.
     pub(super) fn hold(&self, origin: &Origin) -> bool {
         match self {
             Self::One(one) => one == origin,
@@ -73,14 +73,14 @@ impl Origins {
         }
     }
 
-    /// A program on this machine, named so.
+    /// Whether it is a program on this machine by its own spelling.
     pub(super) fn is_this_machine(&self) -> bool {
         matches!(self, Self::One(origin) if origin.is_this_machine())
     }
 }
 
 impl Origins {
-    /// Each of them is one of these hosts, or below it.
+    /// Whether each of them is one of these hosts, or a subdomain of one.
     pub(super) fn all_below(&self, hosts: &[&str]) -> bool {
         let (Self::One(origin) | Self::Like(origin)) = self;
         let below = |host: &&str, name: &str| {
@@ -101,12 +101,12 @@ impl FromStr for Origins {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let Some((before, after)) = text.split_once(ANY) else { return text.parse().map(Self::One) };
-        let wrong = || format!("`{text}` stands for no origins: write https://*-NAME.example.com");
+        let wrong = || format!("`{text}` is not a valid origin pattern: write https://*-NAME.example.com");
         if before != "https://" || after.contains('*') {
             return Err(wrong());
         }
         let like: Origin = format!("{before}{SOME}{after}").parse()?;
-        // At least a name below one that somebody can own, and no name of one's own making in that place.
+        // Requires a name below a registered domain, and text after the dash.
         let parts: Vec<&str> = like.0.domain().unwrap_or_default().split('.').collect();
         let is_good = parts.len() >= 3 && parts[0].len() > SOME.len();
         is_good.then_some(Self::Like(like)).ok_or_else(wrong)
@@ -126,34 +126,34 @@ impl FromStr for Origin {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("`{text}` is no origin such as https://api.example.com: {why}");
+        let wrong = |why: &str| format!("`{text}` is not an origin such as https://api.example.com: {why}");
         if text.len() > LONGEST {
-            return Err("an origin of more than 300 letters is none".to_owned());
+            return Err(format!("an origin has at most {LONGEST} characters"));
         }
-        // What the parser would pass over in silence.
+        // The parser would ignore these silently.
         if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
-            return Err(wrong("it has letters that no address has"));
+            return Err(wrong("it contains invalid characters"));
         }
-        // Nor would it mind a scheme without slashes, or with a third.
+        // The parser also accepts a scheme without slashes, or with three.
         if text.split_once("://").is_none_or(|(_, rest)| rest.starts_with('/')) {
-            return Err(wrong("it begins with https:// and a host"));
+            return Err(wrong("it must begin with https:// and a host"));
         }
         let mut url: Url = text.parse().map_err(|error: url::ParseError| wrong(&error.to_string()))?;
         if text.contains('@') {
-            return Err(wrong("a user's name does not belong there"));
+            return Err(wrong("it must not contain a user name"));
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("it ends with the host, or its port"));
+            return Err(wrong("it must end after the host or port"));
         }
         if let Some(Host::Domain(name)) = url.host() {
             let name = name.strip_suffix('.').unwrap_or(name).to_owned();
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if !name.split('.').all(|label| !label.is_empty() && label.chars().all(plain)) {
-                return Err(wrong("it names one host, by letters, digits and dashes"));
+                return Err(wrong("the host may contain only letters, digits and dashes"));
             }
-            // Letters beyond ASCII become more of them.
+            // Punycode makes Unicode names longer.
             if name.len() > LONGEST_NAME || name.split('.').any(|label| label.len() > LONGEST_LABEL) {
-                return Err(wrong("DNS has no name as long as that"));
+                return Err(wrong("the host name is too long for DNS"));
             }
             url.set_host(Some(&name)).map_err(|error| wrong(&error.to_string()))?;
         }
@@ -166,8 +166,8 @@ impl FromStr for Origin {
         match url.scheme() {
             "https" => Ok(Self(url)),
             "http" if this_machine => Ok(Self(url)),
-            "http" => Err(wrong("without TLS only this machine is spoken to")),
-            _ => Err(wrong("it begins with https://")),
+            "http" => Err(wrong("http:// is allowed only for this machine")),
+            _ => Err(wrong("it must begin with https://")),
         }
     }
 }
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_spellings_of_one_origin_are_one() {
+    fn all_spellings_of_one_origin_are_equal() {
         for (text, canonical) in [
             ("https://api.example.com", "https://api.example.com"),
             ("HTTPS://API.Example.COM:443/", "https://api.example.com"),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_origin_is_refused() {
+    fn an_invalid_origin_is_refused() {
         for text in [
             "",
             "api.example.com",
@@ -249,7 +249,7 @@ mod tests {
         let name = |length: usize| format!("https://{0}.{0}.{0}.{1}", label(63), label(length));
         assert!(name(61).parse::<Origin>().is_ok());
         assert!(name(62).parse::<Origin>().is_err());
-        // Each of its letters beyond ASCII makes it longer.
+        // Each Unicode character makes it longer.
         assert!(
             format!("https://{}.example", "\u{fc}".repeat(50))
                 .parse::<Origin>()
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_may_stand_for_any_but_not_for_a_part_of_the_name() {
+    fn a_star_matches_a_word_but_no_dot() {
         let like: Origins = "https://*-Docker.pkg.dev:443/".parse().unwrap();
         assert_eq!(like.to_string(), "https://*-docker.pkg.dev");
         assert_eq!(like.to_string().parse(), Ok(like.clone()));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn no_path_leads_away_from_its_origin() {
+    fn a_page_has_its_origin_for_every_path() {
         let origin: Origin = "https://api.example.com".parse().unwrap();
         for path in ["/a/b?c", "@evil.example/", "//evil.example", ":99/", "\\\\evil.example", "/../..", ""] {
             let page = origin.page(path, Some("q=1"));

@@ -1,7 +1,7 @@
-//! Addresses of places: what of an origin may be read, where that is not all of it.
+//! Location patterns: the addresses of an origin that a grant allows, if it does not allow the whole origin.
 //!
-//! `/storage/v1/b/{gs.bucket}/o?prefix={gs.key}/` stands for the addresses that name a place in a bucket, as the
-//! service behind them spells it. A request to such an address is allowed where the run designates that place.
+//! `/storage/v1/b/{gs.bucket}/o?prefix={gs.key}/` matches the addresses that name a location in a bucket, as the
+//! service spells them. A request to such an address is allowed if the run designates that location.
 
 use std::{fmt, str::FromStr};
 
@@ -10,10 +10,10 @@ use url::Url;
 
 use crate::config::{Location, is_scheme};
 
-/// As long as anybody reads it before a grant.
+/// The length limit: a user must be able to read it before granting it.
 const LONGEST: usize = 200;
 
-/// A path, and perhaps one parameter of the query, with a bucket and perhaps a key in them.
+/// A path and optionally one query parameter, which contain a bucket and optionally a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pattern {
     scheme: String,
@@ -21,16 +21,16 @@ pub struct Pattern {
     parameter: Option<Parameter>,
 }
 
-/// What stands between two slashes.
+/// A segment of the path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Word(String),
     Bucket,
-    /// A whole key, its slashes encoded.
+    /// A whole key, with encoded slashes.
     Key,
 }
 
-/// `NAME={gs.key}`, or with a slash at its end: then no other key begins like it.
+/// `NAME={gs.key}`, or `NAME={gs.key}/`, which matches no other key with the same prefix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Parameter {
     name: String,
@@ -38,7 +38,7 @@ struct Parameter {
 }
 
 impl Pattern {
-    /// An address is one of these, and what it names is designated.
+    /// Whether an address matches, and the location in it is designated.
     pub(super) fn holds(&self, address: &Url, designated: &[Location]) -> bool {
         let names_key = self.parameter.is_some() || self.path.contains(&Part::Key);
         self.place(address).is_some_and(|place| {
@@ -49,7 +49,7 @@ impl Pattern {
         })
     }
 
-    /// The place that an address names, where it is one of these.
+    /// The location in an address; `None` if the address does not match.
     fn place(&self, address: &Url) -> Option<Location> {
         let mut parts = address.path().strip_prefix('/')?.split('/');
         let (mut bucket, mut key) = (None, String::new());
@@ -68,7 +68,7 @@ impl Pattern {
         if let Some(parameter) = &self.parameter {
             let mut said = address.query_pairs().filter(|(name, _)| *name == parameter.name);
             let (_, value) = said.next()?;
-            // Which of two counts only the service knows.
+            // If the parameter is repeated, only the service knows which one counts.
             if said.next().is_some() {
                 return None;
             }
@@ -86,7 +86,7 @@ impl Pattern {
         (place.key == key).then_some(place)
     }
 
-    /// Whose places it is about.
+    /// The scheme of its locations.
     pub(super) fn scheme(&self) -> &str {
         &self.scheme
     }
@@ -96,15 +96,15 @@ impl FromStr for Pattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("`{text}` stands for no addresses of places: {why}");
+        let wrong = |why: &str| format!("`{text}` is not a valid location pattern: {why}");
         if text.len() > LONGEST {
-            return Err(format!("addresses of more than {LONGEST} letters stand for none"));
+            return Err(format!("a location pattern has at most {LONGEST} characters"));
         }
         let (path, query) = match text.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (text, None),
         };
-        let path = path.strip_prefix('/').ok_or_else(|| wrong("it begins with a slash"))?;
+        let path = path.strip_prefix('/').ok_or_else(|| wrong("it must begin with a slash"))?;
         let mut schemes = Vec::new();
         let mut holder = |text: &str| -> Option<Part> {
             let (scheme, what) = text.strip_prefix('{')?.strip_suffix('}')?.split_once('.')?;
@@ -119,9 +119,10 @@ impl FromStr for Pattern {
         let mut parts = Vec::new();
         for part in path.split('/') {
             parts.push(match part.contains(['{', '}']) {
-                true => holder(part).ok_or_else(|| wrong("it holds {SCHEME.bucket} and {SCHEME.key}"))?,
+                true => holder(part)
+                    .ok_or_else(|| wrong("only {SCHEME.bucket} and {SCHEME.key} may be in braces"))?,
                 false if is_word(part) => Part::Word(part.to_owned()),
-                false => return Err(wrong("its other parts are words")),
+                false => return Err(wrong("its other parts must be plain words")),
             });
         }
         let mut keys = parts.iter().filter(|part| **part == Part::Key).count();
@@ -136,7 +137,7 @@ impl FromStr for Pattern {
                     is_key.then(|| Parameter { name: name.to_owned(), slash })
                 };
                 keys += 1;
-                Some(read().ok_or_else(|| wrong("its query is NAME={SCHEME.key}"))?)
+                Some(read().ok_or_else(|| wrong("its query must be NAME={SCHEME.key}"))?)
             }
         };
         let buckets = parts.iter().filter(|part| **part == Part::Bucket).count();
@@ -145,12 +146,12 @@ impl FromStr for Pattern {
             [scheme] if is_scheme(scheme) && buckets == 1 && keys <= 1 => {
                 Ok(Self { scheme: scheme.clone(), path: parts, parameter })
             }
-            _ => Err(wrong("it names one bucket, and at most one key, of one kind of store")),
+            _ => Err(wrong("it must contain one bucket and at most one key, of one scheme")),
         }
     }
 }
 
-/// Letters that stand for themselves in an address.
+/// Whether a text needs no encoding in an address.
 fn is_word(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
     !text.is_empty() && text.chars().all(plain) && text.chars().any(|c| c != '.')
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_names_a_place() {
+    fn an_address_names_a_location() {
         for (pattern, address, named) in [
             (OBJECT, "/download/storage/v1/b/models/o/a%2Fb.bin?alt=media", "gs://models/a/b.bin"),
             (OBJECT, "/download/storage/v1/b/models/o/%C3%A4%20b", "gs://models/ä b"),
@@ -197,7 +198,7 @@ mod tests {
             (LIST, "/storage/v1/b/models/o?prefix=", "gs://models"),
             (BUCKET, "/storage/v1/b/models?fields=location", "gs://models"),
             ("/{s3.bucket}/{s3.key}", "/models/a", "s3://models/a"),
-            // As it is sent.
+            // The parser resolves `..`, so this is the address that is sent.
             (OBJECT, "/download/storage/v1/b/models/o/a/../../../other/o/b", "gs://other/b"),
         ] {
             assert_eq!(place(pattern, address).as_deref(), Some(named), "{address}");
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_names_must_be_designated() {
+    fn an_addresss_location_must_be_designated() {
         let designated = ["gs://models/own".parse().unwrap(), "s3://other/own".parse().unwrap()];
         let holds = |pattern: &str, address: &str| {
             let address = format!("https://storage.example{address}").parse().unwrap();
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn no_other_address_does() {
+    fn other_addresses_name_no_location() {
         for (pattern, address) in [
             (OBJECT, "/download/storage/v1/b/models/o/a/b"),
             (OBJECT, "/download/storage/v1/b/models/o/a%2F..%2Fb"),
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_written_as_it_is_read() {
+    fn a_pattern_is_displayed_as_it_was_parsed() {
         for text in [OBJECT, LIST, BUCKET, "/b/{gs.bucket}/o?name={gs.key}"] {
             assert_eq!(text.parse::<Pattern>().unwrap().to_string(), text);
         }

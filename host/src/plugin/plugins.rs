@@ -1,5 +1,5 @@
-//! All plugins that this program can call: those that the user installed, and those that it ships with. An installed
-//! one answers in the place of a shipped one of its name.
+//! All plugins that this program can call: the installed and the shipped ones. An installed plugin replaces a shipped
+//! one of the same name.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,7 +32,7 @@ use crate::{
     ui::Ui,
 };
 
-/// All plugins, and what their drivers need of the host.
+/// All plugins, and the services that their drivers need.
 pub struct Plugins {
     pub(super) runtime: Runtime,
     pub(super) services: Arc<Services>,
@@ -43,22 +43,22 @@ pub struct Plugins {
     loaded: Mutex<BTreeMap<String, Arc<Plugin>>>,
 }
 
-/// A plugin that is ready to be called.
+/// A loaded plugin.
 pub(super) struct Plugin {
     pub(super) name: String,
     pub(super) granted: Grants,
     pub(super) origin: Origin,
     pub(super) identity: Identity,
-    /// What it wants, so that a denial can name the whole grant.
+    /// The grants that it wants, so that a denial can name the whole grant.
     pub(super) wants: Grants,
-    /// What its user never grants; nothing of a shipped one.
+    /// The grants that its user never gives; empty for a shipped plugin.
     pub(super) never: NeverGranted,
     pub(super) loaded: Loaded,
     pub(super) written: Arc<Written>,
 }
 
 impl Plugin {
-    /// Of its component, `sha256:…`.
+    /// The digest of its component, `sha256:…`.
     pub(super) fn digest(&self) -> String {
         match &self.origin {
             Origin::Installed(digest) | Origin::Lent(digest) => digest.clone(),
@@ -69,47 +69,47 @@ impl Plugin {
     }
 }
 
-/// Which file answers.
+/// Which component is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The one inside the program.
+    /// The one that ships with the program.
     Shipped,
-    /// The one that the user installed, by its digest.
+    /// The installed one, with its digest.
     Installed(String),
-    /// A file that is tried out, by its digest.
+    /// A file that is used by `plugin run`, with its digest.
     Lent(String),
 }
 
-/// A component, and what the user granted it.
+/// A component, and the grants that the user gave it.
 pub struct Consented {
     /// The component.
     pub candidate: Candidate,
-    /// What it is granted.
+    /// Its grants.
     pub granted: Grants,
-    /// What the same plugin was granted when that was chosen.
+    /// The grants of the same plugin when the user chose.
     pub before: Grants,
-    /// The plugin whose place it takes, for a person.
+    /// The plugin that it replaces, for display; `None` if there is none.
     pub replaces: Option<String>,
 }
 
-/// One driver, for a person to choose.
+/// One driver in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// As in `--train-driver NAME`.
+    /// Its name, as in `--train-driver NAME`.
     pub name: String,
     /// Build or train.
     pub kind: DriverKind,
-    /// Which file answers.
+    /// Which component is used.
     pub origin: Origin,
-    /// What it was granted.
+    /// Its grants.
     pub granted: Grants,
 }
 
 impl Plugins {
-    /// Starts the engine; no plugin is loaded yet.
+    /// Starts the engine. Loads no plugin yet.
     ///
     /// # Errors
-    /// The engine cannot start on this machine.
+    /// If the engine cannot start on this machine.
     pub fn new(environment: &Environment, services: Arc<Services>, ui: Arc<Ui>) -> Result<Self> {
         let runtime = Runtime::new(&environment.cache)?;
         let (environment, store) = (environment.clone(), Store::new(environment));
@@ -117,17 +117,17 @@ impl Plugins {
         Ok(Self { runtime, services, ui, environment, store, audit, loaded: Mutex::default() })
     }
 
-    /// What plugins asked for.
+    /// The audit log.
     pub fn audit(&self) -> &Audit {
         &self.audit
     }
 
-    /// The installed ones.
+    /// The installed plugins.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Every driver of every plugin. One that cannot be loaded is left out, and said.
+    /// Every driver of every plugin. Plugins that cannot be loaded are skipped with a warning.
     ///
     /// # Errors
     /// The list of installed plugins cannot be read.
@@ -152,10 +152,10 @@ impl Plugins {
         Ok(all)
     }
 
-    /// What the plugin of that name drives; nothing where there is none.
+    /// The kinds of driver that a plugin has; empty if there is no such plugin.
     ///
     /// # Errors
-    /// It cannot be loaded.
+    /// If it cannot be loaded.
     pub async fn kinds(&self, name: &str) -> Result<BTreeSet<DriverKind>> {
         if !self.names().await?.contains(name) {
             return Ok(BTreeSet::new());
@@ -166,7 +166,7 @@ impl Plugins {
     /// A build driver by name.
     ///
     /// # Errors
-    /// There is none of that name.
+    /// If there is no such driver.
     pub async fn build_driver(&self, name: &str) -> Result<BuildDriver<'_>> {
         self.driver(name, DriverKind::Build).await.map(BuildDriver)
     }
@@ -174,7 +174,7 @@ impl Plugins {
     /// A train driver by name.
     ///
     /// # Errors
-    /// There is none of that name.
+    /// If there is no such driver.
     pub async fn train_driver(&self, name: &str) -> Result<TrainDriver<'_>> {
         self.driver(name, DriverKind::Train).await.map(TrainDriver)
     }
@@ -182,7 +182,7 @@ impl Plugins {
     /// Who signed a component.
     ///
     /// # Errors
-    /// Its signature does not verify.
+    /// If its signature does not verify.
     pub fn signed(&self, candidate: &Candidate) -> Result<Signed> {
         Trust::read(&self.environment)?.judge(candidate.claim())
     }
@@ -190,7 +190,7 @@ impl Plugins {
     /// Who signed an installed plugin.
     ///
     /// # Errors
-    /// Its signature does not verify, or its file is not what was installed.
+    /// If its signature does not verify, or its file changed after it was installed.
     pub fn signed_installed(&self, plugin: &Installed) -> Result<Signed> {
         let trust = Trust::read(&self.environment)?;
         if plugin.signature.is_none() {
@@ -201,28 +201,28 @@ impl Plugins {
         Ok(judged.unwrap_or(Signed::Not))
     }
 
-    /// Refuses a component whose signature does not verify, or is missing where one is required. True if a key that the
-    /// user trusts signed it.
+    /// Refuses a component whose signature does not verify, or is required but missing. Returns whether a trusted key
+    /// signed it.
     ///
     /// # Errors
-    /// It is such a one.
+    /// If the component is refused.
     pub fn admit(&self, candidate: &Candidate) -> Result<bool> {
         let signed = Trust::read(&self.environment)?.admit(candidate.claim())?;
         Ok(matches!(signed, Signed::By(_)))
     }
 
-    /// What the user's own file never grants.
+    /// The `never-grant` rules of the user's own file.
     ///
     /// # Errors
-    /// The file is wrong.
+    /// If the file is not valid.
     pub fn never_granted(&self) -> Result<NeverGranted> {
         NeverGranted::read(&self.environment)
     }
 
-    /// Compiles components, and installs them with what the user granted them: all of them, or none.
+    /// Compiles and installs components with their grants, either all or none.
     ///
     /// # Errors
-    /// One is not admitted, or cannot be compiled, or the disk is full. What was installed before stays.
+    /// If one is refused or cannot be compiled, or the disk is full. Then nothing changes.
     pub async fn install(&self, consented: &[Consented]) -> Result<Vec<Installed>> {
         let mut plugins = Vec::new();
         for Consented { candidate, granted, .. } in consented {
@@ -257,10 +257,10 @@ impl Plugins {
         Ok(installed)
     }
 
-    /// Takes an installed plugin away, and its compiled form.
+    /// Removes an installed plugin and its compiled form.
     ///
     /// # Errors
-    /// There is none of that name, or the disk cannot be written to.
+    /// If there is no such plugin, or the disk cannot be written.
     pub fn uninstall(&self, name: &str) -> Result<()> {
         let plugin = self.store.expect(name)?;
         self.store.uninstall(name)?;
@@ -268,18 +268,18 @@ impl Plugins {
         Ok(())
     }
 
-    /// An installed plugin as its file describes it; nothing where there is none of that name.
+    /// An installed plugin as its file describes it; `None` if there is no such plugin.
     ///
     /// # Errors
-    /// The file is missing, or is not what was installed.
+    /// If the file is missing, or changed after it was installed.
     pub fn installed(&self, name: &str) -> Result<Option<Candidate>> {
         self.store.with(name, |plugin| Candidate::of(plugin, self.store.wasm(plugin)?))
     }
 
-    /// Writes all installed plugins to one file, and tells how many they are.
+    /// Writes all installed plugins to one file. Returns their number.
     ///
     /// # Errors
-    /// One is not what was installed, or the file cannot be written.
+    /// If a component changed after it was installed, or the file cannot be written.
     pub fn export(&self, path: &Path) -> Result<usize> {
         let mut plugins = Vec::new();
         for plugin in self.store.list()? {
@@ -290,18 +290,18 @@ impl Plugins {
         Ok(plugins.len())
     }
 
-    /// Reads what [`Plugins::export`] wrote. Nothing of it is compiled or run.
+    /// Reads a file from [`Plugins::export`]. Compiles and runs nothing.
     ///
     /// # Errors
-    /// It is no such file, or is damaged.
+    /// If the file is not a valid bundle.
     pub fn import(&self, path: &Path) -> Result<Vec<(Candidate, Installed)>> {
         bundle::read(path)
     }
 
-    /// Uses a component for as long as this process runs, in the place of any other of its name.
+    /// Uses a component until this process ends, in place of any other of the same name.
     ///
     /// # Errors
-    /// It is not admitted, or cannot be compiled.
+    /// If it is refused or cannot be compiled.
     pub async fn lend(&self, candidate: &Candidate, granted: Grants) -> Result<()> {
         self.admit(candidate)?;
         let digest = candidate.digest();
@@ -322,7 +322,7 @@ impl Plugins {
         Ok(())
     }
 
-    /// The compiled form of a component; where there is none, it is about to be made, which takes its time.
+    /// The compiled form of a component; `None` if it must be compiled, which takes time and is announced.
     fn ready(&self, name: &str, digest: &str) -> Option<wasmtime::component::Component> {
         let ready = self.runtime.ready(digest);
         if ready.is_none() {
@@ -331,7 +331,7 @@ impl Plugins {
         ready
     }
 
-    /// The settings may have become stricter since it was installed.
+    /// Checks the signature again: the settings may have become stricter since the plugin was installed.
     fn admit_installed(&self, plugin: &Installed) -> Result<()> {
         let trust = Trust::read(&self.environment)?;
         if !trust.is_required() {
@@ -357,8 +357,8 @@ impl Plugins {
         let others = self.list().await?.into_iter().filter(|driver| driver.kind == kind);
         let others: Vec<String> = others.map(|driver| driver.name).collect();
         let hint = match others.is_empty() {
-            true => "this program was built without its drivers: build it with `cargo xtask dist`".to_owned(),
-            false => format!("there is {}; `alekseylearn driver list` tells more", others.join(", ")),
+            true => "this build contains no drivers: rebuild it with `cargo xtask dist`".to_owned(),
+            false => format!("available: {}; see `alekseylearn driver list`", others.join(", ")),
         };
         Err(Error::new(Kind::NotFound, format!("there is no {} driver `{name}`", kind.name())).hint(hint))
     }
@@ -392,7 +392,7 @@ impl Plugins {
                 let shipped = shipped(name)
                     .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no plugin `{name}`")))?;
                 let ready = self.runtime.load_shipped(name, shipped.digest, shipped.wasm)?;
-                // What a shipped plugin imports it was granted: it came with the program.
+                // A shipped plugin has a grant for everything that it imports.
                 let granted: Grants = ready.wants.iter().copied().map(Grant::Capability).collect();
                 Plugin {
                     name: name.to_owned(),

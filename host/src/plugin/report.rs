@@ -1,4 +1,4 @@
-//! What drivers tell the host.
+//! The types that drivers report to the host.
 
 use url::Url;
 
@@ -9,71 +9,71 @@ use crate::config::Location;
 pub enum Destination {
     /// The service needs no image.
     None,
-    /// The engine that built it.
+    /// In the engine that built it.
     Engine,
-    /// A registry's repository.
+    /// In a registry's repository.
     Repository {
-        /// Without a tag.
+        /// The repository's address, without a tag.
         address: String,
-        /// In a dry run: it is not there yet.
+        /// In a dry run: whether it does not exist yet.
         to_be_made: bool,
     },
 }
 
-/// One thing found by a check.
+/// One finding of a check.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
-    /// The run would fail.
+    /// A reason why the run would fail.
     Problem {
         /// What is wrong.
         message: String,
         /// What the user can do.
         fix: String,
     },
-    /// The run may disappoint.
+    /// A reason why the run may not do what the user expects.
     Warning {
         /// What may be wrong.
         message: String,
         /// What the user can do.
         fix: String,
     },
-    /// Worth knowing.
+    /// A note.
     Note(String),
-    /// What the run costs.
+    /// The cost of the run.
     Cost {
-        /// At most, in dollars; none where it is not known.
+        /// The maximum, in US dollars; `None` if it is not known.
         most: Option<f64>,
-        /// What that was reckoned from, or why it is not known.
+        /// How it was estimated, or why it is not known.
         basis: String,
     },
 }
 
 impl Finding {
-    /// The run would fail.
+    /// Whether it is a problem.
     pub fn is_problem(&self) -> bool {
         matches!(self, Self::Problem { .. })
     }
 }
 
-/// The life of a job, the same for every service.
+/// The state of a job, the same for every service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// The service has it, but has not begun.
+    /// The service accepted it but has not started it.
     Queued,
-    /// It runs.
+    /// It is running.
     Running,
     /// It was asked to stop.
     Stopping,
-    /// It ended well.
+    /// It succeeded.
     Completed,
-    /// It ended badly.
+    /// It failed.
     Failed,
     /// It was stopped.
     Stopped,
 }
 
 impl State {
-    /// As the user reads it and the record keeps it.
+    /// The name in output and in the record.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -85,13 +85,13 @@ impl State {
         }
     }
 
-    /// It will not change any more.
+    /// Whether the state is final.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Stopped)
     }
 }
 
-/// A job's state now.
+/// The status of a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobStatus {
     /// The state.
@@ -100,21 +100,21 @@ pub struct JobStatus {
     pub detail: Option<String>,
     /// Why it failed or stopped.
     pub reason: Option<String>,
-    /// Of the training script.
+    /// The exit code of the training script.
     pub exit_code: Option<i32>,
-    /// What it went through.
+    /// The phases of the job so far.
     pub phases: Vec<Phase>,
-    /// What the service charges for.
+    /// The seconds that the service charges for.
     pub billable_seconds: Option<u64>,
-    /// What that comes to, in dollars.
+    /// The cost of that, in US dollars.
     pub cost: Option<f64>,
-    /// On how many machines it runs.
+    /// The number of machines that it runs on.
     pub nodes: u32,
-    /// In so many seconds it is worth asking again, where the driver says.
+    /// After how many seconds to poll the status again; `None` if the driver does not say.
     pub ask_again: Option<u32>,
-    /// The same for its log.
+    /// After how many seconds to poll the log again; `None` if the driver does not say.
     pub read_log_again: Option<u32>,
-    /// It ended for a reason of the service's.
+    /// Whether it ended because of the service, not because of the training.
     pub by_service: bool,
 }
 
@@ -130,7 +130,7 @@ pub struct Phase {
 }
 
 impl JobStatus {
-    /// A state of which nothing more is known.
+    /// A status with only a state.
     pub fn new(state: State) -> Self {
         Self {
             state,
@@ -148,12 +148,12 @@ impl JobStatus {
     }
 }
 
-/// A result of a job, and where it lies.
+/// A result of a job, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Artifact {
     /// Which result.
     pub kind: ArtifactKind,
-    /// Where it lies.
+    /// Where it is.
     pub place: Place,
 }
 
@@ -169,7 +169,7 @@ pub enum ArtifactKind {
 }
 
 impl ArtifactKind {
-    /// As the user reads it.
+    /// The name in output.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Model => "model",
@@ -179,19 +179,19 @@ impl ArtifactKind {
     }
 }
 
-/// Where a result lies, and as what.
+/// Where a result is, and in which form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A `.tar.gz`.
+    /// A `.tar.gz` archive.
     Archive(Archive),
-    /// File by file.
+    /// Single files.
     Folder(Folder),
 }
 
-/// Where an archive lies.
+/// Where an archive is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Archive {
-    /// In the job's folder; relative to it.
+    /// In the job's folder, with a path relative to it.
     JobFile(String),
     /// In S3.
     S3(Location),
@@ -199,11 +199,11 @@ pub enum Archive {
     Web(Url),
 }
 
-/// Where files lie.
+/// Where files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Folder {
-    /// All below a place in S3.
+    /// All objects below a location in S3.
     S3(Location),
-    /// On the web: their names, sizes in bytes, and addresses.
+    /// On the web: names, sizes in bytes, and addresses.
     Web(Vec<(String, u64, Url)>),
 }

@@ -1,4 +1,4 @@
-//! The repository that an image goes to: who logs in there, and what it has already.
+//! The repository that an image is pushed to: its login, and the images that it already has.
 
 use super::{origin::Origin, services::Services};
 use crate::{
@@ -10,16 +10,16 @@ use crate::{
 /// A repository that a run may push to.
 #[derive(Clone, Debug)]
 pub struct Repository {
-    /// Without a tag.
+    /// The address, without a tag.
     pub address: String,
     keeper: Keeper,
 }
 
 #[derive(Clone, Debug)]
 enum Keeper {
-    /// Made ready by the host, in the account of these settings.
+    /// Prepared by the host, in the AWS account of these settings.
     Ecr(aws::Repository, AwsSettings),
-    /// A registry that was granted, with this login.
+    /// In a granted registry, with this credential.
     Granted(CredentialSource),
 }
 
@@ -32,10 +32,10 @@ impl Repository {
         Self { address: address.to_owned(), keeper: Keeper::Granted(login) }
     }
 
-    /// Who pushes there.
+    /// The login to push with.
     ///
     /// # Errors
-    /// There is no login.
+    /// If there is no login.
     pub async fn login(&self, services: &Services) -> Result<Login> {
         match &self.keeper {
             Keeper::Ecr(_, settings) => services.aws(settings).login().await,
@@ -43,14 +43,14 @@ impl Repository {
         }
     }
 
-    /// The digest that a tag has there; none where there is no such tag.
+    /// The digest of a tag; `None` if there is no such tag.
     ///
     /// # Errors
-    /// The user may not look.
+    /// If the user may not look it up.
     pub async fn digest(&self, services: &Services, tag: &str) -> Result<Option<String>> {
         match &self.keeper {
             Keeper::Ecr(repository, settings) => services.aws(settings).digest(repository, tag).await,
-            // Whatever stands in the way, the push says it better.
+            // Errors are ignored: the push reports them better.
             Keeper::Granted(_) => {
                 let login = self.login(services).await?;
                 let reference = oci::Reference::parse(&format!("{}:{tag}", self.address))?;
@@ -60,7 +60,8 @@ impl Repository {
     }
 }
 
-/// The origin of the registry that an image's address names, as Docker reads it: without TLS on this machine only.
+/// The origin of the registry in an image's address, as Docker reads it; `None` if the address has no registry. Without
+/// TLS only on this machine.
 pub(super) fn registry_of(address: &str) -> Option<Origin> {
     let (registry, _) = address.split_once('/')?;
     let host = registry.split(':').next().unwrap_or_default();
@@ -68,7 +69,7 @@ pub(super) fn registry_of(address: &str) -> Option<Origin> {
     let scheme = if matches!(host, "127.0.0.1" | "localhost") { "http" } else { "https" };
     let text = format!("{scheme}://{registry}");
     let origin: Origin = text.parse().ok().filter(|_| is_registry)?;
-    // Docker and this program must not read another spelling in two ways.
+    // Docker and this program may read other spellings in different ways.
     (origin.to_string() == text).then_some(origin)
 }
 

@@ -1,4 +1,4 @@
-//! What a driver is asked to work on, as the host holds it.
+//! The host's side of the contract's `run` interface: trainings and jobs.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -7,28 +7,28 @@ use crate::{
     project::{Dependencies, Indexes, Project, Python},
 };
 
-/// One training on its way to becoming a job. A driver sees only what the contract's `training` tells.
+/// One training that is to become a job. A driver sees only what the contract's `training` exposes.
 #[derive(Debug)]
 pub struct Training {
-    /// The training folder.
+    /// The project.
     pub project: Arc<Project>,
-    /// The options of the driver that is called.
+    /// The options of the called driver.
     pub options: Arc<Values>,
-    /// The name the job is to have.
+    /// The name of the future job.
     pub job_name: String,
-    /// Variables by which the runner is told what the user asks of this run.
+    /// Environment variables for the runner, with the user's settings for this run.
     pub runner_environment: Vec<(String, String)>,
-    /// What the job gets as variables, from the host alone: a driver is told the names.
+    /// Variables that the host itself gives to the job: a driver sees their names only.
     pub secrets: Arc<SecretValues>,
-    /// The image where the train driver asked for it.
+    /// The image, at the train driver's destination; `None` before the build.
     pub image: Option<String>,
-    /// Certificates that this network needs, in PEM.
+    /// The certificates that this network needs, in PEM.
     pub certificates: Option<String>,
-    /// Where its dependencies come from.
+    /// The package indexes of its dependencies.
     pub indexes: Arc<Indexes>,
-    /// The user asked for a new image even where nothing changed.
+    /// Whether to build a new image even if nothing changed.
     pub build_anew: bool,
-    /// Only looked at: nothing is to be made, started or changed anywhere.
+    /// Whether this is a dry run, which must not create, start or change anything.
     pub dry_run: bool,
 }
 
@@ -37,27 +37,27 @@ pub struct Training {
 pub struct Job {
     /// Its name, the same for alekseylearn and the service.
     pub name: String,
-    /// What `submit` gave back.
+    /// The result of `submit`; `None` if the program ended before it returned.
     pub reference: Option<String>,
     /// The training artifact's tag.
     pub tag: String,
-    /// The options that it was submitted with.
+    /// The options of its submission.
     pub options: Arc<Values>,
     /// The names of its secrets.
     pub secrets: Vec<String>,
-    /// Where it was found; none for a job of this machine.
+    /// Where it was found; `None` for a job of this machine.
     pub found_at: Option<Location>,
     /// The job's folder, which the driver sees as `/job`.
     pub folder: PathBuf,
 }
 
-/// A training, shared by the handles that a guest holds of it.
+/// A training, shared by the handles of a guest.
 pub type SharedTraining = Arc<Training>;
-/// A job, likewise.
+/// A job, shared by the handles of a guest.
 pub type SharedJob = Arc<Job>;
-/// Options, likewise.
+/// Options, shared by the handles of a guest.
 pub type OptionValues = Arc<Values>;
-/// What a training folder asks to be installed, likewise.
+/// The dependencies of a project, shared by the handles of a guest.
 pub type SharedDependencies = Arc<Dependencies>;
-/// The Python that it asks for, likewise.
+/// The Python versions that a project asks for, shared by the handles of a guest.
 pub type SharedPython = Arc<Python>;

@@ -1,4 +1,4 @@
-//! The engine that runs components, and the compiled form of them.
+//! The engine that runs components.
 
 use std::{collections::BTreeSet, path::Path, sync::Once};
 
@@ -21,10 +21,10 @@ use super::{
 };
 use crate::error::{Context, Error, Kind, Result};
 
-/// As many bytes as a driver may hand over in one call of the host: a page of a log, or a file of a build.
+/// The bytes that a driver may pass to one host call, such as a log page or a build file.
 const MOST_SAID: usize = 32 << 20;
 
-/// One engine, shared by all drivers of a process.
+/// The engine, shared by all drivers of a process.
 pub(super) struct Runtime {
     engine: Engine,
     linker: Linker<State>,
@@ -32,18 +32,18 @@ pub(super) struct Runtime {
     ticking: Once,
 }
 
-/// A component that is ready to be called.
+/// A loaded component.
 pub(super) struct Loaded {
     pub(super) build: Option<BuildPluginPre<State>>,
     pub(super) train: Option<TrainPluginPre<State>>,
     pub(super) kinds: BTreeSet<DriverKind>,
-    /// The parts of the contract that it imports.
+    /// The capabilities that it imports.
     pub(super) wants: BTreeSet<Capability>,
 }
 
 impl Runtime {
     pub(super) fn new(cache: &Path) -> Result<Self> {
-        let broken = || "the WebAssembly engine cannot start".to_owned();
+        let broken = || "cannot start the WebAssembly engine".to_owned();
         let engine = engine()?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).context(broken)?;
@@ -56,12 +56,12 @@ impl Runtime {
         Ok(Self { engine, linker, compiled: Compiled::new(cache), ticking: Once::new() })
     }
 
-    /// The compiled form of a component, where there is one.
+    /// The compiled form of a component; `None` if it must be compiled.
     pub(super) fn ready(&self, digest: &str) -> Option<Component> {
         self.compiled.load(&self.engine, digest)
     }
 
-    /// Makes a stranger's component ready to be called. `ready` is its compiled form, where there is one.
+    /// Loads an untrusted component. `ready` is its compiled form, if there is one.
     pub(super) async fn load(
         &self,
         name: &str,
@@ -72,7 +72,7 @@ impl Runtime {
         let component = match ready {
             Some(component) => component,
             None => {
-                // Says what is wrong with a file in better words than the compiler, and before it.
+                // Reports problems of the file better and earlier than the compiler.
                 Manifest::read(name, wasm)?;
                 self.keep(digest, &compiler::compile(name, wasm).await?)?
             }
@@ -80,7 +80,7 @@ impl Runtime {
         self.link(name, &component)
     }
 
-    /// Makes a component ready that came with the program: nothing of it is to be feared.
+    /// Loads a shipped component, which is trusted and compiled in this process.
     pub(super) fn load_shipped(&self, name: &str, digest: &str, wasm: &[u8]) -> Result<Loaded> {
         let component = match self.ready(digest) {
             Some(component) => component,
@@ -93,11 +93,11 @@ impl Runtime {
     }
 
     fn keep(&self, digest: &str, code: &[u8]) -> Result<Component> {
-        // Without the compiled form all works, only slower: a full disk is no reason to stop.
+        // If it cannot be cached, such as on a full disk, everything works, but more slowly.
         let _ = self.compiled.keep(&self.engine, digest, code);
-        // SAFETY: it was made a moment ago by this very program.
+        // SAFETY: this program compiled it a moment ago.
         unsafe { Component::deserialize(&self.engine, code) }
-            .context(|| "cannot load what was compiled".into())
+            .context(|| "cannot load the compiled plugin".into())
     }
 
     fn link(&self, name: &str, component: &Component) -> Result<Loaded> {
@@ -108,15 +108,18 @@ impl Runtime {
         let imports = kind.imports(&self.engine).filter_map(|(import, _)| interface(import));
         let wants = imports.filter_map(Capability::of_interface).collect();
         let pre = self.linker.instantiate_pre(component).map_err(|error| {
-            Error::new(Kind::Plugin, format!("the plugin {name} asks for what this program does not have"))
-                .hint("it may be built for another version of alekseylearn")
-                .source(error)
+            Error::new(
+                Kind::Plugin,
+                format!("the plugin {name} imports something that alekseylearn does not provide"),
+            )
+            .hint("upgrade alekseylearn or the plugin")
+            .source(error)
         })?;
         let lacks = |kind: DriverKind| {
             move |error: wasmtime::Error| {
                 let kind = kind.name();
-                Error::new(Kind::Plugin, format!("the plugin {name} is no whole {kind} driver"))
-                    .hint("this is a fault of the plugin: tell its author what is said here")
+                Error::new(Kind::Plugin, format!("the plugin {name} is not a complete {kind} driver"))
+                    .hint("report this to the plugin's author")
                     .source(error)
             }
         };
@@ -131,7 +134,7 @@ impl Runtime {
         })
     }
 
-    /// The component is not installed any more.
+    /// Removes the compiled forms of a component that was uninstalled.
     pub(super) fn forget(&self, digest: &str) {
         self.compiled.forget(digest);
     }
@@ -153,7 +156,7 @@ impl Runtime {
         store.set_hostcall_fuel(MOST_SAID);
         store.set_max_component_handles(MOST_HANDLES);
         store.set_epoch_deadline(1);
-        // Asked only while the driver itself runs: what it waits for in the host does not count.
+        // Called only while the driver itself runs: time in host calls does not count.
         store.epoch_deadline_callback(|mut context| {
             context.data_mut().time.tick()?;
             Ok(UpdateDeadline::Yield(1))
@@ -162,9 +165,9 @@ impl Runtime {
     }
 }
 
-/// By which all components are compiled and run.
+/// The engine that compiles and runs all components.
 pub(super) fn engine() -> Result<Engine> {
     let mut config = Config::new();
     config.epoch_interruption(true);
-    Engine::new(&config).context(|| "the WebAssembly engine cannot start".into())
+    Engine::new(&config).context(|| "cannot start the WebAssembly engine".into())
 }

@@ -1,4 +1,4 @@
-//! The services that drivers ask for, connected to when a first verb needs them and shared by all calls.
+//! Connections to the services that drivers use. Each is made when a verb first needs it, and shared by all calls.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ use crate::{
     ui::Ui,
 };
 
-/// One connection to each service.
+/// The connections to services.
 pub struct Services {
     docker_environment: DockerEnvironment,
     ui: Arc<Ui>,
@@ -28,12 +28,12 @@ pub struct Services {
     docker: OnceCell<Engine>,
     surroundings: Surroundings,
     aws: Mutex<HashMap<AwsSettings, Arc<Aws>>>,
-    /// Sends what drivers request.
+    /// Sends the requests of drivers.
     pub http: Arc<Sender>,
 }
 
 impl Services {
-    /// Connects to nothing yet.
+    /// Creates the connections lazily: connects to nothing yet.
     pub fn new(environment: &Environment, ui: Arc<Ui>) -> Self {
         let terminal = ui.clone();
         let surroundings = Surroundings {
@@ -53,24 +53,24 @@ impl Services {
         }
     }
 
-    /// Tells the user what a service keeps everybody waiting for.
+    /// Shows a message to the user.
     pub fn say(&self, text: &str) {
         self.ui.stage(text);
     }
 
-    /// The same for who wants to know more.
+    /// Shows a message to the user with `--verbose`.
     pub fn tell(&self, text: &str) {
         self.ui.detail(text);
     }
 
-    /// The user's AWS account, by these settings.
+    /// The AWS client for these settings.
     pub fn aws(&self, settings: &AwsSettings) -> Arc<Aws> {
         let mut known = self.aws.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Arc::new(Aws::new(settings.clone(), self.surroundings.clone()));
         known.entry(settings.clone()).or_insert_with(new).clone()
     }
 
-    /// Where the hashes of a training folder's files are kept; nowhere, where the cache cannot be written.
+    /// The file that caches the hashes of a folder's files; `None` if the cache folder cannot be created.
     pub fn known_hashes(&self, folder: &Path) -> Option<PathBuf> {
         let cache = self.cache.join("hashes");
         Environment::private_folder(&cache).is_ok().then(|| known_hashes(&cache, folder))
@@ -79,7 +79,7 @@ impl Services {
     /// The Docker engine.
     ///
     /// # Errors
-    /// None answers.
+    /// If no engine responds.
     pub async fn docker(&self) -> Result<&Engine> {
         let connect = async || {
             let engine = Engine::connect(&self.docker_environment).await?;

@@ -1,6 +1,6 @@
-//! The plugins that travel inside the program, and those that were released with it.
+//! The plugins inside the program, and those that are released with it.
 
-/// One of them.
+/// A plugin inside the program.
 pub(super) struct Shipped {
     pub(super) name: &'static str,
     /// `sha256:…`
@@ -8,22 +8,22 @@ pub(super) struct Shipped {
     pub(super) wasm: &'static [u8],
 }
 
-/// Made by the build script out of what `cargo xtask plugins` built.
+/// The shipped plugins. The build script generates the list from the output of `cargo xtask plugins`.
 pub(super) const SHIPPED: &[Shipped] = include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
-/// The digests of the project's plugins that its user installs, as they were when the program was built.
+/// The digests of the project's plugins that users install separately, at the time of the build.
 const RELEASED: &[&str] = include!(concat!(env!("OUT_DIR"), "/released.rs"));
 
-/// Names of the project's own drivers, also of those that this build does not hold.
+/// The names of the project's own drivers, including those that are not in this build.
 pub(super) const RESERVED: [&str; 6] =
     ["local", "local-gpu", "sagemaker", "kaggle", "ml-engine", "vertex-ai"];
 
-/// The one of that name.
+/// The shipped plugin of that name.
 pub(super) fn shipped(name: &str) -> Option<&'static Shipped> {
     SHIPPED.iter().find(|plugin| plugin.name == name)
 }
 
-/// The project's own component, which may have a reserved name.
+/// Whether a digest is of the project's own component, which may have a reserved name.
 pub(super) fn is_released(digest: &str) -> bool {
     RELEASED.contains(&digest)
 }

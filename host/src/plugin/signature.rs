@@ -1,4 +1,4 @@
-//! Who signed a component: minisign's signatures, and the keys that the user trusts.
+//! Signatures of components: minisign's signatures, and the keys that the user trusts.
 
 use std::{fmt, path::PathBuf};
 
@@ -12,16 +12,16 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// What vouches for a component.
+/// Who signed a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signed {
-    /// A key that the user trusts, by the user's name for it.
+    /// Signed by a trusted key, with the user's name for it.
     By(String),
-    /// A key that the user does not know, so it says nothing.
+    /// Signed by a key that the user does not trust, so not verified.
     ByUnknown,
-    /// Nothing.
+    /// Unsigned.
     Not,
-    /// Nothing, but it is a file of the user's own.
+    /// Unsigned, but from a local file.
     Local,
 }
 
@@ -36,21 +36,21 @@ impl fmt::Display for Signed {
     }
 }
 
-/// Whom the user trusts, and whether that is required.
+/// The keys that the user trusts, and whether signatures are required.
 #[derive(Debug)]
 pub(super) struct Trust {
     pub(super) keys: Vec<(String, PublicKey)>,
-    /// The file that requires signatures.
+    /// The file that requires signatures; `None` if they are not required.
     pub(super) required_by: Option<PathBuf>,
     /// The file that names the keys.
     pub(super) file: PathBuf,
 }
 
-/// A component, and what came with it.
+/// A component and the signature that came with it.
 #[derive(Clone, Copy)]
 pub(super) struct Claim<'a> {
     pub(super) name: &'a str,
-    /// What it calls itself.
+    /// The component's own name.
     pub(super) own_name: Option<&'a str>,
     pub(super) version: Option<&'a str>,
     pub(super) wasm: &'a [u8],
@@ -60,15 +60,15 @@ pub(super) struct Claim<'a> {
 }
 
 impl Trust {
-    /// Reads the user's settings, which a project can only make stricter.
+    /// Reads the settings. A project's file can only make the user's stricter.
     pub(super) fn read(environment: &Environment) -> Result<Self> {
         let defaults = Defaults::read(environment)?;
         let file = Defaults::users_file(environment);
         let key = |(name, text): (&String, &String)| match PublicKey::from_base64(text.trim()) {
             Ok(key) => Ok((name.clone(), key)),
             Err(error) => {
-                Err(Error::invalid(format!("the trusted key {name} in {} is no key", file.display()))
-                    .hint("it is the line that begins with RW in the .pub file that `minisign -G` makes")
+                Err(Error::invalid(format!("the trusted key {name} in {} is not valid", file.display()))
+                    .hint("use the line that begins with RW in the .pub file from `minisign -G`")
                     .source(error))
             }
         };
@@ -76,23 +76,23 @@ impl Trust {
         Ok(Self { keys, required_by: defaults.signatures_required_by().map(Into::into), file })
     }
 
-    /// Only components that a trusted key signed may be installed and run.
+    /// Whether only components that a trusted key signed may be installed and run.
     pub(super) fn is_required(&self) -> bool {
         self.required_by.is_some()
     }
 
-    /// Who signed it.
+    /// Verifies the signature.
     ///
     /// # Errors
-    /// It comes with a signature that is none, or that does not verify.
+    /// If the signature is malformed or does not verify.
     pub(super) fn judge(&self, claim: Claim<'_>) -> Result<Signed> {
         let name = claim.name;
         let Some(text) = claim.signature else {
             return Ok(if matches!(claim.source, Source::File(_)) { Signed::Local } else { Signed::Not });
         };
         let signature = Signature::decode(text).map_err(|error| {
-            Error::new(Kind::Plugin, format!("{name} comes with a signature that is none"))
-                .hint("a signature is the whole text of the .minisig file that `minisign -S` makes")
+            Error::new(Kind::Plugin, format!("the signature of {name} is malformed"))
+                .hint("use the whole text of the .minisig file from `minisign -S`")
                 .source(error)
         })?;
         let mut problem = None;
@@ -109,21 +109,23 @@ impl Trust {
         match problem {
             None => Ok(Signed::ByUnknown),
             Some((_, Problem::UnexpectedAlgorithm)) => {
-                Err(Error::new(Kind::Plugin, format!("{name} was signed in minisign's old way"))
-                    .hint("its author can sign it again with `minisign -S` of version 0.10 or newer"))
+                Err(Error::new(Kind::Plugin, format!("the signature of {name} has minisign's legacy format"))
+                    .hint("ask its author to sign it again with minisign 0.10 or newer"))
             }
             Some((signer, error)) => {
                 Err(Error::new(Kind::Plugin, format!("{name} is not what {signer} signed"))
-                    .hint("it was changed since, or the signature is of another file: do not use it")
+                    .hint(
+                        "do not use it: it changed after it was signed, or the signature is for another file",
+                    )
                     .source(error))
             }
         }
     }
 
-    /// The same, and refuses what the settings do.
+    /// Verifies the signature, and refuses what the settings do not allow.
     ///
     /// # Errors
-    /// As [`Trust::judge`]; or no trusted key signed it, where that is required.
+    /// As [`Trust::judge`], or if a trusted signature is required but missing.
     pub(super) fn admit(&self, claim: Claim<'_>) -> Result<Signed> {
         let signed = self.judge(claim)?;
         let Some(required_by) = &self.required_by else { return Ok(signed) };
@@ -132,10 +134,10 @@ impl Trust {
             Signed::ByUnknown => "is signed by an unknown key",
             Signed::Not | Signed::Local => "is unsigned",
         };
-        let message = format!("{} {state}, and {} requires signatures", claim.name, required_by.display());
+        let message = format!("{} {state}, but {} requires signatures", claim.name, required_by.display());
         Err(Error::new(Kind::Denied, message).hint(match signed {
             Signed::ByUnknown => format!(
-                "where you know whose key it is, trust it: NAME = \"RW…\" under [plugins.trusted-keys] of {}",
+                "if you trust its signer, add NAME = \"RW…\" to [plugins.trusted-keys] in {}",
                 self.file.display()
             ),
             _ => format!(
@@ -146,40 +148,40 @@ impl Trust {
     }
 }
 
-/// What a signature says of the plugin that it is for, in minisign's trusted comment: `name:acme version:0.2.0`.
+/// A value in minisign's trusted comment, such as `name:acme version:0.2.0`; `None` if it is missing.
 fn said<'a>(comment: &'a str, key: &str) -> Option<&'a str> {
     let mut words = comment.split_whitespace();
     words.find_map(|word| word.strip_prefix(key)?.strip_prefix(':')).filter(|said| !said.is_empty())
 }
 
-/// What a signature that came with a component calls it; not verified.
+/// The plugin's name in a signature, not verified.
 pub(super) fn name_in(signature: &str) -> Option<&str> {
     let comment = signature.lines().find_map(|line| line.strip_prefix("trusted comment: "))?;
     said(comment, "name").filter(|name| is_name(name))
 }
 
-/// The number of the key that a signature says to be made with, as minisign shows it; not verified.
+/// The ID of a signature's key, as minisign shows it, not verified.
 pub(super) fn key_of(signature: &str) -> Option<String> {
     let bytes = BASE64_STANDARD.decode(signature.lines().nth(1)?.trim()).ok()?;
     let id: &[u8; 8] = bytes.get(2..)?.first_chunk()?;
     Some(hex::encode_upper(u64::from_le_bytes(*id).to_be_bytes()))
 }
 
-/// Refuses a verified signature that is of another plugin, or of another version of it.
+/// Refuses a verified signature that is for another plugin or version.
 ///
-/// The comment is signed, and so is what the component says of itself: one of them must name it, else the signature
-/// would be as good for any other plugin of its signer's.
+/// The comment and the component's metadata are both signed. One of them must name the plugin, or the signature could
+/// be used for any other plugin of that signer.
 fn bound(claim: &Claim<'_>, comment: &str, signer: &str) -> Result<()> {
     let (name, version) = (said(comment, "name"), said(comment, "version"));
     let another = |what: &str, signed: &str, is: &str| {
         Err(Error::new(
             Kind::Plugin,
             format!(
-                "{} is not what {signer} signed: the signature is of {what} {signed}, and this is {is}",
+                "{} is not what {signer} signed: the signature is for {what} {signed}, but this is {is}",
                 claim.name
             ),
         )
-        .hint("the signature is of another plugin or version: do not use it"))
+        .hint("do not use it: the signature is for another plugin or version"))
     };
     match (name, claim.own_name) {
         (Some(signed), Some(own)) if signed != own => return another("the plugin", signed, own),
@@ -187,7 +189,7 @@ fn bound(claim: &Claim<'_>, comment: &str, signer: &str) -> Result<()> {
             return Err(Error::new(
                 Kind::Plugin,
                 format!(
-                    "the signature of {} names no plugin: {signer} may have signed it as another one",
+                    "the signature of {} names no plugin: {signer} may have signed it under another name",
                     claim.name
                 ),
             )
@@ -199,7 +201,7 @@ fn bound(claim: &Claim<'_>, comment: &str, signer: &str) -> Result<()> {
     }
     match (version, claim.version) {
         (Some(signed), Some(own)) if signed != own => another("version", signed, own),
-        (Some(signed), None) => another("version", signed, "of none"),
+        (Some(signed), None) => another("version", signed, "unversioned"),
         _ => Ok(()),
     }
 }
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_of_one_plugin_and_version() {
+    fn a_signature_is_for_one_plugin_and_version() {
         let near = Source::File("/a.wasm".into());
         let judged = |comment: &str, own_name: Option<&'static str>, version: Option<&'static str>| {
             let claim = Claim { own_name, version, ..claim(b"test", None, &near) };
@@ -251,16 +253,16 @@ mod tests {
             "its own name is signed too"
         );
         for (comment, own_name, version, says) in [
-            (both, Some("beta"), Some("0.2.0"), "is of the plugin acme, and this is beta"),
-            (both, Some("acme"), Some("0.3.0"), "is of version 0.2.0, and this is 0.3.0"),
-            (both, Some("acme"), None, "is of version 0.2.0, and this is of none"),
+            (both, Some("beta"), Some("0.2.0"), "is for the plugin acme, but this is beta"),
+            (both, Some("acme"), Some("0.3.0"), "is for version 0.2.0, but this is 0.3.0"),
+            (both, Some("acme"), None, "is for version 0.2.0, but this is unversioned"),
             ("timestamp:1\tfile:a.wasm", None, Some("0.2.0"), "names no plugin"),
             ("name:", None, None, "names no plugin"),
         ] {
             let problem = judged(comment, own_name, version).unwrap_err();
             assert!(problem.contains(says), "{problem}");
         }
-        // As `minisign -G` writes it into the file of the key.
+        // The ID that `minisign -G` writes into the key file.
         let key =
             hex::encode_upper(u64::from_le_bytes(*base64_of(KEY)[2..].first_chunk().unwrap()).to_be_bytes());
         assert_eq!(key_of(SIGNATURE), Some(key));
@@ -274,14 +276,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_required_is_refused_with_the_setting() {
+    fn a_missing_required_signature_names_the_setting() {
         let near = Source::File("/a.wasm".into());
         let refused = |keys: &[&str], signature| {
             let error = trust(keys, true).admit(claim(b"test", signature, &near)).unwrap_err();
             assert_eq!(error.kind(), Kind::Denied);
             error.hint_text().unwrap().to_owned()
         };
-        assert!(refused(&[], Some(SIGNATURE)).contains("[plugins.trusted-keys] of /user.toml"));
+        assert!(refused(&[], Some(SIGNATURE)).contains("[plugins.trusted-keys] in /user.toml"));
         assert!(refused(&[KEY], None).contains("`require-signatures = true` from /project.toml"));
         assert!(trust(&[KEY], true).admit(claim(b"test", Some(SIGNATURE), &near)).is_ok());
     }

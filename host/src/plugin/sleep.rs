@@ -1,5 +1,4 @@
-//! The clock that drivers wait by: what they sleep counts as their own running time, or one that slept for a day
-//! would cost the user that day.
+//! The time budget of a driver call. Sleeping counts too, so that a driver cannot block the user by sleeping for a day.
 
 use std::{
     sync::{
@@ -20,22 +19,22 @@ use wasmtime_wasi::{
 
 use super::state::State;
 
-/// How often a running driver is looked at.
+/// How often a running driver is checked.
 pub(super) const TICK: Duration = Duration::from_millis(10);
-/// The running time that one call of a driver has, host calls not counted: what it does itself is little.
+/// The time budget of one driver call, without host calls.
 const MOST_TIME: Duration = Duration::from_secs(10);
 
-/// The running time of one call.
+/// The time that one call has used.
 #[derive(Debug, Default)]
 pub(super) struct RunningTime {
     spent: Spent,
-    /// The thread that it ran on, and what that had computed in all, when last looked at.
+    /// The thread that it ran on and that thread's total CPU time, at the last check.
     seen: Option<(ThreadId, Duration)>,
 }
 
 impl RunningTime {
-    /// A tick has passed, and the driver runs. Of that tick it has what its thread computed since the last one: it may
-    /// have waited for the host most of the time.
+    /// Counts a tick that passed while the driver runs: the CPU time of its thread since the last tick. The driver may
+    /// have waited for the host most of that time.
     pub(super) fn tick(&mut self) -> Result<()> {
         let computed = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
         let computed = Duration::try_from(computed).unwrap_or_default();
@@ -51,11 +50,11 @@ impl RunningTime {
         if self.spent.add(own) <= MOST_TIME {
             return Ok(());
         }
-        Err(wasmtime::Error::msg(format!("it ran for {} seconds without an end", MOST_TIME.as_secs())))
+        Err(wasmtime::Error::msg(format!("it exceeded its time limit of {} seconds", MOST_TIME.as_secs())))
     }
 }
 
-/// What it ran and slept so far, in microseconds.
+/// The time that it ran and slept so far, in microseconds.
 #[derive(Clone, Debug, Default)]
 struct Spent(Arc<AtomicU64>);
 
@@ -70,7 +69,7 @@ impl Spent {
     }
 }
 
-/// Ready at a time, or when the running time is over: the next tick then ends the driver.
+/// Ready at a time, or when the time budget is used up: then the next tick ends the driver.
 struct Sleep {
     until: Instant,
     spent: Spent,
@@ -79,7 +78,7 @@ struct Sleep {
 #[async_trait]
 impl Pollable for Sleep {
     async fn ready(&mut self) {
-        /// Counts also where something else is ready first.
+        /// Counts the time even if something else is ready first.
         struct Slept<'a>(&'a Spent, Instant);
         impl Drop for Slept<'_> {
             fn drop(&mut self) {
@@ -90,7 +89,7 @@ impl Pollable for Sleep {
         let slept = Slept(&self.spent, now);
         let until = self.until.min(now + self.spent.left() + TICK);
         if until <= now {
-            // Others must come to their turn even where a driver only ever asks whether something is ready.
+            // Lets other tasks run even if a driver polls in a loop.
             tokio::task::yield_now().await;
         } else {
             tokio::time::sleep_until(until.into()).await;
@@ -118,7 +117,7 @@ impl monotonic_clock::Host for State {
         nanoseconds: monotonic_clock::Duration,
     ) -> Result<Resource<DynPollable>> {
         let now = Instant::now();
-        // Far beyond what is left, or beyond what can be told: both end the driver.
+        // Beyond the budget, or too large to represent: both end the driver.
         let until = now.checked_add(Duration::from_nanos(nanoseconds)).unwrap_or(now + MOST_TIME * 2);
         let sleep = self.table.push(Sleep { until, spent: self.time.spent.clone() })?;
         subscribe(&mut self.table, sleep)
@@ -132,20 +131,20 @@ mod tests {
     const MANY: u32 = 100_000;
 
     #[test]
-    fn only_what_it_computes_and_sleeps_counts() {
+    fn only_cpu_time_and_sleep_count() {
         let thread = std::thread::current().id();
         let mut time = RunningTime::default();
         let mut computed = Duration::ZERO;
-        // It calls the host, which answers after a tick or two, and so on for half an hour.
+        // It calls the host, which returns after a tick or two, for half an hour.
         for _ in 0..MANY {
             computed += Duration::from_micros(50);
             time.look(thread, computed).unwrap();
         }
         assert!(time.spent.left() > MOST_TIME / 3);
-        // Whatever the host computes for it is a tick.
+        // However long the host computes for it, that counts as one tick.
         computed += MOST_TIME * 2;
         time.look(thread, computed).unwrap();
-        // Many short sleeps are as good as a long one.
+        // Many short sleeps count like a long one.
         let left = time.spent.left();
         for _ in 0..1_000 {
             time.spent.add(left / 1_000);
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_computes_ends_wherever_it_runs() {
+    fn a_busy_driver_ends_on_every_thread() {
         let ticks = |moves: bool| {
             let threads = [(); 2].map(|()| std::thread::spawn(|| {}).thread().id());
             let mut time = RunningTime::default();

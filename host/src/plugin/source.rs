@@ -1,4 +1,4 @@
-//! Where plugins come from: a file, an address, a registry of images, or an index that lists versions.
+//! The sources of plugins: a file, an address, an OCI registry, or an index that lists versions.
 
 use std::{
     collections::BTreeMap,
@@ -23,22 +23,23 @@ use crate::{
     shell::command,
 };
 
-/// The largest file that is taken for a plugin: a Python guest has 18 MB.
+/// The size limit of a plugin, in bytes. A plugin in Python has 18 MB.
 pub(super) const MOST_BYTES: usize = 128 << 20;
 const MOST_INDEX_BYTES: usize = 16 << 20;
 const MOST_SIGNATURE_BYTES: usize = 1 << 20;
-/// A signature is beside what it signs, under its name and this.
+/// The suffix of a signature file, which is beside the signed file.
 const SIGNATURE: &str = ".minisig";
-/// Where a registry keeps it: on the manifest, so that it is copied with the component and costs no request.
+/// The manifest annotation with the signature in a registry: it is copied with the component and needs no extra
+/// request.
 const SIGNATURE_ANNOTATION: &str = "alekseylearn.minisig";
-/// How each signature begins.
+/// The beginning of every signature.
 const SIGNATURE_START: &str = "untrusted comment:";
 
-/// Where a plugin comes from, and an upgrade of it.
+/// The source of a plugin and of its upgrades.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
-    /// A file, absolute.
+    /// An absolute path of a file.
     File(PathBuf),
     /// An `https://` address.
     Address(String),
@@ -50,7 +51,7 @@ pub enum Source {
         index: String,
         /// The plugin's name in it.
         name: String,
-        /// Which versions are welcome.
+        /// The accepted versions.
         requirement: VersionReq,
     },
 }
@@ -69,23 +70,23 @@ impl fmt::Display for Source {
     }
 }
 
-/// What came, and what it must be.
+/// A downloaded component, and what it must match.
 pub(super) struct Obtained {
     pub(super) wasm: Vec<u8>,
-    /// The digest that an index promises.
+    /// The digest in the index; `None` for other sources.
     pub(super) promised: Option<String>,
-    /// What to call it where it does not say so itself.
+    /// The name if the component has none.
     pub(super) name: Option<String>,
     /// The text of its `.minisig` file, not verified.
     pub(super) signature: Option<String>,
-    /// The version that an index lists it as.
+    /// The version in the index; `None` for other sources.
     pub(super) version: Option<Version>,
-    /// What was odd about its source, to be told.
+    /// Notes about its source, to show to the user.
     pub(super) notes: Vec<String>,
 }
 
 impl Source {
-    /// The place itself, whatever the version: what is part of a plugin's identity.
+    /// The source without the version, which is part of a plugin's identity.
     pub(super) fn place(&self) -> String {
         match self {
             Self::File(_) | Self::Address(_) => self.to_string(),
@@ -108,17 +109,17 @@ impl Source {
         command(words)
     }
 
-    /// What a user wrote: `NAME` and `NAME@REQUIREMENT` with an index, else an address, a file, or a folder that holds
-    /// one `.wasm` file.
+    /// Parses what a user typed: `NAME` or `NAME@REQUIREMENT` with an index, else an address, a file, or a folder that
+    /// contains one `.wasm` file.
     ///
     /// # Errors
-    /// It is none of these.
+    /// If it is none of these.
     pub fn parse(text: &str, index: Option<&str>) -> Result<Self> {
         if let Some(index) = index {
             let (name, requirement) = text.split_once('@').unwrap_or((text, "*"));
             let requirement = requirement.parse().map_err(|error| {
-                Error::invalid(format!("`{requirement}` is no requirement of a version"))
-                    .hint("write NAME, or for example NAME@1.2")
+                Error::invalid(format!("`{requirement}` is not a valid version requirement"))
+                    .hint("write NAME, or NAME with a version requirement, such as NAME@1.2")
                     .source(error)
             })?;
             return Ok(Self::Index { index: absolute(index)?, name: name.to_owned(), requirement });
@@ -136,14 +137,13 @@ impl Source {
         Ok(Self::File(if path.is_dir() { only_component(&path)? } else { path }))
     }
 
-    /// An address, or a file that need not be there.
+    /// Parses an address, or a path of a file that may not exist.
     pub(super) fn at(place: &str) -> Result<Self> {
         let Some((scheme, rest)) = place.split_once("://") else { return Ok(Self::File(place.into())) };
-        // It would be in the list of plugins, in lock files and in messages.
+        // It would end up in the list of plugins, in lock files and in messages.
         if rest.split('/').next().is_some_and(|host| host.contains('@')) {
-            return Err(Error::invalid("an address with a user or a password in it is not taken").hint(
-                "leave them out; for oci:// addresses, `docker login` keeps the credentials that are used",
-            ));
+            return Err(Error::invalid("an address must not contain a user name or password")
+                .hint("remove them; for oci:// addresses, log in with `docker login`"));
         }
         match scheme {
             "oci" => oci::Reference::parse(place).map(Self::Oci),
@@ -151,11 +151,11 @@ impl Source {
         }
     }
 
-    /// Gets it. Where `pinned` is the digest that a lock file names, that very component is got also when its tag has
-    /// moved, or its index lists newer ones.
+    /// Downloads the component. With `pinned`, the digest in a lock file, it downloads exactly that component even if
+    /// its tag moved or the index lists newer versions.
     ///
     /// # Errors
-    /// It cannot be got, or no version of it fits.
+    /// If it cannot be downloaded, or no version matches.
     pub(super) async fn obtain(&self, pinned: Option<&str>) -> Result<Obtained> {
         match self {
             Self::File(path) => {
@@ -212,44 +212,44 @@ impl Obtained {
 /// `{"plugins": {"NAME": [{"version", "address", "digest", "contract", "signature"}]}}`
 pub(super) struct Index {
     pub(super) plugins: BTreeMap<String, Vec<Release>>,
-    /// By the plugins' names, what is wrong with each entry that is no release.
+    /// The problems of invalid entries, by plugin name.
     wrong: BTreeMap<String, Vec<String>>,
 }
 
-/// An index, of which nothing but the shape is known.
+/// An index with entries that are not parsed yet.
 #[derive(Deserialize)]
 struct Listed {
     plugins: BTreeMap<String, Vec<serde_json::Value>>,
 }
 
-/// The entries of an index that were passed over.
+/// The note about skipped entries of an index.
 fn skipped(index: &str, name: &str, wrong: &[String]) -> String {
     let first = wrong.first().map(String::as_str).unwrap_or_default();
-    format!("{index} lists {} of {name} that cannot be read, such as: {first}", counted(wrong.len()))
+    format!("skipped {} of {name} in {index}: {first}", counted(wrong.len()))
 }
 
 fn counted(releases: usize) -> String {
-    format!("{releases} release{}", if releases == 1 { "" } else { "s" })
+    format!("{releases} invalid release{}", if releases == 1 { "" } else { "s" })
 }
 
 /// One version of a plugin in an index.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Release {
     pub(super) version: Version,
-    /// A file or an address, absolute or from the index's own place on.
+    /// A file or an address, absolute or relative to the index.
     pub(super) address: String,
     /// `sha256:…`
     pub(super) digest: String,
-    /// The contract it was built for.
+    /// The version of the contract that it was built for.
     pub(super) contract: Version,
-    /// The text of its `.minisig` file, or where that is; otherwise one is looked for at the address.
+    /// The text or location of its `.minisig` file. If missing, the file beside the component is used.
     signature: Option<String>,
 }
 
 impl Index {
     pub(super) fn read(place: &str, text: &[u8]) -> Result<Self> {
         let listed: Listed = serde_json::from_slice(text).map_err(|error| {
-            Error::invalid(format!("{place} is no index of plugins"))
+            Error::invalid(format!("{place} is not a plugin index"))
                 .hint(r#"an index is {"plugins": {"NAME": [{"version", "address", "digest", "contract"}]}}"#)
                 .source(error)
         })?;
@@ -257,7 +257,7 @@ impl Index {
         for (name, entries) in listed.plugins {
             let releases = index.plugins.entry(name.clone()).or_default();
             for entry in entries {
-                // One that cannot be read, of a newer alekseylearn say, leaves the others as they are.
+                // An invalid entry, such as one for a newer alekseylearn, is skipped.
                 match serde_json::from_value(entry) {
                     Ok(release) => releases.push(release),
                     Err(error) => index.wrong.entry(name.clone()).or_default().push(error.to_string()),
@@ -267,7 +267,7 @@ impl Index {
         Ok(index)
     }
 
-    /// The one that a lock file names, else the newest version that is welcome and that this program can run.
+    /// The release with the pinned digest, else the newest accepted version that this program can run.
     pub(super) fn choose(
         &self,
         place: &str,
@@ -292,7 +292,7 @@ impl Index {
             Some(newest) => Err(Error::new(
                 Kind::Unsupported,
                 format!(
-                    "{name} {} needs version {} of the contract, and this alekseylearn speaks {CONTRACT}",
+                    "{name} {} needs contract {}, but this alekseylearn supports {CONTRACT}",
                     newest.version, newest.contract
                 ),
             )
@@ -316,11 +316,11 @@ async fn get(place: &str, limit: usize) -> Result<Vec<u8>> {
     if place.contains("://") { http::get(place, limit).await } else { read(Path::new(place), limit) }
 }
 
-/// None where nobody signed it.
+/// The signature at an address; `None` if there is none.
 async fn signature_at(address: &str) -> Result<Option<String>> {
     match http::get(address, MOST_SIGNATURE_BYTES).await {
         Ok(text) => Ok(Some(as_text(text))),
-        // Stores of files say that one is forbidden where it is missing and they may not be listed.
+        // Object stores report a missing file as forbidden if listing is not allowed.
         Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Denied) => Ok(None),
         Err(error) => Err(error),
     }
@@ -333,7 +333,7 @@ fn signature_of_file(path: &Path) -> Result<Option<String>> {
     if path.exists() { read(path, MOST_SIGNATURE_BYTES).map(|text| Some(as_text(text))) } else { Ok(None) }
 }
 
-/// Whatever else it holds, it is no signature.
+/// Text that is not valid UTF-8 is not a signature anyway.
 fn as_text(content: Vec<u8>) -> String {
     String::from_utf8_lossy(&content).into_owned()
 }
@@ -341,20 +341,16 @@ fn as_text(content: Vec<u8>) -> String {
 fn read(path: &Path, most: usize) -> Result<Vec<u8>> {
     disk::read(path, most as u64).map_err(|error| {
         let (kind, hint) = match error.kind() {
-            ErrorKind::InvalidInput => {
-                (Kind::Invalid, "pipes and devices are not read: save it to a file first")
-            }
-            ErrorKind::FileTooLarge => {
-                (Kind::Invalid, "see that it is the right one: no plugin is that large")
-            }
-            _ => (Kind::NotFound, "see that the path is right"),
+            ErrorKind::InvalidInput => (Kind::Invalid, "save it to a regular file first"),
+            ErrorKind::FileTooLarge => (Kind::Invalid, "check that it is the right file: it is too large"),
+            _ => (Kind::NotFound, "check the path"),
         };
         Error::new(kind, format!("cannot read {}", path.display())).hint(hint).source(error)
     })
 }
 
-/// An index's addresses may be relative to it. An index that came over a network names no file of this machine, and no
-/// machine of the user's own networks but the one that it came from.
+/// Resolves an address relative to its index. An index from the network must not name files of this machine, or
+/// machines in the user's own networks other than its own host.
 pub(super) fn beside(index: &str, address: &str) -> Result<String> {
     let Ok(base) = index.parse::<Url>() else {
         return Ok(match index.rsplit_once('/') {
@@ -366,23 +362,23 @@ pub(super) fn beside(index: &str, address: &str) -> Result<String> {
     };
     let refused = |why: &str| {
         Err(Error::new(Kind::Denied, format!("{index} names {address}, {why}"))
-            .hint("tell whoever keeps the index, or install the file itself by its own address"))
+            .hint("report this to the index's maintainer, or install the plugin by its own address"))
     };
-    let Ok(url) = base.join(address) else { return refused("which is no address") };
+    let Ok(url) = base.join(address) else { return refused("which is not a valid address") };
     if !["http", "https", "oci"].contains(&url.scheme()) {
-        return refused("which is not an address on the web");
+        return refused("which is not an http, https or oci address");
     }
     let same_host =
         (url.host_str(), url.port_or_known_default()) == (base.host_str(), base.port_or_known_default());
     if !same_host && is_near(&url) {
-        return refused("which is in your own network, or on this machine");
+        return refused("which is on this machine or in your own network");
     }
     Ok(url.to_string())
 }
 
-/// It names this machine, or an address that is not of the internet.
+/// Whether it names this machine, or an address that is not on the internet.
 fn is_near(url: &Url) -> bool {
-    // Only of schemes that it knows does the parser read a host as an address.
+    // The parser recognises IP addresses only for schemes that it knows.
     let host = url
         .host_str()
         .unwrap_or_default()
@@ -401,14 +397,14 @@ fn is_near(url: &Url) -> bool {
     }
 }
 
-/// Used again by an upgrade, from whatever folder.
+/// Makes the path absolute, because an upgrade may run in another folder.
 fn absolute(index: &str) -> Result<String> {
     if index.contains("://") {
         return Ok(index.to_owned());
     }
     let path = Path::new(index).canonicalize().map_err(|error| {
         Error::new(Kind::NotFound, format!("there is no index {index}"))
-            .hint("give its file or address")
+            .hint("use the index's file or address")
             .source(error)
     })?;
     Ok(path.display().to_string())
@@ -430,7 +426,7 @@ fn only_component(folder: &Path) -> Result<PathBuf> {
     match found.as_slice() {
         [one] => Ok(one.clone()),
         none_or_many => {
-            Err(Error::invalid(format!("{} holds {} .wasm files", folder.display(), none_or_many.len()))
+            Err(Error::invalid(format!("{} contains {} .wasm files", folder.display(), none_or_many.len()))
                 .hint("name the file itself"))
         }
     }
@@ -469,14 +465,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_lock_file_names_is_chosen_before_newer_ones() {
+    fn the_release_in_a_lock_file_is_chosen_over_newer_ones() {
         let index = Index::read("index.json", INDEX.as_bytes()).unwrap();
         let chosen = index.choose("index.json", "kaggle", &VersionReq::STAR, Some("sha256:a")).unwrap();
         assert_eq!(chosen.version.to_string(), "0.9.0");
     }
 
     #[test]
-    fn credentials_in_addresses_are_neither_taken_nor_repeated() {
+    fn credentials_in_addresses_are_refused_and_not_repeated() {
         for address in
             ["https://me:secret@example.org/a.wasm", "oci://me:secret@example.org/a:1", "http://secret@a"]
         {
@@ -487,28 +483,25 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_is_none_is_said() {
+    fn an_invalid_index_is_an_error() {
         for text in ["", "[]", r#"{"plugins": {"a": 3}}"#] {
             assert!(Index::read("index.json", text.as_bytes()).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_release_that_cannot_be_read_leaves_the_others() {
+    fn an_invalid_release_is_skipped() {
         let text = INDEX.replace("\"version\": \"0.9.0\"", "\"version\": \"0.9\"");
         let index = Index::read("index.json", text.as_bytes()).unwrap();
         let choose =
             |requirement: &str| index.choose("index.json", "kaggle", &requirement.parse().unwrap(), None);
         assert_eq!(choose("*").unwrap().version.to_string(), "0.10.0");
         let error = choose("0.9").unwrap_err();
-        assert!(
-            error.details_text().unwrap().contains("lists 1 release of kaggle that cannot be read"),
-            "{error:?}"
-        );
+        assert!(error.details_text().unwrap().contains("skipped 1 invalid release of kaggle"), "{error:?}");
     }
 
     #[test]
-    fn addresses_are_taken_from_the_indexs_place() {
+    fn addresses_are_relative_to_their_index() {
         for (index, address, place) in [
             ("https://a.org/x/index.json", "b.wasm", "https://a.org/x/b.wasm"),
             ("https://a.org/x/index.json", "/b.wasm", "https://a.org/b.wasm"),
@@ -525,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn a_remote_index_names_nothing_of_this_machine_or_network() {
+    fn a_remote_index_must_not_name_this_machine_or_network() {
         for address in [
             "file:///etc/passwd",
             "http://127.0.0.1:1/b.wasm",

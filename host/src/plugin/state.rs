@@ -1,4 +1,4 @@
-//! What one call of a driver sees of the host. It lives as long as the call.
+//! The host's state for one driver call.
 
 use std::{
     path::{Path, PathBuf},
@@ -29,39 +29,39 @@ use crate::{
     ui::{Event, Ui},
 };
 
-/// One call's view of the host.
+/// The host's state for one driver call.
 pub struct State {
     pub(super) wasi: WasiCtx,
     http: WasiHttpCtx,
-    /// Sends its requests.
+    /// Sends the call's requests.
     pub(super) requester: Requester,
     pub(super) table: ResourceTable,
     pub(super) limits: Limits,
     pub(super) authority: Arc<Authority>,
     pub(super) services: Arc<Services>,
-    /// The account that its verbs are about.
+    /// The AWS client for its verbs.
     pub(super) aws: Arc<Aws>,
     pub(super) ui: Arc<Ui>,
-    /// What the driver sees as `/job`.
+    /// The folder that the driver sees as `/job`; `None` if there is no job.
     pub(super) job: Option<PathBuf>,
-    /// What it wrote there.
+    /// The call's writes to that folder.
     pub(super) writes: Writes,
-    /// What the driver wrote to its standard output and error.
+    /// The driver's standard output and error.
     pub(super) words: LastWords,
-    /// Its own, host calls not counted.
+    /// The time that the driver has used, without host calls.
     pub(super) time: RunningTime,
-    /// The repositories that this call has made ready.
+    /// The repositories that this call has prepared.
     pub(super) repositories: Vec<Repository>,
-    /// What the call would have built; none where it is to build in earnest.
+    /// The requests of a dry run; `None` if this is not one.
     pub(super) rehearsal: Option<Rehearsal>,
 }
 
-/// What a driver asked for in a dry run, in which nothing is built, made or started.
+/// What a driver requested in a dry run, which builds, creates and starts nothing.
 #[derive(Debug, Default)]
 pub(super) struct Rehearsal {
     /// The last build.
     pub(super) build: Option<BuildContext>,
-    /// The repository is not there yet.
+    /// Whether the repository does not exist yet.
     pub(super) repository_is_missing: bool,
 }
 
@@ -77,7 +77,7 @@ impl State {
         let (speaker, name, tried_out) = (ui.clone(), authority.plugin.clone(), authority.lent);
         let words = LastWords::new(Box::new(move |line: &str| {
             let line = format!("{name}: {line}");
-            // Whoever tries a plugin out is its author.
+            // Only the plugin's author tries it out.
             if tried_out { speaker.stage(&line) } else { speaker.detail(&line) }
         }));
         let mut wasi = WasiCtx::builder();
@@ -110,16 +110,16 @@ impl State {
         })
     }
 
-    /// Every verb begins here.
+    /// Decides a verb. Every verb must call this first.
     pub(super) fn allow(&self, verb: Verb<'_>) -> Result<()> {
         self.authority.decide(verb)
     }
 
     pub(super) fn push<T: Send + 'static>(&mut self, value: T) -> Result<Resource<T>> {
-        self.table.push(value).map_err(|_| Error::new(Kind::Plugin, "it holds too many things at once"))
+        self.table.push(value).map_err(|_| Error::new(Kind::Plugin, "it holds too many handles"))
     }
 
-    /// Before the host keeps a text or content of the driver's.
+    /// Counts bytes before the host keeps them for the driver.
     pub(super) fn hold(&mut self, bytes: usize) -> Result<()> {
         self.limits.hold(bytes)
     }
@@ -132,19 +132,19 @@ impl State {
         self.table.get_mut(handle).map_err(stale)
     }
 
-    /// Takes back what a driver returned.
+    /// Takes a value that a driver returned.
     pub(super) fn take<T: Send + 'static>(&mut self, handle: Resource<T>) -> Result<T> {
         self.table.delete(handle).map_err(stale)
     }
 
-    /// What the driver wrote last.
+    /// The end of the driver's output.
     pub(super) fn last_words(&self) -> String {
         self.words.text()
     }
 }
 
 fn stale(error: wasmtime::component::ResourceTableError) -> Error {
-    Error::new(Kind::Plugin, "it uses something that it gave back before").source(error)
+    Error::new(Kind::Plugin, "it uses a handle that it already returned").source(error)
 }
 
 impl WasiView for State {

@@ -1,6 +1,6 @@
-//! The plugins that the user installed: components by their digest, and one list of names, versions, sources and
-//! grants. A component is in place before the list names it, and the list is replaced as a whole: whoever reads, at any
-//! moment and whatever was killed, finds an old state or a new one.
+//! The installed plugins: components by digest, and one list of names, versions, sources and grants. A component is
+//! written before the list names it, and the list is replaced atomically. So a reader sees the old state or the new
+//! one, even if a writer was killed.
 
 use std::{
     collections::BTreeSet,
@@ -24,7 +24,7 @@ use crate::{
     error::{Context, Error, Kind, Result},
 };
 
-/// Raised with every change of the list's form.
+/// The version of the list's format.
 const FORM: u32 = 1;
 const LIST: &str = "plugins.json";
 const LARGEST_LIST: u64 = 64 << 20;
@@ -32,33 +32,33 @@ const LARGEST_LIST: u64 = 64 << 20;
 /// One installed plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installed {
-    /// As in `--train-driver NAME`.
+    /// Its name, as in `--train-driver NAME`.
     pub name: String,
-    /// The plugin's own version.
+    /// Its version; `None` if it has none.
     pub version: Option<String>,
-    /// `sha256:…` of the component.
+    /// The digest of the component, `sha256:…`.
     pub digest: String,
     /// Where it came from.
     pub source: Source,
-    /// The contract it was built for.
+    /// The version of the contract that it was built for.
     pub contract: String,
-    /// What the user granted this very component.
+    /// The grants that the user gave this component.
     pub granted: Grants,
-    /// RFC 3339.
+    /// When it was installed, in RFC 3339.
     pub installed: String,
-    /// The text of its `.minisig` file, where it came with one.
+    /// The text of its `.minisig` file; `None` if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
-    /// What the component calls itself.
+    /// The component's own name; `None` if it has none.
     #[serde(default)]
     pub own_name: Option<String>,
-    /// What it wants, so that a denial can name the whole grant.
+    /// The grants that it wants, so that a denial can name the whole grant.
     #[serde(default)]
     pub wants: Grants,
 }
 
 impl Installed {
-    /// With its component, or nothing where no signature is to be verified.
+    /// The claim to verify. `wasm` may be empty if there is no signature.
     pub(super) fn claim<'a>(&'a self, wasm: &'a [u8]) -> Claim<'a> {
         Claim {
             name: &self.name,
@@ -70,7 +70,7 @@ impl Installed {
         }
     }
 
-    /// Who it is.
+    /// Its identity.
     pub fn identity(&self) -> Identity {
         Identity {
             name: self.name.clone(),
@@ -80,7 +80,7 @@ impl Installed {
         }
     }
 
-    /// Its name and version.
+    /// Its name and version, for display.
     pub fn named(&self) -> String {
         match &self.version {
             Some(version) => format!("{} {version}", self.name),
@@ -89,14 +89,14 @@ impl Installed {
     }
 }
 
-/// A component that is to be installed.
+/// A component to install.
 #[derive(Clone, Copy, Debug)]
 pub struct Chosen<'a> {
     /// The component.
     pub wasm: &'a [u8],
-    /// What the list is to say of it.
+    /// Its entry for the list.
     pub plugin: &'a Installed,
-    /// What the plugin of that name was granted when the user chose what it is granted.
+    /// The grants of the plugin of that name when the user chose.
     pub before: &'a Grants,
 }
 
@@ -112,13 +112,13 @@ pub struct Store {
     folder: PathBuf,
 }
 
-/// `sha256:…`
+/// The digest of a component, `sha256:…`.
 pub fn digest_of(wasm: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(wasm)))
 }
 
 impl Store {
-    /// Touches nothing yet.
+    /// Opens the store. Does not touch the disk yet.
     pub fn new(environment: &Environment) -> Self {
         Self { folder: environment.data.join("plugins") }
     }
@@ -126,51 +126,51 @@ impl Store {
     /// All plugins, by name.
     ///
     /// # Errors
-    /// The list is damaged, or of a newer alekseylearn.
+    /// If the list is damaged, or a newer alekseylearn wrote it.
     pub fn list(&self) -> Result<Vec<Installed>> {
         let path = self.folder.join(LIST);
-        // What it says is granted.
-        let text = disk::read_own(&path, LARGEST_LIST, Some("move it away, and install the plugins again"))?;
+        // The list decides what is granted, so only the user's own file is read.
+        let text = disk::read_own(&path, LARGEST_LIST, Some("move it away and install the plugins again"))?;
         let Some(text) = text else { return Ok(Vec::new()) };
         let list: List = serde_json::from_slice(&text).map_err(|error| {
-            Error::failed(format!("the list of plugins {} is damaged", path.display()))
-                .hint("move it away, and install the plugins again")
+            Error::failed(format!("the plugin list {} is damaged", path.display()))
+                .hint("move it away and install the plugins again")
                 .source(error)
         })?;
         if list.form > FORM {
             return Err(Error::new(
                 Kind::Unsupported,
-                format!("{} is of a newer alekseylearn", path.display()),
+                format!("{} was written by a newer alekseylearn", path.display()),
             )
-            .hint("use that version, or set XDG_DATA_HOME to another folder"));
+            .hint("upgrade alekseylearn, or set XDG_DATA_HOME to another folder"));
         }
         Ok(list.plugins)
     }
 
-    /// A plugin by name.
+    /// A plugin by name; `None` if it is not installed.
     ///
     /// # Errors
-    /// The list cannot be read.
+    /// If the list cannot be read.
     pub fn get(&self, name: &str) -> Result<Option<Installed>> {
         Ok(self.list()?.into_iter().find(|plugin| plugin.name == name))
     }
 
-    /// A plugin by name, for a user who says that it is there.
+    /// A plugin by name, which must be installed.
     ///
     /// # Errors
-    /// It is not.
+    /// If it is not installed.
     pub fn expect(&self, name: &str) -> Result<Installed> {
         self.get(name)?.ok_or_else(|| {
             Error::new(Kind::NotFound, format!("no plugin `{name}` is installed"))
-                .hint("`alekseylearn plugin list` lists them")
+                .hint("list installed plugins with `alekseylearn plugin list`")
         })
     }
 
-    /// What `read` makes of a plugin, which another program may replace at that very moment; nothing where it is not
+    /// Calls `read` with a plugin, again if another process replaces the plugin meanwhile; `None` if it is not
     /// installed.
     ///
     /// # Errors
-    /// The list cannot be read, or `read` fails on what is installed now.
+    /// If the list cannot be read, or `read` fails on the current plugin.
     pub fn with<T>(&self, name: &str, read: impl Fn(&Installed) -> Result<T>) -> Result<Option<T>> {
         let mut installed = self.get(name)?;
         while let Some(plugin) = installed {
@@ -186,15 +186,15 @@ impl Store {
         Ok(None)
     }
 
-    /// The component, as it was installed.
+    /// The component of an installed plugin.
     ///
     /// # Errors
-    /// It is missing, or is not what was installed.
+    /// If it is missing, or changed after it was installed.
     pub fn wasm(&self, plugin: &Installed) -> Result<Vec<u8>> {
         let path = self.component(&plugin.digest);
         let again = format!("install it again: `{}`", plugin.source.install());
         let wasm = disk::read(&path, MOST_BYTES as u64).map_err(|error| {
-            Error::new(Kind::Plugin, format!("the component of the plugin {} cannot be read", plugin.name))
+            Error::new(Kind::Plugin, format!("cannot read the component of the plugin {}", plugin.name))
                 .hint(&again)
                 .source(error)
         })?;
@@ -205,21 +205,21 @@ impl Store {
         Ok(wasm)
     }
 
-    /// Installs components in the place of those of their names: all of them, or none. Gives what is installed now.
+    /// Installs components, either all or none, and replaces those of the same names. Returns the new entries.
     ///
     /// # Errors
-    /// The disk is full, or cannot be written to.
+    /// If the disk is full or cannot be written.
     pub fn install(&self, components: &[Chosen<'_>]) -> Result<Vec<Installed>> {
         let _lock = self.lock()?;
         let mut plugins = self.list()?;
         let mut installed = Vec::new();
         for Chosen { wasm, plugin, before } in components {
             let path = self.component(&plugin.digest);
-            // What is damaged is mended by installing it again.
+            // Installing a damaged component again fixes it.
             if !disk::read(&path, MOST_BYTES as u64).is_ok_and(|there| there == *wasm) {
                 write_whole(&path, wasm)?;
             }
-            // What another of the name was granted meanwhile is not this one's.
+            // Grants that another plugin of the name got meanwhile do not apply to this one.
             let admitted = |known: &&Installed| known.identity().admits(&plugin.identity());
             let now = plugins.iter().find(admitted).map(|known| &known.granted);
             let mut plugin = Installed::clone(plugin);
@@ -232,10 +232,10 @@ impl Store {
         Ok(installed)
     }
 
-    /// Takes a plugin away.
+    /// Removes a plugin.
     ///
     /// # Errors
-    /// There is none of that name, or the disk cannot be written to.
+    /// If it is not installed, or the disk cannot be written.
     pub fn uninstall(&self, name: &str) -> Result<()> {
         let _lock = self.lock()?;
         self.expect(name)?;
@@ -244,10 +244,10 @@ impl Store {
         self.replace(plugins)
     }
 
-    /// Changes what a plugin is granted, and gives the result. Of two at once, none undoes the other.
+    /// Changes the grants of a plugin, and returns the result. Concurrent changes do not undo each other.
     ///
     /// # Errors
-    /// There is none of that name, or the disk cannot be written to.
+    /// If it is not installed, or the disk cannot be written.
     pub fn regrant(&self, name: &str, change: impl FnOnce(&mut Grants)) -> Result<Grants> {
         let _lock = self.lock()?;
         let mut plugin = self.expect(name)?;
@@ -269,18 +269,18 @@ impl Store {
         Ok(file)
     }
 
-    /// The list is written first: what it no longer names can go then.
+    /// Writes the list, and then removes components that it no longer names.
     fn replace(&self, mut plugins: Vec<Installed>) -> Result<()> {
         plugins.sort_by(|a, b| a.name.cmp(&b.name));
         let keep: BTreeSet<PathBuf> = plugins.iter().map(|plugin| self.component(&plugin.digest)).collect();
         let list = serde_json::to_vec_pretty(&List { form: FORM, plugins })
-            .context(|| "cannot write the list".into())?;
+            .context(|| "cannot write the plugin list".into())?;
         write_whole(&self.folder.join(LIST), &list)?;
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let path = entry.path();
             let ours = path.extension().is_some_and(|extension| extension == "wasm" || extension == "part");
             if ours && !keep.contains(&path) {
-                // Another try is made with the next change.
+                // If this fails, the next change tries again.
                 let _ = fs::remove_file(path);
             }
         }
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_comes_and_goes_with_its_component() {
+    fn a_component_is_added_and_removed_with_its_plugin() {
         let (_folder, store) = store();
         assert_eq!(store.list().unwrap(), []);
         install(&store, b"one", plugin("a", b"one")).unwrap();
@@ -340,7 +340,7 @@ mod tests {
             let entries = fs::read_dir(&store.folder).unwrap().map(|entry| entry.unwrap().path());
             entries.filter(|path| path.extension().is_some_and(|extension| extension == "wasm")).count()
         };
-        assert_eq!(components(), 1, "what is not named any more is gone");
+        assert_eq!(components(), 1, "unused components are removed");
         let granted: Grants =
             ["docker".parse().unwrap(), "https://a.example=env:A".parse().unwrap()].into_iter().collect();
         let change = |to: &mut Grants| *to = granted.clone();
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_component_that_was_changed_is_not_run() {
+    fn a_changed_component_is_refused() {
         let (_folder, store) = store();
         install(&store, b"one", plugin("a", b"one")).unwrap();
         fs::write(store.component(&digest_of(b"one")), b"two").unwrap();
@@ -393,7 +393,7 @@ mod tests {
         let installed = store.install(&[chosen]).unwrap();
         assert_eq!(installed[0].granted, grants(&["docker", "ecr"]));
         assert_eq!(store.expect("a").unwrap(), installed[0]);
-        // Whoever takes it away takes back all of its grants.
+        // Uninstalling it revokes all of its grants.
         store.uninstall("a").unwrap();
         let again = Chosen { wasm: b"one", plugin: &one, before: &installed[0].granted };
         assert_eq!(store.install(&[again]).unwrap()[0].granted, one.granted);
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn many_at_once_lose_nothing() {
+    fn concurrent_changes_lose_nothing() {
         let (_folder, store) = store();
         install(&store, b"all", plugin("all", b"all")).unwrap();
         std::thread::scope(|scope| {
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_list_is_said_plainly() {
+    fn a_damaged_list_is_an_error() {
         let (_folder, store) = store();
         install(&store, b"one", plugin("a", b"one")).unwrap();
         fs::write(store.folder.join(LIST), "{").unwrap();

@@ -1,4 +1,4 @@
-//! What a driver asks the host to do, as the one question that [`super::authority`] answers.
+//! Verbs: what a driver asks the host to do. [`super::authority`] decides each of them.
 
 use std::net::IpAddr;
 
@@ -10,87 +10,87 @@ use crate::config::Location;
 /// What a driver asks the host to do.
 #[derive(Clone, Copy, Debug)]
 pub enum Verb<'a> {
-    /// Ask what the Docker engine can do.
+    /// Query the Docker engine's features.
     Engine,
-    /// Build an image under this name, or look at it.
+    /// Build an image of this name, or inspect it.
     Image(&'a str),
-    /// Send a file of this path to a build, beside the training folder's.
+    /// Add a file with this path to a build.
     BuildFile(&'a str),
     /// Run, read, stop or remove a container of this job.
     Container(&'a str),
-    /// Read or write a file of the job's folder, by its path in there.
+    /// Read or write a file in the job's folder, by its relative path.
     JobFile(&'a str),
-    /// Tell who the user is, and where.
+    /// Read the AWS account and region.
     Identity,
-    /// Look a role up, or pass it on.
+    /// Look up a role, or pass it to a service.
     Role(&'a str),
-    /// Make a repository of this name, and push to it.
+    /// Create a repository of this name, and push to it.
     Repository(&'a str),
-    /// Send the image to a repository.
+    /// Push the image to a repository.
     Push {
-        /// Where to.
+        /// The repository's address.
         address: &'a str,
-        /// The host made it ready in the same call.
+        /// Whether the host prepared it in the same call.
         made_ready: bool,
-        /// The registry, where the address names one.
+        /// The registry; `None` if the address has none.
         registry: Option<&'a Origin>,
     },
-    /// Look at a place in S3, or have results written there.
+    /// Look up a location in S3, or have results written there.
     Location(&'a Location),
-    /// Let a container read a folder of this machine.
+    /// Mount a folder of this machine in a container, read-only.
     Mount(&'a str),
-    /// Read a folder of this machine, to tell whether it changed.
+    /// Read a folder of this machine, to detect changes.
     Hash(&'a str),
-    /// Send a folder of this machine.
+    /// Upload a folder of this machine.
     Send {
-        /// Which.
+        /// The folder.
         folder: &'a str,
-        /// Where to.
+        /// The location to upload it to.
         place: &'a Location,
     },
-    /// Look at a bucket as a whole, without its content.
+    /// Look up a bucket, without its content.
     Bucket(&'a str),
-    /// Start, look at or stop this job.
+    /// Start, describe or stop this job.
     TrainingJob(&'a str),
-    /// Learn on how many instances the account may train.
+    /// Read the account's training quota.
     TrainingQuota,
-    /// Have the job use something else in the cloud: a place, a key, a network, a file system, an image.
+    /// Let the job use another cloud resource: a location, a key, a network, a file system or an image.
     Resource(&'a str),
     /// Read this job's log.
     Log {
         /// The job.
         job: &'a str,
-        /// The group of streams.
+        /// The log group.
         group: &'a str,
-        /// The stream, or none for the list of streams.
+        /// The log stream; `None` for the list of streams.
         stream: Option<&'a str>,
     },
     /// Send a request.
     Request {
-        /// Where to.
+        /// The origin of the address.
         origin: &'a Origin,
         /// The whole address.
         address: &'a Url,
         /// The method.
         method: &'a str,
-        /// It carries a credential of the driver's own: `Authorization` or `Cookie`.
+        /// Whether the driver set its own credential: `Authorization` or `Cookie`.
         own_credential: bool,
-        /// It asks for another method than its own, as `X-HTTP-Method-Override` does.
+        /// Whether it overrides its method, for example with `X-HTTP-Method-Override`.
         disguised: bool,
     },
-    /// Learn whose credential goes to an origin.
+    /// Read the owner of the credential for an origin.
     Credential(&'a Origin),
     /// Connect to an address, for a request that is allowed.
     Address {
-        /// Where the request goes.
+        /// The origin of the request.
         origin: &'a Origin,
-        /// What its name led to.
+        /// The address that its host resolves to.
         address: IpAddr,
     },
 }
 
 impl Verb<'_> {
-    /// The verb and what it is about, as an audit log keeps them: without the query of an address.
+    /// The verb and its object for the audit log, without the query of an address.
     pub(super) fn audited(self) -> (&'static str, String) {
         match self {
             Self::Engine => ("docker engine", String::new()),
@@ -121,42 +121,42 @@ impl Verb<'_> {
         }
     }
 
-    /// As in "it may not …".
+    /// The verb as a phrase that follows "may not".
     pub(super) fn deed(self) -> String {
         match self {
-            Self::Engine => "ask the Docker engine".into(),
-            Self::Image(name) => format!("touch the image {name}"),
-            Self::BuildFile(path) => format!("send a file `{path}` to a build"),
-            Self::Container(job) => format!("touch the containers of the job {job}"),
-            Self::JobFile(path) => format!("touch `{path}`, outside of the job's folder"),
-            Self::Identity => "learn your identity".into(),
-            Self::Role(name) => format!("touch the role {name}"),
-            Self::Repository(name) => format!("touch the repository {name}"),
-            Self::Push { address, .. } => format!("send the image to {address}"),
-            Self::Location(place) => format!("touch {place}"),
+            Self::Engine => "query the Docker engine".into(),
+            Self::Image(name) => format!("use the image {name}"),
+            Self::BuildFile(path) => format!("add the file `{path}` to a build"),
+            Self::Container(job) => format!("use the containers of the job {job}"),
+            Self::JobFile(path) => format!("access `{path}`, outside the job's folder"),
+            Self::Identity => "read your AWS identity".into(),
+            Self::Role(name) => format!("use the role {name}"),
+            Self::Repository(name) => format!("use the repository {name}"),
+            Self::Push { address, .. } => format!("push the image to {address}"),
+            Self::Location(place) => format!("access {place}"),
             Self::Mount(folder) | Self::Hash(folder) => format!("read the folder {folder}"),
-            Self::Send { folder, place } => format!("send the folder {folder} to {place}"),
-            Self::Bucket(bucket) => format!("touch the bucket {bucket}"),
-            Self::TrainingJob(job) => format!("touch the job {job}"),
-            Self::TrainingQuota => "learn on how many instances your account may train".into(),
-            Self::Resource(name) => format!("have the job use {name}"),
+            Self::Send { folder, place } => format!("upload the folder {folder} to {place}"),
+            Self::Bucket(bucket) => format!("access the bucket {bucket}"),
+            Self::TrainingJob(job) => format!("access the job {job}"),
+            Self::TrainingQuota => "read your account's training quota".into(),
+            Self::Resource(name) => format!("use {name} in the job"),
             Self::Log { group, stream, .. } => {
                 format!("read the log {group} {}", stream.unwrap_or_default()).trim_end().to_owned()
             }
             Self::Request { origin, own_credential: true, .. } => {
-                format!("send a credential of its own to {origin}, beside the one that alekseylearn adds")
+                format!("send its own credential to {origin} in addition to the one that alekseylearn adds")
             }
             Self::Request { origin, method, disguised: true, .. } => {
-                format!("send {method} to {origin} that stands for another method")
+                format!("send {method} to {origin} with a method override")
             }
             Self::Request { origin, method, .. } => format!("send {method} to {origin}"),
-            Self::Credential(origin) => format!("learn whose credential goes to {origin}"),
+            Self::Credential(origin) => format!("read whose credential is used for {origin}"),
             Self::Address { origin, address } => {
                 let place = match Region::of(address) {
-                    Region::Public => "another machine",
+                    Region::Public => "on another machine",
                     Region::Private => "in your own network",
                     Region::ThisMachine => "on this machine",
-                    Region::Nowhere => "no service's address",
+                    Region::Nowhere => "a reserved address",
                 };
                 format!("reach {origin} at {address}, which is {place}")
             }

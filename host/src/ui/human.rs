@@ -13,9 +13,9 @@ use super::{
     width,
 };
 
-/// Where details stand: below the names of stages.
+/// The indentation of details: below the names of stages.
 const DETAIL: usize = 8;
-/// What stands before each line of somebody else's words.
+/// The width of the bar before each line of details.
 const QUOTED: u16 = 4;
 
 pub(super) struct Human {
@@ -23,7 +23,7 @@ pub(super) struct Human {
     started: Instant,
     stage: String,
     moving: Option<Moving>,
-    /// The last state of a line that its writer draws again and again: printed only where nothing came over it.
+    /// The last state of a redrawn line, such as a progress bar. Printed only if nothing replaces it.
     redrawn: Option<String>,
     out: BufWriter<Stdout>,
 }
@@ -38,7 +38,7 @@ impl Human {
         if self.style.err.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    /// A line that stays, on standard error.
+    /// Prints a permanent line on standard error.
     fn note(&self, line: &str) {
         let line = ascii(line, self.style.err.ascii);
         self.above(|| {
@@ -46,7 +46,7 @@ impl Human {
         });
     }
 
-    /// Prints while the moving line is out of the way.
+    /// Prints while the moving line is hidden.
     fn above(&self, print: impl FnOnce()) {
         match &self.moving {
             Some(moving) => moving.aside(print),
@@ -93,7 +93,7 @@ impl Human {
         }
     }
 
-    /// Nothing moves, and nothing that was drawn is lost.
+    /// Removes the moving line, and prints the last redrawn line.
     fn settle(&mut self) {
         self.moving = None;
         if let Some(redrawn) = self.redrawn.take() {
@@ -111,7 +111,7 @@ impl Human {
             self.redrawn = Some(line.into_owned());
             return;
         }
-        // Nothing moves between lines that come fast: drawing it again for each would cost more than they do.
+        // No moving line between log lines: redrawing it for each would cost more than the lines themselves.
         self.moving = None;
         self.redrawn = None;
         let _ = writeln!(self.out, "{line}");
@@ -136,19 +136,19 @@ impl Human {
         }
     }
 
-    /// In the line that moves: the next line of the log takes its place.
+    /// Shows the metrics in the moving line, until the next line of the log.
     fn metrics(&mut self, metrics: &[Metric<'_>]) {
         if self.style.volume < Volume::Normal || !self.style.interactive {
             return;
         }
-        // A training's own bar tells as much.
+        // The training's own progress bar is enough.
         if self.redrawn.is_none() {
             let line = ascii(&harmless(&metrics::line(metrics)), self.style.err.ascii).into_owned();
             self.redraw(line);
         }
     }
 
-    /// A text behind a word that says what it is.
+    /// Prints a text after a label, such as `error:`.
     fn remark(&self, color: &str, what: &str, text: &str) {
         let text = block(text, width(&stderr()), what.len() + 1, 2);
         self.note(&format!("{} {text}", self.paint(color, what)));
@@ -185,7 +185,7 @@ impl Voice for Human {
                 let step = step.map_or(Cow::default(), |step| format!(": {step}").into());
                 let elapsed = duration(self.started.elapsed());
                 let since = duration(Duration::from_secs(elapsed_seconds));
-                let line = paragraph(&format!("still: {stage}, for {since}{step}"));
+                let line = paragraph(&format!("still: {stage} ({since}){step}"));
                 self.note(&format!("{} {line}", self.paint("2", &format!("[{elapsed:>5}]"))));
             }
             Event::Waiting { .. } => {}

@@ -1,4 +1,4 @@
-//! NDJSON on standard output: one event a line, for programs.
+//! NDJSON on standard output, for programs: one event per line.
 
 use std::{
     borrow::Cow,
@@ -41,7 +41,8 @@ impl Voice for Json {
     }
 }
 
-/// What a terminal obeys, of which JSON asks only for a part to be escaped: it stands in strings alone.
+/// Escapes all characters that control a terminal. JSON itself requires only some of them to be escaped. They occur only
+/// in strings.
 fn escaped(line: &str) -> Cow<'_, str> {
     if line.is_ascii() || !line.contains(is_obeyed) {
         return line.into();
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_holds_nothing_that_a_terminal_obeys_and_says_the_same() {
+    fn escaping_removes_control_characters_and_keeps_the_content() {
         let text = "é\u{9b}31m\u{202e}\u{7f}\x1b\n";
         let line = serde_json::to_string(text).unwrap();
         let escaped = escaped(&line);

@@ -1,35 +1,35 @@
-//! Metrics of a training, as people read them.
+//! Formats the metrics of a training for people.
 
 use serde::Serialize;
 
 use super::Ui;
 
-/// As many values as a trend shows.
+/// The number of bars in a trend.
 const TREND: usize = 20;
-/// As many metrics as fit into a line.
+/// The number of metrics in one line.
 const IN_A_LINE: usize = 4;
 
-/// What is told of one metric.
+/// A summary of one metric.
 #[derive(Clone, Debug, Serialize)]
 pub struct Metric<'a> {
-    /// As the log or the user names it.
+    /// The name in the log, or the user's name for it.
     pub name: &'a str,
-    /// As many values as there were.
+    /// The number of values.
     pub count: u64,
-    /// The newest value; none where that is no number.
+    /// The newest value; `None` if it is not a number.
     pub last: Option<f64>,
-    /// The best value, where it is known whether that is the least or the most.
+    /// The best value; `None` if it is not known whether lower or higher is better.
     pub best: Option<f64>,
     /// The smallest value.
-    pub least: f64,
+    pub min: f64,
     /// The largest value.
-    pub most: f64,
-    /// The values in their order, or some of many.
+    pub max: f64,
+    /// The values in order; only some if there are many.
     #[serde(skip)]
     pub values: Vec<f64>,
 }
 
-/// The first few, in one line.
+/// The first few metrics, in one line.
 pub(super) fn line(metrics: &[Metric<'_>]) -> String {
     let some = metrics.iter().take(IN_A_LINE).map(|metric| {
         let best = metric.best.map(|best| format!(" (best {})", number(Some(best)))).unwrap_or_default();
@@ -39,9 +39,9 @@ pub(super) fn line(metrics: &[Metric<'_>]) -> String {
 }
 
 impl Ui {
-    /// A table of all of them.
+    /// A table of all metrics.
     pub fn metrics_table(&self, metrics: &[Metric<'_>]) -> String {
-        self.table(["METRIC", "LAST", "BEST", "LEAST", "MOST", "TREND"], &rows(metrics))
+        self.table(["METRIC", "LAST", "BEST", "MIN", "MAX", "TREND"], &rows(metrics))
     }
 }
 
@@ -53,15 +53,15 @@ fn rows(metrics: &[Metric<'_>]) -> Vec<[String; 6]> {
                 metric.name.to_owned(),
                 number(metric.last),
                 metric.best.map(|best| number(Some(best))).unwrap_or_default(),
-                number(Some(metric.least)),
-                number(Some(metric.most)),
+                number(Some(metric.min)),
+                number(Some(metric.max)),
                 trend(&metric.values),
             ]
         })
         .collect()
 }
 
-/// With five digits that count, and no more than are there.
+/// Formats a number with at most five significant digits.
 pub fn number(value: Option<f64>) -> String {
     let Some(value) = value else { return "nan".to_owned() };
     let size = value.abs();
@@ -76,7 +76,7 @@ pub fn number(value: Option<f64>) -> String {
     }
 }
 
-/// The course of the values, as high as they are.
+/// The values as a line of bars.
 fn trend(values: &[f64]) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     if values.len() < 2 {
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_the_digits_that_count() {
+    fn numbers_have_their_significant_digits() {
         for (value, shown) in [
             (0.98, "0.98"),
             (0.123456789, "0.12346"),

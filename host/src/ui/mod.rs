@@ -1,5 +1,5 @@
-//! The only writer to the terminal. Everything the program says is an [`Event`]; `human` and `json` are two ways to
-//! say it. Results and training logs go to standard output, everything else to standard error.
+//! The only module that writes to the terminal. All output is an [`Event`], which `human` or `json` formats. Results and
+//! training logs go to standard output, everything else to standard error.
 
 mod human;
 mod json;
@@ -30,38 +30,38 @@ use pulse::{Beat, Pulse};
 pub use metrics::{Metric, number};
 pub use text::{bytes, duration, lines};
 
-/// One thing to be told. In `--json` each is one line: an object whose `event` names it.
+/// One piece of output. With `--json`, each is one line: an object whose `event` is its name.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event<'a> {
-    /// A new stage of the work begins.
+    /// A new stage begins.
     Stage { name: &'a str },
     /// A detail, for `--verbose`.
     Detail { text: &'a str },
     /// Something the user should know.
     Warning { text: &'a str },
-    /// A stage goes on, of which nothing else was to be said for a while; and what it does now.
+    /// A stage is still running without other output; with its current step.
     Waiting { stage: &'a str, step: Option<&'a str>, elapsed_seconds: u64 },
-    /// How far some work of the present stage is: in bytes, of a total where that is known.
+    /// The progress of some work in the current stage, in bytes; `total` if it is known.
     Progress { what: &'a str, done: u64, total: Option<u64> },
-    /// The job has been given to the service.
+    /// The job was submitted to the service.
     Submitted { job: &'a str, driver: &'a str },
     /// A job's state changed.
     Status { job: &'a str, state: &'a str, detail: Option<&'a str>, elapsed_seconds: u64 },
-    /// One line that the training wrote. One that is redrawn, such as a progress bar, is written over by the next.
+    /// One line of the training's log. The next line replaces a redrawn line, such as a progress bar.
     Log {
         job: &'a str,
         node: &'a str,
         time: Option<u64>,
         text: &'a str,
         redrawn: bool,
-        /// A person must be told which node it is, for there are several.
+        /// The job has several nodes, so text output names this one.
         #[serde(skip)]
         is_one_of_many: bool,
     },
-    /// What the log says of the training so far.
+    /// The metrics found in the log so far.
     Metrics { job: &'a str, metrics: &'a [Metric<'a>] },
-    /// What a command is for: `data` for programs, `text` for people.
+    /// The result of the command: `data` for programs, `text` for people.
     Result {
         data: serde_json::Value,
         #[serde(skip)]
@@ -71,7 +71,7 @@ pub enum Event<'a> {
     Error { kind: &'a str, exit_code: u8, message: &'a str, hint: Option<&'a str>, details: Option<&'a str> },
 }
 
-/// How much to say.
+/// How much to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Volume {
     /// Results, warnings and errors only.
@@ -82,28 +82,28 @@ pub enum Volume {
     Verbose,
 }
 
-/// The way to say it.
+/// How to print.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
     /// NDJSON instead of text.
     pub json: bool,
-    /// How much.
+    /// How much to print.
     pub volume: Volume,
     /// Standard output.
     pub out: Look,
     /// Standard error.
     pub err: Look,
-    /// Somebody watches: lines may move.
+    /// A person watches: lines may be redrawn.
     pub interactive: bool,
 }
 
 impl Style {
-    /// Text, as much of it as usual, to nobody in particular.
+    /// Plain text at the normal volume.
     pub const PLAIN: Self =
         Self { json: false, volume: Volume::Normal, out: Look::PLAIN, err: Look::PLAIN, interactive: false };
 }
 
-/// Says events, one at a time.
+/// Prints events, one at a time.
 pub struct Ui {
     style: Style,
     voice: Mutex<Box<dyn Voice>>,
@@ -111,9 +111,9 @@ pub struct Ui {
     unheard: Notify,
 }
 
-/// One way to say an event.
+/// A format of events.
 trait Voice: Send {
-    /// Standard output may wait for `flush`.
+    /// Prints an event. Standard output may be buffered until `flush`.
     fn say(&mut self, event: &Event<'_>);
 
     fn flush(&mut self) -> io::Result<()>;
@@ -130,7 +130,7 @@ impl Voice for Silence {
 }
 
 impl Ui {
-    /// Starts silent.
+    /// A new output in this style.
     pub fn new(style: Style) -> Self {
         let voice: Box<dyn Voice> = if style.json {
             Box::new(json::Json::new(style.volume))
@@ -149,8 +149,8 @@ impl Ui {
         }
     }
 
-    /// Says what goes on whenever a stage has been silent for long, and never returns. Where something moves, that
-    /// tells as much.
+    /// Prints a line whenever a stage has been silent for long. Never returns. Prints nothing on a terminal, which shows a
+    /// spinner instead.
     pub async fn keep_talking(&self) -> Infallible {
         if self.style.interactive || self.style.volume < Volume::Normal {
             return std::future::pending().await;
@@ -169,34 +169,34 @@ impl Ui {
         self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lines that a training writes are shown as they come.
+    /// Whether the log of a training is shown as it arrives.
     pub fn shows_logs(&self) -> bool {
         self.style.volume >= Volume::Normal
     }
 
-    /// Returns when nobody reads standard output any more.
+    /// Returns when standard output is closed (a broken pipe).
     pub async fn unheard(&self) {
         self.unheard.notified().await;
     }
 
-    /// Says nothing to anybody.
+    /// An output that prints nothing.
     pub fn silent() -> Self {
         Self::with(Style::PLAIN, Box::new(Silence))
     }
 
-    /// The user wants to know more.
+    /// Whether `--verbose` was given.
     pub fn is_verbose(&self) -> bool {
         self.style.volume == Volume::Verbose
     }
 
-    /// Says one event.
+    /// Prints one event.
     pub fn say(&self, event: &Event<'_>) {
         self.say_all([event]);
     }
 
-    /// Says many events in one go: a log can have a hundred thousand lines.
+    /// Prints many events at once: a log can have a hundred thousand lines.
     pub fn say_all<'a>(&self, events: impl IntoIterator<Item = impl Borrow<Event<'a>>>) {
-        // A panic while speaking leaves nothing half-said that matters.
+        // A panic while printing leaves no state that matters.
         let mut voice = self.voice.lock().unwrap_or_else(PoisonError::into_inner);
         let mut pulse = self.pulse();
         let now = Instant::now();
@@ -210,42 +210,42 @@ impl Ui {
         }
     }
 
-    /// A new stage begins.
+    /// Announces a new stage.
     pub fn stage(&self, name: &str) {
         self.say(&Event::Stage { name });
     }
 
-    /// A detail, for `--verbose`.
+    /// Prints a detail, for `--verbose`.
     pub fn detail(&self, text: &str) {
         self.say(&Event::Detail { text });
     }
 
-    /// Something the user should know.
+    /// Prints a warning.
     pub fn warning(&self, text: &str) {
         self.say(&Event::Warning { text });
     }
 
-    /// What the command is for.
+    /// Prints the result of the command.
     pub fn result(&self, text: &str, data: serde_json::Value) {
         self.say(&Event::Result { data, text });
     }
 
-    /// Rows under a head, as wide as the terminal at most; as wide as they are where there is none.
+    /// A table, at most as wide as the terminal; not limited if there is none.
     pub fn table<const N: usize>(&self, head: [&str; N], rows: &[[String; N]]) -> String {
         text::table(head, rows, width(&io::stdout()))
     }
 
-    /// A line of a result, cut between words where the terminal ends; what follows is indented by `hang`.
+    /// A line of a result, wrapped at the terminal's width; further lines are indented by `hang`.
     pub fn folded(&self, line: &str, hang: usize) -> String {
         text::folded(line, width(&io::stdout()), 0, hang)
     }
 
-    /// A person watches, and can answer.
+    /// Whether a person watches who can answer.
     pub fn can_ask(&self) -> bool {
         self.style.interactive && !self.style.json && io::stdin().is_terminal()
     }
 
-    /// Asks a question of a person: yes or no. Where nobody watches, or another program listens, the answer is no.
+    /// Asks a yes-or-no question. The answer is no without a terminal or with `--json`.
     ///
     /// # Errors
     /// The answer cannot be read.
@@ -254,7 +254,7 @@ impl Ui {
         Ok(answer.is_some_and(|answer| matches!(answer.as_str(), "y" | "Y" | "yes")))
     }
 
-    /// Asks a person for a line; `None` where nobody watches, or another program listens.
+    /// Asks for a line of text; `None` without a terminal or with `--json`.
     ///
     /// # Errors
     /// The answer cannot be read.
@@ -262,14 +262,14 @@ impl Ui {
         if !self.can_ask() {
             return Ok(None);
         }
-        let failed = || "cannot ask".to_owned();
+        let failed = || "cannot read the answer".to_owned();
         write!(io::stderr(), "{} ", text::result(question)).context(failed)?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).context(failed)?;
         Ok(Some(answer.trim().to_owned()))
     }
 
-    /// The command failed.
+    /// Prints the error that ends the command.
     pub fn error(&self, error: &Error) {
         self.say(&Event::Error {
             kind: error.kind().name(),
@@ -281,7 +281,7 @@ impl Ui {
     }
 }
 
-/// Of the terminal, if it is one.
+/// The width of the terminal; `None` if the stream is not one.
 fn width(stream: &impl AsFd) -> Option<u16> {
     terminal_size::terminal_size_of(stream).map(|(width, _)| width.0)
 }

@@ -1,10 +1,10 @@
-//! The line that moves, where somebody watches: a spinner, a bar while bytes flow, or a training's own bar.
+//! The moving line on a terminal: a spinner, a progress bar for bytes, or the training's own progress bar.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// One at a time; it goes without a trace.
+/// The moving line. Only one exists at a time, and it is cleared when dropped.
 pub(super) struct Moving {
     bar: ProgressBar,
     shape: Shape,
@@ -20,7 +20,7 @@ enum Shape {
 const TICK: Duration = Duration::from_millis(120);
 
 impl Moving {
-    /// Something goes on, nobody knows how long.
+    /// A spinner, for work of unknown length.
     pub(super) fn spinner(message: &str, ascii: bool) -> Self {
         let moving = Self::new(Shape::Spinner, "{spinner} {wide_msg} {elapsed}", ascii);
         moving.bar.set_message(message.to_owned());
@@ -28,7 +28,7 @@ impl Moving {
         moving
     }
 
-    /// Bytes flow: with their rate, and the time that is left where the total is known.
+    /// A progress bar for bytes, with their rate, and the time left if the total is known.
     pub(super) fn bytes(what: &str, total: Option<u64>, ascii: bool) -> Self {
         let template = match total {
             Some(_) => "{spinner} {wide_msg} {bar:12} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
@@ -41,7 +41,7 @@ impl Moving {
         moving
     }
 
-    /// A line that its writer draws again and again.
+    /// A line that its writer redraws.
     pub(super) fn line(ascii: bool) -> Self {
         Self::new(Shape::Line, "{wide_msg}", ascii)
     }
@@ -57,7 +57,7 @@ impl Moving {
         Self { bar, shape }
     }
 
-    /// It shows such bytes already.
+    /// Whether it already shows the progress of these bytes.
     pub(super) fn is_bytes(&self, wanted: &str, total: Option<u64>) -> bool {
         matches!(&self.shape, Shape::Bytes { what, of_total } if what == wanted && *of_total == total.is_some())
     }
@@ -77,7 +77,7 @@ impl Moving {
         self.bar.set_message(text);
     }
 
-    /// Lets something be printed above it.
+    /// Prints something above the line.
     pub(super) fn aside(&self, print: impl FnOnce()) {
         self.bar.suspend(print);
     }

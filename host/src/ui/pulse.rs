@@ -1,15 +1,15 @@
-//! Where nothing moves, such as in a pipe: what to say while a long stage says nothing by itself.
+//! Decides when to report that a long stage is still running, if there is no terminal with a spinner.
 
 use std::time::{Duration, Instant};
 
 use super::{Event, bytes};
 
-/// Silence of this length is broken.
+/// The silence after which a line is printed.
 pub(super) const LONGEST_SILENCE: Duration = Duration::from_secs(30);
-/// A build step may be a long command.
+/// The length to which a step is cut: a build step may be a long command.
 const LONGEST_STEP: usize = 100;
 
-/// What goes on, and since when nothing was said of it.
+/// The current stage, and the time of the last output.
 pub(super) struct Pulse {
     stage: Option<String>,
     step: Option<String>,
@@ -17,7 +17,7 @@ pub(super) struct Pulse {
     heard: Instant,
 }
 
-/// One thing to say.
+/// One report of a stage that is still running.
 #[derive(Debug, PartialEq)]
 pub(super) struct Beat {
     pub(super) stage: String,
@@ -30,7 +30,7 @@ impl Pulse {
         Self { stage: None, step: None, begun: now, heard: now }
     }
 
-    /// Notes what is said.
+    /// Records an event.
     pub(super) fn heard(&mut self, event: &Event<'_>, now: Instant) {
         match event {
             Event::Detail { text } => {
@@ -44,7 +44,7 @@ impl Pulse {
             }
             Event::Stage { name } => self.begin(Some(name), now),
             Event::Submitted { job, .. } => self.begin(Some(&format!("Waiting for {job} to start")), now),
-            // From then on the training itself speaks, as often as it likes.
+            // From then on, the training's log is the output.
             Event::Status { state: "running", .. } | Event::Result { .. } | Event::Error { .. } => {
                 self.begin(None, now);
             }
@@ -62,12 +62,12 @@ impl Pulse {
         (self.step, self.begun) = (None, now);
     }
 
-    /// When to look again.
+    /// The time of the next check.
     pub(super) fn next(&self) -> Instant {
         self.heard + LONGEST_SILENCE
     }
 
-    /// What is to be said now, if it has been silent for too long.
+    /// The report to print now; `None` if the last output is recent.
     pub(super) fn beat(&mut self, now: Instant) -> Option<Beat> {
         if now < self.next() {
             return None;
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_stage_is_told_of_every_half_minute() {
+    fn a_long_stage_is_reported_every_half_minute() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut pulse = Pulse::new(start);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_runs_and_a_command_that_has_ended_are_left_in_peace() {
+    fn a_running_job_and_a_finished_command_are_not_reported() {
         let start = Instant::now();
         let mut pulse = Pulse::new(start);
         let status = |state| Event::Status { job: "j", state, detail: None, elapsed_seconds: 0 };

@@ -1,10 +1,10 @@
-//! Quantities, tables and what others wrote, as people read them.
+//! Formats quantities, tables and untrusted text.
 
 use std::{borrow::Cow, iter, time::Duration};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets::NOTHING};
 
-/// `4m 05s`; `0.4s` below ten seconds.
+/// Formats a duration, such as `4m 05s`; below ten seconds as `0.4s`.
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
@@ -15,13 +15,13 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// `12.3 MiB`.
+/// Formats a size, such as `12.3 MiB`.
 pub fn bytes(count: u64) -> String {
     indicatif::HumanBytes(count).to_string()
 }
 
-/// A text with nothing in it that a terminal would obey instead of showing: control characters, and marks that turn the
-/// direction of writing. Drivers, services and files of strangers have their say in what the program prints.
+/// Escapes characters that a terminal would obey instead of showing: control characters, and marks that change the text
+/// direction. Output may contain text of drivers, services and untrusted files.
 pub fn harmless(text: &str) -> Cow<'_, str> {
     let obeyed = |c: char| c != '\n' && is_obeyed(c);
     if !text.contains(obeyed) {
@@ -34,18 +34,18 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// The lines of a result, without what a terminal obeys. An end of a line within one is somebody else's: what follows it
-/// is indented, so that it does not pass for a line of its own.
+/// Joins the lines of a result, with control characters escaped. A line end within a line comes from untrusted text: what
+/// follows it is indented, so that it does not look like a line of the program.
 pub fn lines(lines: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let line = |line: &str| harmless(line.trim_end()).replace('\n', "\n    ");
     lines.into_iter().map(|text| line(text.as_ref())).collect::<Vec<_>>().join("\n")
 }
 
-/// How the program's own remarks begin.
+/// The labels of the program's own messages.
 const REMARKS: [&str; 3] = ["error:", "hint:", "warning:"];
 
-/// A result. The program itself never begins one of its lines as it begins a remark: such a line is somebody else's, and
-/// is indented.
+/// Formats a result. No line of a result starts with a label of a message, so such a line comes from untrusted text and is
+/// indented.
 pub fn result(text: &str) -> String {
     let mut shown = String::with_capacity(text.len() + 16);
     for (number, line) in harmless(text).split('\n').enumerate() {
@@ -64,12 +64,12 @@ pub fn result(text: &str) -> String {
     shown
 }
 
-/// Its further lines are indented, so that none of them passes for a line of the program's own.
+/// Indents all lines but the first, so that none of them looks like a line of the program.
 pub fn paragraph(text: &str) -> String {
     block(text, None, 0, 2)
 }
 
-/// The same, no wider than the terminal, if there is one; `lead` columns of the first line are taken already.
+/// The same, wrapped at `width` if it is given; `lead` columns of the first line are already used.
 pub fn block(text: &str, width: Option<u16>, lead: usize, hang: usize) -> String {
     let text = harmless(text.trim_end());
     let mut shown = String::with_capacity(text.len() + 16);
@@ -83,8 +83,8 @@ pub fn block(text: &str, width: Option<u16>, lead: usize, hang: usize) -> String
     shown
 }
 
-/// A line of a training's log: its colours (SGR sequences of numbers) stay where they are welcome, up to its end, and
-/// whatever else a terminal would obey goes.
+/// Formats a line of a training's log. Keeps colours (SGR sequences of numbers) if `colors`, resets them at the end, and
+/// removes everything else that a terminal would obey.
 pub fn log_line(text: &str, colors: bool) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return text.into();
@@ -110,26 +110,25 @@ pub fn log_line(text: &str, colors: bool) -> Cow<'_, str> {
     shown.into()
 }
 
-/// The length of a control sequence, where the text begins with one.
+/// The length of the control sequence at the start of the text, if there is one.
 fn sequence(text: &str) -> Option<usize> {
     let parameters = text.strip_prefix("\x1b[")?;
     let end = parameters.find(|c: char| !matches!(c, ' '..='?'))?;
     matches!(parameters.as_bytes()[end], b'@'..=b'~').then_some("\x1b[".len() + end + 1)
 }
 
-/// Whether a control sequence sets a colour or a style, and nothing else: of those that end in `m`, some set how keys are
-/// reported.
+/// Whether a control sequence sets only a colour or a style. Some that end in `m` set how keys are reported.
 fn is_color(sequence: &str) -> bool {
     let parameters = sequence.strip_prefix("\x1b[").and_then(|rest| rest.strip_suffix('m'));
     parameters.is_some_and(|rest| rest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')))
 }
 
-/// Whether a terminal obeys a character instead of showing it. A tab is as good as spaces.
+/// Whether a terminal obeys a character instead of showing it. A tab is harmless.
 pub(super) fn is_obeyed(c: char) -> bool {
     (c.is_control() && c != '\t') || turns(c)
 }
 
-/// Turns the direction of writing, with which a name can be made to read as another, or ends a line.
+/// Whether a character changes the text direction, which can make a name read as another, or ends a line.
 fn turns(c: char) -> bool {
     matches!(
         c,
@@ -137,7 +136,7 @@ fn turns(c: char) -> bool {
     )
 }
 
-/// The same text where a terminal shows nothing but ASCII, as far as its signs are the program's own.
+/// Replaces the program's own non-ASCII punctuation, if `wanted`: for a terminal that shows only ASCII.
 pub fn ascii(text: &str, wanted: bool) -> Cow<'_, str> {
     if !wanted || text.is_ascii() {
         return text.into();
@@ -154,11 +153,10 @@ pub fn ascii(text: &str, wanted: bool) -> Cow<'_, str> {
     shown.into()
 }
 
-/// One line as several that are no longer than `width`, where there is one: cut between words, and indented by `hang` but
-/// for the first, of which `lead` columns are taken already. Neither a `command` nor a word is cut: what is longer than
-/// the width is left to the terminal, so that it can be copied.
+/// Wraps one line between words at `width`, if it is given. Lines after the first are indented by `hang`; `lead` columns of
+/// the first are already used. A word or a `command` in backquotes is never cut, so that it can be copied.
 pub fn folded(line: &str, width: Option<u16>, lead: usize, hang: usize) -> String {
-    // What others wrote may hold an end of a line.
+    // Untrusted text may contain a line end.
     let line = &line.replace('\n', &format!("\n{:hang$}", ""));
     let Some(width) = width.map(usize::from) else { return line.to_owned() };
     let mut shown = String::with_capacity(line.len() + 16);
@@ -180,7 +178,7 @@ pub fn folded(line: &str, width: Option<u16>, lead: usize, hang: usize) -> Strin
     shown
 }
 
-/// What spaces divide, but not within backquotes.
+/// Splits at spaces, but not within backquotes.
 fn words(line: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     line.split(move |c| {
@@ -189,16 +187,16 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A narrower terminal has no room for columns.
+/// On a narrower terminal, each cell is a line.
 const NARROW: u16 = 60;
-/// What a column of sentences must have, or it stands below its row.
+/// The minimum width of a column of sentences. If less is left, it is printed below its row.
 const READABLE: u16 = 36;
-/// By how much it is indented there.
+/// The indentation of such a column.
 const BELOW: usize = 4;
 
-/// Columns as wide as their widest cell, where `width` allows. A cell is one line, and the first one of a row, its name,
-/// is never cut. Where too little is left for the last column, it stands below the others; on a narrow terminal, each
-/// cell is a line of its own.
+/// Formats a table. Columns are as wide as their widest cell, if `width` allows. A cell is one line, and the first cell of
+/// a row, its name, is never cut. If too little is left for the last column, it is printed below the others. On a narrow
+/// terminal, each cell is a line.
 pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]], width: Option<u16>) -> String {
     let all = columns(head, rows, None);
     let widths = all.column_max_content_widths();
@@ -229,7 +227,7 @@ pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]], width: Optio
 
 const GAP: u16 = 2;
 
-/// Each row as a paragraph, with what is in it behind the names of its columns, or below those where they are long.
+/// Formats each row as a paragraph: each cell after the name of its column, or below it if the names are long.
 fn fields<const N: usize>(head: [&str; N], rows: &[[String; N]], width: u16) -> String {
     let label = head.iter().map(|name| name.chars().count()).max().unwrap_or(0) + usize::from(GAP);
     let beside = label <= usize::from(width) / 2;
@@ -253,7 +251,7 @@ fn fields<const N: usize>(head: [&str; N], rows: &[[String; N]], width: u16) -> 
     paragraphs.collect::<Vec<_>>().join("\n\n")
 }
 
-/// What others wrote, as a cell.
+/// Untrusted text as a cell of one line.
 fn one_line(cell: &str) -> String {
     harmless(cell).replace(['\n', '\t'], " ")
 }
@@ -287,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_terminal_obeys_is_printed() {
+    fn control_characters_are_escaped() {
         assert_eq!(harmless("plain\n\ttext é 模型"), "plain\n\ttext é 模型");
         assert_eq!(harmless("a\x1b[2Jb\x07\r\u{9b}c"), "a\\u{1b}[2Jb\\u{7}\\r\\u{9b}c");
         assert_eq!(harmless("x\u{202e}y"), "x\\u{202e}y");
@@ -317,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn no_line_of_a_result_passes_for_another() {
+    fn no_line_of_a_result_looks_like_a_message() {
         assert_eq!(lines(["ok  a\nerror: b", "c\r\nd"]), "ok  a\n    error: b\nc\\r\n    d");
         assert_eq!(
             result("all\nerror: x\n hint: y\n\u{200b}WARNING: z\n  error: t\nerrors: 1"),
@@ -349,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_stand_below_a_row_that_leaves_them_no_room() {
+    fn sentences_go_below_a_row_that_leaves_them_no_space() {
         let row = |meaning: &str| ["--config.a-much-longer-name".into(), "text".into(), meaning.into()];
         let rows = [row("some words that go on for longer than there is room for here"), row("")];
         let shown = table(["OPTION", "TYPE", "MEANING"], &rows, Some(60));
@@ -392,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_go_where_they_are_not_welcome() {
+    fn colours_are_removed_if_they_are_not_wanted() {
         assert_eq!(log_line("\x1b[1;31mred\x1b[0m", false), "red");
         assert_eq!(log_line("\x1b[31mred", true), "\x1b[31mred\x1b[0m");
     }

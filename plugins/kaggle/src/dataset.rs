@@ -187,11 +187,9 @@ fn put(url: &str, at: u64, size: u64) -> Result<(u16, Option<u64>), Error> {
     let mut file = File::open(in_job(ARCHIVE)).map_err(|error| unreadable(&error))?;
     file.seek(SeekFrom::Start(at)).map_err(|error| unreadable(&error))?;
     file.read_exact(&mut chunk).map_err(|error| unreadable(&error))?;
-    let mut request = http::Request::new("PUT", url).body(chunk);
-    if length < size {
-        request = request.header("content-range", &format!("bytes {at}-{}/{size}", at + length - 1));
-    }
-    let answer = request.send()?;
+    // Said even if it is all: the host repeats no part of an upload by itself.
+    let range = format!("bytes {at}-{}/{size}", at + length - 1);
+    let answer = http::Request::new("PUT", url).body(chunk).header("content-range", &range).send()?;
     Ok((answer.status(), next(&answer)))
 }
 

@@ -1,4 +1,4 @@
-//! Takes memory without an end.
+//! Allocates memory without end.
 
 use guests::{Error, Finding, Training};
 

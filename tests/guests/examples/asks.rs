@@ -1,4 +1,4 @@
-//! Asks the host without an end.
+//! Calls the host without end.
 
 use guests::{Error, Finding, Training};
 

@@ -1,4 +1,4 @@
-//! Tells all that it can see of the user.
+//! Reports everything that is visible of the user.
 
 use std::{fs, net::TcpStream};
 

@@ -1,4 +1,4 @@
-//! Tries to write where it may not.
+//! Tries to write outside its job's folder.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Writes to its standard output and error without an end.
+//! Writes to its standard output and error without end.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ guests::check!(check);
 fn check(_: &Training) -> Result<Vec<Finding>, Error> {
     let block = vec![b'x'; 1 << 20];
     loop {
-        // To be refused does not stop it.
+        // Errors do not stop it.
         let _ = std::io::stdout().write_all(&block);
         let _ = std::io::stderr().write_all(&block);
     }

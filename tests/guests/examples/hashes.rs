@@ -1,4 +1,4 @@
-//! Asks for the hash of a folder that its user names, without the grant for that.
+//! Requests the hash of a folder that its user names, without a grant.
 
 use alekseylearn_sdk::{
     Artifact, Destination, Error, Finding, Job, JobStatus, LogPage, OptionSpec, State, Training, s3, train,

@@ -1,5 +1,5 @@
-//! A job of no service, whose course the option `service` tells: what drivers may get wrong while a job is watched. Counts
-//! the questions in the job's folder.
+//! A job without a service. The option `service` selects what the driver does wrong while the job is watched. Counts
+//! the calls in the job's folder.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use alekseylearn_sdk::{
     train,
 };
 
-/// Seconds from its submission to its end.
+/// The duration of the job, in seconds.
 const RUNS: u64 = 8;
 
 struct Driver;
@@ -21,7 +21,7 @@ alekseylearn_sdk::plugin!(train = Driver);
 
 impl train::Guest for Driver {
     fn options() -> Vec<OptionSpec> {
-        vec![OptionSpec::text("service", "What goes wrong")]
+        vec![OptionSpec::text("service", "What to do wrong")]
     }
 
     fn check(training: &Training) -> Result<Vec<Finding>, Error> {
@@ -77,7 +77,7 @@ impl train::Guest for Driver {
         let line = |text: String| LogLine { node: "one".into(), time: None, text };
         match wrong.as_str() {
             "no-log" => Err(Error::denied("the log is not for you")),
-            // Its flag is the wrong way round, and its cursor stands still.
+            // `drained` is inverted, and the cursor does not change.
             "never-drained" => {
                 let lines = if cursor.is_none() { vec![line("the only line".into())] } else { Vec::new() };
                 Ok(LogPage { lines, cursor: "1".into(), drained: false })
@@ -86,12 +86,12 @@ impl train::Guest for Driver {
                 let lines = if cursor.is_none() { vec![line("a\nb\r\nc".into())] } else { Vec::new() };
                 Ok(LogPage { lines, cursor: "1".into(), drained: true })
             }
-            // New cursors without an end, and nothing behind them.
+            // New cursors without end, but no lines.
             "endless" => {
                 let next = cursor.and_then(|cursor| cursor.parse::<u64>().ok()).unwrap_or(0) + 1;
                 Ok(LogPage { lines: Vec::new(), cursor: next.to_string(), drained: false })
             }
-            // One line a second.
+            // One line per second.
             _ => {
                 let seen = cursor.and_then(|cursor| cursor.parse::<u64>().ok()).unwrap_or(0);
                 let written = age().min(RUNS);

@@ -1,5 +1,5 @@
-//! Makes links in its job's folder, in the way that an option names, so that the host's own work there would follow them
-//! out of the folder. What an option calls `target` is a path from the user's home folder on, five above `/job`.
+//! Creates links in its job's folder that lead out of it, so that the host could follow them. The option `way` selects
+//! how. The option `target` is a path relative to the user's home folder, which is five folders above `/job`.
 
 use std::{ffi::CString, fs, io, path::Path};
 
@@ -16,7 +16,7 @@ unsafe extern "C" {
     fn symlink(target: *const std::ffi::c_char, path: *const std::ffi::c_char) -> i32;
 }
 
-/// The standard library has none for this target.
+/// The standard library does not support links on this target.
 fn link(target: &str, path: &str) -> io::Result<()> {
     let (target, path) = (CString::new(target)?, CString::new(path)?);
     // SAFETY: both are strings that end in a zero.
@@ -81,7 +81,7 @@ impl train::Guest for Driver {
                 linked(&target, "/job/logs/algo-1.log");
                 linked(&target, "/job/logs/algo-1.log.part");
             }
-            // Whatever was put there by somebody else.
+            // Something else has created the file.
             "as it is" => pack("model.tar.gz"),
             _ => {}
         }

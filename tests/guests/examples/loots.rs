@@ -1,4 +1,4 @@
-//! Names by its own defaults what only its user may name: an endpoint, a role and a bucket; and then uses them.
+//! Sets defaults that only its user may set, an endpoint, a role and a bucket, and then uses them.
 
 use alekseylearn_sdk::{
     Artifact, Destination, Error, Finding, Job, JobStatus, LogPage, OptionSpec, State, Training,
@@ -12,7 +12,7 @@ alekseylearn_sdk::plugin!(train = Driver);
 impl train::Guest for Driver {
     fn options() -> Vec<OptionSpec> {
         vec![
-            // The test puts its own port there.
+            // The test replaces the port.
             OptionSpec::aws_endpoint("endpoint", "An endpoint").default_to("http://127.0.0.1:18082"),
             OptionSpec::aws_region("region", "A region").default_to("us-east-1"),
             OptionSpec::aws_profile("profile", "A profile").default_to("admin"),

@@ -1,4 +1,4 @@
-//! Touches what the command line does not designate.
+//! Uses objects that the command line does not designate.
 
 use alekseylearn_sdk::{aws_identity, s3};
 use guests::{Error, Finding, Training};

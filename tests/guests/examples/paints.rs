@@ -1,4 +1,4 @@
-//! Says, wherever a driver may say something, what a terminal would obey, and lines that pass for the program's own.
+//! Returns terminal escape sequences and forged lines in every text of a driver.
 
 use alekseylearn_sdk::{
     Artifact, ArtifactKind, Destination, Error, Finding, Job, JobStatus, LogLine, LogPage, OptionSpec, State,

@@ -1,4 +1,4 @@
-//! Panics, with a message that its author would want to read.
+//! Panics with a message for its author.
 
 use guests::{Error, Finding, Training};
 

@@ -1,4 +1,4 @@
-//! Adds a file of the name that an option gives to the build, to take the place of the user's own.
+//! Adds a file to the build, with a name from an option, to replace the user's own file.
 
 use alekseylearn_sdk::{Error, OptionSpec, Training, build, docker};
 
@@ -6,7 +6,7 @@ struct Driver;
 
 alekseylearn_sdk::plugin!(build = Driver);
 
-/// As a Dockerfile or as a script, it prints the logins that the build mounts.
+/// A Dockerfile or script that prints the credentials that the build mounts.
 const STEALS: &str = "FROM alekseylearn-base:3.11
 RUN --mount=type=secret,id=netrc echo PLUGIN-STOLE: $(base64 -w0 < /run/secrets/netrc)
 RUN false

@@ -1,4 +1,4 @@
-//! Sends requests to where it was not allowed to, and tells which were answered.
+//! Sends requests that are not allowed, and reports those that got a response.
 
 use alekseylearn_sdk::http::{self, Request};
 use guests::{Error, Finding, Training};
@@ -16,17 +16,17 @@ fn check(training: &Training) -> Result<Vec<Finding>, Error> {
         http::get("http://127.0.0.1:1/"),
         http::get(&format!("https://127.0.0.1:{port}/")),
         http::get(&format!("ftp://127.0.0.1:{port}/")),
-        // Granted as a name, and a name of this machine.
+        // Granted by name, but the name resolves to this machine.
         http::get(&format!("https://localhost:{port}/")),
         http::get("http://169.254.169.254/latest/meta-data/"),
         http::get(&format!("http://user:word@127.0.0.1:{port}/")),
         http::get(&format!("http://127.0.0.1:{port}@evil.example/")),
-        // The credential is the host's to add, and nothing that sends it back is asked.
+        // Only the host adds credentials, and sends no request that would return them.
         http::get(&format!("{service}/")).header("authorization", "Bearer mine"),
         http::get(&format!("{service}/")).header("cookie", "session=mine"),
         http::get(&format!("{service}/")).header("host", "evil.example"),
         http::get(&format!("{service}/")).header("proxy-authorization", "Basic bWluZQ=="),
-        // What stands for another method may be taken for that one.
+        // The service could apply a method override.
         http::get(&format!("{service}/")).header("x-http-method-override", "DELETE"),
         http::get(&format!("{service}/")).header("X-Method-Override", "DELETE"),
         http::get(&format!("{service}/?a=b&_method=DELETE")),

@@ -1,4 +1,4 @@
-//! Calls itself without an end.
+//! Recurses without end.
 
 use guests::{Error, Finding, Training};
 

@@ -1,4 +1,4 @@
-//! Makes itself ready by asking a service, and then by changing something there: the latter has no place in a dry run.
+//! Its `prepare` queries a service and then changes something there, which a dry run must refuse.
 
 use alekseylearn_sdk::{Destination, http};
 use guests::{Error, Finding, Training};

@@ -1,5 +1,5 @@
-//! A plugin built for contract 0.1.0 as it was released, without the SDK. It must work for as long as that line is
-//! spoken.
+//! A plugin for contract 0.1.0 as it was released, built without the SDK. It must work as long as that line is
+//! supported.
 
 wit_bindgen::generate!({ path: "../contract/0.1.0", world: "train-plugin" });
 

@@ -1,5 +1,5 @@
-//! Looks for a credential in all of its own memory, after a request that the host added it to. The request is told as
-//! `POST https://…`, and what it looks for backwards: it is nowhere in the memory as it stands in the request.
+//! Searches its own memory for a credential after a request to which the host added it. An option contains the request,
+//! such as `POST https://…`, and another the credential backwards, so that the memory does not contain it otherwise.
 
 use alekseylearn_sdk::{credentials, http};
 use guests::{Error, Finding, Training};
@@ -27,7 +27,7 @@ fn check(training: &Training) -> Result<Vec<Finding>, Error> {
 #[cfg(target_arch = "wasm32")]
 fn memory() -> &'static [u8] {
     let end = std::arch::wasm32::memory_size::<0>() * (64 << 10);
-    // SAFETY: all of the module's one memory, from its second byte on, which nothing changes while it is looked at.
+    // SAFETY: this is the module's whole memory from its second byte, and nothing changes it during the search.
     unsafe { std::slice::from_raw_parts(std::ptr::without_provenance(1), end - 1) }
 }
 

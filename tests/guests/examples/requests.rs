@@ -1,4 +1,4 @@
-//! Sends requests as a driver would, to the service whose address is an option, and tells all that it got.
+//! Sends requests like a real driver, to the service in an option, and reports all responses.
 
 use std::io::Read;
 
@@ -15,7 +15,7 @@ fn check(training: &Training) -> Result<Vec<Finding>, Error> {
     let mut text = String::new();
     answer.read_to_string(&mut text).map_err(|error| Error::failed(error.to_string()))?;
     seen.push(format!("{} {text} {:?}", answer.status(), answer.header("content-length")));
-    // As large as to need many pieces both ways.
+    // Large enough to need many pieces in both directions.
     let large = vec![b'x'; 3 << 20];
     let answer = http::post(&format!("{service}/length")).body(large.clone()).send()?.success()?;
     seen.push(format!("sent {}", answer.text()?));

@@ -1,4 +1,4 @@
-//! Says a gigabyte through the contract.
+//! Sends a gigabyte of warnings.
 
 use alekseylearn_sdk::progress;
 use guests::{Error, Finding, Training};

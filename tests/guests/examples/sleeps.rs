@@ -1,4 +1,4 @@
-//! Sleeps for days, and speaks before it does.
+//! Writes to standard error, and then sleeps for a day.
 
 use std::{fmt::Write as _, io::Write as _, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Never comes to an end.
+//! Computes without end.
 
 use guests::{Error, Finding, Training};
 

@@ -1,4 +1,4 @@
-//! Ends by an instruction that may not be.
+//! Executes an `unreachable` instruction.
 
 use guests::{Error, Finding, Training};
 

@@ -1,4 +1,4 @@
-//! Writes to its job's folder without an end, in the way that an option names.
+//! Writes to its job's folder without end, in a way that an option selects.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -23,7 +23,7 @@ fn submit(training: &Training) -> Result<String, Error> {
     let block = vec![1; 1 << 20];
     for number in 0_u64.. {
         let name = format!("/job/{number}");
-        // To be refused does not stop it.
+        // Errors do not stop it.
         let _ = match way.as_str() {
             "one file" => append("/job/evil", &block),
             "the same place" => fs::write("/job/evil", &block),
@@ -47,7 +47,7 @@ fn append(path: &str, block: &[u8]) -> std::io::Result<()> {
     OpenOptions::new().create(true).append(true).open(path)?.write_all(block)
 }
 
-/// As long as a path may be, and then again from above.
+/// Creates folders up to the maximum depth of a path, and then again from the top.
 fn deeper(number: usize) -> std::io::Result<()> {
     let depth = number % 1_000;
     fs::create_dir(format!("/job/evil/{}{}", "a/".repeat(depth), number))?;

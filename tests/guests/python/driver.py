@@ -1,4 +1,4 @@
-"""Tells all that it can see of the user, and writes wherever it can: what `dumps` and `escapes` do, in Python."""
+"""Report everything that is visible of the user, and write wherever possible: `dumps` and `escapes` in Python."""
 
 import os
 import socket
@@ -16,8 +16,8 @@ EVIL = ["/job/../evil", "/job/../../../../evil", "../evil", "/evil", "/tmp/evil"
 class Train(exports.Train):
     def options(self):
         return [
-            options.OptionSpec.location("output_path", "A place to touch", ["s3"]),
-            options.OptionSpec.role("role_name", "A role to touch"),
+            options.OptionSpec.location("output_path", "A location to access", ["s3"]),
+            options.OptionSpec.role("role_name", "A role to use"),
         ]
 
     def check(self, training):

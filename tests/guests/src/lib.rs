@@ -1,5 +1,4 @@
-//! What the misbehaving plugins have in common: a train driver that is asked to look before anything is built, and
-//! does its mischief there.
+//! The common part of the misbehaving plugins: a train driver that misbehaves in its `check`.
 
 pub use alekseylearn_sdk::{Error, Finding, Training};
 
@@ -14,9 +13,9 @@ macro_rules! check {
         impl alekseylearn_sdk::train::Guest for Driver {
             fn options() -> Vec<alekseylearn_sdk::OptionSpec> {
                 vec![
-                    alekseylearn_sdk::OptionSpec::location("output_path", "A place to touch", &["s3".to_owned(), "gs".to_owned()]),
-                    alekseylearn_sdk::OptionSpec::role("role_name", "A role to touch"),
-                    alekseylearn_sdk::OptionSpec::text("service", "A service to ask"),
+                    alekseylearn_sdk::OptionSpec::location("output_path", "A location to access", &["s3".to_owned(), "gs".to_owned()]),
+                    alekseylearn_sdk::OptionSpec::role("role_name", "A role to use"),
+                    alekseylearn_sdk::OptionSpec::text("service", "A service to request"),
                     alekseylearn_sdk::OptionSpec::text("backwards", "Something to look for, backwards"),
                 ]
             }

@@ -1,6 +1,5 @@
-"""SageMaker's training calls, and an executor that really runs what they ask for.
+"""SageMaker's training calls, and an executor that really runs the jobs.
 
-`api` answers the calls, `validation` and `references` refuse what the service refuses, `job`
-is the record, `executor` takes a job through its life with `containers`, `inputs`, `artifacts`
-and `logs`.
+`api` serves the calls, `validation` and `references` refuse what the service refuses, `job`
+is the record, and `executor` runs a job with `containers`, `inputs`, `artifacts` and `logs`.
 """

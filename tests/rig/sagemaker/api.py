@@ -1,4 +1,4 @@
-"""Answers SageMaker's training calls over JSON 1.1; other SageMaker calls go to moto."""
+"""Serves SageMaker's training calls over JSON 1.1. Other SageMaker calls go to moto."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -52,7 +52,7 @@ class SageMaker:
         return response(environ, start_response)
 
     def stop_jobs(self) -> None:
-        """End every running job at once and wait for it."""
+        """Stop all running jobs at once and wait for them."""
         self._executor.stop_all()
 
     def _create(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class SageMaker:
 
 
 def _check_combinations(request: dict[str, Any]) -> None:
-    """What the model cannot say: members that need or exclude one another."""
+    """Check what the model cannot express: members that require or exclude each other."""
     algorithm = request.get("AlgorithmSpecification", {})
     if not algorithm.get("TrainingImage"):
         raise _refusal("The rig runs images only: AlgorithmSpecification.TrainingImage is missing.")

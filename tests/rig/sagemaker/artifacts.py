@@ -1,4 +1,4 @@
-"""Brings what a job left behind to S3: its model, its output data, its checkpoints."""
+"""Uploads the results of a job to S3: its model, output data and checkpoints."""
 
 import io
 import shutil
@@ -27,14 +27,14 @@ def upload_output(job: TrainingJob, containers: list[Container], storage: Storag
 
 
 def upload_checkpoints(job: TrainingJob, containers: list[Container], storage: Storage) -> None:
-    """The service keeps checkpoints in step while the job runs; the rig copies them at its end."""
+    """Upload the checkpoints at the end of the job. The service syncs them while the job runs."""
     if config := job.request.get("CheckpointConfig"):
         folder = config.get("LocalPath", DEFAULT_CHECKPOINTS).rstrip("/")
         _upload_objects(Location.parse(config["S3Uri"]), _members(containers, folder), storage)
 
 
 def _upload(job: TrainingJob, name: str, containers: list[Container], folder: str, storage: Storage) -> None:
-    """One archive or one prefix for all nodes; an empty folder leaves nothing in S3."""
+    """Upload one archive or prefix for all nodes. An empty folder creates nothing in S3."""
     prefix = Location.parse(job.output_prefix)
     members = _members(containers, folder)
     if job.compresses_output:
@@ -65,7 +65,7 @@ def _upload_objects(target: Location, members: Iterable[Member], storage: Storag
 
 
 def _members(containers: list[Container], folder: str) -> Iterator[Member]:
-    """All members of a folder of every node, named from that folder on."""
+    """All members of a folder of every node, with names relative to that folder."""
     top = folder.rsplit("/", 1)[-1] + "/"
     for container in containers:
         archive = container.archive(folder)
@@ -78,14 +78,14 @@ def _members(containers: list[Container], folder: str) -> Iterator[Member]:
                 member.name = member.name.removeprefix(top)
                 if member.islnk():
                     member.linkname = member.linkname.removeprefix(top)
-                # What the engine's archive says of a long name is written again as it is, and would win.
+                # The engine's archive has long names in PAX headers too, which would override the new name.
                 for said in ("path", "linkpath"):
                     member.pax_headers.pop(said, None)
                 yield member, tar.extractfile(member) if member.isreg() else None
 
 
 class _Pieces(io.RawIOBase):
-    """A stream of byte strings as a file that can only be read."""
+    """A stream of byte strings as a read-only file."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces

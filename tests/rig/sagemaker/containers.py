@@ -20,11 +20,11 @@ from .logs import LogShipper, LogStream
 _LABEL = "alekseylearn.rig"
 _CHUNK = 1024 * 1024
 _NOT_FOUND_EXIT_CODE = 127
-"""What a shell says of a command that it cannot find; also the code of a container that cannot start."""
+"""The exit code of a shell for a missing command, and of a container that cannot start."""
 
 
 class Container:
-    """One host of a job. Files go in and out through the engine, so nothing stays on this disk."""
+    """One host of a job. Files are copied through the engine, so nothing stays on this disk."""
 
     def __init__(self, container: DockerContainer, stream: LogStream) -> None:
         self._container = container
@@ -36,7 +36,7 @@ class Container:
         self._container.put_archive("/", tar)
 
     def start(self) -> int | None:
-        """Start it with its output already listened to, so that not even the first line is lost.
+        """Start it with its output already attached, so that not even the first line is lost.
 
         A command that the image does not have is told in the log and is an exit code at once.
         """
@@ -84,7 +84,7 @@ class Container:
 
 
 class Engine:
-    """The Docker Engine, as far as this rig uses it; all that it makes bears the rig's label."""
+    """The Docker Engine, as far as this rig uses it. Everything that it creates has the rig's label."""
 
     def __init__(self, registry: Registry, name: str) -> None:
         self._registry = registry
@@ -94,20 +94,20 @@ class Engine:
 
     @property
     def _client(self) -> docker.DockerClient:
-        """Connected when first needed: without Docker, everything but running jobs works."""
+        """The connection, made when first needed: without Docker, everything except running jobs works."""
         if self._docker is None:
             self._docker = docker.from_env(timeout=None)
         return self._docker
 
     def pull(self, repository: str, digest: str) -> str:
-        """Pull from the registry itself, where no fault meets it; returns the image's name."""
+        """Pull from the registry itself, without faults. Returns the image's name."""
         name = f"{self._registry.address}/{repository}"
         self._client.images.pull(name, tag=digest, auth_config={"username": USER, "password": self._registry.password})
         self._pulled.add(f"{name}@{digest}")
         return f"{name}@{digest}"
 
     def network(self, job: TrainingJob) -> Network:
-        """A private network on which the hosts of a job know each other by name."""
+        """A private network on which the hosts of a job find each other by name."""
         isolated = job.request.get("EnableNetworkIsolation", False)
         return self._client.networks.create(f"rig-{job.name}", driver="bridge", internal=isolated, labels=self._label)
 
@@ -135,7 +135,7 @@ class Engine:
         return {"network_mode": "none"} if job.request.get("EnableNetworkIsolation") else {}
 
     def clean_up(self) -> None:
-        """Remove what is left: containers, networks, and the names under which images were pulled."""
+        """Remove remaining containers, networks, and the names of pulled images."""
         if self._docker is None:
             return
         label = f"{_LABEL}={self._label[_LABEL]}"
@@ -144,7 +144,7 @@ class Engine:
         for network in self._client.networks.list(filters={"label": label}):
             network.remove()
         for image in self._pulled:
-            with suppress(APIError):  # Someone else may use or have removed it.
+            with suppress(APIError):  # It may be in use, or already removed.
                 self._client.images.remove(image)
 
 

@@ -1,4 +1,4 @@
-"""Takes a training job through its life: download, train, upload, or fail and stop in between."""
+"""Runs a training job: download, train, upload, with failure or stop in between."""
 
 import logging
 import queue
@@ -34,7 +34,7 @@ class JobFailed(Exception):
 
 @dataclass
 class Outcome:
-    """How the containers of a job came to their end."""
+    """How the containers of a job ended."""
 
     failed: Container | None = None
     exit_code: int = 0
@@ -43,7 +43,7 @@ class Outcome:
 
 
 class Executor:
-    """Runs every job on a thread of its own."""
+    """Runs every job on its own thread."""
 
     def __init__(
         self, engine: Engine, storage: Storage, registry: Registry, references: References, settings: Settings
@@ -63,7 +63,7 @@ class Executor:
         thread.start()
 
     def stop_all(self) -> None:
-        """Stop every job without the grace that the service gives, and wait for its end."""
+        """Stop all jobs without the service's grace period, and wait for their end."""
         with self._lock:
             running = dict(self._running)
         for job in running:
@@ -109,7 +109,7 @@ class Executor:
         job.finish("Stopped", "Stopped", "Training job stopped")
 
     def _pull(self, job: TrainingJob) -> str:
-        """The image, if it is one that the service accepts: one platform, and the right one."""
+        """The image, if the service accepts it: it must have exactly the right platform."""
         try:
             repository, manifest = self._references.image(job.request)
         except ServiceError as error:
@@ -142,7 +142,7 @@ class Executor:
                 containers[-1].provide(tar)
 
     def _train(self, job: TrainingJob, containers: list[Container]) -> Outcome:
-        """Run all containers to their end. One that fails ends the others; so does a stop, with grace."""
+        """Run all containers to their end. A failed one ends the others, and so does a stop, with a grace period."""
         exits: Exits = queue.Queue()
         for container in containers:
             _launch(container, exits)
@@ -173,7 +173,7 @@ class Executor:
         return outcome
 
     def _upload(self, job: TrainingJob, containers: list[Container], outcome: Outcome) -> None:
-        """A failed job leaves its output and checkpoints, but no model."""
+        """Upload the results. A failed job has its output and checkpoints, but no model."""
         if outcome.failed is None:
             artifacts.upload_model(job, containers, self._storage)
         artifacts.upload_output(job, containers, self._storage)
@@ -181,7 +181,7 @@ class Executor:
 
 
 def _launch(container: Container, exits: Exits) -> None:
-    """Start it here and now, so that a signal finds it running; wait for its end elsewhere."""
+    """Start it immediately, so that a signal finds it running. Wait for its end on another thread."""
     code = container.start()
     if code is not None:
         exits.put((container, code))

@@ -1,4 +1,4 @@
-"""What a container finds under /opt/ml when it starts, as one tar stream."""
+"""The content of /opt/ml when a container starts, as one tar stream."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def hosts(resources: dict[str, Any]) -> list[Host]:
 
 
 def write_inputs(request: dict[str, Any], host: Host, cluster: list[Host], storage: Storage, file: IO[bytes]) -> None:
-    """Write the tar that one host gets: the folders, the configuration, the data."""
+    """Write the tar for one host: folders, configuration and data."""
     channels = [channel for channel in request.get("InputDataConfig", []) if _is_for(channel, host)]
     with tarfile.open(fileobj=file, mode="w") as tar:
         for folder in _FOLDERS:
@@ -79,7 +79,7 @@ def _resource_config(host: Host, cluster: list[Host]) -> dict[str, Any]:
 
 
 def _is_for(channel: dict[str, Any], host: Host) -> bool:
-    """A channel is for all machines, or for those of the groups it names."""
+    """Whether a channel is for a machine: channels are for all machines, or for those of the groups that they name."""
     groups = channel["DataSource"]["S3DataSource"].get("InstanceGroupNames")
     return not groups or host.group in groups
 

@@ -1,4 +1,4 @@
-"""A training job's record: what was asked, what became of it, and when."""
+"""A training job's record: its request, its status and its timeline."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ _BEFORE_UPLOAD = {"Downloading", "Training"}
 
 
 class TrainingJob:
-    """Shared by the thread that runs the job and those that describe it."""
+    """A training job. The thread that runs it shares it with those that describe it."""
 
     def __init__(self, request: dict[str, Any]) -> None:
         self.request = request
@@ -23,7 +23,7 @@ class TrainingJob:
         self.secondary_status = "Starting"
         self.stop_requested = threading.Event()
         self.abandoned = threading.Event()
-        """The rig itself stops the job and grants it no grace."""
+        """Whether the rig itself stops the job, without a grace period."""
         self._lock = threading.RLock()
         self._transitions: list[dict[str, Any]] = []
         self._failure_reason: str | None = None
@@ -45,10 +45,10 @@ class TrainingJob:
         return self.request["StoppingCondition"]["MaxRuntimeInSeconds"]
 
     def advance(self, secondary_status: str, message: str) -> None:
-        """Enter the next part of the job's life, or say more about the present one."""
+        """Enter the next secondary status, or change the message of the current one."""
         with self._lock:
             if self.stop_requested.is_set() and secondary_status in _BEFORE_UPLOAD:
-                return  # The stop came in between; the job does not go back to work.
+                return  # The job was stopped meanwhile, and must not resume.
             now = self.modified = time.time()
             self.secondary_status = secondary_status
             last = self._transitions[-1] if self._transitions else {}
@@ -60,12 +60,12 @@ class TrainingJob:
             self._transitions.append({"Status": secondary_status, "StartTime": now, "StatusMessage": message})
 
     def start_billing(self) -> None:
-        """From here on an instance works for this job: the service counts the downloads too."""
+        """Start the billable time: the service charges for downloads too."""
         with self._lock:
             self._training_start = time.time()
 
     def request_stop(self) -> bool:
-        """Ask the running job to stop; False when it has ended already."""
+        """Request a running job to stop. Returns False if it has already ended."""
         with self._lock:
             if self.status in TERMINAL:
                 return False
@@ -87,7 +87,7 @@ class TrainingJob:
             self.status = status
 
     def describe(self) -> dict[str, Any]:
-        """The answer of DescribeTrainingJob."""
+        """The response of DescribeTrainingJob."""
         with self._lock:
             request = {name: value for name, value in self.request.items() if name != "Tags"}
             return request | self.summary() | self._result()

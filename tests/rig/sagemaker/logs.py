@@ -1,4 +1,4 @@
-"""Brings a container's output to CloudWatch Logs while it runs, without losing a line."""
+"""Sends a container's output to CloudWatch Logs while it runs, without losing a line."""
 
 import threading
 import time
@@ -36,14 +36,14 @@ class LogStream:
         self._store.create_log_stream(GROUP, self._name)
 
     def add(self, line: bytes) -> None:
-        """Take one line. CloudWatch accepts no empty message, so a blank line becomes a space."""
+        """Add one line. CloudWatch accepts no empty messages, so a blank line becomes a space."""
         self._last_time = max(self._last_time, int(time.time() * 1000))
         text = line.decode(errors="replace").removesuffix("\r") or " "
         for start in range(0, len(text), _LONGEST_MESSAGE):
             self._pending.append((self._last_time, text[start : start + _LONGEST_MESSAGE]))
 
     def flush(self) -> None:
-        """Send all pending lines, in batches as PutLogEvents allows them."""
+        """Send all pending lines, in batches within the limits of PutLogEvents."""
         while batch := self._next_batch():
             events = [{"timestamp": moment, "message": message} for moment, message in batch]
             self._store.put_log_events(GROUP, self._name, events)
@@ -60,7 +60,7 @@ class LogStream:
 
 
 class LogShipper:
-    """Two threads: one reads what the container says, one sends it off a few times a second."""
+    """Two threads: one reads the container's output, one sends it a few times per second."""
 
     def __init__(self, frames: Iterable[Frame], stream: LogStream) -> None:
         self._stream = stream
@@ -76,7 +76,7 @@ class LogShipper:
         self._sender.join()
 
     def _read(self, frames: Iterable[Frame]) -> None:
-        """The two pipes are cut into lines each for itself, so that neither splits the other's."""
+        """Split the two pipes into lines separately, so that neither splits a line of the other."""
         rests = [b"", b""]
         try:
             for frame in frames:

@@ -1,4 +1,4 @@
-"""Refuses a job that names what does not exist: its role, its buckets, its image.
+"""Refuses a job with a role, bucket or image that does not exist.
 
 The words are those the service uses, where they are known from public reports.
 """
@@ -18,7 +18,7 @@ _PRINCIPAL = "sagemaker.amazonaws.com"
 
 
 class References:
-    """Looks up what a request points at; `address` is where clients push images to."""
+    """Looks up the resources in a request. `address` is where clients push images to."""
 
     def __init__(self, iam: Any, storage: Storage, registry: Registry, address: str) -> None:
         self._iam = iam

@@ -21,7 +21,7 @@ def service_model() -> ServiceModel:
 
 
 def validate(operation: str, request: Any) -> dict[str, Any]:
-    """Return the request, or raise the ValidationException that the service would answer with."""
+    """Return the request, or raise the ValidationException that the service would return."""
     if not isinstance(request, dict):
         raise ServiceError("SerializationException", "Start of structure or map found where not expected")
     violations = list(_structure(service_model().operation_model(operation).input_shape, request, ""))
@@ -100,7 +100,7 @@ def _bounds(shape: Shape, measured: int, value: Any, what: str, path: str) -> It
 
 
 def _expect(value: Any, kind: type | tuple[type, ...], path: str) -> None:
-    """A wrong type is no violation of a constraint: the service cannot even read the request."""
+    """Refuse a wrong type. That is not a violated constraint: the service cannot even parse the request."""
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ServiceError("SerializationException", f"Unexpected {type(value).__name__} at '{path}'")
 

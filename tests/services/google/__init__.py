@@ -1,7 +1,6 @@
-"""Google Cloud as its clients know it: tokens, Artifact Registry, Vertex AI's custom jobs, their logs, and storage.
+"""Google Cloud for its clients: tokens, Artifact Registry, Vertex AI's custom jobs, their logs, and storage.
 
-What the service does with a job is the script's to say, or truly done. Storage is fake-gcs-server, and images go to
-Debian's docker-registry.
+Jobs follow the test's script, or really run. Storage is fake-gcs-server, and images go to Debian's docker-registry.
 """
 
 from .service import Google

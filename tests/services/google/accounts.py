@@ -1,4 +1,4 @@
-"""Logins, keys and machines, and the tokens that they are exchanged for."""
+"""User logins, service account keys and machines, and the tokens for them."""
 
 import base64
 import json
@@ -22,11 +22,11 @@ class Accounts:
 
     def __init__(self) -> None:
         self.tokens: dict[str, str] = {}
-        """Good ones, and whose they are."""
+        """Valid tokens and their users."""
         self.logins: dict[str, str] = {"1//refresh-secret": "ada"}
         self.lifetime = 3599
         self.machine: str | None = "trainer"
-        """Whose the machine's tokens are; none where it has no service account."""
+        """The user of the machine's tokens, or None if it has no service account."""
         self._made = 0
         self._lock = threading.Lock()
         self._key: rsa.RSAPrivateKey | None = None
@@ -64,7 +64,7 @@ class Accounts:
         read = json.loads(claims)
         assert json.loads(head)["alg"] == "RS256" and self._key is not None
         signed = assertion.rpartition(".")[0].encode()
-        # It raises where the key is another one.
+        # Raises if the key is another one.
         self._key.public_key().verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
         good = read["aud"] == _AUDIENCE and read["scope"] == _SCOPE and read["exp"] - read["iat"] == 3600
         return "trainer" if good and read["iss"] == _EMAIL else None
@@ -86,7 +86,7 @@ class Accounts:
         }
 
     def metadata(self) -> str:
-        """The address of a metadata server, which is started where it is not there yet."""
+        """The address of the metadata server, which is started on first use."""
         accounts = self
 
         class Handler(BaseHTTPRequestHandler):

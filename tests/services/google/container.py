@@ -1,4 +1,4 @@
-"""A job truly run: its image in the engine of this machine, with what Vertex AI gives a container, one for each replica."""
+"""Really runs a job: one container of its image per replica on this machine's engine, with Vertex AI's environment."""
 
 import io
 import json
@@ -31,7 +31,7 @@ class _Replica(NamedTuple):
 
 
 def run(job: Any, surroundings: dict[str, str]) -> None:
-    """From the request for a job to its log and its end."""
+    """Run a job to its end, and write its log."""
     client = docker.from_env()
     try:
         _run(client, job, surroundings)
@@ -59,7 +59,7 @@ def _run(client: Any, job: Any, surroundings: dict[str, str]) -> None:
             threads[-1].start()
         job.containers = containers
         job.states = ["RUNNING"]
-        # One that fails, or the end of the first, is the end of all.
+        # A failed replica, or the end of the first one, ends all.
         replica, code = ended.get()
         while code == 0 and replica is not replicas[0]:
             replica, code = ended.get()
@@ -86,7 +86,7 @@ def _replicas(job: Any) -> Iterator[_Replica]:
 
 @contextmanager
 def _network(client: Any, job: Any, surroundings: dict[str, str]) -> Iterator[tuple[Any, dict[str, str]]]:
-    """Give a network on which replicas know each other by name, and what leads from there to the test's services."""
+    """Create a network on which replicas find each other by name, and relays from there to the test's services."""
     network = client.networks.create(f"google-{job.body['displayName']}", driver="bridge", labels=_LABEL)
     network.reload()
     gateway = network.attrs["IPAM"]["Config"][0]["Gateway"]
@@ -104,7 +104,7 @@ def _create(
     client: Any, job: Any, replica: _Replica, replicas: list[_Replica], surroundings: dict[str, str], network: Any
 ) -> Any:
     container = replica.spec["containerSpec"]
-    # How the test's container finds the test's services; the machine's own finds Google's.
+    # The variables with which the container finds the test's services instead of Google's.
     leads = {name: value for name, value in surroundings.items() if name != "certificates"}
     networking: dict[str, Any] = {"network_mode": "host"}
     if network is not None:

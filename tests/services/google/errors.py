@@ -1,4 +1,4 @@
-"""Refusals in Google's form."""
+"""Errors in Google's format."""
 
 from typing import Any
 

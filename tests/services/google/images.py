@@ -1,4 +1,4 @@
-"""Where images are pushed to: Debian's docker-registry, behind access tokens."""
+"""The container registry: Debian's docker-registry, with access tokens."""
 
 import base64
 import threading
@@ -12,7 +12,7 @@ _USER = "oauth2accesstoken"
 
 
 class Images:
-    """Started when a test first asks where it is."""
+    """The registry, started when a test first needs its address."""
 
     def __init__(self, folder: Path, program: Path | None, accounts: Accounts) -> None:
         self._folder, self._program, self._accounts = folder, program, accounts
@@ -20,7 +20,7 @@ class Images:
         self._address: str | None = None
         self._registry: Any = None
         self.logins: list[str] = []
-        """Users who came in."""
+        """The users of all accepted requests."""
 
     def address(self) -> str | None:
         with self._lock:
@@ -33,14 +33,14 @@ class Images:
             self._registry.stop()
 
     def _start(self, program: Path) -> str:
-        # Both take a while to load, and few tests need them.
+        # Imported here because both are slow to load and few tests need them.
         from rig.registry import Registry
         from rig.registry_proxy import RegistryProxy
         from werkzeug.serving import WSGIRequestHandler, make_server
 
         class Quiet(WSGIRequestHandler):
             def log(self, *_: Any) -> None:
-                """Docker tries TLS first."""
+                """Log nothing: Docker tries TLS first, which would be logged as an error."""
 
         self._registry = Registry(program, self._folder / "registry")
         self._registry.start()

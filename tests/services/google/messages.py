@@ -1,4 +1,4 @@
-"""Google's own types of messages, as its clients have them: they take no member that they do not know."""
+"""The message types of Google's clients, which refuse unknown members."""
 
 import importlib
 import importlib.util
@@ -13,11 +13,11 @@ _TYPES = {
     "Repository": "artifactregistry_v1.types.repository.Repository",
     "ListLogEntriesRequest": "logging_v2.types.logging.ListLogEntriesRequest",
 }
-"""By the schemas of the discovery documents, those of which our requests are made."""
+"""The message types of our requests, by schema in the discovery documents."""
 
 
 def problem(schema: str, body: Any) -> str | None:
-    """Say what keeps a body from being the message that such a schema stands for."""
+    """Return why a body is not a valid message of a schema, or None if it is."""
     if schema not in _TYPES:
         return f"no type of message is known for {schema}"
     module, _, name = f"google.cloud.{_TYPES[schema]}".rpartition(".")
@@ -29,7 +29,7 @@ def problem(schema: str, body: Any) -> str | None:
 
 
 def _load(module: str) -> Any:
-    """Import a module of types, and not the packages it lies in: these import clients, and with them gRPC."""
+    """Import a module of types without its packages, which would import clients and gRPC."""
     parents = module.split(".")
     for length in (3, 4):
         package = ".".join(parents[:length])

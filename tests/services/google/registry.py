@@ -1,4 +1,4 @@
-"""Artifact Registry: repositories, and the operations that make them."""
+"""Artifact Registry: repositories, and the operations that create them."""
 
 import re
 import urllib.parse
@@ -17,7 +17,7 @@ class Registry:
         self.repositories: dict[str, str] = {}
         """Formats by full name."""
         self.looks = 2
-        """How often an operation is looked at before it is done."""
+        """How often an operation is polled before it is done."""
         self.operation_error: str | None = None
         self._operations: dict[str, dict[str, Any]] = {}
 

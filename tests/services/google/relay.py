@@ -1,4 +1,4 @@
-"""A way from a network of containers to a service that listens on this machine alone."""
+"""A relay from a container network to a service that listens only on this machine."""
 
 import socket
 import socketserver
@@ -10,7 +10,7 @@ _CHUNK = 1 << 16
 
 
 class Relay:
-    """Listens on an address of this machine, and leads each connection to another one."""
+    """Listens on an address of this machine, and forwards each connection to another address."""
 
     def __init__(self, host: str, to: str) -> None:
         place = (to.rpartition(":")[0], int(to.rpartition(":")[2]))
@@ -25,11 +25,11 @@ class Relay:
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
-            # A connection that is left open holds nothing up.
+            # An open connection does not block the shutdown.
             block_on_close = False
 
             def handle_error(self, *_: Any) -> None:
-                """Who goes away is its own affair."""
+                """Ignore clients that disconnect."""
 
         self._server = Server((host, 0), Handler)
         self.address = f"{host}:{self._server.server_address[1]}"
@@ -44,7 +44,7 @@ class Relay:
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
-    """Until the source ends, and tell the target."""
+    """Copy until the source ends, and then close the target for writing."""
     try:
         while data := source.recv(_CHUNK):
             target.sendall(data)

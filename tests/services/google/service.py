@@ -1,4 +1,4 @@
-"""The hosts of Google's APIs, each with its service."""
+"""The hosts of Google's APIs and their services."""
 
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,12 @@ class Google:
 
     def __init__(self, folder: Path, registry_program: Path | None) -> None:
         self.disabled: list[str] = []
-        """APIs that the project does not use."""
+        """APIs that are disabled in the project."""
         self._accounts, self._registry, self._vertex, self._store = Accounts(), Registry(), Vertex(), Store()
         self._images = Images(folder, registry_program, self._accounts)
 
     def lead(self, proxy: str, certificates: Path) -> None:
-        """Tell what leads a container here."""
+        """Set the variables that make a container use these services."""
         self._vertex.surroundings = {
             "HTTPS_PROXY": proxy,
             "certificates": str(certificates),

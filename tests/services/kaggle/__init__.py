@@ -1,4 +1,4 @@
-"""Kaggle as its client knows it. What the service does with a kernel is the script's to say, or truly done."""
+"""Kaggle for its client. Kernels follow the test's script, or really run."""
 
 from .service import Kaggle
 

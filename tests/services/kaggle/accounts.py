@@ -1,4 +1,4 @@
-"""Tokens, keys, and whose they are."""
+"""Tokens and keys, and their users."""
 
 import base64
 from typing import Any

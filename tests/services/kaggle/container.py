@@ -1,4 +1,4 @@
-"""A kernel truly run: in a container of an image of the engine's, laid out as Kaggle's own."""
+"""Really runs a kernel: in a container of a local image, with Kaggle's file layout."""
 
 import io
 import os
@@ -10,7 +10,7 @@ import docker
 
 _LABEL = {"alekseylearn.test": "kaggle"}
 _BUNDLE = "etc/certificates-of-the-machine.pem"
-# How this machine reaches the internet, which the session has too.
+# How this machine reaches the internet. The session uses the same.
 _NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "UV_DEFAULT_INDEX")
 _NOTEBOOK = """
 import json
@@ -23,7 +23,7 @@ for cell in cells:
 
 
 def run(image: str, session: Any, inputs: dict[str, dict[str, bytes]]) -> None:
-    """From the text and the datasets of a session to its log, its outputs and its end."""
+    """Run a session to its end, with its source and datasets, and store its log and outputs."""
     client = docker.from_env()
     try:
         _run(client, image, session, inputs)
@@ -54,7 +54,7 @@ def _run(client: Any, image: str, session: Any, inputs: dict[str, dict[str, byte
     try:
         files = {"kaggle/src/kernel": session.request["text"].encode(), "kaggle/working/.keep": b""}
         for name, content in inputs.items():
-            # One of the places that have been seen.
+            # One of the locations where Kaggle was seen to mount datasets.
             files |= {f"kaggle/input/datasets/{name}/{file}": data for file, data in content.items()}
         if bundle:
             files[_BUNDLE] = Path(bundle).read_bytes()

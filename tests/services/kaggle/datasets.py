@@ -1,4 +1,4 @@
-"""Blobs, their resumable upload, and datasets of them."""
+"""Blobs with resumable uploads, and datasets of them."""
 
 import hashlib
 import re
@@ -28,11 +28,11 @@ class Datasets:
 
     def __init__(self) -> None:
         self.states = ["PENDING", "READY"]
-        """What a new dataset's status is, one after the other."""
+        """The statuses of a new dataset, one after the other."""
         self.interruptions = 0
-        """How often an upload is answered with 503 after half of it."""
+        """How often an upload fails with 503 after half of it."""
         self.lose_uploads = False
-        """Whether the first upload that is interrupted is known no more."""
+        """Whether the first interrupted upload is lost."""
         self._blobs: dict[str, Blob] = {}
         self._datasets: dict[str, Dataset] = {}
         self.calls = {
@@ -61,7 +61,7 @@ class Datasets:
         return {"token": token, "createUrl": f"https://www.googleapis.com/upload/storage?upload_id={token}"}
 
     def receive(self, request: Request) -> Answer:
-        """As Cloud Storage's resumable uploads."""
+        """Receive a part of an upload, like Cloud Storage's resumable uploads."""
         blob = self._blobs.get(request.query.removeprefix("upload_id="))
         if request.method != "PUT" or "authorization" in request.headers:
             return Answer(400, b"no upload")

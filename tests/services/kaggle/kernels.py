@@ -1,4 +1,4 @@
-"""Kernels, their versions, and a session of each."""
+"""Kernels and their versions, each with a session."""
 
 import json
 import re
@@ -23,7 +23,7 @@ class Session:
 
     request: dict[str, Any]
     statuses: list[Any]
-    """One after the other; the last stays."""
+    """Returned one after the other; the last one remains."""
     log: list[dict[str, Any]]
     outputs: dict[str, bytes] = field(default_factory=dict)
 
@@ -41,20 +41,20 @@ class Kernels:
 
     def __init__(self, datasets: Datasets) -> None:
         self.statuses: list[Any] = ["QUEUED", "RUNNING", "COMPLETE"]
-        """Of a new session; strings, null for none at all, or an object as a whole answer."""
+        """The statuses of a new session: strings, null for none, or an object as the whole response."""
         self.log: list[str] = ["hello"]
         self.outputs: dict[str, str] = {}
-        """Names and texts of what a session leaves."""
+        """The outputs of a session, by name."""
         self.saved: dict[str, Any] = {}
-        """More of the answer to a save; an `error` means that nothing is saved."""
+        """More members of the response to a save. With `error`, nothing is saved."""
         self.image: str | None = None
-        """Truly run sessions, in this image of the engine's."""
+        """Really run sessions in this local image, if set."""
         self.page_size = 20
-        """At most, of outputs."""
+        """The maximum number of outputs per page."""
         self.live_log_breaks = False
-        """A live log breaks off after its first line."""
+        """Whether a live log is cut off after its first line."""
         self.ranges = True
-        """Outputs are given in parts."""
+        """Whether outputs support range requests."""
         self.quota: dict[str, Any] = {
             "quotaRefreshTime": "2026-11-28T00:00:00.000Z",
             "gpuQuota": {"timeUsed": "3600s", "timeReserved": "0s", "totalTimeAllowed": "108000s"},
@@ -102,7 +102,7 @@ class Kernels:
         }
 
     def _session(self, user: str, kernel: str, label: str | None) -> Session:
-        """A kernel that is not there, and one of another user, are the same to whoever asks."""
+        """Look up a session. A missing kernel and one of another user give the same error."""
         if not kernel.startswith(f"{user}/") or kernel not in self._kernels:
             raise PermissionError
         if label is None:
@@ -163,7 +163,7 @@ class Kernels:
         return Answer(200, self._live(session), {"Content-Type": "text/event-stream"})
 
     def _live(self, session: Session) -> Iterator[bytes]:
-        """Always from the beginning."""
+        """Stream the log from its beginning."""
         sent = 0
         end = time.monotonic() + 30
         while time.monotonic() < end:

@@ -46,7 +46,7 @@ class Kaggle:
         if request.host == UPLOADS:
             return self._datasets.receive(request)
         if request.host == OUTPUTS:
-            # What is signed is asked for without a credential.
+            # Signed URLs are requested without a credential.
             if "authorization" in request.headers:
                 return Answer(400, b"only one credential is allowed")
             return self._kernels.give(request)

@@ -1,7 +1,7 @@
-"""`python -m services.kaggle.types < REQUESTS`: holds recorded requests to the types of Kaggle's own SDK.
+"""`python -m services.kaggle.types < REQUESTS`: checks recorded requests by the types of Kaggle's own SDK.
 
-Each must name only members that there are, of their types, and come out of the SDK as it went in. What is not so is
-printed, a line each, and the number of requests that were looked at.
+Each request may have only known members of the right types, and must come out of the SDK unchanged. Prints one line per
+problem, and then the number of checked requests.
 """
 
 import importlib
@@ -36,9 +36,9 @@ def problems(method: str, body: dict[str, Any]) -> list[str]:
         return found
     try:
         back = kind.to_dict(kind.from_dict(body))
-    except Exception as error:  # noqa: BLE001: whatever it is, it is the body's fault
+    except Exception as error:  # noqa: BLE001: any error means that the body is not valid
         return [f"{method}: {error!r}"]
-    # The SDK leaves out what is empty.
+    # The SDK omits empty members.
     sent = {name: value for name, value in body.items() if value not in ("", [], 0) or name in back}
     return [] if back == sent else [f"{method}: {sent} comes out as {back}"]
 

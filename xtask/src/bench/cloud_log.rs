@@ -1,4 +1,4 @@
-//! The log of a job of SageMaker: the rig's, which writes it to CloudWatch Logs by moto.
+//! Measures the log of a SageMaker job on the rig, which writes it to CloudWatch Logs with moto.
 
 use anyhow::{Context, Result};
 

@@ -1,4 +1,4 @@
-//! What drivers cost: those of a stranger, in Rust and in Python.
+//! Measures installed drivers, in Rust and in Python.
 
 use anyhow::Result;
 
@@ -10,7 +10,7 @@ use crate::workspace::root;
 
 const ROUNDS: usize = 15;
 const SLOW_ROUNDS: usize = 3;
-/// The program's own names for them.
+/// The names under which they are installed.
 const RUST: &str = "in-rust";
 const PYTHON: &str = "in-python";
 
@@ -36,7 +36,7 @@ pub fn answers(place: &Place) -> Result<Section> {
         .table(&figures))
 }
 
-/// What every later answer is spared.
+/// Measures the compilation, which every later start saves.
 pub fn compiling(place: &Place) -> Result<Section> {
     let components = Components::new()?;
     let anew = |name: &'static str| {

@@ -1,4 +1,4 @@
-//! Models brought home, beside what their users would do it with today.
+//! Measures downloads of models, compared with the tools that users have today.
 
 use std::process::Command;
 
@@ -12,15 +12,15 @@ use super::s3::S3;
 use crate::process::say;
 
 const ROUNDS: usize = 3;
-/// Of what takes up to a minute each: 10,000 requests even out among themselves.
+/// The rounds of measurements that take up to a minute: the times of 10,000 requests average out.
 const LONG_ROUNDS: usize = 1;
 const MOST_MEMORY: u64 = 64 << 20;
-/// With the program `aws`, the archive's place and the folder it goes to.
+/// Arguments: the program `aws`, the archive's location, and the target folder.
 const COPY_AND_UNPACK: &str = r#"
 "$1" s3 cp --only-show-errors "$2" "$3/" && tar -xzf "$3/model.tar.gz" -C "$3" && rm "$3/model.tar.gz""#;
 
 pub fn models(place: &Place, tell: Tell<'_>) -> Result<()> {
-    say("training the jobs whose models are fetched");
+    say("training the jobs whose models are downloaded");
     let jobs = Jobs {
         big: job(place, "big", &[])?,
         many: job(place, "many", &[])?,
@@ -28,18 +28,18 @@ pub fn models(place: &Place, tell: Tell<'_>) -> Result<()> {
     };
     Comparison::new(place, &S3::ministack(place)?)?.of(&jobs, tell)?;
     Comparison::new(place, &S3::s3s_fs(place)?)?.of(&jobs, tell)?;
-    // They are gigabytes.
+    // These folders are gigabytes.
     place.forget("s3s-fs")?;
     place.forget("out")
 }
 
-/// Names of jobs that the rig's SageMaker knows; their models are laid elsewhere.
+/// Names of jobs in the rig's SageMaker; their models are uploaded separately.
 struct Jobs {
-    /// With a model of one large file.
+    /// Its model is one large file.
     big: String,
-    /// With a model of many small files.
+    /// Its model is many small files.
     many: String,
-    /// With the same files, each an object of its own.
+    /// Its model is the same files, each as a separate object.
     objects: String,
 }
 
@@ -50,7 +50,7 @@ fn job(place: &Place, name: &str, options: &[&str]) -> Result<String> {
     Ok(place.newest_job()?["name"].as_str().context("the job has a name")?.to_owned())
 }
 
-/// Contenders that fetch from the same server.
+/// Contenders that download from the same server.
 struct Comparison<'a> {
     place: &'a Place,
     s3: &'a S3,
@@ -65,7 +65,7 @@ impl<'a> Comparison<'a> {
     fn of(&self, jobs: &Jobs, tell: Tell<'_>) -> Result<()> {
         let [big, many] = [&jobs.big, &jobs.many].map(|job| format!("jobs/{job}/output/model.tar.gz"));
         let objects = format!("jobs/{}/output/model/", jobs.objects);
-        say(format_args!("laying the models into {} (half a minute)", self.s3.name));
+        say(format_args!("uploading the models to {} (30 seconds)", self.s3.name));
         let seed = self.place.peer("seed.py", &[&self.bucket, &big, &many, &objects]);
         self.place.must(self.s3.serve(seed))?;
         tell(self.compare(
@@ -130,7 +130,7 @@ impl<'a> Comparison<'a> {
         format!("s3://{}/{key}", self.bucket)
     }
 
-    /// Fetches from this server, into a folder that is not there yet.
+    /// Downloads from this server to a new folder.
     fn contender<'b>(&'b self, name: &str, command: impl Fn() -> Command + 'b) -> Contender<'b> {
         Contender::new(name, move || {
             self.place.forget("out")?;

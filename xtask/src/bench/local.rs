@@ -1,4 +1,4 @@
-//! Training on this machine.
+//! Measures training on this machine.
 
 use anyhow::{Context, Result};
 
@@ -9,7 +9,7 @@ use crate::process::{text, tidy};
 
 const ROUNDS: usize = 5;
 const MOST_MEMORY: u64 = 80 << 20;
-/// Writes its log as fast as it can.
+/// A script that writes its log as fast as it can.
 pub const TALKATIVE: &str = "import sys\nfor number in range(100_000):\n    \
     sys.stdout.write(f'epoch {number} loss {1 / (number + 1):.6f} accuracy {number / 100_000:.4f}\\n')\n";
 
@@ -79,30 +79,30 @@ fn memory_of_fit(fit: &Figures) -> String {
     format!("`fit` holds {}", mebibytes(fit.memory))
 }
 
-/// Trains once, and tells the image.
+/// Trains once, and returns the image.
 fn image_of(place: &Place, script: &str) -> Result<String> {
     place.must(place.fit(script, &[]))?;
     Ok(place.newest_job()?["image"].as_str().context("the job has an image")?.to_owned())
 }
 
-/// What the SDK calls the network of its containers.
+/// The SDK's name for the network of its containers.
 const COMPOSE: &str = "sagemaker-local";
 
-/// The containers on it, of whomever they are.
+/// All containers on that network.
 fn of_compose(place: &Place) -> Result<Vec<String>> {
     let network = format!("network={COMPOSE}");
     let found = text(&mut place.docker(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &network]))?;
     Ok(found.lines().map(str::to_owned).collect())
 }
 
-/// The SDK leaves its containers and a network; what others have on it stays.
+/// Removes the containers and the network that the SDK leaves, but not those of others.
 fn tidy_after_compose(place: &Place, others: &[String]) -> Result<()> {
     let left = of_compose(place)?;
     let left: Vec<&str> = left.iter().filter(|id| !others.contains(id)).map(String::as_str).collect();
     if !left.is_empty() {
         place.must(place.docker(&[&["rm", "--force"], &*left].concat()))?;
     }
-    // It is there only where the SDK got that far, and Docker keeps one that is in use.
+    // The network may not exist, and Docker keeps one that is in use.
     tidy(&mut place.docker(&["network", "rm", COMPOSE]));
     Ok(())
 }

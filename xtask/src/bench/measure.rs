@@ -1,5 +1,5 @@
-//! Programs timed side by side: the machines are noisy, so that contenders take turns, and what is told are medians, with
-//! the least and the most.
+//! Times programs side by side. Machines are noisy, so contenders take turns, and the report shows the median with the
+//! minimum and the maximum.
 
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::process::interrupted;
 
-/// One of several ways to get the same done. What makes it ready is not timed.
+/// One of several ways to do the same thing. Its preparation is not timed.
 pub struct Contender<'a> {
     pub name: String,
     pub command: Box<dyn Fn() -> Result<Command> + 'a>,
@@ -23,17 +23,17 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// What a contender took.
+/// The time and memory that a contender took.
 pub struct Figures {
     pub name: String,
-    /// From the shortest to the longest.
+    /// Sorted, the shortest first.
     times: Vec<Duration>,
     /// The largest resident set of any of its runs, in bytes.
     pub memory: u64,
 }
 
 impl Figures {
-    pub fn least(&self) -> Duration {
+    pub fn min(&self) -> Duration {
         self.times[0]
     }
 
@@ -41,22 +41,22 @@ impl Figures {
         self.times[self.times.len() / 2]
     }
 
-    pub fn most(&self) -> Duration {
+    pub fn max(&self) -> Duration {
         self.times[self.times.len() - 1]
     }
 
-    /// By medians.
+    /// The ratio of the medians.
     pub fn times_of(&self, other: &Figures) -> f64 {
         self.median().as_secs_f64() / other.median().as_secs_f64()
     }
 
-    /// By medians, in milliseconds.
+    /// The difference of the medians, in milliseconds.
     pub fn over(&self, other: &Figures) -> f64 {
         (self.median().as_secs_f64() - other.median().as_secs_f64()) * 1e3
     }
 }
 
-/// Runs them in turn, after one round that does not count.
+/// Runs the contenders in turn, after one warm-up round.
 pub fn side_by_side<const N: usize>(
     rounds: usize,
     scratch: &Path,
@@ -66,7 +66,7 @@ pub fn side_by_side<const N: usize>(
     for round in 0..=rounds {
         for (contender, (times, memory)) in contenders.iter().zip(&mut figures) {
             let (time, peak) = once(&mut (contender.command)()?, scratch)
-                .with_context(|| format!("`{}` cannot be timed", contender.name))?;
+                .with_context(|| format!("cannot time `{}`", contender.name))?;
             if round > 0 {
                 times.push(time);
                 *memory = peak.max(*memory);
@@ -80,7 +80,7 @@ pub fn side_by_side<const N: usize>(
     }))
 }
 
-/// How long it took, and the most memory that it held.
+/// The time of one run, and its peak memory.
 fn once(command: &mut Command, scratch: &Path) -> Result<(Duration, u64)> {
     ensure!(!interrupted(), "interrupted");
     let complaints = scratch.join("stderr");
@@ -99,7 +99,7 @@ fn once(command: &mut Command, scratch: &Path) -> Result<(Duration, u64)> {
     Ok((took, memory))
 }
 
-/// The standard library waits too, but tells no memory.
+/// The standard library's wait does not report memory.
 fn wait(pid: u32) -> Result<(ExitStatus, u64)> {
     let mut status = 0;
     // SAFETY: it is plain old data, for which zeros are a value.
@@ -123,7 +123,7 @@ mod tests {
         let times = [1, 5, 90].map(Duration::from_millis).to_vec();
         let figures = Figures { name: "a".into(), times, memory: 0 };
         assert_eq!(figures.median(), Duration::from_millis(5));
-        assert_eq!((figures.least(), figures.most()), (Duration::from_millis(1), Duration::from_millis(90)));
+        assert_eq!((figures.min(), figures.max()), (Duration::from_millis(1), Duration::from_millis(90)));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `bench`: what the program costs, beside what its users know, in one run. It judges nothing but the aims that it names.
+//! `bench`: measures time and memory of the program, compared with similar tools, in one run. It checks only its stated
+//! goals.
 
 mod cloud_log;
 mod drivers;
@@ -26,14 +27,14 @@ use crate::process::{say, text};
 use crate::workspace::root;
 use crate::{base_image, dist};
 
-/// Where the figures of a whole run go, under its date.
+/// The folder for the results of a whole run, named by date.
 const FIGURES: &str = "docs/figures";
 
-/// Takes what was found as soon as it is: a part may take minutes, and fail in the last of them.
+/// Receives each section as soon as it is ready: a part may take minutes, and fail late.
 type Tell<'a> = &'a mut dyn FnMut(Section);
 type Part = fn(&Place, Tell<'_>) -> Result<()>;
 
-/// In the order in which they are told.
+/// The parts, in the order of the report.
 const PARTS: [(&str, Part); 6] = [
     ("start", |place, tell| {
         tell(start::help(place)?);
@@ -62,11 +63,11 @@ const PARTS: [(&str, Part); 6] = [
     ("fetch", fetch::models),
 ];
 
-/// The chore: all parts, whose figures are then kept, or those that are named.
+/// Runs the command: all parts, and saves their figures; or only the named parts.
 pub fn run_chore(wanted: &[&str]) -> Result<()> {
     let known: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
     for name in wanted {
-        ensure!(known.contains(name), "there is no part `{name}`: there is {}", known.join(", "));
+        ensure!(known.contains(name), "unknown part `{name}`: the parts are {}", known.join(", "));
     }
     let program = program()?;
     let _engine = Engine::ensure()?;
@@ -84,12 +85,12 @@ pub fn run_chore(wanted: &[&str]) -> Result<()> {
         let file = root().join(FIGURES).join(format!("{}.md", today()?));
         fs::create_dir_all(root().join(FIGURES))?;
         fs::write(&file, figures)?;
-        say(format_args!("{} is written", file.display()));
+        say(format_args!("wrote {}", file.display()));
     }
     Ok(())
 }
 
-/// The one that is handed out, made of the sources as they are, unless another is named.
+/// The program to measure: the distributed one, built from the current sources, unless a variable names another.
 fn program() -> Result<PathBuf> {
     match env::var_os("ALEKSEYLEARN_PROGRAM") {
         Some(program) => Ok(program.into()),
@@ -101,11 +102,11 @@ fn today() -> Result<String> {
     text(Command::new("date").args(["-u", "+%Y-%m-%d"]))
 }
 
-/// What the figures depend on.
+/// The environment on which the figures depend.
 fn head() -> Result<String> {
     let engine = text(&mut docker(&["version", "--format", "{{.Server.Version}}"]))?;
     let cores = available_parallelism()?;
-    // The first of three is the load of the last minute.
+    // The first of three numbers is the load of the last minute.
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load =
         load.split(' ').next().map(|load| format!(", a load of {load} before it began")).unwrap_or_default();

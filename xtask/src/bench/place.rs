@@ -1,4 +1,4 @@
-//! Where a bench takes place: a home of its own, so that nobody's jobs and plugins are touched, and a rig.
+//! The environment of a bench: a rig, and a separate home folder, so that the user's jobs and plugins are not touched.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,20 +17,20 @@ use crate::workspace::{cache, remove, root};
 const PEERS: &str = "tests/bench/requirements.txt";
 /// A script that trains nothing.
 pub const TRIVIAL: &str = "open('/opt/ml/model/m', 'w').write('x')\n";
-/// SageMaker's SDK would tell its makers.
+/// Turns off the telemetry of SageMaker's SDK.
 const NO_TELEMETRY: &str =
     "SchemaVersion: '1.0'\nSageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}\n";
 
 pub struct Place {
-    /// The user's home, and the folder that everything is run in.
+    /// The home folder, which is also the current folder.
     pub home: PathBuf,
-    /// Under test.
+    /// The program to measure.
     pub program: PathBuf,
-    /// With what users have today.
+    /// The Python with the tools to compare with.
     peers: PathBuf,
-    /// With docker-compose.
+    /// A PATH with docker-compose.
     path: OsString,
-    /// What images are built on.
+    /// The base image.
     pub base_image: String,
     state: PathBuf,
     environment: BTreeMap<String, String>,
@@ -56,12 +56,12 @@ impl Place {
         Ok(place)
     }
 
-    /// The program under test.
+    /// A command of the program to measure.
     pub fn ours(&self, arguments: &[&str]) -> Command {
         self.command(&self.program, arguments)
     }
 
-    /// `fit` with the base image that is there.
+    /// `fit` with the local base image.
     pub fn fit(&self, script: &str, arguments: &[&str]) -> Command {
         let base = format!("--config.base_image={}", self.base_image);
         self.ours(&[&["fit", script, &base], arguments].concat())
@@ -84,7 +84,7 @@ impl Place {
         self.command(&self.peers, &[&[&*script.to_string_lossy()], arguments].concat())
     }
 
-    /// A program that came with the peers.
+    /// A program that is installed with the peers.
     pub fn installed(&self, program: &str, arguments: &[&str]) -> Command {
         self.command(&self.peers.with_file_name(program), arguments)
     }
@@ -93,7 +93,7 @@ impl Place {
         self.of_system("docker", arguments)
     }
 
-    /// A program that is everywhere.
+    /// A program of the system.
     pub fn of_system(&self, program: &str, arguments: &[&str]) -> Command {
         self.command(Path::new(program), arguments)
     }
@@ -110,25 +110,25 @@ impl Place {
         command
     }
 
-    /// One of the rig's names, such as `registry`.
+    /// A value of the rig's description, such as `registry`.
     pub fn rig(&self, name: &str) -> Result<String> {
         let description = rig::describe(&self.state)?;
-        Ok(description[name].as_str().with_context(|| format!("the rig tells no {name}"))?.to_owned())
+        Ok(description[name].as_str().with_context(|| format!("the rig has no {name}"))?.to_owned())
     }
 
-    /// One of the variables by which the rig is found, such as `AWS_REGION`.
+    /// A variable of the rig's environment, such as `AWS_REGION`.
     pub fn variable(&self, name: &str) -> Result<&str> {
         let value = self.environment.get(name);
         Ok(value.with_context(|| format!("the rig sets no {name}"))?)
     }
 
-    /// Ends the rig's jobs, so that none takes the time of what is measured.
+    /// Ends the rig's jobs, so that none disturbs the measurement.
     pub fn quiet(&self) -> Result<()> {
         let code = "import sys, urllib.request as r; r.urlopen(r.Request(sys.argv[1] + '/_rig/reset', b'{}', method='POST'))";
         run(&mut self.command(&self.peers, &["-c", code, &self.rig("endpoint")?]))
     }
 
-    /// The bytes of all layers and manifests in the rig's registry.
+    /// The size of all layers and manifests in the rig's registry.
     pub fn pushed_bytes(&self) -> Result<u64> {
         bytes_below(&self.state.join("registry"))
     }
@@ -139,19 +139,19 @@ impl Place {
         Ok(fs::write(path, text)?)
     }
 
-    /// Removes a folder of the home.
+    /// Removes a folder in the home folder.
     pub fn forget(&self, folder: &str) -> Result<()> {
         remove(&self.home.join(folder))
     }
 
-    /// Runs our program to its end, its complaints on stderr.
+    /// Runs a command to its end, with its errors on stderr.
     pub fn must(&self, mut command: Command) -> Result<()> {
         let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status()?;
         ensure!(status.success(), "{command:?}: {status}");
         Ok(())
     }
 
-    /// What the program knows of its newest job.
+    /// The newest job, from `jobs --json`.
     pub fn newest_job(&self) -> Result<Value> {
         let jobs: Value = serde_json::from_str(&text(&mut self.ours(&["jobs", "--json"]))?)?;
         Ok(jobs["data"]["jobs"][0].clone())

@@ -1,11 +1,11 @@
-//! What was found, as Markdown.
+//! The results as Markdown.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use super::measure::Figures;
 
-/// The figures of one question.
+/// A section with the figures of one measurement.
 pub struct Section {
     title: String,
     text: String,
@@ -17,16 +17,16 @@ impl Section {
     }
 
     pub fn table(mut self, figures: &[Figures]) -> Self {
-        self.text += "\n| | median | least to most | memory |\n|---|---:|---:|---:|\n";
+        self.text += "\n| | median | min to max | memory |\n|---|---:|---:|---:|\n";
         for figure in figures {
-            let range = format!("{} to {}", shown(figure.least()), shown(figure.most()));
+            let range = format!("{} to {}", shown(figure.min()), shown(figure.max()));
             let memory = mebibytes(figure.memory);
             self.line(&format!("| {} | {} | {range} | {memory} |", figure.name, shown(figure.median())));
         }
         self
     }
 
-    /// What was found, and whether that is within the aim.
+    /// Adds a result, and whether it meets the goal.
     pub fn aim(mut self, found: impl std::fmt::Display, aim: &str, kept: bool) -> Self {
         let verdict = if kept { "kept" } else { "**missed**" };
         self.line(&format!("\n{found}. Aim: {aim}: {verdict}."));
@@ -49,7 +49,7 @@ impl std::fmt::Display for Section {
     }
 }
 
-/// As coarse as the noise.
+/// Formats a time, rounded to the noise.
 fn shown(time: Duration) -> String {
     match time.as_secs_f64() {
         seconds if seconds < 0.1 => format!("{:.1} ms", seconds * 1e3),

@@ -1,4 +1,4 @@
-//! S3 servers that are quick enough not to be what is measured.
+//! S3 servers that are fast enough not to dominate the measurement.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -11,24 +11,24 @@ use super::place::Place;
 use crate::daemon::Daemon;
 use crate::install::Crate;
 
-/// It keeps objects as files, and verifies signatures.
+/// Stores objects as files, and verifies signatures.
 const S3S_FS: Crate = Crate { name: "s3s-fs", version: "0.14.1", features: &["binary"] };
-/// It leaves Nagle's algorithm on.
-const WAITS: &str = "s3s-fs sends the body of a small object when its header was acknowledged, 40 ms later: what counts is how \
-                     many are asked for at once";
+/// A caveat: it uses Nagle's algorithm.
+const WAITS: &str = "s3s-fs sends the body of a small object only after its header is acknowledged, 40 ms later: what counts is \
+                     the number of parallel requests";
 const HOST: &str = "127.0.0.1";
 
-/// A server, for as long as this lives.
+/// A running server. Dropping the value stops it.
 pub struct S3 {
     pub name: &'static str,
-    /// What its figures of small objects must be read with.
+    /// A caveat for its figures of small objects.
     pub caveat: Option<&'static str>,
     endpoint: String,
     _daemon: Daemon,
 }
 
 impl S3 {
-    /// In Python; it keeps objects in memory.
+    /// Starts ministack, which is in Python and keeps objects in memory.
     pub fn ministack(place: &Place) -> Result<Self> {
         let port = free_port()?;
         let mut ministack = place.installed("ministack", &[]);
@@ -36,7 +36,7 @@ impl S3 {
         Self::start("ministack", &mut ministack, port, place)
     }
 
-    /// It takes the credentials that the contenders have, and no others.
+    /// Starts s3s-fs, which accepts only the contenders' credentials.
     pub fn s3s_fs(place: &Place) -> Result<Self> {
         let port = free_port()?;
         let root = place.home.join("s3s-fs");
@@ -55,7 +55,7 @@ impl S3 {
         Ok(Self { name, caveat: None, endpoint: format!("http://{HOST}:{port}"), _daemon: daemon })
     }
 
-    /// Makes it what a command takes for S3; other services stay the rig's.
+    /// Makes a command use this server for S3; other services are the rig's.
     pub fn serve(&self, mut command: Command) -> Command {
         command.env("AWS_ENDPOINT_URL_S3", &self.endpoint);
         command

@@ -1,4 +1,4 @@
-//! How long the program takes to start, and what it weighs.
+//! Measures the start time and the size of the program.
 
 use anyhow::Result;
 

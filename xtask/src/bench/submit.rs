@@ -1,4 +1,4 @@
-//! From the command to the job that SageMaker has: the rig's.
+//! Measures the time from the command to the submitted job, on the rig's SageMaker.
 
 use std::cell::Cell;
 use std::process::Command;
@@ -9,7 +9,7 @@ use super::measure::{Contender, side_by_side};
 use super::place::Place;
 use super::report::Section;
 
-/// fahr cannot count further than nine jobs.
+/// fahr supports at most nine jobs.
 const ROUNDS: usize = 3;
 const MOST_SECONDS: f64 = 2.0;
 
@@ -31,7 +31,7 @@ pub fn unchanged(place: &Place) -> Result<Section> {
     let faster = figures[1].times_of(&figures[0]);
     Ok(Section::new("Nothing changed, up to \"submitted\"")
         .aim(format!("{faster:.1} times faster than `fahr fit`"), "at least 10", faster >= 10.0)
-        .note("fahr was told the addresses of the rig's registry and STS: it knows but those of AWS")
+        .note("fahr uses the addresses of the rig's registry and STS, which it does not support by itself")
         .table(&figures))
 }
 
@@ -60,7 +60,7 @@ pub fn changed(place: &Place) -> Result<Section> {
         .table(&figures))
 }
 
-/// It brings no template of a Dockerfile, so it gets one that does the same as ours.
+/// fahr has no Dockerfile template, so it gets one that does the same as ours.
 fn prepare_fahr(place: &Place) -> Result<()> {
     let dockerfile = format!(
         "FROM {}\nWORKDIR /code\nCOPY requirements.txt .\nRUN pip install -q -r requirements.txt\nCOPY . /code\n\

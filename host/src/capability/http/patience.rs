@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::{Timestamp, fmt::rfc2822};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_RANGE, HeaderMap, RETRY_AFTER};
 
 use super::outgoing::{Content, Failure, Outgoing, Sender, Sending};
 
@@ -12,7 +12,6 @@ use super::outgoing::{Content, Failure, Outgoing, Sender, Sending};
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 /// Before a request is tried again where its service says nothing of when: as many times as there are waits.
 const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
-/// To send them twice is as good as once.
 const IDEMPOTENT: [&str; 5] = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];
 
 /// Is told why a request is sent once more, and after what time.
@@ -40,7 +39,7 @@ impl Sender {
         };
         loop {
             let again = request.again();
-            let may_repeat = IDEMPOTENT.contains(&request.method.as_str());
+            let may_repeat = request.is_repeatable();
             let answer = self.send_once(request, credential.as_ref()).await;
             let Some(next) = again else { return answer };
             if let (Ok(answer), Some(source), Some(refused)) = (&answer, &source, &credential)
@@ -77,6 +76,12 @@ impl Sender {
 }
 
 impl Outgoing {
+    /// Whether sending it twice is as good as once. A part of an upload is not repeatable: only the sender can find out
+    /// how much of it arrived.
+    fn is_repeatable(&self) -> bool {
+        IDEMPOTENT.contains(&self.method.as_str()) && !self.headers.contains_key(CONTENT_RANGE)
+    }
+
     /// The same once more; none where its body is gone with the first.
     fn again(&self) -> Option<Self> {
         let Sending::Whole(body) = &self.body else { return None };

@@ -6,15 +6,15 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// `30d`, `12h`, `45m`, `2w`.
+/// Parses an age such as `30d`, `12h`, `45m` or `2w`.
 pub(in crate::commands) fn age(text: &str) -> Result<Duration, String> {
     let units = [("m", MINUTE), ("h", HOUR), ("d", DAY), ("w", 7 * DAY)];
     number(text, &units)
         .map(Duration::from_secs)
-        .ok_or_else(|| format!("`{text}` is no age such as 30d, 12h or 2w"))
+        .ok_or_else(|| format!("`{text}` is not an age such as 30d, 12h or 2w"))
 }
 
-/// `1GB`, `500MB`, `1GiB`.
+/// Parses a size such as `1GB`, `500MB` or `1GiB`.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let units = [
         ("kb", 1_000),
@@ -25,7 +25,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         ("gib", 1 << 30),
         ("b", 1),
     ];
-    number(text, &units).ok_or_else(|| format!("`{text}` is no size such as 1GB or 500MB"))
+    number(text, &units).ok_or_else(|| format!("`{text}` is not a size such as 1GB or 500MB"))
 }
 
 fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -36,7 +36,7 @@ fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
-/// `3d`, in the largest unit that fits.
+/// An age such as `3d`, in the largest unit that fits.
 pub(super) fn told(seconds: u64) -> String {
     match seconds {
         ..MINUTE => format!("{seconds}s"),

@@ -1,4 +1,4 @@
-//! Bash cuts words at `=` and `:` too, and replaces the last piece only. The library's script does not know that.
+//! Bash also splits words at `=` and `:`, and replaces only the last piece. The library's script does not handle that.
 
 use std::{
     ffi::OsString,

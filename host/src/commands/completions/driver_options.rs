@@ -1,4 +1,4 @@
-//! The options of the drivers that a command line chooses, as arguments like all others.
+//! Completes the options of the drivers that a command line selects.
 
 use std::{ffi::OsString, sync::Arc, time::Duration};
 
@@ -14,15 +14,15 @@ use crate::{
 };
 
 const PREFIX: &str = "--config.";
-/// Who waits longer has forgotten what for.
+/// The time limit for loading drivers: nobody waits longer for a completion.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Adds them to the command that takes them, where an option may be wanted: else no driver is loaded.
+/// Adds the drivers' options to the command that takes them. Loads drivers only if an option may be completed.
 pub(super) fn add(command: Command, environment: &Environment, words: &[OsString]) -> Command {
     if !wanted(words) {
         return command;
     }
-    // What is still to be typed is missing, and no error.
+    // Arguments that are not typed yet are no error.
     let lenient = command.clone().ignore_errors(true);
     let Ok(matches) = lenient.try_get_matches_from(spell_out(words.to_vec())) else { return command };
     let Some((name, given)) = matches.subcommand() else { return command };
@@ -44,7 +44,7 @@ pub(super) fn add(command: Command, environment: &Environment, words: &[OsString
     })
 }
 
-/// The word that is being typed, the last one, may become an option of a driver, or is the value of one.
+/// Whether the last word, which is being typed, may become an option of a driver or its value.
 fn wanted(words: &[OsString]) -> bool {
     let mut last = words.iter().rev().filter_map(|word| word.to_str());
     let (word, before) = (last.next().unwrap_or_default(), last.next().unwrap_or_default());
@@ -52,7 +52,7 @@ fn wanted(words: &[OsString]) -> bool {
     begins || word.starts_with(PREFIX) || before.starts_with(PREFIX) || before == "-c" || before == "--config"
 }
 
-/// Loads the drivers, and asks them. An option that two of them have is the first one's.
+/// Loads the drivers and reads their options. If both have an option, the first driver's counts.
 fn options(
     environment: &Environment,
     chosen: impl Iterator<Item = (DriverKind, Option<String>)>,
@@ -77,7 +77,7 @@ fn options(
                     DriverKind::Train => plugins.train_driver(name).await?.options().await,
                 }
             };
-            // What one driver tells is of use, also where the other is broken.
+            // The options of one driver are useful even if the other is broken.
             let specs: Vec<OptionSpec> = specs.await.unwrap_or_default();
             let new = |spec: &OptionSpec| all.iter().all(|known| known.key != spec.key);
             let specs: Vec<_> = specs.into_iter().filter(new).collect();
@@ -101,7 +101,7 @@ fn argument(spec: OptionSpec) -> Arg {
     }
 }
 
-/// For `-c`.
+/// A candidate for `-c`.
 fn assignment(spec: &OptionSpec) -> CompletionCandidate {
     let end = if spec.kind.is_named() { '.' } else { '=' };
     CompletionCandidate::new(format!("{}{end}", spec.key)).help(Some(spec.help.clone().into()))

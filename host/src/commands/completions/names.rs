@@ -1,4 +1,4 @@
-//! The names that this machine knows, looked up when a shell asks for them and only then.
+//! Completes names that this machine knows. They are looked up only when a shell requests them.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::{
     plugin::{self, DriverKind, Installed},
 };
 
-/// Scripts and notebooks, and the folders on the way to them.
+/// Completes scripts and notebooks, and the folders that lead to them.
 pub(in crate::commands) fn artifacts() -> ArgValueCompleter {
     let is_artifact = |path: &Path| {
         path.extension().is_some_and(|end| ["py", "ipynb", "sh"].iter().any(|known| end == *known))
@@ -19,7 +19,7 @@ pub(in crate::commands) fn artifacts() -> ArgValueCompleter {
     ArgValueCompleter::new(PathCompleter::file().filter(is_artifact))
 }
 
-/// Jobs, and the tags that stand for the newest job of each.
+/// Completes jobs and tags. A tag stands for its newest job.
 pub(in crate::commands) fn jobs_and_tags() -> ArgValueCandidates {
     candidates(|environment| {
         let jobs = Record::glance(environment)?;
@@ -27,12 +27,12 @@ pub(in crate::commands) fn jobs_and_tags() -> ArgValueCandidates {
     })
 }
 
-/// The tags that jobs have.
+/// Completes the tags of jobs.
 pub(in crate::commands) fn tags() -> ArgValueCandidates {
     candidates(|environment| Ok(tags_of(&Record::glance(environment)?)))
 }
 
-/// Drivers of these kinds.
+/// Completes drivers of these kinds.
 pub(in crate::commands) fn drivers(kinds: &'static [DriverKind]) -> ArgValueCandidates {
     candidates(move |environment| {
         let known = plugin::known_drivers(environment)?;
@@ -42,7 +42,7 @@ pub(in crate::commands) fn drivers(kinds: &'static [DriverKind]) -> ArgValueCand
     })
 }
 
-/// The installed plugins.
+/// Completes installed plugins.
 pub(in crate::commands) fn plugins() -> ArgValueCandidates {
     candidates(|environment| {
         let told = |plugin: Installed| candidate(plugin.name, plugin.version);
@@ -66,7 +66,7 @@ fn job(job: &Entry) -> CompletionCandidate {
     candidate(job.name.clone(), Some(format!("{}, {}", job.driver, job.state)))
 }
 
-/// Each once, by its newest job.
+/// Each tag once, with the state of its newest job.
 fn tags_of(jobs: &[Entry]) -> Vec<CompletionCandidate> {
     let is_newest = |(at, job): &(usize, &Entry)| !jobs[..*at].iter().any(|newer| newer.tag == job.tag);
     let newest = jobs.iter().enumerate().filter(is_newest);

@@ -9,23 +9,23 @@ use crate::{
     job::Context,
 };
 
-/// Credentials that end sooner than this may end before a job is submitted.
+/// Credentials that expire sooner than this may expire before a job is submitted.
 const SOON: Duration = Duration::from_secs(15 * 60);
 
-/// The AWS account. None at all is no problem, but for a profile that the user named.
+/// Checks the AWS account. Missing credentials are a problem only if the user named a profile.
 pub(super) async fn look(context: &Context) -> Vec<Check> {
     let aws = context.services.aws(&AwsSettings::default());
     let none = || match &context.environment.aws_profile {
         Some(profile) => vec![Check::problem(
             "aws",
-            format!("the profile {profile}, which AWS_PROFILE names, gives no credentials"),
-            "`aws configure list-profiles` tells which there are; name one of them, or unset AWS_PROFILE",
+            format!("no credentials in the profile {profile}, which AWS_PROFILE names"),
+            "set AWS_PROFILE to one of `aws configure list-profiles`, or unset it",
         )],
         None => vec![Check::ok("aws", "no credentials; only SageMaker needs them")],
     };
     let credentials = match tokio::time::timeout(PATIENCE, aws.credentials()).await {
         Ok(Ok(Some(credentials))) => credentials,
-        // Where there are none, the search ends at a machine that seldom answers.
+        // Without credentials, the search ends at the metadata service, which seldom responds.
         Ok(Ok(None)) | Err(_) => return none(),
         Ok(Err(error)) => return vec![Check::of("aws", &error)],
     };
@@ -33,16 +33,16 @@ pub(super) async fn look(context: &Context) -> Vec<Check> {
         Ok(Ok(account)) => account,
         Ok(Err(error)) => return vec![Check::of("aws", &error), region(context).await],
         Err(_) => {
-            let late = Error::new(Kind::Unavailable, "AWS does not answer in time")
-                .hint("see whether the network and any AWS_ENDPOINT_URL are right");
+            let late = Error::new(Kind::Unavailable, "AWS did not respond in time")
+                .hint("check the network and AWS_ENDPOINT_URL");
             return vec![Check::of("aws", &late), region(context).await];
         }
     };
-    let mut what = format!("account {account}, credentials of {}", credentials.source);
+    let mut what = format!("account {account}, credentials from {}", credentials.source);
     let expiry = credentials.expiry.and_then(|expiry| Timestamp::try_from(expiry).ok());
     let soon = expiry.is_some_and(|expiry| expiry.duration_since(Timestamp::now()).unsigned_abs() < SOON);
     if let Some(expiry) = expiry {
-        what.push_str(&format!(", until {}", expiry.strftime("%Y-%m-%d %H:%M UTC")));
+        what.push_str(&format!(", valid until {}", expiry.strftime("%Y-%m-%d %H:%M UTC")));
     }
     let check = match soon {
         true => Check::warning("aws", what, "renew them before a long run (`aws sso login`)"),
@@ -55,7 +55,7 @@ async fn region(context: &Context) -> Check {
     let aws = context.services.aws(&AwsSettings::default());
     match (aws.region().await, aws.endpoint().await) {
         (Ok(region), Ok(None)) => Check::ok("region", region),
-        (Ok(region), Ok(Some(endpoint))) => Check::ok("region", format!("{region}, by way of {endpoint}")),
+        (Ok(region), Ok(Some(endpoint))) => Check::ok("region", format!("{region}, through {endpoint}")),
         (Err(error), _) | (_, Err(error)) => Check::of("region", &error),
     }
 }

@@ -6,12 +6,12 @@ use crate::{
     job::Context,
 };
 
-/// The Docker engine, its disk and its GPUs.
+/// Checks the Docker engine, its disk and its GPUs.
 pub(super) async fn look(context: &Context) -> Vec<Check> {
     let asked = tokio::time::timeout(PATIENCE, async { context.services.docker().await?.about().await });
     let late = || {
-        Err(Error::new(Kind::Unavailable, "the Docker engine does not answer in time")
-            .hint("see whether DOCKER_HOST is right, and restart the engine"))
+        Err(Error::new(Kind::Unavailable, "the Docker engine did not respond in time")
+            .hint("check DOCKER_HOST, or restart the engine"))
     };
     let about = match asked.await.unwrap_or_else(|_| late()) {
         Ok(about) => about,
@@ -24,12 +24,12 @@ pub(super) async fn look(context: &Context) -> Vec<Check> {
         false => Check::warning(
             "builder",
             "no BuildKit",
-            "Docker Engine has it, unless DOCKER_BUILDKIT=0 is set; Podman has none",
+            "use Docker Engine without DOCKER_BUILDKIT=0; Podman has no BuildKit",
         ),
     });
     checks.push(match about.gpus {
-        true => Check::ok("gpu", "the engine offers NVIDIA's"),
-        false => Check::ok("gpu", "the engine offers none; only training with one here needs it"),
+        true => Check::ok("gpu", "NVIDIA GPUs available"),
+        false => Check::ok("gpu", "no GPUs; only GPU training on this machine needs them"),
     });
     if let Some(folder) = about.folder.as_deref().filter(|folder| Path::new(folder).exists()) {
         checks.extend(room("docker-disk", folder));

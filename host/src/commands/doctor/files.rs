@@ -13,7 +13,7 @@ use crate::{
 const GIB: u64 = 1 << 30;
 const ENOUGH: u64 = 5 * GIB;
 
-/// What alekseylearn keeps on this machine.
+/// Checks the files of alekseylearn on this machine.
 pub(super) async fn look(context: &Context) -> Vec<Check> {
     let environment = &context.environment;
     let mut checks = vec![
@@ -39,24 +39,21 @@ fn record(environment: &Environment) -> Result<String> {
 }
 
 fn cache(folder: &Path) -> Result<String> {
-    let written = Environment::private_folder(folder)
-        .and_then(|()| tempfile::tempfile_in(folder).context(|| "nothing can be written there".into()));
+    let written = Environment::private_folder(folder).and_then(|()| {
+        tempfile::tempfile_in(folder).context(|| format!("cannot write to {}", folder.display()))
+    });
     let failed = |error: crate::error::Error| {
         error.hint(
-            "make it writable, or set XDG_CACHE_HOME to a folder that is; without it drivers start slowly",
+            "make it writable, or set XDG_CACHE_HOME to a writable folder; without a cache, drivers start slowly",
         )
     };
-    written.map(|_| format!("{} can be written to", folder.display())).map_err(failed)
+    written.map(|_| format!("{} is writable", folder.display())).map_err(failed)
 }
 
 fn config(environment: &Environment) -> Result<String> {
     let defaults = Defaults::read(environment)?;
     let paths: Vec<String> = defaults.paths().map(|path| path.display().to_string()).collect();
-    Ok(if paths.is_empty() {
-        "no alekseylearn.toml".into()
-    } else {
-        format!("{} is valid", paths.join(", "))
-    })
+    Ok(if paths.is_empty() { "no alekseylearn.toml".into() } else { format!("valid: {}", paths.join(", ")) })
 }
 
 async fn plugins(context: &Context) -> Result<String> {
@@ -65,15 +62,15 @@ async fn plugins(context: &Context) -> Result<String> {
         context.plugins.installed(&plugin.name)?;
     }
     let drivers = context.plugins.list().await?.len();
-    Ok(format!("{drivers} drivers; plugins that are what was installed: {}", installed.len()))
+    Ok(format!("{drivers} drivers; installed plugins verified: {}", installed.len()))
 }
 
-/// None where the disk does not tell.
+/// Checks the free disk space; `None` if the file system does not report it.
 pub(super) fn room(name: &'static str, folder: &Path) -> Option<Check> {
     let there = folder.ancestors().find(|folder| folder.exists())?;
     let free = transfer::room(there)?;
     let what = format!("{} free for {}", bytes(free), folder.display());
-    let fix = "free some: `alekseylearn clean` lists what alekseylearn keeps";
+    let fix = "free some disk space: `alekseylearn clean` lists what can be removed";
     Some(match free {
         ..GIB => Check::problem(name, what, fix),
         GIB..ENOUGH => Check::warning(name, what, fix),

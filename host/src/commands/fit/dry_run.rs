@@ -1,4 +1,4 @@
-//! `fit --dry-run`: what would happen, told in full to programs, and to people as far as they can read it.
+//! `fit --dry-run`: shows what would happen, in full with `--json` or `--verbose`, else shortened.
 
 use std::time::Duration;
 
@@ -13,25 +13,25 @@ use crate::{
     ui::{self, bytes, duration},
 };
 
-/// As many files, the largest, and as many characters of an instruction as are shown without --verbose.
+/// The number of files, the largest first, and the characters of an instruction that are shown without --verbose.
 const FILES: usize = 10;
 const CHARACTERS: usize = 68;
-/// As many characters of a text in a request, likewise.
+/// The characters of a text in a request that are shown without --verbose.
 const LONGEST_TEXT: usize = 500;
 
 pub(super) async fn run(context: &Context, fit: &Fit) -> Result<()> {
-    let nothing = "nothing was built or asked for";
+    let nothing = "nothing was built or submitted";
     let plan = super::super::interruptible(job::plan(context, fit), nothing).await?;
     context.ui.result(&told(context, &plan), data(&plan));
     Ok(())
 }
 
-/// Without what nobody reads, such as a whole program.
+/// Shortens long texts, such as a whole program.
 fn shorten(value: &mut Value) {
     match value {
         Value::String(text) if text.chars().count() > LONGEST_TEXT => {
             let start: String = text.chars().take(LONGEST_TEXT).collect();
-            *text = format!("{start}… ({} in all: -v shows it)", bytes(text.len() as u64));
+            *text = format!("{start}… ({} in total: -v shows it)", bytes(text.len() as u64));
         }
         Value::Array(items) => items.iter_mut().for_each(shorten),
         Value::Object(members) => members.values_mut().for_each(shorten),
@@ -62,7 +62,7 @@ fn told(context: &Context, plan: &Plan) -> String {
     if !plan.secrets.is_empty() {
         parts.push(format!("The training gets the secrets {}", plan.secrets.join(", ")));
     }
-    // What is wrong, and what may be, was said already.
+    // Problems and warnings were already reported.
     let cost = plan.findings.iter().find(|finding| matches!(finding, Finding::Cost { .. }));
     parts.extend(cost.map(|cost| ui::lines([check::line(cost)])));
     let mut request = plan.request.clone();
@@ -70,7 +70,7 @@ fn told(context: &Context, plan: &Plan) -> String {
         shorten(&mut request);
     }
     let request = serde_json::to_string_pretty(&request).unwrap_or_default();
-    parts.push(format!("{} would be asked for\n{}", plan.train_driver, indented(&request)));
+    parts.push(format!("Request to {}\n{}", plan.train_driver, indented(&request)));
     parts.retain(|part| !part.is_empty());
     parts.join("\n\n")
 }
@@ -78,7 +78,7 @@ fn told(context: &Context, plan: &Plan) -> String {
 fn fate(plan: &Plan, image: &ImagePlan) -> String {
     let (name, platform, driver) = (&image.reference, &image.context.platform, &plan.build_driver);
     match image.engine {
-        InEngine::Ready => format!("The image {name} is there already: nothing would be built."),
+        InEngine::Ready => format!("The image {name} already exists: nothing would be built."),
         _ => format!("The image {name} would be built for {platform} by the driver {driver}."),
     }
 }
@@ -86,9 +86,9 @@ fn fate(plan: &Plan, image: &ImagePlan) -> String {
 fn destination(image: &ImagePlan) -> String {
     match &image.push {
         Push::None => "It stays in the Docker engine.".to_owned(),
-        Push::New(address) => format!("The repository {address} would be made, and it pushed there."),
+        Push::New(address) => format!("It would be pushed to {address}, a repository that would be created."),
         Push::Needed(address) => format!("It would be pushed to {address}."),
-        Push::Skipped(address) => format!("It is in {address} already: nothing would be pushed."),
+        Push::Skipped(address) => format!("It is already in {address}: nothing would be pushed."),
     }
 }
 
@@ -100,7 +100,7 @@ fn dockerfile(plan: &Plan, image: &ImagePlan) -> String {
     format!("{}\n{}", ui::lines([format!("Dockerfile, {by}")]), indented(image.context.dockerfile.trim_end()))
 }
 
-/// What is in the context, by path, with its size.
+/// The files of the build context: paths and sizes.
 fn content(image: &ImagePlan) -> Vec<(String, u64)> {
     let context = &image.context;
     let own = context.extra.iter().map(|(path, content)| (path.clone(), content.len() as u64));
@@ -114,7 +114,7 @@ fn size(files: &[(String, u64)]) -> u64 {
 
 fn files(image: &ImagePlan, verbose: bool) -> String {
     let mut files = content(image);
-    let mut lines = vec![format!("Context, {} files of {}", files.len(), bytes(size(&files)))];
+    let mut lines = vec![format!("Build context: {} files, {}", files.len(), bytes(size(&files)))];
     let more = files.len().saturating_sub(FILES);
     if !verbose && more > 0 {
         files.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
@@ -122,7 +122,7 @@ fn files(image: &ImagePlan, verbose: bool) -> String {
     }
     lines.extend(files.iter().map(|(path, size)| format!("  {:>10}  {path}", bytes(*size))));
     if !verbose && more > 0 {
-        lines.push(format!("  and {more} smaller ones: -v lists them"));
+        lines.push(format!("  and {more} smaller files: -v lists them"));
     }
     ui::lines(lines)
 }
@@ -131,7 +131,7 @@ fn layers(image: &ImagePlan, verbose: bool) -> String {
     let (before, steps) = match &image.engine {
         InEngine::Ready => return String::new(),
         InEngine::Unknown(why) => {
-            return ui::lines(["Layers", &format!("  not known which would be reused: {why}")]);
+            return ui::lines(["Layers", &format!("  unknown which would be reused: {why}")]);
         }
         InEngine::Steps { before: None, .. } => {
             return "Layers\n  nothing to compare with: the engine has no earlier image of this tag"
@@ -142,7 +142,7 @@ fn layers(image: &ImagePlan, verbose: bool) -> String {
     let (name, created) = before;
     let age = Timestamp::now().as_second().saturating_sub(*created);
     let age = duration(Duration::from_secs(age.try_into().unwrap_or(0)));
-    let mut lines = vec![format!("Layers, as against {name} of {age} ago")];
+    let mut lines = vec![format!("Layers, compared with {name} of {age} ago")];
     lines.extend(steps.iter().map(|(step, same)| {
         let state = if *same { "same" } else { "new" };
         let mut shown: String = step.instruction.clone();
@@ -151,7 +151,9 @@ fn layers(image: &ImagePlan, verbose: bool) -> String {
         }
         format!("  {state:4}  {shown}")
     }));
-    lines.push("  The same ones are reused, as long as the base image and the builder's cache stay.".into());
+    lines.push(
+        "  The same ones are reused while the base image and the builder's cache are unchanged.".into(),
+    );
     ui::lines(lines)
 }
 

@@ -6,16 +6,16 @@ use crate::{
     job::{self, Context, Record},
 };
 
-/// Show what is different between two jobs
+/// Show the differences between two jobs
 ///
-/// Options, code, image, what is installed in it, drivers, metrics, times and cost, as far as this machine knows them.
+/// Compares options, code, image, installed packages, drivers, metrics, times and cost, as far as this machine knows them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A job's name, or a tag such as models/train for its newest job
+    /// Name of a job, or a tag such as models/train for its newest job
     #[arg(add = completions::jobs_and_tags())]
     a: String,
 
-    /// Another
+    /// Name or tag of the other job
     #[arg(add = completions::jobs_and_tags())]
     b: String,
 }
@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         .map(|difference| [difference.what.clone(), shown(&difference.a), shown(&difference.b)])
         .collect();
     let text = match rows.is_empty() {
-        true => format!("{} and {} are the same in all that is known of them", a.name, b.name),
+        true => format!("no known differences between {} and {}", a.name, b.name),
         false => context.ui.table(["", &a.name, &b.name], &rows),
     };
     context.ui.result(&text, json!({ "a": a.name, "b": b.name, "differences": differences }));

@@ -5,12 +5,12 @@ use crate::{
     job::{Context, Record},
 };
 
-/// Show what a job's plugins asked for, and what was decided
+/// Show what a job's plugins requested, and what was allowed
 ///
-/// Each verb that a driver called, on what, and whether it was allowed. A verb that one command repeats is one line.
+/// Lists each verb that a driver called, its target, and the decision. Repeated calls of one command are one line.
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Arguments {
-    /// A job's name, or the tag of its newest
+    /// Name of a job, or a tag such as models/train for its newest job
     #[arg(add = crate::commands::completions::jobs_and_tags())]
     job: String,
 }
@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         .collect();
     let is_full = audit.is_full(&job);
     if is_full {
-        context.ui.warning("the log is full: what was asked for later is not kept");
+        context.ui.warning("the audit log is full: later calls were not recorded");
     }
     let text = context.ui.table(["TIME (UTC)", "CALL", "VERB", "ON", "DECISION"], &rows);
     context.ui.result(&text, json!({ "job": job, "verbs": verbs, "is_full": is_full }));

@@ -1,5 +1,5 @@
-//! What installing, upgrading and importing share: nothing is installed with more than was granted, and nothing takes
-//! the place of another plugin unasked.
+//! Shared code of install, upgrade and import. A plugin gets no more than it was granted, and does not replace another
+//! plugin without a question.
 
 use semver::Version;
 use serde_json::{Value, json};
@@ -12,10 +12,10 @@ use crate::{
     shell::{command, quote},
 };
 
-/// What the user answers beforehand.
+/// Answers that the user gives in advance.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(super) struct Answers {
-    /// Do not ask; grant only what --grant names, and what this very plugin was granted before
+    /// Do not ask; grant only what --grant names, and what the plugin was granted before
     #[arg(short, long)]
     pub(super) yes: bool,
 
@@ -23,40 +23,40 @@ pub(super) struct Answers {
     #[arg(long)]
     pub(super) allow_downgrade: bool,
 
-    /// Accept a lost signature, or another signer's, in place of the installed plugin's
+    /// Accept a plugin without the installed plugin's signature, or with another signer
     #[arg(long)]
     pub(super) allow_signer_change: bool,
 
-    /// Accept another source than the installed plugin's without being asked
+    /// Accept another source than the installed plugin's, without a question
     #[arg(long)]
     pub(super) allow_source_change: bool,
 
-    /// Let it take the place of a driver that comes with alekseylearn
+    /// Allow the plugin to replace a shipped driver
     #[arg(long)]
     pub(super) replace_shipped: bool,
 }
 
-/// A component that could be installed, and what is said for it.
+/// A component that could be installed, and the grants proposed for it.
 pub(super) struct Offer {
     pub(super) candidate: Candidate,
-    /// What the user typed as `--grant`.
+    /// The grants that the user typed with `--grant`.
     pub(super) typed: Grants,
-    /// What a file says that it is granted: a question, and no answer.
+    /// The grants that a file lists: the user is asked for them.
     pub(super) proposed: Option<Grants>,
-    /// It came from where it says to come from. A file that merely claims so proves nothing.
+    /// Whether it was downloaded from its source. A file that only claims a source proves nothing.
     pub(super) from_its_source: bool,
-    /// The command that offers it, where that takes no `--grant`.
+    /// The command to repeat, if it takes no `--grant`.
     pub(super) by: Option<String>,
 }
 
 impl Offer {
-    /// One that was got from its source, for what the user types.
+    /// An offer downloaded from its source, with the grants that the user typed.
     pub(super) fn of(candidate: Candidate, typed: Grants) -> Self {
         Self { candidate, typed, proposed: None, from_its_source: true, by: None }
     }
 }
 
-/// Gets a component, and lets Ctrl-C end that.
+/// Downloads or reads a component; Ctrl-C ends this.
 pub(super) async fn obtain(
     context: &Context,
     source: &Source,
@@ -72,11 +72,11 @@ pub(super) async fn obtain(
     Ok(candidate)
 }
 
-/// What the same plugin was granted before, or is typed now; a person is asked for the rest, and whether it may take
-/// another one's place.
+/// Grants what the same plugin was granted before and what the user typed. Asks for the rest, and whether the component
+/// may replace another plugin.
 pub(super) fn consent(context: &Context, offer: Offer, answers: Answers) -> Result<Consented> {
     let Offer { candidate, typed, proposed, from_its_source, by } = offer;
-    // Before anybody is asked for what is then refused.
+    // Before the question: a component that is refused needs none.
     let signed = context.plugins.admit(&candidate)?;
     let installed = context.plugins.store().get(&candidate.name)?;
     let replaced = installed
@@ -86,7 +86,7 @@ pub(super) fn consent(context: &Context, offer: Offer, answers: Answers) -> Resu
     let takes_shipped = candidate.takes_a_reserved_name() && is_other;
     refuse(&candidate, replaced.as_ref(), takes_shipped, answers)?;
     let manifest = &candidate.manifest;
-    // Grants belong to a plugin, and not to its name.
+    // Grants belong to a plugin, not to its name.
     let before = replaced.as_ref().filter(|replaced| !replaced.is_other());
     let before = before.map(|replaced| replaced.installed.granted.clone()).unwrap_or_default();
     let never = context.plugins.never_granted()?;
@@ -95,7 +95,7 @@ pub(super) fn consent(context: &Context, offer: Offer, answers: Answers) -> Resu
     }
     let mut granted = before.clone();
     granted.extend(typed);
-    // The user may let it send requests to where it does not ask to: to a service of their own, say.
+    // The user may grant requests to an origin that the plugin does not list, such as their own service.
     let can_use = |grant: &Grant| match grant {
         Grant::Capability(_) => manifest.wants.has(grant),
         Grant::Requests(_) => manifest.sends_requests,
@@ -106,7 +106,7 @@ pub(super) fn consent(context: &Context, offer: Offer, answers: Answers) -> Resu
         wanted = proposed.without(&granted);
         wanted.retain(can_use);
     }
-    // A credential that is bound to its service's hosts goes elsewhere only where the user typed that.
+    // A credential that is bound to its service's hosts is sent elsewhere only if the user typed that.
     let mut asked = wanted.clone();
     asked.retain(|grant| grant.keeps_to_its_service() && never.rule(grant).is_none());
     let (asked, untold) = (asked.clone(), wanted.without(&asked));
@@ -126,12 +126,12 @@ pub(super) fn consent(context: &Context, offer: Offer, answers: Answers) -> Resu
     if let Some(replaces) = &replaces
         && must_answer
     {
-        context.ui.warning(&format!("{} replaces {replaces}; it has none of its grants", candidate.name));
+        context.ui.warning(&format!("{} replaces {replaces}, without its grants", candidate.name));
     }
     Ok(Consented { candidate, granted, before, replaces })
 }
 
-/// What it wants and was not granted, with the command that would.
+/// Warns of wanted capabilities that were not granted, with the command that grants them.
 fn tell_wanted(context: &Context, name: &str, wanted: &Grants) {
     if wanted.is_empty() {
         return;
@@ -140,20 +140,20 @@ fn tell_wanted(context: &Context, name: &str, wanted: &Grants) {
     context.ui.warning(&format!("{name} also wants {wanted}: `{allow}` allows it"));
 }
 
-/// The command that grants.
+/// The command that grants them.
 fn grant_command(name: &str, grants: &Grants) -> String {
     let grants: Vec<String> = grants.iter().map(ToString::to_string).collect();
     command(["alekseylearn", "plugin", "grant", name].into_iter().chain(grants.iter().map(String::as_str)))
 }
 
-/// The installed plugin that another component would take the place of.
+/// The installed plugin that a component would replace.
 struct Replaced {
     installed: Installed,
     /// Its name, version and signer.
     named: String,
-    /// In what the new one is another plugin.
+    /// The changes that make the new component another plugin.
     changes: Vec<Change>,
-    /// The new one is older.
+    /// The version of the new component, if it is older.
     older: Option<String>,
 }
 
@@ -166,7 +166,7 @@ impl Replaced {
         }
         let version = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<Version>().ok());
         let (before, now) = (version(&installed.version), candidate.manifest.version.clone());
-        // What has no version is older than what has one.
+        // A component without a version counts as older than one with a version.
         let older = (now < before)
             .then(|| now.map_or_else(|| "a component without a version".into(), |now| now.to_string()));
         let named =
@@ -174,13 +174,13 @@ impl Replaced {
         Ok(Self { installed, named, changes, older })
     }
 
-    /// The new one is another plugin of the same name.
+    /// Whether the new component is another plugin of the same name.
     fn is_other(&self) -> bool {
         !self.changes.is_empty()
     }
 }
 
-/// What no answer but its own flag allows.
+/// Refuses what only a flag allows, and no answer.
 fn refuse(
     candidate: &Candidate,
     replaced: Option<&Replaced>,
@@ -191,13 +191,9 @@ fn refuse(
     let denied = |message: String, hint: &str| Err(Error::new(Kind::Denied, message).hint(hint));
     if takes_shipped && !answers.replace_shipped {
         return denied(
-            format!(
-                "{name} is the name of a driver that comes with alekseylearn, and {} is another one",
-                candidate.source
-            ),
+            format!("{name} is the name of a shipped driver, and {} is another plugin", candidate.source),
             &format!(
-                "install it under another name: `{} --name my-{name}`; --replace-shipped lets it answer in the place of \
-                 {name}",
+                "install it under another name: `{} --name my-{name}`; or add --replace-shipped to replace {name}",
                 candidate.source.install()
             ),
         );
@@ -210,7 +206,7 @@ fn refuse(
         let identity = candidate.identity();
         let now = match (&identity.own_name, &identity.signer) {
             (own, _) if another => format!("calls itself {}", own.as_deref().unwrap_or("nothing")),
-            (_, Some(key)) => format!("is signed by another key, {key}"),
+            (_, Some(key)) => format!("is signed with another key, {key}"),
             (_, None) => "is unsigned".to_owned(),
         };
         return denied(
@@ -229,7 +225,7 @@ fn refuse(
     if replaced.is_other() && answers.yes && !answers.allow_source_change && !answers.allow_signer_change {
         return denied(
             format!("{name} from {} is another plugin, and would replace {named}", candidate.source),
-            "nothing was installed; leave --yes out to be asked, or add --allow-source-change",
+            "nothing was installed; omit --yes to be asked, or add --allow-source-change",
         );
     }
     Ok(())
@@ -242,7 +238,7 @@ pub(super) async fn install(context: &Context, consented: &[Consented]) -> Resul
     commands::interruptible(context.plugins.install(consented), "nothing was installed").await
 }
 
-/// What became of all of them, for a person.
+/// The outcome, as text.
 pub(super) fn done(installed: &[Installed], consented: &[Consented]) -> String {
     let line = |(plugin, consented): (&Installed, &Consented)| match &consented.replaces {
         Some(replaced) => format!("Installed {}. It replaces {replaced}.", plugin.named()),
@@ -291,7 +287,7 @@ fn not_granted(
         .hint(format!("nothing was installed; to allow it: `{command} --yes{flags}{grants}`{later}"))
 }
 
-/// What would happen, and what it could do at worst, in plain words.
+/// The question: what would happen, and what the plugin could do at worst.
 fn question(
     candidate: &Candidate,
     replaced: Option<&Replaced>,
@@ -302,7 +298,7 @@ fn question(
     let mut parts = Vec::new();
     if takes_shipped {
         parts.push(format!(
-            "It would replace the driver {name} that comes with alekseylearn: runs that name {name} would use it."
+            "It would replace the shipped driver {name}: runs with the driver {name} would use it."
         ));
     }
     match replaced {
@@ -319,12 +315,12 @@ fn question(
         lines.extend(asked.iter().map(|grant| format!("  - {} ({grant})", grant.at_worst())));
         parts.push(lines.join("\n"));
     }
-    let ask = if asked.is_empty() { "Install it?" } else { "Install it, and let it?" };
+    let ask = if asked.is_empty() { "Install it?" } else { "Install it, and allow this?" };
     parts.push(ask.to_owned());
     parts.join("\n\n")
 }
 
-/// Who signed an installed plugin. One that is damaged does not keep the others from being listed.
+/// Who signed an installed plugin. A damaged plugin is a warning, so that the others are still listed.
 fn signed(context: &Context, plugin: &Installed) -> String {
     match context.plugins.signed_installed(plugin) {
         Ok(signed) => signed.to_string(),
@@ -335,7 +331,7 @@ fn signed(context: &Context, plugin: &Installed) -> String {
     }
 }
 
-/// For a program.
+/// An installed plugin, for `--json`.
 pub(super) fn told(context: &Context, plugin: &Installed) -> Value {
     let mut told = json!(plugin);
     told["signature"] = json!(signed(context, plugin));

@@ -7,11 +7,11 @@ use crate::{
     plugin::{Grant, Grants},
 };
 
-/// A plugin, and what it may do
+/// A plugin and grants
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(in crate::commands) struct Arguments {
-    /// An installed plugin
+    /// Name of an installed plugin
     #[arg(add = completions::plugins())]
     name: String,
 
@@ -21,15 +21,15 @@ pub(in crate::commands) struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-What there is to grant:
+Grants:
   docker                              a capability of alekseylearn
   https://api.example.com             requests to that host and port
-  https://api.example.com=env:TOKEN   the same, each with the token of an environment variable, which the plugin
-                                      never sees; or =file:/PATH, =file:~/PATH
-  private:https://mlflow.example.com  also where that name leads into your own network
+  https://api.example.com=env:TOKEN   the same, with the token of an environment variable, which the plugin never
+                                      sees; or =file:/PATH, =file:~/PATH
+  private:https://mlflow.example.com  the same, even if that name leads into your own network
   http://127.0.0.1:8080               a program on this machine";
 
-/// Grants more.
+/// Adds grants.
 pub(super) fn grant(context: &Context, arguments: &Arguments) -> Result<()> {
     let never = context.plugins.never_granted()?;
     if let Some((grant, rule)) = arguments.grants.iter().find_map(|grant| Some((grant, never.rule(grant)?))) {
@@ -38,7 +38,7 @@ pub(super) fn grant(context: &Context, arguments: &Arguments) -> Result<()> {
     change(context, arguments, Grants::add)
 }
 
-/// Takes grants back.
+/// Revokes grants.
 pub(super) fn revoke(context: &Context, arguments: &Arguments) -> Result<()> {
     change(context, arguments, |granted, less| granted.remove(&less))
 }
@@ -48,7 +48,7 @@ fn change(context: &Context, arguments: &Arguments, change: impl Fn(&mut Grants,
         arguments.grants.iter().for_each(|named| change(granted, named.clone()));
     })?;
     let text = match granted.is_empty() {
-        true => format!("The plugin {} may do nothing now.", arguments.name),
+        true => format!("The plugin {} has no grants now.", arguments.name),
         false => format!("The plugin {} may now use {granted}.", arguments.name),
     };
     context.ui.result(&text, json!({ "name": arguments.name, "granted": granted }));

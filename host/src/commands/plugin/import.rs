@@ -5,12 +5,12 @@ use serde_json::json;
 use super::consent::{Answers, Offer, consent, done, install, told};
 use crate::{error::Result, job::Context, plugin::Grants, shell::command};
 
-/// Install the plugins of a file that `plugin export` made
+/// Install plugins from a file of `plugin export`
 ///
-/// What they were granted where the file was made is asked for again: a file grants nothing.
+/// Asks again for the grants that the file lists: a file grants nothing.
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Arguments {
-    /// The file
+    /// File to import
     file: PathBuf,
 
     #[command(flatten)]

@@ -9,41 +9,39 @@ use crate::{
 
 /// Install a plugin
 ///
-/// Shows what it could do at worst, and asks once. Nothing of it runs before that.
+/// Shows what the plugin could do at worst, and asks once. None of its code runs before that.
 ///
-/// A plugin is its source, its signer and its name. Installed over itself, it keeps its grants, and asks only if it wants
-/// more. Another plugin of the same name gets none of them. An older version, a lost signature or another signer is an
-/// error without its flag. The names of the drivers that come with alekseylearn are reserved.
+/// Source, signer and name identify a plugin. Installing it again keeps its grants, and asks only if it wants more.
+/// Another plugin of the same name gets none of them. An older version, a missing signature or another signer is an error
+/// unless its flag is given. The names of shipped drivers are reserved.
 ///
-/// A minisign signature is verified where there is one: FILE.wasm.minisig beside a file or an address, `signature` in an
-/// index, the annotation alekseylearn.minisig in a registry. Whom you trust, and whether you require it, stands in your
-/// alekseylearn.toml: [plugins] trusted-keys and require-signatures.
+/// A minisign signature is verified if there is one: FILE.wasm.minisig beside a file or an address, `signature` in an
+/// index, or the annotation alekseylearn.minisig in a registry. Set whom you trust, and whether signatures are required,
+/// in your alekseylearn.toml: [plugins] trusted-keys and require-signatures.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(in crate::commands) struct Arguments {
-    /// A .wasm file, a folder that holds one, an https:// or oci:// address, or with --index a NAME or
-    /// NAME@VERSION
+    /// A .wasm file, a folder with one, an https:// or oci:// address, or with --index a NAME or NAME@VERSION
     #[arg(required_unless_present = "locked")]
     source: Option<String>,
 
-    /// An index's file or address: the newest version that this program can run is taken
+    /// File or address of an index; the newest version that this program can run is installed
     #[arg(long, value_name = "INDEX", requires = "source")]
     index: Option<String>,
 
-    /// Install what the alekseylearn.lock of the current folder says, and nothing else
+    /// Install exactly what the alekseylearn.lock of the current folder lists
     #[arg(long, conflicts_with_all = ["source", "name", "grant"])]
     locked: bool,
 
-    /// Refuse anything but the component with this digest
+    /// Refuse a component with any other digest
     #[arg(long, value_name = "sha256:…", requires = "source")]
     digest: Option<String>,
 
-    /// Call it this, instead of what it calls itself
+    /// Name to install it under, instead of its own
     #[arg(long)]
     name: Option<String>,
 
-    /// Grant this without being asked: a capability, or an origin such as https://api.example.com=env:TOKEN; may be
-    /// given several times
+    /// Grant this without a question: a capability, or an origin such as https://api.example.com=env:TOKEN; repeatable
     #[arg(long, value_name = "GRANT", value_delimiter = ',')]
     grant: Vec<Grant>,
 
@@ -53,19 +51,19 @@ pub(in crate::commands) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  See what a plugin is before it is installed:
+  Inspect a plugin before you install it:
     alekseylearn plugin show ./my-driver.wasm
 
-  Install it, and answer for its grants:
+  Install it, and answer the question about its grants:
     alekseylearn plugin install ./my-driver.wasm
 
   The same in a script:
     alekseylearn plugin install ./my-driver.wasm --yes --grant docker
 
-  From a registry of images, with the credentials that `docker login` stored:
+  From an image registry, with the credentials of `docker login`:
     alekseylearn plugin install oci://registry.example.org/drivers/my-driver:1.2
 
-  What a team agreed on:
+  Share a team's plugins by a lock file:
     alekseylearn plugin lock
     alekseylearn plugin install --locked";
 
@@ -79,14 +77,17 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     if let Some(expected) = &arguments.digest
         && *expected != candidate.digest()
     {
-        return Err(Error::new(Kind::Plugin, format!("{source} has {}, not {expected}", candidate.digest()))
-            .hint("nothing was installed; it is not the plugin that you mean"));
+        return Err(Error::new(
+            Kind::Plugin,
+            format!("{source} has the digest {}, not {expected}", candidate.digest()),
+        )
+        .hint("nothing was installed; check the source and the digest"));
     }
     let typed = arguments.grant.iter().cloned().collect();
     let consented = [consent(context, Offer::of(candidate, typed), arguments.answers)?];
     for installed in install(context, &consented).await? {
         let text = format!(
-            "{} Its drivers: alekseylearn driver list",
+            "{} `alekseylearn driver list` lists its drivers.",
             done(std::slice::from_ref(&installed), &consented)
         );
         let mut data = told(context, &installed);
@@ -96,7 +97,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     Ok(())
 }
 
-/// Exactly what the lock file says, or nothing. What it grants is a question: somebody else may have written it.
+/// Installs exactly what the lock file lists, or nothing. Asks for its grants: somebody else may have written it.
 async fn install_locked(context: &Context, answers: Answers) -> Result<()> {
     let all = plugin::read_lock(&context.environment.current)?;
     let list: Vec<String> = all
@@ -106,12 +107,12 @@ async fn install_locked(context: &Context, answers: Answers) -> Result<()> {
             format!("  - {} {version} from {}, granted {}", locked.name, locked.source, locked.granted)
         })
         .collect();
-    // The file came with a folder: it must not have this machine ask others for anything before its user says so.
-    let question = format!("{LOCK_FILE} names\n{}\n\nGet them?", list.join("\n"));
+    // The file may come from a stranger: it must not cause requests before the user agrees.
+    let question = format!("{LOCK_FILE} lists\n{}\n\nDownload them?", list.join("\n"));
     if !answers.yes && !context.ui.ask(&question)? {
-        return Err(Error::new(Kind::Denied, format!("what {LOCK_FILE} names was not confirmed"))
+        return Err(Error::new(Kind::Denied, format!("the plugins of {LOCK_FILE} were not confirmed"))
             .details(list.join("\n"))
-            .hint("nothing was asked for; to get them: `alekseylearn plugin install --locked --yes`"));
+            .hint("nothing was downloaded; to confirm: `alekseylearn plugin install --locked --yes`"));
     }
     let mut candidates = Vec::new();
     for locked in all {
@@ -119,9 +120,13 @@ async fn install_locked(context: &Context, answers: Answers) -> Result<()> {
         if candidate.digest() != locked.digest {
             return Err(Error::new(
                 Kind::Plugin,
-                format!("{} is not what {LOCK_FILE} says: it has {}", locked.source, candidate.digest()),
+                format!(
+                    "{} does not match {LOCK_FILE}: it has the digest {}",
+                    locked.source,
+                    candidate.digest()
+                ),
             )
-            .hint("nothing was installed; it was changed since it was locked"));
+            .hint("nothing was installed; it changed after it was locked"));
         }
         candidates.push((candidate.with_signature(locked.signature.clone()), locked));
     }

@@ -1,4 +1,4 @@
-//! `alekseylearn plugin …`: one file for each that has arguments of its own.
+//! `alekseylearn plugin …`: one file for each subcommand with arguments.
 
 mod audit;
 mod consent;
@@ -23,33 +23,33 @@ use consent::told;
 
 /// Install, inspect and remove plugins
 ///
-/// A plugin is one WebAssembly component with drivers. It gets nothing but what it is granted.
+/// A plugin is one WebAssembly component with drivers. It can use only what it is granted.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Arguments {
     Install(install::Arguments),
     Upgrade(upgrade::Arguments),
-    /// List the installed plugins
+    /// List installed plugins
     List,
     Show(show::Arguments),
     Audit(audit::Arguments),
-    /// Grant a plugin more
+    /// Add grants to a plugin
     Grant(grant::Arguments),
-    /// Take grants back
+    /// Revoke grants of a plugin
     Revoke(grant::Arguments),
-    /// Check that the installed plugins are what was installed, and what was signed
+    /// Verify the digests and signatures of installed plugins
     Verify,
     /// Write the installed plugins to alekseylearn.lock, for a team to commit
     Lock,
     /// Write the installed plugins to one file, for a machine without a network
     Export {
-        /// The file
+        /// File to write
         file: PathBuf,
     },
     Import(import::Arguments),
     Run(run::Arguments),
     /// Remove a plugin
     Uninstall {
-        /// Its name
+        /// Name of the plugin
         #[arg(add = completions::plugins())]
         name: String,
     },
@@ -86,10 +86,7 @@ fn list(context: &Context) -> Result<()> {
         })
         .collect();
     let text = match rows.is_empty() {
-        true => {
-            "no plugins are installed; those that ship with the program are there: alekseylearn driver list"
-                .into()
-        }
+        true => "no plugins installed; `alekseylearn driver list` lists the shipped drivers".into(),
         false => context.ui.table(["NAME", "VERSION", "SIGNED", "GRANTED", "FROM"], &rows),
     };
     context.ui.result(&text, json!({ "plugins": told }));
@@ -105,8 +102,8 @@ fn verify(context: &Context) -> Result<()> {
     }
     let text = match plugins.len() {
         0 => "No plugins are installed.".to_owned(),
-        1 => "The one installed plugin is what was installed.".to_owned(),
-        count => format!("All {count} installed plugins are what was installed."),
+        1 => "The installed plugin is intact.".to_owned(),
+        count => format!("All {count} installed plugins are intact."),
     };
     context.ui.result(
         &text,
@@ -119,13 +116,15 @@ fn lock(context: &Context) -> Result<()> {
     let plugins = context.plugins.store().list()?;
     let count = plugins.len();
     plugin::write_lock(&context.environment.current, plugins)?;
-    context.ui.result(&format!("{LOCK_FILE} names {}.", counted(count)), json!({ "locked": count }));
+    context.ui.result(&format!("{LOCK_FILE} lists {}.", counted(count)), json!({ "locked": count }));
     Ok(())
 }
 
 fn export(context: &Context, file: &Path) -> Result<()> {
     let count = context.plugins.export(file)?;
-    context.ui.result(&format!("{} holds {}.", file.display(), counted(count)), json!({ "exported": count }));
+    context
+        .ui
+        .result(&format!("{} contains {}.", file.display(), counted(count)), json!({ "exported": count }));
     Ok(())
 }
 
@@ -135,6 +134,6 @@ fn counted(plugins: usize) -> String {
 
 fn uninstall(context: &Context, name: &str) -> Result<()> {
     context.plugins.uninstall(name)?;
-    context.ui.result(&format!("The plugin {name} is gone."), json!({ "uninstalled": name }));
+    context.ui.result(&format!("Uninstalled {name}."), json!({ "uninstalled": name }));
     Ok(())
 }

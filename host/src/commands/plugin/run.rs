@@ -7,28 +7,28 @@ use crate::{
     plugin::{Candidate, Grant, Grants, Source},
 };
 
-/// Run a command with a driver straight from its file, without installing it
+/// Run a command with a driver from a file, without installing it
 ///
-/// For authors: build, run, and look. Options of the output (-v, -q, --json) go before the `--`.
+/// For plugin authors: try a driver right after building it. Output options (-v, -q, --json) go before the `--`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(in crate::commands) struct Arguments {
-    /// A .wasm file, or a folder that holds one
+    /// A .wasm file, or a folder with one
     file: String,
 
-    /// Call it this, instead of what it calls itself
+    /// Name to run it under, instead of its own
     #[arg(long)]
     name: Option<String>,
 
-    /// Let it take the place of a driver that comes with alekseylearn
+    /// Allow the plugin to replace a shipped driver
     #[arg(long)]
     replace_shipped: bool,
 
-    /// Grant this; may be given several times
+    /// Grant this for the run; repeatable
     #[arg(long, value_name = "GRANT", value_delimiter = ',')]
     grant: Vec<Grant>,
 
-    /// A command of alekseylearn
+    /// Command of alekseylearn to run
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
 }
@@ -42,11 +42,8 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     let candidate = Candidate::obtain(&source, arguments.name.as_deref(), None).await?;
     let name = &candidate.name;
     if candidate.takes_a_reserved_name() && !arguments.replace_shipped {
-        return Err(Error::new(
-            Kind::Denied,
-            format!("{name} is the name of a driver that comes with alekseylearn"),
-        )
-        .hint(format!("add --name my-{name}, or --replace-shipped, before the `--`")));
+        return Err(Error::new(Kind::Denied, format!("{name} is the name of a shipped driver"))
+            .hint(format!("add --name my-{name}, or --replace-shipped, before the `--`")));
     }
     let granted: Grants = arguments.grant.into_iter().collect();
     let never = context.plugins.never_granted()?;
@@ -57,7 +54,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     let words = ["alekseylearn".into()].into_iter().chain(arguments.command).collect();
     let inner = commands::Arguments::read(words).map_err(|error| {
         commands::misspelled(&error)
-            .hint("after `--` comes a command of alekseylearn, such as `-- fit train.py`")
+            .hint("put a command of alekseylearn after `--`, such as `-- fit train.py`")
     })?;
     Box::pin(inner.command.run(context)).await
 }

@@ -9,7 +9,7 @@ use crate::{
     plugin::{Candidate, Grants, Source},
 };
 
-/// Show what a plugin is, and what it may do
+/// Show a plugin's metadata and grants
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Arguments {
     /// An installed plugin, a .wasm file, or an https:// or oci:// address
@@ -17,12 +17,12 @@ pub(in crate::commands) struct Arguments {
     plugin: String,
 }
 
-/// As many of its last runs as are shown.
+/// The number of last runs that are shown.
 const RUNS: usize = 5;
 
-/// The last jobs of this very plugin, and how much it asked for in them: `plugin audit` tells more.
+/// The last jobs of this plugin, and how many verbs it called: `plugin audit` shows them.
 fn runs(context: &Context, candidate: &Candidate) -> Vec<Value> {
-    // Without a record that can be read, the rest is still of use.
+    // If the record cannot be read, the rest is still useful.
     let jobs = Record::glance(&context.environment).unwrap_or_default();
     let identity = candidate.identity();
     let own = |job: &&Entry| job.details.driver_identity.as_ref().is_some_and(|was| was.admits(&identity));
@@ -43,8 +43,8 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             Candidate::obtain(&Source::parse(plugin, None)?, None, None).await?
         }
         None => {
-            return Err(Error::new(Kind::NotFound, format!("no plugin and no file `{plugin}`"))
-                .hint("`alekseylearn plugin list` lists the installed ones"));
+            return Err(Error::new(Kind::NotFound, format!("no plugin or file named `{plugin}`"))
+                .hint("`alekseylearn plugin list` lists installed plugins"));
         }
     };
     let manifest = &candidate.manifest;
@@ -54,7 +54,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     let version = manifest.version.as_ref().map(ToString::to_string);
     let mut lines = vec![
         format!("{} {}", candidate.name, version.clone().unwrap_or_default()).trim_end().to_owned(),
-        format!("  what:      {}", text(&manifest.description)),
+        format!("  about:     {}", text(&manifest.description)),
         format!("  drivers:   {}", kinds.join(", ")),
         format!("  authors:   {}", text(&manifest.authors)),
         format!("  licence:   {}", text(&manifest.licence)),
@@ -77,7 +77,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
             (run["job"].as_str().unwrap_or_default(), run["state"].as_str().unwrap_or_default());
         lines.push(format!("  run:       {job} {state}: {} verbs, {} denied", run["verbs"], run["denied"]));
     }
-    // What is too long goes on below what it begins with.
+    // Long lines continue below the start of their text.
     let lines: Vec<String> =
         lines.iter().map(|line| context.ui.folded(line, "  wanted:    ".len())).collect();
     context.ui.result(

@@ -3,17 +3,17 @@ use serde_json::json;
 use super::consent::{Answers, Offer, consent, install, obtain, told};
 use crate::{commands::completions, error::Result, job::Context, plugin::Grants, ui};
 
-/// Get newer versions of plugins from where they came from
+/// Upgrade plugins from their sources
 ///
-/// One that wants more than it was granted asks again. An older version, a lost signature or another signer is an error
-/// without its flag.
+/// Asks again if a plugin wants more than it was granted. An older version, a missing signature or another signer is an
+/// error unless its flag is given.
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Arguments {
-    /// An installed plugin
+    /// Name of an installed plugin
     #[arg(required_unless_present = "all", add = completions::plugins())]
     name: Option<String>,
 
-    /// All of them
+    /// Upgrade all plugins
     #[arg(long, conflicts_with = "name")]
     all: bool,
 
@@ -38,7 +38,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         }
         let consented = consent(context, Offer::of(candidate, Grants::default()), arguments.answers)?;
         for after in install(context, &[consented]).await? {
-            lines.push(format!("{} became {}.", before.named(), after.named()));
+            lines.push(format!("Upgraded {} to {}.", before.named(), after.named()));
             data.push(told(context, &after));
         }
     }

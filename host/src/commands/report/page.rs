@@ -1,4 +1,4 @@
-//! The page about a job: one HTML file without scripts, for light and dark screens and for paper.
+//! The report of a job: one HTML file without scripts, for light and dark screens and for paper.
 
 use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
@@ -36,7 +36,7 @@ figcaption { font-weight: 600; overflow-wrap: anywhere } svg { width: 100%; heig
 svg text { font: 11px system-ui, sans-serif; fill: var(--faint) } svg .grid { stroke: var(--line) }
 svg polyline { fill: none; stroke: var(--accent); stroke-width: 2; stroke-linejoin: round } svg circle { fill: var(--accent) }
 .bar { display: block; height: .7rem; min-width: 3px; border-radius: 3px; background: var(--accent) }
-td.course { width: 55% } .node { color: var(--faint) } .facts td { width: 100% }
+td.timeline { width: 55% } .node { color: var(--faint) } .facts td { width: 100% }
 @media (max-width: 40rem) { .facts th, .facts td { display: block; padding-right: 0 } svg text { font-size: 15px }
   .facts th { border: 0; padding-bottom: 0; white-space: normal; overflow-wrap: anywhere } .facts td { padding-top: 0 } }
 @media print { pre { max-height: none } }
@@ -53,7 +53,7 @@ pub(super) fn of(report: &Report) -> String {
     );
     for part in [
         outcome(report),
-        course(report),
+        timeline(report),
         metrics(report),
         plots(report),
         left(report),
@@ -72,14 +72,14 @@ fn outcome(report: &Report) -> String {
     let state = escaped(&entry.state);
     let took = entry.seconds().and_then(|seconds| seconds.try_into().ok()).map(Duration::from_secs);
     let mut facts = vec![
-        ("trained", format!("<code>{}</code>", escaped(&entry.artifact))),
+        ("artifact", format!("<code>{}</code>", escaped(&entry.artifact))),
         ("arguments", format!("<code>{}</code>", escaped(&typed(&entry.details.arguments)))),
-        ("by", format!("{}{}", escaped(&entry.driver), nodes(report))),
+        ("train driver", format!("{}{}", escaped(&entry.driver), nodes(report))),
         ("submitted", moment(&entry.created)),
     ];
     facts.retain(|(name, _)| *name != "arguments" || !entry.details.arguments.is_empty());
-    facts.extend(entry.finished.as_ref().map(|finished| ("seen ended", moment(finished))));
-    facts.extend(took.map(|took| ("took", duration(took))));
+    facts.extend(entry.finished.as_ref().map(|finished| ("finished", moment(finished))));
+    facts.extend(took.map(|took| ("duration", duration(took))));
     let outcome = &report.outcome;
     let billed = outcome.billable_seconds.map(|seconds| duration(Duration::from_secs(seconds)));
     facts.extend(billed.map(|billed| ("billed", billed)));
@@ -89,7 +89,7 @@ fn outcome(report: &Report) -> String {
     facts.extend(image);
     let details = &entry.details;
     let driver = details.driver_digest.as_ref();
-    facts.extend(driver.map(|digest| ("driver", format!("<code>{}</code>", escaped(digest)))));
+    facts.extend(driver.map(|digest| ("driver digest", format!("<code>{}</code>", escaped(digest)))));
     facts.extend(details.reproduces.as_ref().map(|job| ("reproduces", escaped(job).into_owned())));
     let mut part =
         format!("<h1>{}</h1>\n<p class=\"sub\">{}</p>\n", escaped(&entry.name), escaped(&entry.tag));
@@ -100,7 +100,7 @@ fn outcome(report: &Report) -> String {
     part + &table(facts.into_iter().map(|(name, value)| (Cow::from(name), value)))
 }
 
-/// `2026-01-31 12:00:00 UTC` of an RFC 3339 time.
+/// Formats an RFC 3339 time as `2026-01-31 12:00:00 UTC`.
 fn moment(time: &str) -> String {
     let to_the_second = time.get(..19).unwrap_or(time).replace('T', " ");
     format!("{} UTC", escaped(&to_the_second))
@@ -113,21 +113,21 @@ fn nodes(report: &Report) -> String {
     }
 }
 
-/// What the service says it went through, each phase as a bar at its time.
-fn course(report: &Report) -> String {
+/// The phases that the service reports, each as a bar at its time.
+fn timeline(report: &Report) -> String {
     let phases = &report.outcome.phases;
     let Some(begin) = phases.iter().map(|phase| phase.start).min() else { return String::new() };
     let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
     let end_of = |end: Option<u64>| end.unwrap_or(now);
     let end = phases.iter().map(|phase| end_of(phase.end)).max().unwrap_or(begin);
     let whole = end.saturating_sub(begin).max(1) as f64;
-    let mut part = "<h2>Course</h2>\n<table>\n".to_owned();
+    let mut part = "<h2>Timeline</h2>\n<table>\n".to_owned();
     for phase in phases {
         let time = end_of(phase.end).saturating_sub(phase.start);
         let (left, width) = (phase.start.saturating_sub(begin) as f64 / whole, time as f64 / whole);
         let _ = writeln!(
             part,
-            "<tr><th>{}</th><td class=\"number\">{}</td><td class=\"course\"><span class=\"bar\" \
+            "<tr><th>{}</th><td class=\"number\">{}</td><td class=\"timeline\"><span class=\"bar\" \
              style=\"margin-left:{:.2}%;width:{:.2}%\"></span></td></tr>",
             escaped(&phase.name),
             duration(Duration::from_millis(time)),
@@ -144,7 +144,7 @@ fn metrics(report: &Report) -> String {
         return String::new();
     }
     let mut part = "<h2>Metrics</h2>\n<table class=\"metrics\">\n<tr><th></th><th class=\"number\">last</th>\
-                    <th class=\"number\">best</th><th class=\"number\">least</th><th class=\"number\">most</th>\
+                    <th class=\"number\">best</th><th class=\"number\">min</th><th class=\"number\">max</th>\
                     <th class=\"number\">values</th></tr>\n"
         .to_owned();
     for metric in &metrics {
@@ -152,8 +152,8 @@ fn metrics(report: &Report) -> String {
         let cells = [
             number(metric.last),
             best,
-            number(Some(metric.least)),
-            number(Some(metric.most)),
+            number(Some(metric.min)),
+            number(Some(metric.max)),
             metric.count.to_string(),
         ];
         let cells = cells.map(|cell| format!("<td class=\"number\">{cell}</td>")).concat();
@@ -179,7 +179,7 @@ fn plots(report: &Report) -> String {
     }
 }
 
-/// What it left, as far as that is known.
+/// The results that the job left, if known.
 fn left(report: &Report) -> String {
     let lines = report.entry.details.left.as_ref().map(Left::lines).unwrap_or_default();
     if lines.is_empty() {
@@ -201,7 +201,7 @@ fn parameters(report: &Report) -> String {
     }
 }
 
-/// What is installed in the image.
+/// The packages installed in the image.
 fn installed(report: &Report) -> String {
     let Some(installed) = report.entry.details.installed.as_ref().filter(|lines| !lines.is_empty()) else {
         return String::new();
@@ -212,10 +212,10 @@ fn installed(report: &Report) -> String {
 fn log(report: &Report) -> String {
     let mut part = "<h2>Log</h2>\n".to_owned();
     if report.left_out > 0 {
-        let _ = writeln!(part, "<p class=\"sub\">{} lines before these are left out</p>", report.left_out);
+        let _ = writeln!(part, "<p class=\"sub\">{} earlier lines are left out</p>", report.left_out);
     }
     if report.log.is_empty() {
-        return part + "<p class=\"sub\">It wrote nothing.</p>\n";
+        return part + "<p class=\"sub\">The log is empty.</p>\n";
     }
     let many = report.outcome.nodes > 1;
     part.push_str("<pre>");
@@ -233,7 +233,7 @@ fn table<'a>(rows: impl IntoIterator<Item = (Cow<'a, str>, String)>) -> String {
     format!("<table class=\"facts\">\n{}</table>\n", rows.collect::<String>())
 }
 
-/// As text in HTML: what a training wrote is shown, and never obeyed.
+/// Escapes text for HTML: the output of a training must never become markup.
 fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(['&', '<', '>', '"', '\'']) {
         return text.into();
@@ -252,7 +252,7 @@ fn escaped(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// Without colours and other sequences of a terminal.
+/// Removes colours and other terminal sequences.
 fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text.trim_end_matches('\r').chars();
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_training_wrote_is_text() {
+    fn the_output_of_a_training_is_escaped() {
         assert_eq!(escaped("<script>alert('x' & \"y\")</script>").matches(['<', '>', '\'', '"']).count(), 0);
         assert_eq!(plain("\x1b[31mred\x1b[0m\x07 50%\r"), "red 50%");
         assert_eq!(plain("a\x1b"), "a");

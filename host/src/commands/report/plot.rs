@@ -1,4 +1,4 @@
-//! One metric as a plot, drawn in SVG: it needs no script, and prints.
+//! Plots one metric as SVG, which needs no script and can be printed.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 28.0;
 
-/// The points in their order; by time where all have one, else by their number.
+/// Plots the points in order: by time if all have one, else by number.
 pub(super) fn of(points: &[(Option<u64>, f64)]) -> String {
     let begin = points.iter().find_map(|(time, _)| *time).unwrap_or(0);
     let timed = points.iter().all(|(time, _)| time.is_some())
@@ -24,7 +24,7 @@ pub(super) fn of(points: &[(Option<u64>, f64)]) -> String {
     let (first, last) = (xs.first().copied().unwrap_or(0.0), xs.last().copied().unwrap_or(0.0));
     let least = points.iter().map(|(_, value)| *value).fold(f64::INFINITY, f64::min);
     let most = points.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
-    // A flat line lies in the middle.
+    // A flat line is drawn in the middle.
     let margin = if most > least { (most - least) * 0.05 } else { most.abs().max(1.0) * 0.5 };
     let (low, high) = (least - margin, most + margin);
     let x = |at: f64| LEFT + (at - first) / (last - first).max(f64::MIN_POSITIVE) * (WIDTH - LEFT - RIGHT);

@@ -196,6 +196,7 @@ const QUALIFIERS: &[&str] = &[
     "auc",
     "f1",
     "r2",
+    "r²",
     "average",
     "avg",
     "avg.",
@@ -234,7 +235,7 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     let number = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)";
     regex(&format!(
         r#"(?ix) (?P<open>['"]?) (?P<name>[a-z_][\w/.@-]*(?:'s\ [\w@-]+)?) (?P<close>['"]?)
-           (?P<sign> \s*=\s* | \s?:\s* | \s+ )
+           (?P<sign> \s*=\s* | \s*:\s* | \s+ )
            (?P<quote>['"]?) (?: (?:np\.float\d*|tensor|array|float) \(\s* )?
            (?P<number>{number})"#
     ))

@@ -29,10 +29,12 @@ pub struct Series {
     pub count: u64,
     /// The newest value; none where that is no number, as of a loss that ran away.
     pub last: Option<f64>,
-    /// The smallest value.
-    pub least: f64,
-    /// The largest value.
-    pub most: f64,
+    /// The smallest value. Older records call it `least`.
+    #[serde(alias = "least")]
+    pub min: f64,
+    /// The largest value. Older records call it `most`.
+    #[serde(alias = "most")]
+    pub max: f64,
     /// Milliseconds since the Unix epoch where the log has them, and the value: not all of many.
     pub points: Vec<(Option<u64>, f64)>,
     /// Each of so many values is a point.
@@ -94,10 +96,10 @@ impl Series {
         }
         // The stride is none before the first value.
         if self.stride == 0 {
-            (self.least, self.most, self.stride) = (value, value, 1);
+            (self.min, self.max, self.stride) = (value, value, 1);
         }
-        self.least = self.least.min(value);
-        self.most = self.most.max(value);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
         if self.count.is_multiple_of(self.stride) {
             self.points.push((time, value));
         }
@@ -131,7 +133,7 @@ impl Series {
                 "deviance",
             ]) =>
             {
-                Some(self.least)
+                Some(self.min)
             }
             () if has(&[
                 "acc",
@@ -146,7 +148,7 @@ impl Series {
                 "map",
             ]) =>
             {
-                Some(self.most)
+                Some(self.max)
             }
             () => None,
         }
@@ -160,8 +162,8 @@ pub fn told(series: &BTreeMap<String, Series>) -> Vec<Metric<'_>> {
         count: series.count,
         last: series.last,
         best: series.best(name),
-        least: series.least,
-        most: series.most,
+        min: series.min,
+        max: series.max,
         values: series.points.iter().map(|(_, value)| *value).collect(),
     });
     told.collect()
@@ -179,7 +181,7 @@ mod tests {
         metrics.read(None, None, "f1 is 0.75");
         assert_eq!(metrics.series().keys().collect::<Vec<_>>(), ["train:f1"]);
         let series = &metrics.series()["train:f1"];
-        assert_eq!((series.count, series.last, series.least, series.most), (2, Some(0.75), 0.5, 0.75));
+        assert_eq!((series.count, series.last, series.min, series.max), (2, Some(0.75), 0.5, 0.75));
         assert_eq!(series.points, [(Some(5), 0.5), (None, 0.75)]);
         assert_eq!(series.best("train:f1"), Some(0.75));
         assert!(metrics.take_changed() && !metrics.take_changed());
@@ -191,7 +193,7 @@ mod tests {
         metrics.read(None, None, "loss: 2.5");
         metrics.read(None, None, "loss: nan");
         let series = &metrics.series()["loss"];
-        assert_eq!((series.count, series.last, series.most), (1, None, 2.5));
+        assert_eq!((series.count, series.last, series.max), (1, None, 2.5));
         assert_eq!(serde_json::from_value::<Series>(serde_json::to_value(series).unwrap()).unwrap(), *series);
     }
 
@@ -203,7 +205,7 @@ mod tests {
         }
         let series = &metrics.series()["loss (algo-2)"];
         assert_eq!(
-            (series.count, series.least, series.most, series.last),
+            (series.count, series.min, series.max, series.last),
             (100_000, 0.0, 99_999.0, Some(99_999.0))
         );
         assert!(series.points.len() <= MOST_POINTS && series.points.len() > MOST_POINTS / 4);
@@ -212,5 +214,13 @@ mod tests {
             metrics.read(None, None, &format!("loss_{number}=0.5"));
         }
         assert_eq!(metrics.series().len(), MOST_SERIES);
+    }
+
+    #[test]
+    fn a_series_of_an_older_record_is_read() {
+        let text =
+            r#"{"count": 2, "last": 0.5, "least": 0.5, "most": 0.75, "points": [[null, 0.5]], "stride": 1}"#;
+        let series: Series = serde_json::from_str(text).unwrap();
+        assert_eq!((series.min, series.max), (0.5, 0.75));
     }
 }

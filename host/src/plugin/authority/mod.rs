@@ -1,9 +1,9 @@
-//! Who may do what: one function decides every verb.
+//! Decides every verb of a plugin, in one function.
 //!
-//! A verb is allowed where the plugin was granted its capability **and** the command line designated what it touches:
-//! the bucket and prefix of an option like `output_path`, the role of `role_name`, the repository of the training's
-//! tag, the job itself. A request is allowed where the plugin was granted its origin, and the address behind it is not
-//! in a network that was not.
+//! A verb is allowed if the plugin has a grant for its capability **and** the command line designates its object: the
+//! bucket and prefix of an option like `output_path`, the role of `role_name`, the repository of the training's tag, or
+//! the job itself. A request is allowed if the plugin has a grant for its origin, and the origin's address is in a
+//! network that the grant covers.
 
 mod remedy;
 mod scope;
@@ -33,51 +33,51 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// What the user allowed a plugin, and what this run of a command designates.
+/// The grants of a plugin, and what this run designates.
 #[derive(Clone, Debug, Default)]
 pub struct Authority {
     /// The plugin's name.
     pub plugin: String,
-    /// What it was granted.
+    /// Its grants.
     pub granted: Grants,
-    /// What it wants: a denial names the whole grant, with its credential.
+    /// The grants that it wants, so that a denial can name the whole grant, with its credential.
     pub wants: Grants,
-    /// What its user never grants.
+    /// The grants that its user never gives.
     pub never: NeverGranted,
-    /// It is tried out from its file, and not installed.
+    /// Whether `plugin run` uses it from a file, without installing it.
     pub lent: bool,
-    /// It came with the program.
+    /// Whether it ships with the program.
     pub shipped: bool,
-    /// What this run may touch.
+    /// The objects that this run may use.
     pub scope: Scope,
     /// See [`Authority::used`].
     pub used: Arc<Mutex<Used>>,
-    /// Keeps each decision, if it is about a job.
+    /// Logs each decision; `None` if the call is not for a job.
     pub(super) auditor: Option<Auditor>,
 }
 
-/// Where a call of a driver acted, and as whom: there runs a job that it started.
+/// Where a driver call acted, and with which credentials. A job that it started runs there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Used {
     /// In the Docker engine.
     pub engine: bool,
     /// In the AWS account.
     pub aws: bool,
-    /// At services that these credentials were shown to.
+    /// At services, with these credentials.
     pub credentials: BTreeSet<CredentialSource>,
 }
 
-/// Files and folders of a build's context that are the host's and the user's own.
+/// Files and folders of a build context that belong to the host or the user.
 const OF_THE_HOST: [&str; 5] = ["dockerfile", ".dockerignore", "code", "dependencies", "machine"];
 /// Where SageMaker writes the logs of training jobs.
 const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
-/// They send back what they were sent, or open a way to elsewhere.
+/// TRACE returns the request with its credential, and CONNECT opens a tunnel.
 const FORBIDDEN_METHODS: [&str; 2] = ["TRACE", "CONNECT"];
-/// By HTTP's own word they change nothing.
+/// HTTP defines these methods as safe: they change nothing.
 const ASKING_METHODS: [&str; 2] = ["GET", "HEAD"];
 
 impl Authority {
-    /// Allows a verb, or says what would allow it.
+    /// Decides a verb. The error's hint says what would allow it.
     ///
     /// # Errors
     /// [`Kind::Denied`].
@@ -91,7 +91,7 @@ impl Authority {
         Ok(())
     }
 
-    /// What the verbs so far were about.
+    /// Where the verbs so far acted.
     pub fn used(&self) -> Used {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -114,15 +114,9 @@ impl Authority {
         if scope.dry_run && acts(verb) {
             return Err(Error::new(
                 Kind::Denied,
-                format!(
-                    "the plugin {} may not {} in a dry run, which changes nothing",
-                    self.plugin,
-                    verb.deed()
-                ),
+                format!("the plugin {} may not {} in a dry run", self.plugin, verb.deed()),
             )
-            .hint(
-                "leave --dry-run out; its author can send GET and HEAD requests where others are not needed",
-            ));
+            .hint("run the command without --dry-run"));
         }
         let is = |designated: &Option<String>, asked: &str| designated.as_deref() == Some(asked);
         let (capability, designated) = match verb {
@@ -130,7 +124,7 @@ impl Authority {
             Verb::Image(name) => (Capability::Docker, is(&scope.tag, name)),
             Verb::BuildFile(path) => (Capability::Docker, is_addable(path)),
             Verb::Container(job) => (Capability::Docker, is(&scope.job, job)),
-            // Its folder is the plugin's own, whatever it was granted.
+            // Needs no grant: the job's folder belongs to the plugin.
             Verb::JobFile(path) => return self.within(verb, is_inside(path)),
             Verb::Identity => (Capability::AwsIdentity, true),
             Verb::Role(name) => (Capability::AwsIdentity, scope.roles.iter().any(|role| is_role(role, name))),
@@ -206,7 +200,7 @@ impl Authority {
             .hint(self.command(grant)))
     }
 
-    /// What allows a request to an address: what was granted for all of its origin, or for the place it names.
+    /// The grant for an address: one for its whole origin, or one for the location in it.
     pub fn granted_for(&self, origin: &Origin, address: &Url) -> Option<&Requests> {
         let of_place = |granted: &&Requests| {
             granted.places.as_ref().is_some_and(|places| places.holds(address, &self.scope.locations))
@@ -214,20 +208,20 @@ impl Authority {
         self.granted.requests(origin).or_else(|| self.granted.all_requests(origin).find(of_place))
     }
 
-    /// Something was granted for an origin.
+    /// Checks that there is any grant for an origin.
     fn any_requests(&self, origin: &Origin) -> Result<()> {
         if self.granted.all_requests(origin).next().is_some() {
             return Ok(());
         }
         self.not_forbidden(origin)?;
-        // Without its credential, the grant would lead to an answer that only says that nobody asked.
+        // Names the wanted grant with its credential: without it, the service would refuse the request.
         let wanted = self.wants.requests(origin).or_else(|| self.wants.all_requests(origin).next()).cloned();
         let plain = Requests { origins: origin.into(), places: None, credential: None, private: false };
         Err(Error::new(Kind::Denied, format!("the plugin {} was not granted {origin}", self.plugin))
             .hint(self.command(&Grant::Requests(wanted.unwrap_or(plain)))))
     }
 
-    /// The user forbids no requests to an origin.
+    /// Checks that the user does not forbid requests to an origin.
     fn not_forbidden(&self, origin: &Origin) -> Result<()> {
         let Some(rule) = self.never.rule_for(origin) else { return Ok(()) };
         let plain = Requests { origins: origin.into(), places: None, credential: None, private: false };
@@ -243,7 +237,8 @@ impl Authority {
     }
 }
 
-/// Starts or changes something. What is built and made ready in a dry run its verbs only note.
+/// Whether a verb starts or changes something. Builds and repositories are not included: in a dry run, their verbs only
+/// record the request.
 fn acts(verb: Verb<'_>) -> bool {
     match verb {
         Verb::Container(_) | Verb::TrainingJob(_) | Verb::Send { .. } => true,
@@ -260,7 +255,8 @@ fn is_forbidden(method: &str) -> bool {
     FORBIDDEN_METHODS.iter().any(|forbidden| method.eq_ignore_ascii_case(forbidden))
 }
 
-/// A path in a build's context that a driver may fill: in its one spelling, and none of the host's or the user's.
+/// Whether a driver may add a file at this path of a build context: a normalised path that does not belong to the host
+/// or the user.
 fn is_addable(path: &str) -> bool {
     let first = path.split('/').next().unwrap_or_default().to_ascii_lowercase();
     let plain = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
@@ -270,12 +266,12 @@ fn is_addable(path: &str) -> bool {
     plain && !odd && !reserved
 }
 
-/// A relative path that stays where it begins.
+/// Whether it is a relative path that does not leave its folder.
 fn is_inside(path: &str) -> bool {
     !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// The ARN of a role by that name is that role; `role` is what the user gave.
+/// Whether a role is the one that the user gave by name or ARN.
 fn is_role(role: &str, asked: &str) -> bool {
     role == asked
         || asked.strip_prefix("arn:").is_some_and(|arn| {

@@ -1,4 +1,4 @@
-//! What the user could say for a verb to be allowed.
+//! The hints of denials: what the user can do to allow a verb.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Authority {
-    /// What grants it.
+    /// The hint with the command that gives a grant.
     pub(super) fn command(&self, grant: &Grant) -> String {
         let grant = grant.to_string();
         match self.lent {
@@ -28,7 +28,7 @@ impl Authority {
         }
     }
 
-    /// What the user would have to say for it to be allowed.
+    /// The hint for a verb whose object is not designated.
     pub(super) fn remedy(&self, verb: Verb<'_>) -> String {
         let regrant = |origin: &Origin, change: &dyn Fn(&mut Requests)| {
             let granted = self.granted.requests(origin).or_else(|| self.granted.all_requests(origin).next());
@@ -44,40 +44,40 @@ impl Authority {
         match verb {
             Verb::Location(place) => {
                 let option = format!("--config.output_path={place}");
-                format!("it may touch what you name: {}", quote(&option))
+                format!("to allow it: add {}", quote(&option))
             }
             Verb::Bucket(bucket) => {
                 let option = format!("--config.output_path=s3://{bucket}");
-                format!("it may touch what you name: {}", quote(&option))
+                format!("to allow it: add {}", quote(&option))
             }
             Verb::Role(role) => {
-                format!("it may pass on what you name: {}", quote(&format!("--config.role_name={role}")))
+                format!("to allow it: add {}", quote(&format!("--config.role_name={role}")))
             }
             Verb::Push { registry: Some(registry), .. }
                 if self.granted.requests(registry).is_none_or(|granted| granted.credential.is_none()) =>
             {
                 format!(
-                    "{}, with the file of a login for /PATH",
+                    "{}, where /PATH is a file with registry credentials",
                     regrant(registry, &|_| {})
                         .replace(&registry.to_string(), &format!("{registry}=file:/PATH"))
                 )
             }
             Verb::Push { .. } => {
-                "a driver may send an image only to a repository that the host made ready for it, or \
-                                  to one of its tag's name in a registry that was granted"
+                "a driver may push only to a repository that the host prepared, or to one named after the \
+                 training's tag in a granted registry"
                     .into()
             }
-            Verb::JobFile(_) => "a driver has its job's folder, /job, and no other".into(),
+            Verb::JobFile(_) => "a driver may access only its job's folder, /job".into(),
             Verb::BuildFile(_) => {
-                "a driver adds files beside the Dockerfile, .dockerignore, code/, dependencies/ and \
-                                   machine/, and none of these names"
+                "a driver may add files beside Dockerfile, .dockerignore, code/, dependencies/ and machine/, but \
+                 not replace these"
                     .into()
             }
             Verb::Request { disguised: true, .. } => {
-                "nothing allows it: a request is of the method that it says".into()
+                "no grant allows this: method overrides are refused".into()
             }
             Verb::Request { method, .. } if is_forbidden(method) => {
-                "nothing allows it: the answer would hold all that was sent".into()
+                "no grant allows this: TRACE and CONNECT are refused".into()
             }
             Verb::Request { origin, own_credential: true, .. } => {
                 regrant(origin, &|requests| requests.credential = None)
@@ -90,18 +90,19 @@ impl Authority {
                     .collect();
                 let places =
                     schemes.into_iter().map(|scheme| format!("{scheme}://…")).collect::<Vec<_>>().join(", ");
-                format!("it may read there what you name in an option, as {places}")
+                format!("it may read only locations that an option names, as {places}")
             }
             Verb::Address { origin, address } => match Region::of(address) {
                 Region::Private | Region::ThisMachine if !origin.is_this_machine() => {
                     regrant(origin, &|requests| requests.private = true)
                 }
-                _ => "nothing allows it: see what the name means on this machine".into(),
+                _ => "no grant allows this: check how this machine resolves the name".into(),
             },
             Verb::Mount(_) | Verb::Hash(_) | Verb::Send { .. } => {
-                "it may read folders that you name as inputs, and send them to places that you name".into()
+                "it may read only folders that you name as inputs, and upload them only to locations that you name"
+                    .into()
             }
-            Verb::Resource(_) => "a job may use what an option of the command line names".into(),
+            Verb::Resource(_) => "a job may use only what an option on the command line names".into(),
             Verb::Credential(_)
             | Verb::Engine
             | Verb::Image(_)
@@ -110,7 +111,7 @@ impl Authority {
             | Verb::Repository(_)
             | Verb::TrainingJob(_)
             | Verb::TrainingQuota
-            | Verb::Log { .. } => "a run may touch only its own image, repository and job".into(),
+            | Verb::Log { .. } => "a run may use only its own image, repository and job".into(),
         }
     }
 }

@@ -1,34 +1,34 @@
-//! What a run's command line designates.
+//! The scope of a run: what its command line designates.
 
 use std::collections::BTreeSet;
 
 use crate::config::{AwsSettings, Designated, Location, Values};
 
-/// What one run of a command may touch.
+/// What one run may use.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// Places in S3.
+    /// Locations in object stores.
     pub locations: Vec<Location>,
-    /// Folders of this machine, by their absolute paths.
+    /// Folders of this machine, with absolute paths.
     pub folders: Vec<String>,
     /// Roles, by name or ARN.
     pub roles: Vec<String>,
-    /// How it meets AWS.
+    /// The settings of the AWS client.
     pub aws: AwsSettings,
-    /// The words of all options that the user gave: what they name, the user named.
+    /// The words of all option values that the user gave. A resource in them counts as designated.
     pub words: BTreeSet<String>,
     /// The training's tag.
     pub tag: Option<String>,
     /// The job's name.
     pub job: Option<String>,
-    /// The values of secret options: no log keeps them.
+    /// The values of secret options, which are not logged.
     pub secrets: Vec<String>,
-    /// Nothing is to be made, started or changed.
+    /// Whether this is a dry run, which must not create, start or change anything.
     pub dry_run: bool,
 }
 
 impl Scope {
-    /// What the options of a run designate.
+    /// The scope that the options of a run designate.
     pub fn of(options: &Values, tag: &str, job: &str) -> Self {
         let mut scope = Self {
             aws: options.aws().clone(),
@@ -50,7 +50,7 @@ impl Scope {
     }
 }
 
-/// The words of a value, which may be JSON: a name counts only where it stands whole.
+/// The words of a value, which may be JSON. A name counts only as a whole word.
 pub(super) fn words(value: &str) -> impl Iterator<Item = &str> {
     let between = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '[' | ']' | '{' | '}');
     value.split(between).filter(|word| !word.is_empty())

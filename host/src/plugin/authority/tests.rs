@@ -53,7 +53,7 @@ fn get(origin: &Origin) -> Verb<'_> {
     Verb::Request { origin, address: page(), method: "GET", own_credential: false, disguised: false }
 }
 
-/// Of an origin that was granted as a whole any.
+/// Any page of an origin with a grant for the whole origin.
 fn page() -> &'static Url {
     static PAGE: LazyLock<Url> = LazyLock::new(|| "https://any.example/page".parse().unwrap());
     &PAGE
@@ -67,7 +67,7 @@ fn denial(authority: &Authority, verb: Verb<'_>) -> (String, String) {
 }
 
 #[test]
-fn what_the_command_line_designates_is_allowed() {
+fn designated_objects_are_allowed() {
     let authority = authority();
     for verb in [
         Verb::Engine,
@@ -102,16 +102,16 @@ fn what_the_command_line_designates_is_allowed() {
     }
 }
 
-/// What is not designated, and what its user would have to say for it.
+/// Each verb without a designated object, and its hint.
 #[test]
-fn nothing_else_is() {
+fn other_objects_are_denied() {
     let authority = authority();
-    let own = "a run may touch only its own image, repository and job";
+    let own = "a run may use only its own image, repository and job";
     for (verb, remedy) in [
         (Verb::Mount("/data"), "folders that you name as inputs"),
         (Verb::Mount("/data/train/.."), "folders that you name as inputs"),
         (Verb::Send { folder: "/home", place: &place("s3://bucket/pre") }, "folders that you name as inputs"),
-        (Verb::Send { folder: "/data/train", place: &place("s3://other/pre") }, "to places that you name"),
+        (Verb::Send { folder: "/data/train", place: &place("s3://other/pre") }, "to locations that you name"),
         (Verb::Image("other"), own),
         (Verb::Container("models-train-2"), own),
         (Verb::Repository("models"), own),
@@ -137,7 +137,7 @@ fn nothing_else_is() {
         (Verb::Resource("key"), "names"),
         (
             Verb::Push { address: "evil.example/image", made_ready: false, registry: None },
-            "that the host made ready",
+            "that the host prepared",
         ),
         (
             Verb::Push {
@@ -145,7 +145,7 @@ fn nothing_else_is() {
                 made_ready: false,
                 registry: Some(&origin("https://open.example")),
             },
-            "https://open.example=file:/PATH`, with the file of a login for /PATH",
+            "https://open.example=file:/PATH`, where /PATH is a file with registry credentials",
         ),
         (
             Verb::Push {
@@ -153,7 +153,7 @@ fn nothing_else_is() {
                 made_ready: false,
                 registry: Some(&origin("https://api.example.com")),
             },
-            "to one of its tag's name in a registry that was granted",
+            "to one named after the training's tag in a granted registry",
         ),
     ] {
         let (message, hint) = denial(&authority, verb);
@@ -162,14 +162,14 @@ fn nothing_else_is() {
     }
     for path in ["../evil", "/etc/passwd", "a/../../b", ".", "", "/job/x", "x/.."] {
         let (message, hint) = denial(&authority, Verb::JobFile(path));
-        assert!(message.ends_with("outside of the job's folder") && hint.contains("/job"), "{message}");
+        assert!(message.ends_with("outside the job's folder") && hint.contains("/job"), "{message}");
         denial(&authority, Verb::BuildFile(path));
     }
 }
 
-/// The attack: a file of this name took the place of the user's own Dockerfile, and so read the logins that it mounts.
+/// The attack: a file of this name replaced the user's Dockerfile, and read the credentials that it mounts.
 #[test]
-fn a_driver_adds_no_file_of_a_name_that_is_the_hosts_or_the_users() {
+fn a_driver_must_not_add_a_file_with_a_name_of_the_host_or_the_user() {
     let authority = authority();
     for path in [
         "Dockerfile",
@@ -193,7 +193,7 @@ fn a_driver_adds_no_file_of_a_name_that_is_the_hosts_or_the_users() {
         "machine/environment",
     ] {
         let (message, _) = denial(&authority, Verb::BuildFile(path));
-        assert!(message.starts_with("the plugin test may not send a file"), "{message}");
+        assert!(message.starts_with("the plugin test may not add the file"), "{message}");
     }
     for path in ["runner/__main__.py", "artifact.json", "runner/Dockerfile", "codes", "a/code/b", ".hidden"] {
         authority.decide(Verb::BuildFile(path)).unwrap();
@@ -216,7 +216,7 @@ fn a_denial_names_the_grant_that_the_plugin_wants_with_its_credential() {
 }
 
 #[test]
-fn a_request_that_stands_for_another_method_is_refused() {
+fn a_method_override_is_refused() {
     let authority = authority();
     for text in ["https://open.example", "https://api.example.com"] {
         let origin = origin(text);
@@ -228,7 +228,7 @@ fn a_request_that_stands_for_another_method_is_refused() {
             disguised,
         };
         authority.decide(verb(false)).unwrap();
-        assert!(denial(&authority, verb(true)).1.starts_with("nothing allows it"));
+        assert!(denial(&authority, verb(true)).1.starts_with("no grant allows this"));
     }
 }
 
@@ -270,7 +270,7 @@ fn a_request_goes_only_to_an_origin_that_was_granted() {
     }
     for (other, command) in [
         ("https://evil.example", "plugin grant test https://evil.example`"),
-        // A redirect leads nowhere else than a request of its own.
+        // A redirect is decided like a request.
         ("https://api.example.com.evil.example", "https://api.example.com.evil.example`"),
         ("https://sub.open.example", "https://sub.open.example`"),
         ("https://open.example:8443", "https://open.example:8443`"),
@@ -285,7 +285,7 @@ fn a_request_goes_only_to_an_origin_that_was_granted() {
 }
 
 #[test]
-fn a_request_brings_no_second_credential_and_gets_none_back() {
+fn a_request_must_not_add_a_second_credential_or_read_one_back() {
     let authority = authority();
     let (open, api) = (origin("https://open.example"), origin("https://api.example.com"));
     let request = |origin, method, own_credential| Verb::Request {
@@ -298,16 +298,16 @@ fn a_request_brings_no_second_credential_and_gets_none_back() {
     authority.decide(request(&open, "POST", true)).unwrap();
     authority.decide(request(&api, "DELETE", false)).unwrap();
     let (message, hint) = denial(&authority, request(&api, "GET", true));
-    assert!(message.contains("a credential of its own to https://api.example.com"), "{message}");
+    assert!(message.contains("its own credential to https://api.example.com"), "{message}");
     assert!(hint.ends_with("plugin grant test https://api.example.com`"), "{hint}");
     for method in ["TRACE", "trace", "CONNECT"] {
-        assert!(denial(&authority, request(&api, method, false)).1.starts_with("nothing allows it"));
+        assert!(denial(&authority, request(&api, method, false)).1.starts_with("no grant allows this"));
         denial(&authority, request(&open, method, true));
     }
 }
 
 #[test]
-fn of_a_store_only_the_places_that_the_command_line_names_are_read() {
+fn only_designated_locations_of_a_store_are_read() {
     let authority = authority();
     let store = origin("https://storage.example");
     let request = |address: &str, method, own_credential| {
@@ -332,7 +332,7 @@ fn of_a_store_only_the_places_that_the_command_line_names_are_read() {
     ] {
         let (message, hint) = request(address, method, false).unwrap_err();
         assert_eq!(message, format!("the plugin test may not send {method} to https://storage.example"));
-        assert_eq!(hint, "it may read there what you name in an option, as gs://…", "{address}");
+        assert_eq!(hint, "it may read only locations that an option names, as gs://…", "{address}");
     }
     request("/b/bucket/o/own%2Fmodel.tar.gz", "GET", true).unwrap_err();
     let elsewhere = origin("https://storage.example:8443");
@@ -340,7 +340,7 @@ fn of_a_store_only_the_places_that_the_command_line_names_are_read() {
 }
 
 #[test]
-fn a_dry_run_starts_and_changes_nothing() {
+fn a_dry_run_must_not_start_or_change_anything() {
     let mut authority = authority();
     authority.scope.dry_run = true;
     let open = origin("https://open.example");
@@ -365,7 +365,7 @@ fn a_dry_run_starts_and_changes_nothing() {
     let (container, job) = (Verb::Container("models-train-1"), Verb::TrainingJob("models-train-1"));
     for verb in [request("POST"), request("DELETE"), request("get"), request("PROPFIND"), container, job] {
         let (message, _) = denial(&authority, verb);
-        assert!(message.ends_with("in a dry run, which changes nothing"), "{message}");
+        assert!(message.ends_with("in a dry run"), "{message}");
     }
 }
 
@@ -397,14 +397,14 @@ fn a_name_that_leads_into_a_private_network_is_denied_unless_that_was_granted() 
         ("https://open.example", "::ffff:192.168.0.1", granting),
         ("https://localhost:8443", "127.0.0.1", granting),
         ("https://api.example.com", "10.0.0.5", "private:https://api.example.com=env:TOKEN`"),
-        ("https://open.example", "169.254.169.254", "nothing allows it"),
-        ("https://mlflow.example", "169.254.169.254", "nothing allows it"),
-        ("https://mlflow.example", "fe80::1", "nothing allows it"),
-        ("https://mlflow.example", "224.0.0.1", "nothing allows it"),
-        ("https://mlflow.example", "0.0.0.0", "nothing allows it"),
-        // What is called this machine is nothing else.
-        ("http://127.0.0.1:8080", "93.184.216.34", "nothing allows it"),
-        ("http://127.0.0.1:8080", "10.0.0.5", "nothing allows it"),
+        ("https://open.example", "169.254.169.254", "no grant allows this"),
+        ("https://mlflow.example", "169.254.169.254", "no grant allows this"),
+        ("https://mlflow.example", "fe80::1", "no grant allows this"),
+        ("https://mlflow.example", "224.0.0.1", "no grant allows this"),
+        ("https://mlflow.example", "0.0.0.0", "no grant allows this"),
+        // An address of this machine must not resolve to another one.
+        ("http://127.0.0.1:8080", "93.184.216.34", "no grant allows this"),
+        ("http://127.0.0.1:8080", "10.0.0.5", "no grant allows this"),
     ] {
         let error = decide(origin, address).unwrap_err();
         assert!(error.message().contains(&format!("reach {origin} at {address}")), "{error}");

@@ -6,7 +6,7 @@ use crate::{
     plugin::{authority::Scope, identity::Identity, run::Training},
 };
 
-/// A driver that makes images.
+/// A driver that builds images.
 pub struct BuildDriver<'a>(pub(in crate::plugin) Driver<'a>);
 
 impl BuildDriver<'_> {
@@ -15,7 +15,7 @@ impl BuildDriver<'_> {
         &self.0.plugin.name
     }
 
-    /// Who its plugin is.
+    /// The identity of its plugin.
     pub fn identity(&self) -> &Identity {
         &self.0.plugin.identity
     }
@@ -30,39 +30,41 @@ impl BuildDriver<'_> {
         self.0.plugin.digest()
     }
 
-    /// These options, with what files say of them.
+    /// The driver's options, with the defaults from files.
     pub fn chosen<'a>(&'a self, specs: &'a [OptionSpec], defaults: &'a [Assignment]) -> Chosen<'a> {
         Chosen { name: self.name(), specs, defaults, shipped: self.is_shipped() }
     }
 
-    /// The options it declares.
+    /// The options that it declares.
     ///
     /// # Errors
-    /// The plugin is broken.
+    /// If the plugin fails.
     pub async fn options(&self) -> Result<Vec<OptionSpec>> {
         let mut call = self.0.call("build.options", Scope::default(), None)?;
         let specs = call.build(async |driver, store| driver.call_options(store).await.map(Ok)).await?;
         call.take_specs(specs)
     }
 
-    /// An image of the training folder.
+    /// Builds an image of the project.
     ///
     /// # Errors
-    /// The build fails.
+    /// If the build fails.
     pub async fn build(&self, training: Training) -> Result<Image> {
         let (mut call, training) = self.0.call_for("build.build", training, None)?;
         let image = call.build(async |driver, store| driver.call_build(store, training).await).await?;
         call.take(image)
     }
 
-    /// What [`BuildDriver::build`] would build, of a dry run.
+    /// The build that [`BuildDriver::build`] would run, for a dry run.
     ///
     /// # Errors
-    /// The driver cannot tell, or builds nothing.
+    /// If the driver fails or builds nothing.
     pub async fn rehearse(&self, training: Training) -> Result<BuildContext> {
         let (mut call, training) = self.0.call_for("build.build", training, None)?;
         call.build(async |driver, store| driver.call_build(store, training).await).await?;
         let build = call.store.data_mut().rehearsal.take().and_then(|rehearsal| rehearsal.build);
-        build.ok_or_else(|| Error::new(Kind::Plugin, format!("the driver {} builds nothing", self.name())))
+        build.ok_or_else(|| {
+            Error::new(Kind::Plugin, format!("the driver {} does not build an image", self.name()))
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Drivers, as the rest of the program calls them: every call has a store of its own.
+//! The drivers' interface for the rest of the program. Each call runs in its own store.
 
 mod build;
 mod train;
@@ -29,21 +29,21 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// A plugin, one of whose drivers is called.
+/// A plugin whose driver is called.
 pub(super) struct Driver<'a> {
     pub(super) plugins: &'a Plugins,
     pub(super) plugin: Arc<Plugin>,
 }
 
-/// All that a training designates.
+/// The scope that a training designates.
 fn scope_of(training: &Training) -> Scope {
     Scope::of(&training.options, &training.project.tag, &training.job_name)
 }
 
-/// What a driver's function gives: its own answer or error, or the end of the driver.
+/// The outcome of a driver function: its result or error, or a trap.
 type Outcome<T> = wasmtime::Result<std::result::Result<T, types::Error>>;
 
-/// One call.
+/// One driver call.
 struct Call<'a> {
     plugin: &'a Plugin,
     store: Store<State>,
@@ -54,7 +54,7 @@ impl Driver<'_> {
         self.plugin.origin == Origin::Shipped
     }
 
-    /// A call about a training, which may be a dry run.
+    /// A call for a training, which may be a dry run.
     fn call_for(
         &self,
         function: &'static str,
@@ -64,7 +64,7 @@ impl Driver<'_> {
         self.call_in(function, Scope { dry_run: training.dry_run, ..scope_of(&training) }, training, job)
     }
 
-    /// A call about a training, within another scope than its own.
+    /// A call for a training, with the given scope.
     fn call_in(
         &self,
         function: &'static str,
@@ -139,7 +139,7 @@ impl Call<'_> {
         match outcome {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.store.data().requester.explain(from_driver(error))),
-            // A host function may have ended the call with an error of ours.
+            // A host function may have ended the call with one of the program's own errors.
             Err(error) => Err(match error.downcast::<Error>() {
                 Ok(error) if error.kind() == Kind::Plugin => self.broken(&error.chain()),
                 Ok(error) => error,
@@ -154,8 +154,8 @@ impl Call<'_> {
             state.writes.undo(job);
         }
         let words = state.last_words();
-        let broken = Error::new(Kind::Plugin, format!("the driver {} broke: {reason}", self.plugin.name))
-            .hint("this is a fault of the plugin: tell its author what is said here");
+        let broken = Error::new(Kind::Plugin, format!("the driver {} failed: {reason}", self.plugin.name))
+            .hint("report this to the plugin's author");
         if words.is_empty() { broken } else { broken.details(words) }
     }
 
@@ -163,7 +163,7 @@ impl Call<'_> {
         if count <= most {
             return Ok(());
         }
-        Err(self.broken(&format!("it gave {count} {what} at once, more than {most}")))
+        Err(self.broken(&format!("it returned {count} {what} at once; the limit is {most}")))
     }
 
     fn push<T: Send + 'static>(&mut self, value: T) -> Result<Resource<T>> {
@@ -174,14 +174,14 @@ impl Call<'_> {
         self.store.data_mut().take(handle)
     }
 
-    /// Takes back the options that a driver declares.
+    /// Takes the options that a driver declares, and checks them.
     fn take_specs(&mut self, handles: Vec<Resource<OptionSpec>>) -> Result<Vec<OptionSpec>> {
         let specs = self.take_all(handles, "options")?;
         check_specs(&specs).map_err(|problem| self.broken(&problem))?;
         Ok(specs)
     }
 
-    /// Takes back all of what a driver returned at once; `what` says what that is.
+    /// Takes all values that a driver returned at once. `what` names them in errors.
     fn take_all<T: Send + 'static>(&mut self, handles: Vec<Resource<T>>, what: &str) -> Result<Vec<T>> {
         self.few(handles.len(), MOST_TOLD, what)?;
         handles.into_iter().map(|handle| self.take(handle)).collect()

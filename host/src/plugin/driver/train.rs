@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// A line in which a driver left line ends is several.
+/// Splits a line that contains line ends.
 fn parts(line: LogLine) -> Vec<LogLine> {
     if !line.text.contains('\n') {
         return vec![line];
@@ -34,7 +34,7 @@ fn parts(line: LogLine) -> Vec<LogLine> {
     text.split('\n').map(part).collect()
 }
 
-/// How secrets of a training come to its job. The host does it itself.
+/// How the host gives a training's secrets to its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretWay {
     /// As variables of containers.
@@ -43,7 +43,7 @@ pub enum SecretWay {
     Request,
 }
 
-/// A driver that trains images.
+/// A driver that runs images on a service.
 pub struct TrainDriver<'a>(pub(in crate::plugin) Driver<'a>);
 
 impl TrainDriver<'_> {
@@ -52,17 +52,17 @@ impl TrainDriver<'_> {
         &self.0.plugin.name
     }
 
-    /// Who its plugin is.
+    /// The identity of its plugin.
     pub fn identity(&self) -> &Identity {
         &self.0.plugin.identity
     }
 
-    /// It came with the program.
+    /// Whether it ships with the program.
     pub fn is_shipped(&self) -> bool {
         self.0.is_shipped()
     }
 
-    /// How its jobs get secrets; `None` if they get none, as those of any driver that is not shipped.
+    /// How its jobs get secrets; `None` if they get none, like those of any driver that is not shipped.
     pub fn secret_way(&self) -> Option<SecretWay> {
         let may = |capability: Capability| self.0.plugin.granted.has(&capability.into());
         match self.is_shipped() {
@@ -72,7 +72,7 @@ impl TrainDriver<'_> {
         }
     }
 
-    /// These options, with what files say of them.
+    /// The driver's options, with the defaults from files.
     pub fn chosen<'a>(&'a self, specs: &'a [OptionSpec], defaults: &'a [Assignment]) -> Chosen<'a> {
         Chosen { name: self.name(), specs, defaults, shipped: self.0.is_shipped() }
     }
@@ -82,50 +82,50 @@ impl TrainDriver<'_> {
         self.0.plugin.digest()
     }
 
-    /// The options it declares.
+    /// The options that it declares.
     ///
     /// # Errors
-    /// The plugin is broken.
+    /// If the plugin fails.
     pub async fn options(&self) -> Result<Vec<OptionSpec>> {
         let mut call = self.0.call("train.options", Scope::default(), None)?;
         let specs = call.train(async |driver, store| driver.call_options(store).await.map(Ok)).await?;
         call.take_specs(specs)
     }
 
-    /// Looks before anything is built or spent.
+    /// Checks a run before anything is built or spent.
     ///
     /// # Errors
-    /// The driver cannot look.
+    /// If the check itself fails.
     pub async fn check(&self, training: Training) -> Result<Vec<Finding>> {
-        // In a dry run too: some services can be looked at by POST alone.
+        // Without the restrictions of a dry run: some services can be queried only with POST.
         let (mut call, training) = self.0.call_in("train.check", scope_of(&training), training, None)?;
         let findings = call.train(async |driver, store| driver.call_check(store, training).await).await?;
         call.take_all(findings, "findings")
     }
 
-    /// What `submit` would ask the service for, as JSON.
+    /// The request that `submit` would send to the service, as JSON.
     ///
     /// # Errors
-    /// The driver cannot tell.
+    /// If the driver fails.
     pub async fn preview(&self, training: Training) -> Result<String> {
         let (mut call, training) = self.0.call_for("train.preview", training, None)?;
         call.train(async |driver, store| driver.call_preview(store, training).await).await
     }
 
-    /// Where the image must go, and, where that is a repository, how it gets there.
+    /// Prepares the image's destination. Returns it, and the repository to push to if it is one.
     ///
     /// # Errors
-    /// The destination cannot be made ready, or is not this run's to push to.
+    /// If the destination cannot be prepared, or this run may not push to it.
     pub async fn prepare(&self, training: Training) -> Result<(Destination, Option<Repository>)> {
         let (call, training) = self.0.call_for("train.prepare", training, None)?;
         self.destination(call, training).await.map(|(destination, repository, _)| (destination, repository))
     }
 
-    /// What [`TrainDriver::prepare`] would give, of a dry run, with nothing made ready; false where the repository is still to be
-    /// made.
+    /// The result that [`TrainDriver::prepare`] would have, for a dry run that prepares nothing, and whether the
+    /// repository exists.
     ///
     /// # Errors
-    /// The driver cannot tell.
+    /// If the driver fails.
     pub async fn rehearse(&self, training: Training) -> Result<(Destination, Option<Repository>, bool)> {
         let (call, training) = self.0.call_for("train.prepare", training, None)?;
         self.destination(call, training).await
@@ -157,34 +157,34 @@ impl TrainDriver<'_> {
         Ok((destination, repository, exists))
     }
 
-    /// Starts the job, with `folder` as the job's. Its reference, and where it was started.
+    /// Starts the job with its folder. Returns its reference, and where it was started.
     ///
     /// # Errors
-    /// The service refuses.
+    /// If the service refuses it.
     pub async fn submit(&self, training: Training, folder: &Path) -> Result<(String, Used)> {
         let (mut call, training) = self.0.call_for("train.submit", training, Some(folder))?;
         let reference = call.train(async |driver, store| driver.call_submit(store, training).await).await?;
         Ok((reference, call.store.data().authority.used()))
     }
 
-    /// The job as it is now.
+    /// The job's current status.
     ///
     /// # Errors
-    /// The service does not answer.
+    /// If the service does not respond.
     pub async fn status(&self, job: &Job) -> Result<JobStatus> {
         let (mut call, job) = self.call_of("train.status", job)?;
         let status = call.train(async |driver, store| driver.call_status(store, job).await).await?;
         call.take(status)
     }
 
-    /// What the training wrote after the cursor.
+    /// The job's log after the cursor.
     ///
     /// # Errors
-    /// The service does not answer.
+    /// If the service does not respond.
     pub async fn logs(&self, job: &Job, cursor: Option<&str>) -> Result<LogPage> {
         let (mut call, job) = self.call_of("train.logs", job)?;
         let mut page = call.train(async |driver, store| driver.call_logs(store, job, cursor).await).await?;
-        call.few(page.lines.len(), MOST_LINES, "lines of its log")?;
+        call.few(page.lines.len(), MOST_LINES, "log lines")?;
         page.lines = page.lines.into_iter().flat_map(parts).collect();
         Ok(page)
     }
@@ -192,16 +192,16 @@ impl TrainDriver<'_> {
     /// Asks the job to stop.
     ///
     /// # Errors
-    /// The service refuses.
+    /// If the service refuses.
     pub async fn stop(&self, job: &Job) -> Result<()> {
         let (mut call, job) = self.call_of("train.stop", job)?;
         call.train(async |driver, store| driver.call_stop(store, job).await).await
     }
 
-    /// Where the job's results lie: only what the host may bring.
+    /// Where the job's results are. The host may download all of them.
     ///
     /// # Errors
-    /// The service does not answer, or the driver points to what this run may not touch.
+    /// If the service does not respond, or the driver returns a location that this run may not access.
     pub async fn artifacts(&self, job: &Job) -> Result<Vec<Artifact>> {
         let (mut call, job) = self.call_of("train.artifacts", job)?;
         let artifacts = call.train(async |driver, store| driver.call_artifacts(store, job).await).await?;
@@ -212,17 +212,15 @@ impl TrainDriver<'_> {
                     call.store.data().allow(Verb::Location(place))?;
                 }
                 Place::Archive(Archive::JobFile(file)) => call.store.data().allow(Verb::JobFile(file))?,
-                // Each of its addresses is decided when it is asked for.
+                // Each request is decided when it is sent.
                 Place::Archive(Archive::Web(_)) => {}
-                Place::Folder(Folder::Web(files)) => {
-                    call.few(files.len(), MOST_LINES, "files of a result")?
-                }
+                Place::Folder(Folder::Web(files)) => call.few(files.len(), MOST_LINES, "result files")?,
             }
         }
         Ok(artifacts)
     }
 
-    /// A result that lies on the web, to be brought as far as the plugin may reach: redirects are decided one by one.
+    /// A result on the web, to download with the plugin's grants. Each redirect is decided separately.
     pub fn web_file(&self, job: &Job, address: &Url) -> WebFile {
         let authority =
             Arc::new(self.0.authority("train.artifacts", Scope::of(&job.options, &job.tag, &job.name)));
@@ -234,16 +232,16 @@ impl TrainDriver<'_> {
         WebFile::new(self.0.plugins.services.http.clone(), address.clone(), Arc::new(way))
     }
 
-    /// Names of jobs that left a model under a location and begin with a prefix.
+    /// The names of jobs that have a model at a location and begin with a prefix.
     ///
     /// # Errors
-    /// The service does not answer, or has no such thing.
+    /// If the service does not respond, or does not support this.
     pub async fn find(&self, location: &Location, prefix: &str) -> Result<Vec<String>> {
         let scope = Scope { locations: vec![location.clone()], ..Scope::default() };
         let mut call = self.0.call("train.find", scope, None)?;
         let place = location.to_string();
         let names = call.train(async |driver, store| driver.call_find(store, &place, prefix).await).await?;
-        call.few(names.len(), MOST_LINES, "names of jobs")?;
+        call.few(names.len(), MOST_LINES, "job names")?;
         Ok(names)
     }
 
@@ -260,14 +258,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_ends_inside_a_line_make_lines() {
+    fn a_line_with_line_ends_is_split() {
         let texts = |text: &str| {
             let line = LogLine { node: "a".into(), time: Some(1), text: text.into() };
             parts(line).into_iter().map(|line| line.text).collect::<Vec<_>>()
         };
         assert_eq!(texts("a\nb\r\nc"), ["a", "b", "c"]);
         assert_eq!(texts("one\n"), ["one"]);
-        // A line that ends so is one that is only redrawn.
+        // A line that ends like this is redrawn in place.
         assert_eq!(texts("50 %\r"), ["50 %\r"]);
     }
 }

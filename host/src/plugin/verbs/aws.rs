@@ -133,13 +133,13 @@ impl s3::Host for State {
 }
 
 impl State {
-    /// What is sent of a folder, and a name of it all.
+    /// The hash of a folder, and its files to upload.
     fn folder(&self, folder: &str) -> Result<(String, Vec<ToSend>)> {
         let path = Path::new(folder);
         let files = project::data(path)?;
         if files.is_empty() {
-            return Err(Error::new(Kind::NotFound, format!("there is nothing to send in {folder}"))
-                .hint("put the data there, or name another folder; what looks like a secret is never sent"));
+            return Err(Error::new(Kind::NotFound, format!("no files to upload in {folder}"))
+                .hint("use another folder; files that look like secrets are never uploaded"));
         }
         let known = self.services.known_hashes(path);
         let content = BuildContext { files, known, ..BuildContext::default() };

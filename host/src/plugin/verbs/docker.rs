@@ -25,15 +25,15 @@ use crate::{
     project::{self, Recipe},
 };
 
-/// The secret by which installers log in.
+/// The build secret with the credentials of package indexes.
 const NETRC: &str = "netrc";
-/// Where a Dockerfile is to put what the context has in `machine/`.
+/// Where a Dockerfile must copy the build context's certificates to.
 const CERTIFICATES: &str = "/opt/alekseylearn/machine/certificates.pem";
-/// As long as any service waits between SIGTERM and SIGKILL.
+/// The longest time between SIGTERM and SIGKILL, in seconds. No service waits longer.
 const LONGEST_GRACE: u32 = 600;
 
 impl State {
-    /// The container of a node; its name says whose it is.
+    /// The name of a node's container, which contains the job's name.
     fn container_of(&self, job: &Resource<SharedJob>, node: &str) -> Result<String> {
         let job = self.get(job)?;
         self.allow(Verb::Container(&job.name))?;
@@ -44,18 +44,18 @@ impl State {
         nodes.iter().map(|node| self.container_of(job, node)).collect()
     }
 
-    /// The folder of a job, into which its driver can write.
+    /// The folder of a job. Its driver can write to it.
     fn folder_of(&self, job: &Resource<SharedJob>) -> Result<Folder> {
         let path = &self.get(job)?.folder;
         Folder::open(path).map_err(|error| cannot_read(path, error))
     }
 
-    /// A build in which a stranger's driver has a hand is given no logins.
+    /// Removes the credentials from a build that an untrusted driver can influence.
     fn keep_secrets_from(&self, context: &mut BuildContext) {
         let secrets = std::mem::take(&mut context.secrets);
         if !secrets.files.is_empty() {
             self.ui.warning(&format!(
-                "this build gets no logins for package indexes: {} does not come with alekseylearn, and could read them",
+                "this build gets no package index credentials: {} does not ship with alekseylearn, and could read them",
                 self.authority.plugin
             ));
         }
@@ -65,24 +65,24 @@ impl State {
 fn node_name(job: &str, node: &str) -> Result<String> {
     let plain = !node.is_empty() && node.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     if !plain || node.len() > 64 {
-        return Err(Error::new(Kind::Plugin, format!("`{node}` is no name of a node")));
+        return Err(Error::new(Kind::Plugin, format!("`{node}` is not a valid node name")));
     }
     Ok(format!("alekseylearn-{job}-{node}"))
 }
 
-/// Where the log of a node is kept in the job's folder.
+/// Where a node's log is saved in the job's folder.
 fn saved_log(node: &str) -> PathBuf {
     Path::new("logs").join(format!("{node}.log"))
 }
 
-/// Of the network on which a job's nodes find each other.
+/// The name of the network of a job's nodes.
 fn network_name(job: &str) -> String {
     format!("alekseylearn-{job}")
 }
 
-/// What a build needs to know of the machine and its network.
+/// The settings of this machine and its network that a build needs.
 struct Machine {
-    /// In `machine/`.
+    /// The files in `machine/`.
     files: Vec<(String, Vec<u8>)>,
     secrets: Secrets,
 }
@@ -100,12 +100,12 @@ impl Machine {
     }
 }
 
-/// The user can mend what the user wrote, where it is known which line that is.
+/// Adds a hint about the user's own Dockerfile, with the failed line if it is known.
 fn in_recipe(recipe: &Recipe, error: Error) -> Error {
     let dockerfile = recipe.dockerfile_path();
     match recipe.line_of(&error.chain()) {
-        Some(line) => error.hint(format!("mend line {line} of {}", dockerfile.display())),
-        None if error.hint_text().is_none() => error.hint(format!("mend {}", dockerfile.display())),
+        Some(line) => error.hint(format!("fix line {line} of {}", dockerfile.display())),
+        None if error.hint_text().is_none() => error.hint(format!("fix {}", dockerfile.display())),
         None => error,
     }
 }
@@ -145,7 +145,7 @@ impl wit::Host for State {
         let is_saved = || folder.facts(&file).is_ok_and(|facts| facts.what == What::File);
         let seen = match cursor {
             Some(cursor) => {
-                cursor.parse().map_err(|_| Error::invalid(format!("`{cursor}` is no cursor of a log")))?
+                cursor.parse().map_err(|_| Error::invalid(format!("`{cursor}` is not a valid log cursor")))?
             }
             None => 0,
         };
@@ -153,7 +153,7 @@ impl wit::Host for State {
             docker::saved(&folder, &file, seen)?
         } else {
             match self.services.docker().await?.logs(&name, seen).await {
-                // It may have been collected just now, by another process.
+                // Another process may have saved the log meanwhile.
                 Err(_) if is_saved() => docker::saved(&folder, &file, seen)?,
                 page => page?,
             }
@@ -239,8 +239,8 @@ impl wit::HostImageBuild for State {
         context.extra.extend(machine.files);
         let by_the_user = training.project.recipe.is_some();
         context.secrets = machine.secrets;
-        // Whoever writes the Dockerfile can read what it mounts, and the images that it names: that is the user, or a
-        // driver of the program's own.
+        // The author of the Dockerfile can read the secrets that it mounts and pull private images. So the author must
+        // be the user or a shipped driver.
         if !self.authority.shipped && !by_the_user {
             self.keep_secrets_from(&mut context);
         }
@@ -262,7 +262,7 @@ impl wit::HostImageBuild for State {
         self.allow(Verb::BuildFile(&path))?;
         self.hold(path.len() + content.len())?;
         let mut context = std::mem::take(self.get_mut(&this)?);
-        // The user's Dockerfile may run it while it mounts the logins.
+        // The user's Dockerfile may run this file while the credentials are mounted.
         if !self.authority.shipped {
             self.keep_secrets_from(&mut context);
         }
@@ -362,19 +362,19 @@ impl wit::HostContainer for State {
         self.allow(Verb::Mount(&folder))?;
         if !Path::new(&folder).is_dir() {
             return Err(Error::new(Kind::NotFound, format!("there is no folder {folder}"))
-                .hint("name a folder of this machine"));
+                .hint("use a folder of this machine"));
         }
         if !self.services.docker().await?.is_here() {
             return Err(Error::new(
                 Kind::Unsupported,
-                format!("the Docker engine is elsewhere, and has no {folder}"),
+                format!("the Docker engine runs on another machine and cannot read {folder}"),
             )
-            .hint("train where the data is, or unset DOCKER_HOST"));
+            .hint("unset DOCKER_HOST, or run the command where the data is"));
         }
         self.hold(path.len() + folder.len())?;
         let links = project::blobs_of(Path::new(&folder)).zip(Path::new(&path).ancestors().nth(2));
         let spec = self.get_mut(&this)?;
-        // A snapshot's links lead two folders up: what they lead to is put there.
+        // The links of a Hugging Face snapshot point two folders up, so their targets are mounted there.
         if let Some((blobs, above)) = links {
             let (place, blobs) = (above.join("blobs").display().to_string(), blobs.display().to_string());
             if !spec.inputs.iter().any(|(taken, _)| *taken == place) {

@@ -1,4 +1,4 @@
-//! `wasi:http`: each request is decided, and sent by the host with the credential that was granted for its origin.
+//! `wasi:http`: the host decides each request, and sends it with the credential of the grant for its origin.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -25,13 +25,13 @@ use crate::{
     },
 };
 
-/// Requests that one call of a driver may have open.
+/// The number of requests that one driver call may have open.
 const MOST_AT_ONCE: usize = 16;
-/// A body up to this many bytes is kept until the answer comes: the request can be sent once more.
+/// A body of up to this many bytes is kept until the response arrives, so that the request can be retried.
 const KEPT_BODY: u64 = 8 << 20;
-/// What does not answer for so long is told of.
+/// After this time without a response, the user is told.
 const SILENT: Duration = Duration::from_secs(15);
-/// A shorter wait needs no word.
+/// Shorter waits are shown only with `--verbose`.
 const WORTH_A_WORD: Duration = Duration::from_secs(3);
 
 /// Sends the requests of one call.
@@ -39,11 +39,11 @@ pub struct Requester {
     authority: Arc<Authority>,
     services: Arc<Services>,
     at_once: Arc<Semaphore>,
-    /// Why the last request that failed did, in more words than the guest was told.
+    /// The detailed error of the last failed request. The guest gets only a code.
     trouble: Arc<Mutex<Option<Error>>>,
 }
 
-/// What a guest is told, which is a code of the standard's; and what its user is.
+/// The standard error code for the guest, and the detailed error for the user.
 struct Refusal(wasmtime_wasi_http::Error, Option<Error>);
 
 type Done = Box<dyn Future<Output = wasmtime_wasi_http::Result<()>> + Send>;
@@ -55,7 +55,7 @@ impl Requester {
         Self { authority, services, at_once, trouble: Arc::default() }
     }
 
-    /// An error of the driver's that follows from a request: with what the host knows of that.
+    /// Adds the host's detailed error to a driver's error, if that came from a failed request.
     pub(in crate::plugin) fn explain(&self, error: Error) -> Error {
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
         match trouble.filter(|trouble| trouble.kind() == error.kind() && error.hint_text().is_none()) {
@@ -114,7 +114,7 @@ async fn send(
     let asked =
         Asked { method: head.method.as_str(), own_credential, disguised: is_disguised(&head.headers, &url) };
     let route = route(authority, &origin, &url, asked).map_err(denied)?;
-    // The name in the address is the only one that counts.
+    // Only the host in the address counts.
     head.headers.remove(header::HOST);
     let outgoing = Outgoing {
         method: head.method.to_string(),
@@ -126,7 +126,7 @@ async fn send(
         silence: options.between_bytes_timeout.unwrap_or(LONGEST_SILENCE),
     };
     let waits = |why: &str, wait: Duration| {
-        let text = format!("{origin} {why}: going on in {} s", wait.as_secs());
+        let text = format!("{origin} {why}: retrying in {} s", wait.as_secs());
         match wait >= WORTH_A_WORD {
             true => services.say(&text),
             false => services.tell(&text),
@@ -139,7 +139,7 @@ async fn send(
         match timeout(SILENT, &mut sending).await {
             Ok(answer) => answer,
             Err(_) => {
-                services.say(&format!("Waiting for {origin}, which has {} s to answer", patience.as_secs()));
+                services.say(&format!("Waiting for {origin} (timeout: {} s)", patience.as_secs()));
                 sending.await
             }
         }
@@ -160,7 +160,7 @@ async fn send(
     }))
 }
 
-/// What of a request decides whether it is sent.
+/// The parts of a request that decide whether it is allowed.
 #[derive(Clone, Copy)]
 pub(in crate::plugin) struct Asked<'a> {
     method: &'a str,
@@ -169,17 +169,17 @@ pub(in crate::plugin) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// A request of the host's own for a plugin: to read, and nothing else.
+    /// A read request that the host itself sends for a plugin.
     pub(in crate::plugin) const READ: Self = Self { method: "GET", own_credential: false, disguised: false };
 }
 
-/// By these names frameworks take another method than the request's own, in a header or in the query.
+/// The header and query names by which frameworks override a request's method.
 const OTHER_METHODS: [&str; 6] =
     ["x-http-method-override", "x-http-method", "x-method-override", "x-method", "_method", "$httpmethod"];
 
-/// A request for which a service may do something else than its method says.
+/// Whether a request overrides its method.
 fn is_disguised(headers: &HeaderMap, url: &Url) -> bool {
-    // Servers that hand headers on as variables take a dash and an underscore for the same.
+    // Servers that pass headers as variables treat a dash and an underscore alike.
     let named = |name: &str| {
         let name = name.trim().to_ascii_lowercase();
         OTHER_METHODS.contains(&name.as_str()) || OTHER_METHODS.contains(&name.replace('_', "-").as_str())
@@ -187,7 +187,7 @@ fn is_disguised(headers: &HeaderMap, url: &Url) -> bool {
     headers.keys().any(|name| named(name.as_str())) || url.query_pairs().any(|(name, _)| named(&name))
 }
 
-/// How a plugin may ask something of an origin.
+/// Decides a request, and returns how to send it.
 pub(in crate::plugin) fn route(
     authority: &Arc<Authority>,
     origin: &Origin,
@@ -212,7 +212,7 @@ pub(in crate::plugin) fn route(
     })
 }
 
-/// Small bodies are waited for.
+/// How to send a body. Small ones are read completely first.
 async fn sending(method: &Method, headers: &HeaderMap, body: WasiBody) -> Result<Sending, Refusal> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let none = [Method::GET, Method::HEAD].contains(method).then_some(0);
@@ -258,7 +258,7 @@ fn told(failure: Failure) -> Refusal {
     use wasmtime_wasi_http::Error as Code;
     match failure {
         Failure::Refused(_) => Refusal(Code::DestinationIpProhibited, None),
-        // Who gives tokens may be as busy as anybody.
+        // The token service may be temporarily unavailable too.
         Failure::Credential(error) if error.kind() == Kind::Unavailable => {
             Refusal(Code::ConnectionRefused, Some(error))
         }
@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_that_stands_for_another_method_is_known() {
+    fn a_method_override_is_detected() {
         let is = |header: Option<&'static str>, query: &str| {
             let header = header.map(|name| {
                 let name: http::HeaderName = name.parse().unwrap();

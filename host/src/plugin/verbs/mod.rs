@@ -1,4 +1,5 @@
-//! The contract's imports: each function only converts, asks the authority, and delegates to a capability.
+//! The functions of the contract that plugins import. Each converts its arguments, asks the authority, and delegates to
+//! a capability.
 
 mod aws;
 mod docker;
@@ -18,9 +19,9 @@ use super::{
 };
 use crate::error::{Error, Kind};
 
-/// As long as a guest waits at once.
+/// The longest wait in one call.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// What a guest may say or ask for at once.
+/// The size limit of a text or response, in bytes.
 const LONGEST_TEXT: usize = 1 << 20;
 
 impl types::Host for State {
@@ -48,7 +49,7 @@ impl types::Host for State {
     }
 }
 
-/// A driver's error, as the program's own.
+/// Converts a driver's error to the program's own.
 pub(super) fn from_driver(error: types::Error) -> Error {
     let (kind, problem) = match error {
         types::Error::Invalid(problem) => (Kind::Invalid, problem),
@@ -70,7 +71,7 @@ pub(super) fn from_driver(error: types::Error) -> Error {
     error
 }
 
-/// A path in the job's folder, which a driver's own files have below `/job/`.
+/// A path relative to the job's folder. Drivers may write it with `/job/` in front.
 fn in_job(path: String) -> String {
     match path.strip_prefix("/job/") {
         Some(relative) => relative.to_owned(),

@@ -1,4 +1,4 @@
-//! `options`: the schema that a driver declares, and the values it gets.
+//! `options`: the schema that a driver declares, and the values that it gets.
 
 use wasmtime::{Result, component::Resource};
 
@@ -27,7 +27,7 @@ impl State {
             key.len() + help.len() + schemes.iter().map(|one| size_of_val(one) + one.len()).sum::<usize>(),
         )?;
         if schemes.is_empty() || !schemes.iter().all(|scheme| is_scheme(scheme)) {
-            let problem = format!("its option {key} takes places of no scheme such as `s3`");
+            let problem = format!("its option {key} needs valid location schemes, such as `s3`");
             return Err(Error::new(Kind::Plugin, problem).into());
         }
         Ok(self.push(OptionSpec { schemes, ..OptionSpec::new(kind, key, help) })?)
@@ -174,7 +174,8 @@ impl options::HostValues for State {
 }
 
 impl State {
-    /// A value, by the function that the driver reads it with. One of a wrong key or kind would be silently absent.
+    /// A value, and a check that the driver reads it with the right function. A wrong key or kind would otherwise
+    /// return nothing silently.
     fn value(&self, this: &Resource<OptionValues>, key: &str, reader: &str) -> Result<Option<Value>> {
         let values = self.get(this)?;
         let fault = |problem: String| Error::new(Kind::Plugin, problem);
@@ -182,7 +183,7 @@ impl State {
             let right = kind.reader();
             if right != reader {
                 return Err(fault(format!(
-                    "it reads the option {key} with `{reader}`: it is to be read with `{right}`"
+                    "it reads the option {key} with `{reader}`, but must use `{right}`"
                 ))
                 .into());
             }

@@ -1,4 +1,4 @@
-//! `report`: what a driver tells the host.
+//! `report`: what a driver reports to the host.
 
 use url::Url;
 use wasmtime::{Result, component::Resource};
@@ -115,7 +115,7 @@ impl report::HostJobStatus for State {
         self.hold(name.len())?;
         let status = self.get_mut(&this)?;
         if status.phases.len() >= MOST_TOLD {
-            return Err(Error::new(Kind::Plugin, "it tells of too many phases").into());
+            return Err(Error::new(Kind::Plugin, "it reports too many phases").into());
         }
         status.phases.push(Phase { name, start, end });
         Ok(())
@@ -173,8 +173,9 @@ fn in_s3(uri: &str) -> Result<Location> {
 }
 
 fn on_the_web(address: &str) -> Result<Url> {
-    let wrong =
-        |error: url::ParseError| Error::new(Kind::Plugin, format!("a result lies at no address: {error}"));
+    let wrong = |error: url::ParseError| {
+        Error::new(Kind::Plugin, format!("a result has an invalid address: {error}"))
+    };
     Ok(address.parse().map_err(wrong)?)
 }
 

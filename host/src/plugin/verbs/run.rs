@@ -1,4 +1,4 @@
-//! `run`: what a driver works on.
+//! `run`: the training or job that a driver works on.
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -23,18 +23,18 @@ use crate::{
     project::Start,
 };
 
-/// As much of the training folder as a guest reads at once: a notebook with pictures in it.
+/// The size limit of a file that a guest reads, in bytes. It fits a notebook with pictures.
 const LARGEST_FILE: u64 = 16 << 20;
 
 impl run::Host for State {}
 
 fn cannot_pack(error: io::Error) -> Error {
-    Error::failed("cannot pack the training folder")
-        .hint("see whether its files can be read, and whether the disk is full")
+    Error::failed("cannot pack the project")
+        .hint("check that its files are readable and the disk is not full")
         .source(error)
 }
 
-/// Takes no more than that.
+/// Collects at most `most` bytes.
 struct AtMost {
     bytes: Vec<u8>,
     most: usize,
@@ -54,7 +54,7 @@ impl Write for AtMost {
     }
 }
 
-/// Hashes what goes through.
+/// Hashes what is written to the inner writer.
 struct Hashed<W> {
     out: W,
     hash: Sha256,
@@ -103,16 +103,16 @@ impl run::HostTraining for State {
 
     async fn read(&mut self, this: Resource<SharedTraining>, path: String) -> Result<Vec<u8>, Error> {
         let training = self.get(&this)?;
-        // Only what may leave the machine anyway: a guest names it, and never a path.
+        // A guest can read only files that are sent anyway, and never other paths.
         let file = training.project.files.iter().find(|file| file.path == path);
         let file =
-            file.ok_or_else(|| Error::new(Kind::NotFound, format!("the training folder holds no {path}")))?;
+            file.ok_or_else(|| Error::new(Kind::NotFound, format!("the project has no file {path}")))?;
         if let Some(text) = &file.cleaned {
             return Ok(text.clone());
         }
         file.read(LARGEST_FILE).map_err(|error| match error.kind() {
             ErrorKind::FileTooLarge => {
-                Error::invalid(format!("{path} is too large to be read by a driver: at most 16 MiB"))
+                Error::invalid(format!("{path} is too large for a driver to read: the limit is 16 MiB"))
             }
             _ => cannot_read(&file.source, error),
         })
@@ -121,7 +121,7 @@ impl run::HostTraining for State {
     async fn packed(&mut self, this: Resource<SharedTraining>, most: u32) -> Result<Option<Vec<u8>>, Error> {
         let most = (most as usize).min(LONGEST_TEXT);
         let folder = BuildContext::of(&self.get(&this)?.project);
-        // Nothing shrinks to less than a thousandth.
+        // Compression never saves more than a factor of 1,000.
         if folder.size() / 1_000 > most as u64 {
             return Ok(None);
         }
@@ -137,7 +137,7 @@ impl run::HostTraining for State {
         let path = in_job(path);
         self.allow(Verb::JobFile(&path))?;
         let job = self.job.clone();
-        let job = job.ok_or_else(|| Error::invalid("there is no job yet, and no folder of it"))?;
+        let job = job.ok_or_else(|| Error::invalid("the job has no folder yet"))?;
         let folder = BuildContext::of(&self.get(&this)?.project);
         let pack = move || -> io::Result<String> {
             let mut partial = Folder::open(&job)?.begin(Path::new(&path), PRIVATE)?;

@@ -61,7 +61,7 @@ impl sagemaker::HostTrainingJobRequest for State {
     async fn body(&mut self, this: Resource<TrainingJobRequest>, json: String) -> wasmtime::Result<()> {
         self.hold(json.len())?;
         let body = serde_json::from_str(&json).map_err(|error| {
-            Error::new(Kind::Plugin, "the driver asks SageMaker for what is no JSON object").source(error)
+            Error::new(Kind::Plugin, "the driver's request to SageMaker is not a JSON object").source(error)
         })?;
         self.get_mut(&this)?.body = body;
         Ok(())
@@ -133,12 +133,12 @@ impl sagemaker::HostTrainingJob for State {
     }
 }
 
-/// Members whose content is the training's own text, and gives the job no access to anything.
+/// Members with free text of the training, which give the job no access to anything.
 const FREE_TEXT: [&str; 4] = ["HyperParameters", "Environment", "Tags", "MetricDefinitions"];
-/// How the names of things in the cloud begin.
+/// The prefixes of cloud resource names.
 const PREFIXES: [&str; 7] = ["s3:", "http:", "https:", "arn:", "fs-", "subnet-", "sg-"];
 
-/// All that a request names in the cloud, its role aside: places, keys, networks, file systems, images.
+/// All cloud resources in a request except its role: locations, keys, networks, file systems and images.
 fn resources(body: &Map<String, Value>) -> Vec<&str> {
     fn walk<'a>(key: &str, value: &'a Value, found: &mut Vec<&'a str>) {
         match value {
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_that_a_request_names_is_found() {
+    fn all_resources_in_a_request_are_found() {
         let body = json!({
             "RoleArn": "arn:aws:iam::1:role/r",
             "HyperParameters": { "data": "s3://own/text" },

@@ -184,7 +184,7 @@ impl Rules {
             (true, _) => None,
             // Nothing but its own name takes something out of a folder of secrets.
             (false, Some(Reason::Secret(_))) => around_it.cloned(),
-            (false, _) => self.never(path, bytes, is_folder, included || said.tracked),
+            (false, _) => self.never(path, bytes, is_folder, included, said.tracked),
         };
         let tracked_file = said.tracked && !is_folder;
         let reason = reason.or_else(|| match included || tracked_file || by_name && said.kept.is_none() {
@@ -210,7 +210,14 @@ impl Rules {
     }
 
     /// By the list of secrets, the one of clutter, or because the program wrote it.
-    fn never(&self, path: &Path, inside: &[u8], is_folder: bool, wanted: bool) -> Option<Reason> {
+    fn never(
+        &self,
+        path: &Path,
+        inside: &[u8],
+        is_folder: bool,
+        included: bool,
+        tracked: bool,
+    ) -> Option<Reason> {
         if let Some(pattern) = self.never.secret(inside, is_folder) {
             let is_public = pattern == never::BY_CONTENT && super::contents::is_public(path);
             return (is_folder || !is_public).then_some(Reason::Secret(pattern));
@@ -219,19 +226,22 @@ impl Rules {
         if OWN.contains(&&*name) || name.starts_with(STAGING) {
             return Some(Reason::Own);
         }
-        if wanted {
+        if included {
             return None;
+        }
+        if is_folder && path.join(never::ENVIRONMENT).exists() {
+            return Some(Reason::Clutter(never::ENVIRONMENT.to_owned()));
+        }
+        let clutter = self.never.clutter(inside, is_folder);
+        if tracked {
+            return clutter.filter(|pattern| never::is_made_anew(pattern)).map(Reason::Clutter);
         }
         if self.results.contains(path) {
             return Some(Reason::Own);
         }
-        if let Some(pattern) = self.never.clutter(inside, is_folder)
-            && !(never::may_be_a_package(&pattern) && path.join("__init__.py").exists())
-        {
-            return Some(Reason::Clutter(pattern));
-        }
-        let is_environment = is_folder && path.join(never::ENVIRONMENT).exists();
-        is_environment.then(|| Reason::Clutter(never::ENVIRONMENT.to_owned()))
+        let is_package =
+            |pattern: &String| never::may_be_a_package(pattern) && path.join("__init__.py").exists();
+        clutter.filter(|pattern| !is_package(pattern)).map(Reason::Clutter)
     }
 
     /// What the ignore files say.

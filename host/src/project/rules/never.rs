@@ -212,6 +212,12 @@ fn pattern(list: &Lines, inside: &[u8], is_folder: bool) -> Option<String> {
     (!line.negated).then(|| line.written.trim_start_matches("**/").to_owned())
 }
 
+/// A pattern of the clutter list for what tools make anew wherever it is missing. It is of no use in an image even if git
+/// tracks it.
+pub(super) fn is_made_anew(pattern: &str) -> bool {
+    ["__pycache__", ".ipynb_checkpoints", "node_modules"].contains(&pattern)
+}
+
 /// A pattern of the clutter list that names a folder which may be a package of the user's, too.
 pub(super) fn may_be_a_package(pattern: &str) -> bool {
     pattern.strip_suffix('/').is_some_and(|name| is_name(name.as_bytes()))
