@@ -1,7 +1,7 @@
-"""The first process of a training container: SageMaker's contract around a script.
+"""The first process of a training container: runs a script by SageMaker's contract.
 
-Started as `python -I -S /opt/alekseylearn/runner train`: nothing that lies in the
-training folder, or that a variable leads to, is imported here.
+Started as `python -I -S /opt/alekseylearn/runner train`, so that nothing from the
+project, or from a folder that a variable names, is imported here.
 """
 
 import os
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
 USAGE_EXIT_CODE = 2
 SETUP_EXIT_CODE = 1
-# A script that neither writes nor prints in so little time has most likely done nothing.
+# A script that ends this soon without any output has most likely done nothing.
 IDLE_SECONDS = 10.0
 
 
 def main(arguments: List[str]) -> int:
     if arguments == ["notebook"]:
-        # The runner starts itself again, for a job whose artifact is a notebook.
+        # The runner starts itself again if the artifact is a notebook ...
         from notebook import main as run_notebook
 
         return run_notebook()
     if arguments[:1] == ["spread"]:
-        # ... or for one that is to run in several processes.
+        # ... or if the script runs in several processes.
         from spread import main as run_spread
 
         return run_spread(arguments[1:])
     if arguments != ["train"]:
-        _complain('this image is to be started with the one argument "train", not with {}'.format(arguments))
+        _complain('this image takes the single argument "train", not {}'.format(arguments))
         return USAGE_EXIT_CODE
     supervisor = Supervisor()
     roots = Roots.from_environment()
@@ -50,7 +50,7 @@ def main(arguments: List[str]) -> int:
         roots.make_output_folders()
         job = read_job(roots)
         folder = job.working_folder(roots)
-        # A folder without files is in no image.
+        # The image has no folder without files.
         folder.mkdir(parents=True, exist_ok=True)
         if results is not None:
             results.begin(job)
@@ -60,7 +60,7 @@ def main(arguments: List[str]) -> int:
     except (SetupError, OSError) as error:
         return _cannot_start(str(error), roots, results)
     if missing:
-        _complain("no address was found for {}: the training goes on without".format(", ".join(missing)))
+        _complain("no address found for {}: continuing without".format(", ".join(missing)))
     met = time.monotonic()
     try:
         outcome = supervisor.run(to_run, script_environment(job, roots), folder)
@@ -87,13 +87,13 @@ def _cannot_start(why: str, roots: Roots, results: "Optional[Results]") -> int:
 
 
 def _gather(job: Job, roots: Roots, before: Snapshot, well: bool) -> bool:
-    """Make the results complete. A training whose model cannot be kept has failed."""
+    """Complete the results. A training whose model cannot be kept has failed."""
     try:
         for line in gather(job, roots, before, well):
             _say("alekseylearn: " + line)
         return True
     except OSError as error:
-        message = "what the script wrote cannot be kept in {}: {}".format(roots.ml, error.strerror or error)
+        message = "cannot keep the script's results in {}: {}".format(roots.ml, error.strerror or error)
         _complain(message)
         write_failure(roots.failure, message[0].upper() + message[1:] + "\n")
         return False
@@ -102,28 +102,28 @@ def _gather(job: Job, roots: Roots, before: Snapshot, well: bool) -> bool:
 def _note_idleness(job: Job, roots: Roots) -> None:
     if job.kind in ("script", "module") and is_empty(roots.model) and is_empty(roots.output_data):
         _say(
-            "alekseylearn: the script printed nothing and wrote nothing: does it call its main function, "
+            "alekseylearn: the script printed and wrote nothing: does it call its main function "
             'below `if __name__ == "__main__":`?'
         )
 
 
 def _results(roots: Roots) -> "Optional[Results]":
-    """Give what brings results to where the platform says; none where it keeps them by itself."""
+    """Return what uploads the results; None if the platform keeps them itself."""
     if not os.environ.get("AIP_MODEL_DIR"):
         return None
-    # What this needs of Python takes a while to load.
+    # Imported only if needed, because the modules load slowly.
     from results import Results
 
     return Results(roots, os.environ)
 
 
 def _keep(results: "Results", roots: Roots, well: bool) -> bool:
-    """Bring the results to where the platform wants them; without them a training has failed."""
+    """Upload the results. A training whose results are lost has failed."""
     try:
         results.keep(with_model=well)
         return True
     except OSError as error:
-        message = "the results could not be brought to {}: {}".format(results, error)
+        message = "cannot upload the results to {}: {}".format(results, error)
         _complain(message)
         write_failure(roots.failure, message[0].upper() + message[1:] + "\n")
         _keep_failure(results)
@@ -134,7 +134,7 @@ def _keep_failure(results: "Results") -> None:
     try:
         results.keep_failure()
     except OSError:
-        pass  # what stands in the way has been said
+        pass  # the cause has already been reported
 
 
 def _say(line: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Dict, List
 
 
 def decode(text: Any) -> Any:
-    """Give a hyperparameter's value: it arrives as a string, JSON where it can be, else as it stands."""
+    """Return a hyperparameter's value. It arrives as a string, which is decoded if it is JSON."""
     try:
         return json.loads(text)
     except (TypeError, ValueError):
@@ -13,9 +13,9 @@ def decode(text: Any) -> Any:
 
 
 def script_arguments(texts: Dict[str, Any], as_written: bool) -> List[str]:
-    """Give `--key value` pairs in the order of the keys, `-k value` for one letter.
+    """Return `--key value` pairs in the order of the keys, `-k value` for one letter.
 
-    As it is written, only a JSON string stands for something else: the text in it.
+    If the arguments are as written, only JSON strings are decoded.
     """
     arguments = []
     for key in sorted(texts):
@@ -28,9 +28,9 @@ def script_arguments(texts: Dict[str, Any], as_written: bool) -> List[str]:
 
 
 def _argument_value(value: Any) -> str:
-    """Write a value as SageMaker's toolkit does: as Python prints it.
+    """Format a value as SageMaker's toolkit does: as Python prints it.
 
-    So `true` becomes `True`, null an empty string, and an object `a=1,b=2`.
+    `true` becomes `True`, null an empty string, and an object `a=1,b=2`.
     """
     if value is None:
         return ""

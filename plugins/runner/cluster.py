@@ -1,4 +1,4 @@
-"""The other hosts of a job with several: what launchers expect to know of them."""
+"""The hosts of a distributed job: waits for them, and sets the variables that launchers expect."""
 
 import os
 import socket
@@ -8,37 +8,37 @@ from typing import Callable, Dict, List
 from job import Job
 from roots import Roots
 
-# Names of hosts may be known only some time after the first of them has started.
+# The hosts' names may be resolvable only some time after the first host has started.
 RESOLVE_SECONDS = 300.0
 PAUSE_SECONDS = 0.2
-# A host that has ended has no name any more. What starts within this time of the first one finds it.
+# A host's name is gone when it has ended. Hosts that start within this time of the first one still find it.
 STAY_SECONDS = 5.0
 
 
 def cluster_environment(job: Job, roots: Roots) -> Dict[str, str]:
-    """Give what torch.distributed, torchrun and MPI read, for one process on each host.
+    """Return the variables of torch.distributed, torchrun and MPI, for one process on each host.
 
-    A launcher that starts more of them on a host sets its own for each. On a
-    single host there is nothing: a script takes these for being distributed.
+    A launcher that starts more processes on a host sets them for each. A single
+    host gets none, because scripts take them as a sign of a distributed job.
     """
     hosts = job.hosts
     if len(hosts) < 2:
         return {}
     rank = str(hosts.index(job.current_host))
-    # The platform may have said it.
+    # The platform may have set them.
     address = os.environ.get("MASTER_ADDR", hosts[0])
     port = os.environ.get("MASTER_PORT", str(job.master_port))
     interface = job.resource_config["network_interface_name"]
     hostfile = str(roots.hostfile)
     return {
-        # torch.distributed and what follows it (env://)
+        # torch.distributed and frameworks that use its variables (env://)
         "MASTER_ADDR": address,
         "MASTER_PORT": port,
         "WORLD_SIZE": str(len(hosts)),
         "RANK": rank,
         "LOCAL_RANK": "0",
         "NODE_RANK": rank,
-        # torchrun, in place of its options
+        # torchrun, instead of its options
         "PET_NNODES": str(len(hosts)),
         "PET_NODE_RANK": rank,
         "PET_MASTER_ADDR": address,
@@ -53,9 +53,9 @@ def cluster_environment(job: Job, roots: Roots) -> Dict[str, str]:
 
 
 def meet(job: Job, roots: Roots, is_stopping: Callable[[], bool]) -> List[str]:
-    """Wait until the names of all hosts are known; give those that are not in time.
+    """Wait until the names of all hosts are resolvable; return those that are not in time.
 
-    MPI's list of hosts, a name a line, is there afterwards.
+    Also writes MPI's list of hosts, one name per line.
     """
     if len(job.hosts) < 2:
         return []
@@ -69,9 +69,9 @@ def meet(job: Job, roots: Roots, is_stopping: Callable[[], bool]) -> List[str]:
 
 
 def stay(job: Job, met: float, is_stopping: Callable[[], bool]) -> None:
-    """Wait, where a script has ended at once, for slower hosts that look for this one's name.
+    """Wait, if the script ended at once, for slower hosts that still resolve this host's name.
 
-    `met` is the time.monotonic() at which this host knew all others.
+    `met` is the time.monotonic() at which this host had resolved all others.
     """
     if len(job.hosts) < 2:
         return

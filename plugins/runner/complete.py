@@ -1,13 +1,13 @@
-"""A notebook as papermill takes it: what other tools leave out or write otherwise is put right."""
+"""Fixes notebooks that other tools wrote incompletely, so that papermill accepts them."""
 
 import json
 from typing import Any
 
 
 def complete(text: str) -> str:
-    """Return a notebook's text with all that its format asks for.
+    """Return a notebook's text with everything that its format requires.
 
-    Older formats are left to nbformat, which brings them up to date.
+    Older formats are unchanged: nbformat upgrades them.
     """
     book = json.loads(text)
     if not isinstance(book, dict) or book.get("nbformat") != 4:
@@ -27,7 +27,7 @@ def complete(text: str) -> str:
 
 
 def _object(parent: Any, key: str) -> Any:
-    """Return a member that is an object; what is anything else becomes an empty one."""
+    """Return a member that is an object. Anything else is replaced by an empty object."""
     if not isinstance(parent.get(key), dict):
         parent[key] = {}
     return parent[key]

@@ -1,6 +1,6 @@
-"""The variables a training script finds: SM_* and what Python itself needs.
+"""The script's environment variables: SM_* and those for Python itself.
 
-The platform sets none of the SM_* variables; the toolkit in SageMaker's own
+The platform does not set the SM_* variables. The toolkit in SageMaker's own
 images does, and scripts rely on them, so the runner does the same.
 """
 
@@ -19,15 +19,15 @@ PROBE_SECONDS = 30
 
 
 def script_environment(job: Job, roots: Roots) -> Dict[str, str]:
-    """Give the script's whole environment.
+    """Return the script's whole environment.
 
-    Whatever the job's own environment sets wins over what is made here, so a
-    user can set any SM_* variable by hand.
+    The job's own environment takes precedence, so that a user can set any SM_*
+    variable by hand.
     """
     environment = {
-        # Child processes of the script should be seen as promptly as the script.
+        # Output of the script's child processes appears as promptly as its own.
         "PYTHONUNBUFFERED": "1",
-        # A crash in native code shows where it happened.
+        # A crash in native code prints where it happened.
         "PYTHONFAULTHANDLER": "1",
     }
     environment.update(
@@ -39,7 +39,7 @@ def script_environment(job: Job, roots: Roots) -> Dict[str, str]:
 
 
 def _training_values(job: Job, roots: Roots) -> Dict[str, Any]:
-    """Give every SM_* value, by its name in lower case without the prefix."""
+    """Return all SM_* values, by name in lower case without the prefix."""
     values = {
         "model_dir": str(roots.model),
         "input_dir": str(roots.input),
@@ -90,7 +90,7 @@ def _variable_value(value: Any) -> str:
 
 
 def count_gpus() -> int:
-    """Return how many GPUs this container has."""
+    """Return the number of GPUs in this container."""
     listing = _probe(["nvidia-smi", "--list-gpus"])
     return sum(line.startswith("GPU ") for line in listing.splitlines())
 
@@ -103,7 +103,7 @@ def _count_neuron_cores() -> int:
 
 
 def _probe(command: List[str]) -> str:
-    """Ask a vendor's tool about the hardware; where there is none, the answer is empty."""
+    """Run a vendor's tool that lists hardware. Without the tool, the output is empty."""
     if shutil.which(command[0]) is None:
         return ""
     try:

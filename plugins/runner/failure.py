@@ -1,7 +1,7 @@
-"""The reason of a failure, in the file SageMaker shows its user a part of.
+"""The reason of a failure, in the file from which SageMaker takes it.
 
-Only the first 1,024 characters of it become the job's failure reason, so what
-went wrong comes first and the end of the traceback next.
+Only its first 1,024 characters become the job's failure reason, so what went
+wrong comes first and the end of the traceback next.
 """
 
 import os
@@ -41,7 +41,7 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def explain(outcome: Outcome) -> str:
-    """Say why the script failed, from its exit code and its last words."""
+    """Explain why the script failed, from its exit code and the end of its stderr."""
     lines = of_failed_rank(readable_lines(outcome.stderr_tail))
     code = outcome.exit_code
     traceback = None if code >= 128 else last_traceback(lines)
@@ -57,7 +57,7 @@ def explain(outcome: Outcome) -> str:
 
 
 def of_failed_rank(lines: List[str]) -> List[str]:
-    """Return of several processes' lines those of the one that failed, as it wrote them."""
+    """Return only the failed process's lines, without the rank before them."""
     failed = next(filter(None, map(FAILED.match, reversed(lines))), None)
     if failed is None:
         return lines
@@ -66,9 +66,9 @@ def of_failed_rank(lines: List[str]) -> List[str]:
 
 
 def reason(headline: str, details: List[str]) -> str:
-    """Put the headline first, and of the details the last lines that fit.
+    """Return the headline, followed by the last lines of the details that fit.
 
-    If that cuts anything, the whole follows below.
+    If this cuts anything, the full text follows.
     """
     head = headline
     if len(head) > HEADLINE_CHARACTERS:
@@ -87,7 +87,7 @@ def reason(headline: str, details: List[str]) -> str:
 
 
 def last_traceback(lines: List[str]) -> Optional[Tuple[str, List[str]]]:
-    """Find the last traceback: what was raised, and the frames that led there."""
+    """Find the last traceback: the exception, and its frames."""
     lines = [_MARGIN.sub("", line) for line in lines]
     starts = [i for i, line in enumerate(lines) if line.endswith(_TRACEBACK)]
     if starts:
@@ -106,10 +106,10 @@ def last_traceback(lines: List[str]) -> Optional[Tuple[str, List[str]]]:
 
 
 def last_words(lines: List[str]) -> List[str]:
-    """Give the lines that tell most about an end without a traceback.
+    """Return the most useful lines if there is no traceback.
 
-    A crash in native code lists the frames of the thread it happened in from
-    the innermost on; there the first ones count.
+    A crash in native code lists the thread's frames starting with the innermost,
+    so the first ones matter.
     """
     for start, line in enumerate(lines):
         if line.startswith("Current thread 0x"):
@@ -118,7 +118,7 @@ def last_words(lines: List[str]) -> List[str]:
 
 
 def readable_lines(output: bytes) -> List[str]:
-    """Give output as a terminal would leave it: no colours, no overwritten text."""
+    """Return the output's lines as a terminal shows them: no colours, no overwritten text."""
     text = _ESCAPE.sub("", output.decode("utf-8", "replace")).replace("\r\n", "\n")
     lines = [line.rpartition("\r")[2].rstrip() for line in text.split("\n")]
     return [line for line in lines if line]

@@ -1,4 +1,4 @@
-"""What the platform says about this job, read from `/opt/ml/input/config`."""
+"""The job's description, read from `/opt/ml/input/config`, the image and variables."""
 
 import json
 import os
@@ -8,21 +8,20 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 from arguments import decode, script_arguments
 from roots import Roots
 
-# Hyperparameters meant for the platform or its tuner, never for the script.
+# Hyperparameters for the platform or its tuner, not for the script.
 RESERVED_PREFIX = "sagemaker_"
 TUNING_METRIC = "_tuning_objective_metric"
 
 
-# Where a platform writes no files, the same is in variables: ours, and one of Vertex AI's.
+# The same in variables, for a platform that writes no files. The second one is Vertex AI's.
 HYPERPARAMETERS_VARIABLE = "ALEKSEYLEARN_HYPERPARAMETERS"
 CLUSTER_VARIABLE = "CLUSTER_SPEC"
 
-# Whoever starts the job says by this that arguments are to be what the user wrote, and not what SageMaker's toolkit
-# makes of it.
+# Set by the driver if the script's arguments are what the user wrote, and not SageMaker's conversion of it.
 ARGUMENTS_VARIABLE = "ALEKSEYLEARN_ARGUMENTS"
 AS_WRITTEN = "as-written"
 
-# What the user asked of this run beyond hyperparameters: one JSON object, in as many variables as it takes.
+# The run's other settings: one JSON object, split over as many variables as it needs.
 RUN_VARIABLE = "ALEKSEYLEARN_RUN_{}"
 
 KINDS = ("script", "notebook", "module", "function", "shell")
@@ -31,37 +30,37 @@ MASTER_PORT = 7777  # what the SageMaker SDK uses
 
 
 class SetupError(Exception):
-    """The image or the job's configuration cannot be used; the message says why."""
+    """The image or the job's configuration is not usable. The message explains why."""
 
 
 class Job(NamedTuple):
-    """One training job as its container sees it."""
+    """A training job as its container sees it."""
 
-    # A path from the code folder.
+    # Path relative to the code folder.
     artifact: str
     kind: str
-    # What a module or a function is imported as.
+    # Import name of a module, or of a function's module.
     module: str
     function: str
-    # What the function is called on a command line, if an installation would give it a name.
+    # Name of the function's command, if an installation would create one.
     name: str
-    # Where the script runs, from the code folder; a notebook's is its own folder.
+    # Working folder, relative to the code folder. A notebook runs in its own folder.
     folder: str
     hyperparameters: Dict[str, Any]
-    # The script's command line: the same, and after it what the user typed.
+    # The script's command line: the hyperparameters, then the arguments that the user typed.
     arguments: List[str]
-    # Paths and patterns that name the model, from the working folder.
+    # Paths and patterns of the model's files, relative to the working folder.
     model: List[str]
-    # How many processes of the script each host runs: a number, or `gpu` for one for each GPU.
+    # Processes of the script per host: a number, or `gpu` for one per GPU.
     processes: Optional[str]
     platform_parameters: Dict[str, Any]
     input_data_config: Dict[str, Any]
     resource_config: Dict[str, Any]
-    # The one that leads comes first.
+    # The primary host comes first.
     hosts: List[str]
-    # Where the others find the one that leads.
+    # The port at which the others reach the primary host.
     master_port: int
-    # What the platform's messages call this host.
+    # This host's name in the platform's messages.
     replica: str
 
     def working_folder(self, roots: Roots) -> Path:
@@ -81,22 +80,22 @@ class Job(NamedTuple):
 
 
 def read_job(roots: Roots) -> Job:
-    """Read every file the job is described in.
+    """Read all files that describe the job.
 
-    Only the artifact's description has to be there; without the others this is
-    a job on one host, with no hyperparameters and no channels.
+    Only the artifact's description is required. Without the others, the job has
+    one host, no hyperparameters and no channels.
     """
     description = _read_object(roots.artifact_description)
     run = _run(os.environ)
     artifact = description.get("artifact")
     if not isinstance(artifact, str):
-        raise SetupError("{} does not say what to train".format(roots.artifact_description))
+        raise SetupError("{} names no artifact".format(roots.artifact_description))
     kind = description.get("kind", "notebook" if artifact.endswith(".ipynb") else "script")
     if kind not in KINDS:
-        raise SetupError("{} names a kind of artifact that is not known: {!r}".format(roots.artifact_description, kind))
+        raise SetupError("{} names an unknown kind of artifact: {!r}".format(roots.artifact_description, kind))
     if kind in ("script", "notebook", "shell") and not (roots.code / artifact).is_file():
         raise SetupError(
-            "the image names {!r} in {} as what to train, and there is no such file in {}".format(
+            "the artifact {!r}, named in {}, is not in {}".format(
                 artifact, roots.artifact_description, roots.code
             )
         )
@@ -135,7 +134,7 @@ def read_job(roots: Roots) -> Job:
 
 
 def _run(environment: Mapping[str, str]) -> Dict[str, Any]:
-    """Join what the user asked of this run; without such variables, nothing."""
+    """Return the run's settings, joined from their variables."""
     pieces = []  # type: List[str]
     while RUN_VARIABLE.format(len(pieces)) in environment:
         pieces.append(environment[RUN_VARIABLE.format(len(pieces))])
@@ -145,7 +144,7 @@ def _run(environment: Mapping[str, str]) -> Dict[str, Any]:
 def _texts(run: Dict[str, Any], name: str) -> List[str]:
     texts = run.get(name, [])
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise SetupError("{} holds no list of texts as {!r}".format(RUN_VARIABLE.format("N"), name))
+        raise SetupError("{}: {!r} is not a list of strings".format(RUN_VARIABLE.format("N"), name))
     return texts
 
 
@@ -155,9 +154,9 @@ def _processes(run: Dict[str, Any], kind: str) -> Optional[str]:
         return None
     text = str(wanted)
     if text != "gpu" and not (text.isdigit() and int(text) > 0):
-        raise SetupError("processes_per_node is {!r}: it takes a number, or `gpu`".format(wanted))
+        raise SetupError("processes_per_node is {!r}, not a number or `gpu`".format(wanted))
     if kind == "notebook":
-        raise SetupError("a notebook is one process: processes_per_node is for scripts")
+        raise SetupError("processes_per_node is not supported for notebooks")
     return text
 
 
@@ -166,7 +165,7 @@ def _is_reserved(key: str) -> bool:
 
 
 class _Cluster(NamedTuple):
-    """The hosts that Vertex AI tells of, the one that leads first."""
+    """The hosts in Vertex AI's variable, the primary one first."""
 
     hosts: List[str]
     current: str
@@ -175,10 +174,10 @@ class _Cluster(NamedTuple):
 
 
 def _cluster(text: str) -> Optional[_Cluster]:
-    """Give the cluster where there are several hosts.
+    """Return the cluster; None if there is only one host.
 
-    The first pool has the one that leads. A host may be reached from others at
-    the port that is told with it alone.
+    The first pool holds the primary host. Other hosts can reach a host only at
+    the port that is listed with it.
     """
     description = _object(CLUSTER_VARIABLE, text)
     try:

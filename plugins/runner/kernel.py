@@ -1,4 +1,4 @@
-"""How papermill talks to the kernel here: output at once, a stop that keeps results."""
+"""The connection between papermill and the kernel: immediate output, and a stop that keeps results."""
 
 import math
 import os
@@ -21,37 +21,37 @@ from complete import complete
 
 ENGINE = "alekseylearn"
 
-# A stopped cell is interrupted, as by Jupyter's stop button, and may take this
-# long to end by itself before its kernel is killed.
+# A stopped cell is interrupted, as by Jupyter's stop button. Its kernel is killed
+# if the cell has not ended after this time.
 STOP_SECONDS = 30
 START_SECONDS = 120
-# After a cell's end, the wait for output that is still on its way.
+# How long to wait for outstanding output after a cell's end.
 OUTPUT_SECONDS = 600
 TAIL_BYTES = 1 << 16
 
-# Run by the kernel before the first cell; none of it leaves a name behind. A
-# crash in native code shall say where it happened, past the messages which it
-# cuts off. `exit(3)` shall end the run as in a script: IPython would only ask
-# its front end to close, go on with the cell, and take the code for a flag.
+# Run by the kernel before the first cell, without defining any names. A crash in
+# native code then prints where it happened directly to the process's stderr, because
+# the kernel's messages are lost. `exit(3)` ends the run as in a script: IPython would
+# only ask its front end to close, continue the cell, and take the code for a flag.
 PREPARATION = (
     "__import__('faulthandler').enable(__import__('sys').stderr); "
     "__import__('IPython.core.autocall', fromlist=['autocall']).ZMQExitAutocall.__call__ = "
     "lambda self, keep_kernel=None: __import__('sys').exit(None if keep_kernel is True else keep_kernel)"
 )
-# The kernel's first lines: its own folder is no place to import from, and the
-# notebook's becomes one only when the kernel is up. So a `random.py` beside the
-# notebook cannot keep it from starting.
+# The kernel's first lines. They remove its folder from the import path; the
+# notebook's folder is added only when the kernel is up. So a `random.py` beside
+# the notebook cannot prevent the start.
 KERNEL = "import sys; del sys.path[0]\nfrom ipykernel import kernelapp\nkernelapp.launch_new_instance()\n"
 
 _OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\r\n])")
 
 
 class Stopped(BaseException):
-    """The job was asked to stop, and the notebook shall run no further."""
+    """The job was asked to stop, so the notebook must not continue."""
 
 
 class Session:
-    """One run of a notebook: what it is doing, and whether it was told to stop."""
+    """The state of one run of a notebook."""
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
@@ -68,7 +68,7 @@ class Session:
 
     @contextmanager
     def executing(self, cell: Any) -> Iterator[None]:
-        """Mark a cell's execution, so that a stop meets it or comes before it."""
+        """Mark a cell's execution, so that a stop happens before or during it."""
         if self.stop_signal is not None:
             raise Stopped
         self.cell = cell
@@ -82,7 +82,7 @@ class Session:
             self._is_executing = False
 
     def kernel_words(self) -> bytes:
-        """Give the end of what the kernel's process itself said."""
+        """Return the end of the kernel process's own output."""
         size = self.kernel_stderr.seek(0, os.SEEK_END)
         self.kernel_stderr.seek(max(0, size - TAIL_BYTES))
         return self.kernel_stderr.read()
@@ -98,14 +98,14 @@ class Session:
 
 
 class Client(PapermillNotebookClient):
-    """Papermill's client, which also shows what cells display."""
+    """Papermill's client, extended to show what cells display."""
 
     session = None  # type: Session
 
     def create_kernel_manager(self) -> Any:
-        """Talk over sockets in the file system: no ports, and nobody else listens.
+        """Connect by Unix sockets, which need no ports and which nobody else can reach.
 
-        They need a folder of their own; by default they would lie among the code.
+        They get their own folder; by default they would be in the code folder.
         """
         manager = super().create_kernel_manager()
         manager.transport = "ipc"
@@ -132,10 +132,10 @@ class Client(PapermillNotebookClient):
             pass
 
     def output(self, outs: list, msg: dict, display_id: Any, cell_index: int) -> Any:
-        """Store an output as Jupyter does: one text for what a stream says in a row.
+        """Store an output as Jupyter does: consecutive output of a stream is one text.
 
-        Otherwise each flush of a long-running cell would be an output of its own
-        in the notebook, and each state of a progress bar a part of it.
+        Otherwise each flush of a long-running cell would become a separate output in
+        the notebook, and keep every state of a progress bar.
         """
         out = super().output(outs, msg, display_id, cell_index)
         if out is not None and len(outs) > 1 and out.output_type == "stream":
@@ -178,13 +178,13 @@ class KernelEngine(Engine):
             extra_arguments=["--IPKernelApp.exec_lines=" + PREPARATION],
         )
         client.session, session.client = session, client
-        # What a cell writes past Python comes as a message and, again, from the
-        # kernel's own streams. Only a kernel that died has more to say there.
+        # Native output of a cell arrives as a message and again on the kernel's own
+        # streams, which are only read if the kernel died.
         return client.execute(stdout=subprocess.DEVNULL, stderr=session.kernel_stderr)
 
 
 def _as_json(value: Any) -> Any:
-    """Return a value as JSON can hold it, which has no NaN and no Infinity: they become their names."""
+    """Return a value for JSON, which has no NaN and Infinity: they become strings."""
     if isinstance(value, dict):
         return {key: _as_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -195,7 +195,7 @@ def _as_json(value: Any) -> Any:
 
 
 class WholeFiles(LocalHandler):
-    """Reads notebooks that lack what papermill needs, and writes them so that no reader finds half of one."""
+    """Completes notebooks when reading them, and writes them atomically."""
 
     def read(self, path: str) -> str:
         return complete(super().read(path))

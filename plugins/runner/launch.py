@@ -1,4 +1,4 @@
-"""How each kind of training artifact is started: the command that a user would type for it."""
+"""The command that starts each kind of training artifact, as a user would type it."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from roots import Roots
 SHELL = "/bin/sh"
 LONGEST_SHEBANG = 4096
 
-# What setuptools and pip write into `bin` for an entry point.
+# The script that setuptools and pip write into `bin` for an entry point.
 ENTRY_POINT = """\
 import sys
 from {module} import {first}
@@ -23,7 +23,7 @@ if __name__ == "__main__":
 
 
 def command(job: Job, roots: Roots) -> List[str]:
-    """Return the command line of a job, to be run in its working folder."""
+    """Return the job's command line, which runs in its working folder."""
     single = _single(job, roots)
     if job.processes is None:
         return single
@@ -38,7 +38,7 @@ def _runner(*arguments: str) -> List[str]:
 def _single(job: Job, roots: Roots) -> List[str]:
     python = [sys.executable, "-u"]
     if job.kind == "notebook":
-        # Isolated: modules of the user's own must not take the place of what papermill needs.
+        # Isolated, so that the user's modules do not shadow those that papermill needs.
         return _runner("notebook")
     if job.kind == "module":
         return python + ["-m", job.module] + job.arguments
@@ -53,10 +53,10 @@ def _single(job: Job, roots: Roots) -> List[str]:
 
 
 def _entry_point(job: Job) -> str:
-    """Write the script that an installation would have made, and return its path: it is the function's sys.argv[0]."""
+    """Write the script that an installation would create, and return its path, the function's sys.argv[0]."""
     names = job.module.split(".") + job.function.split(".")
     if not all(name.isidentifier() for name in names):
-        raise SetupError("{}:{} cannot be the name of a function".format(job.module, job.function))
+        raise SetupError("{}:{} is not a valid function name".format(job.module, job.function))
     folder = Path(tempfile.mkdtemp(prefix="alekseylearn-"))
     script = folder / (job.name or names[-1])
     text = ENTRY_POINT.format(module=job.module, first=job.function.split(".")[0], function=job.function)
@@ -65,7 +65,7 @@ def _entry_point(job: Job) -> str:
 
 
 def _interpreter(script: Path) -> List[str]:
-    """Return what a shell script is run by: its first line, read as the kernel reads it, else `sh`."""
+    """Return a shell script's interpreter: from its first line, as the kernel reads it, else `sh`."""
     with script.open("rb") as file:
         line = file.readline(LONGEST_SHEBANG)
     if not line.startswith(b"#!"):

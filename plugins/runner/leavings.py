@@ -1,4 +1,4 @@
-"""What a job leaves when its script has ended: which files are its results, and what is said of them."""
+"""Collects a job's results when its script has ended, and reports them."""
 
 import json
 import tarfile
@@ -10,21 +10,21 @@ from links import remove_odd, straighten
 from roots import Roots
 from written import Snapshot, bring, chosen, is_empty, left_in, readable, size_text, some_of
 
-# Of each kind of results, as many files are named. A line of a log has to hold them.
+# How many files of each kind of results are named: they must fit into one log line.
 LISTED = 10
 LONGEST_NAME = 200
-# The host takes a line that begins so for itself, and reads JSON after it.
+# The host hides a line with this prefix, and parses the JSON after it.
 MARK = "alekseylearn: left "
 
 
 def gather(job: Job, roots: Roots, before: Snapshot, well: bool) -> List[str]:
-    """Make the results complete, and return what is to be said of that.
+    """Complete the results, and return lines that report them.
 
-    What a script that ended well wrote among its code is its model, unless it
-    left one in the model folder or the user chose others. What a failed one wrote
-    goes to the output data.
+    Files that a successful script wrote into its code are its model, unless the
+    model folder has files or the user chose others. A failed script's files go to
+    the output data.
 
-    Raises OSError if it cannot be kept: the message is a whole sentence's part.
+    Raises OSError if they cannot be kept.
     """
     written = [(file.name, roots.code / file.name) for file in before.since(roots.code)]
     said = []  # type: List[str]
@@ -34,24 +34,24 @@ def gather(job: Job, roots: Roots, before: Snapshot, well: bool) -> List[str]:
         kept = [(name, path) for name, path in written if not (roots.output_data / name).exists()]
         bring(kept, roots.output_data)
         if kept:
-            said.append("the output data holds what the script wrote: {}".format(_listed(kept)))
+            said.append("saved the script's files as output data: {}".format(_listed(kept)))
     for folder in (roots.model, roots.output_data):
         straighten(folder, roots.input)
         odd = remove_odd(folder)
         if odd:
-            said.append("not kept, for these are neither files nor folders: {}".format(some_of(odd)))
+            said.append("not kept, because they are not files or folders: {}".format(some_of(odd)))
     return said
 
 
 def manifest(roots: Roots) -> str:
-    """Return the line that tells the host what the job left."""
+    """Return the line that reports the job's results to the host."""
     kinds = {"model": roots.model, "output-data": roots.output_data, "checkpoints": roots.checkpoints}
     left = {kind: _summary(left_in(folder)) for kind, folder in kinds.items()}
     return MARK + json.dumps({kind: summary for kind, summary in left.items() if summary["files"]})
 
 
 def pack(folder: Path, archive: tarfile.TarFile) -> None:
-    """Add all below a folder to an archive."""
+    """Add everything below a folder to an archive."""
     for path in sorted(folder.iterdir()):
         archive.add(str(path), arcname=path.name)
 
@@ -74,7 +74,7 @@ def _complete_model(job: Job, roots: Roots, written: Sequence[Tuple[str, Path]])
         files.append((job.artifact, notebook))
     bring(files, roots.model)
     if files:
-        said.append("nothing was written to {}: the model is {}".format(roots.model, _listed(files)))
+        said.append("{} is empty, so the model is {}".format(roots.model, _listed(files)))
     return said
 
 

@@ -1,4 +1,4 @@
-"""Links and odd files among a job's results: these must be of use when they are somewhere else."""
+"""Makes links and special files among a job's results portable."""
 
 import os
 import shutil
@@ -8,13 +8,13 @@ from typing import Iterator, List
 
 
 def straighten(folder: Path, left_alone: Path) -> None:
-    """Make the links below a folder good for any other place.
+    """Make the links below a folder portable.
 
-    An absolute link to something in the folder becomes a relative one. One that
-    leads out of the folder becomes what it leads to, for that is gone with the
-    container; only not if that is below `left_alone` (the job's input, of which
-    there are other copies), too large for the disk, or holds the folder itself.
-    What leads to nothing stays as it is.
+    An absolute link into the folder becomes relative. A link out of the folder is
+    replaced by a copy of its target, which is lost with the container otherwise.
+    It is kept if the target is below `left_alone` (the job's input, which exists
+    elsewhere), too large for the disk, or contains the folder. Broken links are
+    unchanged.
     """
     top = os.path.realpath(str(folder))
     for link in list(_links(top)):
@@ -28,7 +28,7 @@ def straighten(folder: Path, left_alone: Path) -> None:
 
 
 def remove_odd(folder: Path) -> List[str]:
-    """Remove sockets, pipes and devices, which no archive can bring home, and return their names."""
+    """Remove sockets, pipes and devices, which cannot be archived, and return their names."""
     removed = []
     for parent, _, names in os.walk(str(folder)):
         for name in names:
@@ -58,7 +58,7 @@ def _replace_by_link(link: str, target: str) -> None:
         os.symlink(target, draft)
         os.replace(draft, link)
     except OSError:
-        pass  # it stays as it was
+        pass  # keep the link unchanged
 
 
 def _replace_by_copy(link: str, real: str) -> None:

@@ -1,6 +1,6 @@
-"""Runs a notebook in place of a script; the runner starts itself again for it.
+"""Runs a notebook. The runner starts itself again for it.
 
-The executed notebook is saved after each cell and is whole whatever happens:
+The executed notebook is saved after each cell, and is complete whatever happens:
 its outputs and its error are in `/opt/ml/output/data/<name>.ipynb`.
 """
 
@@ -26,7 +26,7 @@ def main() -> int:
 
 
 def _train(scratch: Path) -> int:
-    # Imported late, for they warn as they load.
+    # Imported late, because they print warnings when they load.
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -50,7 +50,7 @@ def _train(scratch: Path) -> int:
             session=session,
         )
     except (PapermillExecutionError, DeadKernelError, Stopped):
-        pass  # the session knows more about each of them
+        pass  # the session has the details
     except RuntimeError as error:
         if session.cell is not None:
             raise
@@ -66,7 +66,7 @@ def _train(scratch: Path) -> int:
 
 
 def _prepare_process(scratch: Path) -> None:
-    """Keep the libraries quiet, and the kernel's own files out of the user's home."""
+    """Silence the libraries, and keep the kernel's files out of the user's home."""
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     for stream in (sys.stdout, sys.stderr):
@@ -78,24 +78,24 @@ def _prepare_process(scratch: Path) -> None:
 
 
 def _notebook_parameters(job: Job) -> Dict[str, Any]:
-    """Give the hyperparameters that can be names in Python; say which cannot."""
+    """Return the hyperparameters that are valid Python names, and report the others."""
     parameters = {}
     for key, value in job.hyperparameters.items():
         if key.isidentifier() and not keyword.iskeyword(key):
             parameters[key] = value
         else:
-            message = "alekseylearn: no variable can be called {!r}; it is in SM_HPS"
+            message = "alekseylearn: the hyperparameter {!r} is not a valid variable name: it is only in SM_HPS"
             print(message.format(key), file=sys.stderr)
     return parameters
 
 
 def _literal_path(path: Any) -> str:
-    """Papermill fills in braces in a path."""
+    """Escape braces in a path, which papermill would expand."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _cell_number(session: Any) -> int:
-    """Count as Jupyter numbers the cells of a fresh run, without the parameters' cell."""
+    """Return the cell's number as in a fresh run in Jupyter, without the parameters' cell."""
     number = 0
     for cell in session.client.nb.cells:
         is_injected = "injected-parameters" in cell.metadata.get("tags", [])

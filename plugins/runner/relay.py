@@ -1,43 +1,43 @@
-"""Passing a script's output on, with progress bars made visible to log services.
+"""Forwards a script's output, and makes progress bars visible to log services.
 
-Log services and Docker's log files cut at line feeds only, so a bar that redraws
-itself with carriage returns would stay unseen until its end. A redraw therefore
-becomes a line of its own that ends in CR LF, at most one a second, and is over
-when another line comes: its last state ends in LF, like all other lines, also
-those that the script ended in CR LF. Every other byte passes unchanged.
+Log services and Docker's log files split at line feeds only, so a bar that redraws
+itself with carriage returns would be invisible until its end. Each redraw therefore
+becomes a line that ends in CR LF, at most one per second. When another line comes,
+the bar's last state ends in LF, like all other lines, including those that the
+script ended in CR LF. All other bytes are unchanged.
 """
 
 import re
 from typing import Callable, Optional
 
 REDRAW_SECONDS = 1.0
-# How long an unfinished line waits for its end: a script may write the text and
-# its carriage return one after the other.
+# How long to wait for the end of an unfinished line: a script may write the text
+# and its carriage return separately.
 HOLD_SECONDS = 0.05
 HOLD_BYTES = 1 << 16
 
-# Text and its end. A carriage return counts once it is known what follows it.
+# Text and its end. A carriage return is only matched if the next byte is known.
 _SEGMENT = re.compile(rb"([^\r\n]*)(\r?\n|\r(?=[^\n]))")
-# What tqdm ends the redraw of a lower bar with, to get back to the upper one.
+# tqdm ends the redraw of a lower bar with this, to return to the upper one.
 _CURSOR_UP = b"\x1b[A"
 
 
 class Relay:
-    """One stream on its way from the script to the log."""
+    """Forwards one stream from the script to the log."""
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
         self._write = write
-        self._held = b""  # the unfinished line, as far as it is not passed on
+        self._held = b""  # the part of the unfinished line that is not forwarded yet
         self._held_since = 0.0
-        self._is_open = False  # the start of the unfinished line is passed on
-        self._redrawing = False  # a carriage return came earlier on this line
-        self._return_leads = False  # ... and it was the line's first byte, as with tqdm
-        self._newest = b""  # the newest redraw that is not passed on
-        self._shown = b""  # the redraw passed on last
+        self._is_open = False  # the start of the unfinished line is forwarded
+        self._redrawing = False  # this line had a carriage return
+        self._return_leads = False  # ... as its first byte, as with tqdm
+        self._newest = b""  # the newest redraw that is not forwarded yet
+        self._shown = b""  # the redraw that was forwarded last
         self._next_redraw = 0.0
 
     def feed(self, chunk: bytes, now: float) -> None:
-        """Take what was read; pass on every finished line of it."""
+        """Add output, and forward the lines that are complete."""
         data = self._held + chunk
         if b"\r" in data or self._redrawing:
             done = 0
@@ -55,7 +55,7 @@ class Relay:
             self._pass_held(now)
 
     def deadline(self) -> Optional[float]:
-        """Say when `tick` has something to do even if nothing more arrives."""
+        """Return when `tick` must be called even if nothing more arrives."""
         times = []
         if self._newest:
             times.append(self._next_redraw)
@@ -66,7 +66,7 @@ class Relay:
         return min(times) if times else None
 
     def tick(self, now: float) -> None:
-        """Pass on what has waited long enough."""
+        """Forward what has waited long enough."""
         deadline = self.deadline()
         if deadline is None or now < deadline:
             return
@@ -75,7 +75,7 @@ class Relay:
         self._pass_newest(now)
 
     def close(self) -> None:
-        """The stream has ended: pass on all that is left."""
+        """Forward the rest at the stream's end."""
         if self._held.endswith(b"\r"):
             self._take_segment(self._held[:-1], b"\r", self._next_redraw)
         elif self._held:
@@ -102,8 +102,8 @@ class Relay:
             self._pass_newest(now)
 
     def _take_line(self, text: bytes, end: bytes) -> None:
-        # Where redraws end in a carriage return, this line is not the bar's last
-        # state but the next thing printed, and the last state is still to come.
+        # If redraws end in a carriage return, this line is not the bar's last state
+        # but the next output, and the last state still has to be written.
         last = self._newest or self._shown
         if last.strip() and not (self._return_leads and text):
             self._write(last + b"\n")
@@ -118,7 +118,7 @@ class Relay:
             self._next_redraw = now + REDRAW_SECONDS
 
     def _pass_held(self, now: float) -> None:
-        """Stop waiting for the end of the unfinished line."""
+        """Forward the unfinished line without waiting for its end."""
         if self._held.endswith(b"\r"):
             text, self._held = self._held[:-1], b""
             self._take_redraw(text, now)

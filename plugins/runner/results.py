@@ -1,8 +1,8 @@
-"""Bringing results to Cloud Storage, on a service that keeps nothing of a container by itself.
+"""Uploads results to Cloud Storage, on a service that does not keep a container's files.
 
-Vertex AI tells by AIP_* where they belong. The model goes there twice: file by
-file, as Vertex AI's Model Registry wants it, and as one archive beside, which
-keeps modes, links and empty folders for whoever fetches it.
+Vertex AI sets their locations in AIP_*. The model is uploaded twice: as files for
+Vertex AI's Model Registry, and as an archive, which keeps modes, links and empty
+folders for `fetch`.
 """
 
 import gzip
@@ -21,13 +21,13 @@ CHECKPOINT_SECONDS = 60.0
 
 
 class Results:
-    """What of one training is kept, and where."""
+    """The results of one training, and their locations."""
 
     def __init__(self, roots: Roots, environment: Mapping[str, str]) -> None:
         self._roots = roots
         self._storage = Storage()
         self._model = Place.parse(environment["AIP_MODEL_DIR"])
-        # The folder in which the service has put the model's.
+        # The parent of the model's folder.
         self._base = Place(self._model.bucket, self._model.path[: -len("model/")])
         if not self._model.path.endswith("model/"):
             self._base = self._model
@@ -41,10 +41,10 @@ class Results:
         self._lock = threading.Lock()
 
     def begin(self, job: Job) -> None:
-        """Bring back the checkpoints of a run that was cut off, and keep new ones from now on.
+        """Download the checkpoints of an interrupted run, and start uploading new ones.
 
-        Of several hosts all find what the first of them kept; the others keep
-        nothing but, beside its, why they failed.
+        All hosts get the checkpoints that the first host uploaded. The other hosts
+        only upload the reasons of their failures.
         """
         self._leads = job.leads
         if not job.leads:
@@ -64,7 +64,7 @@ class Results:
             threading.Thread(target=self._keep_checkpoints, daemon=True).start()
 
     def keep(self, with_model: bool) -> None:
-        """Bring what the training left."""
+        """Upload the results."""
         self._over.set()
         if self._leads:
             if with_model:
@@ -77,7 +77,7 @@ class Results:
         self.keep_failure()
 
     def keep_failure(self) -> None:
-        """Bring the reason of a failure, which the service would not know otherwise."""
+        """Upload the reason of a failure, which the service would not know otherwise."""
         if self._roots.failure.is_file():
             with self._roots.failure.open("rb") as source:
                 self._storage.write(self._base.object(self._failure), source)
@@ -94,7 +94,7 @@ class Results:
         if not folder.is_dir() or not any(folder.iterdir()):
             return
         upload = self._storage.writer(self._base.object(name))
-        # As it is made: the disk may have no room for it.
+        # Streamed, because the disk may not have space for it.
         with gzip.GzipFile(fileobj=upload, mode="wb", compresslevel=1) as packed:  # type: ignore[call-overload]
             with tarfile.open(fileobj=packed, mode="w|") as archive:
                 pack(folder, archive)
@@ -105,7 +105,7 @@ class Results:
             try:
                 self._send_checkpoints()
             except OSError as error:
-                print("alekseylearn: a checkpoint is not kept yet: {}".format(error), flush=True)
+                print("alekseylearn: cannot upload a checkpoint yet: {}".format(error), flush=True)
 
     def _send_checkpoints(self) -> None:
         if self._checkpoints is None:
@@ -121,7 +121,7 @@ class Results:
 
 
 def _files(folder: Path) -> Iterator[Tuple[str, Path]]:
-    """Give all files below a folder, and their names in it; links count as what they lead to."""
+    """Yield all files below a folder with their names relative to it. Links are followed."""
     for parent, _, names in os.walk(str(folder)):
         for name in sorted(names):
             path = Path(parent) / name
@@ -135,5 +135,5 @@ def _state(path: Path) -> Tuple[float, int]:
 
 
 def _is_inside(name: str) -> bool:
-    """Say whether an object's name leads to a file in the folder, and nowhere else."""
+    """Return whether an object's name is a path inside the folder."""
     return bool(name) and all(part not in ("", ".", "..") and "\0" not in part for part in name.split("/"))

@@ -1,7 +1,7 @@
-"""Where things are inside a training container.
+"""The paths inside a training container.
 
-The image's own files lie under one root, what SageMaker gives and takes under
-another. Both can be moved by a variable, so that the runner also runs outside a
+The image's files are below one root, and SageMaker's inputs and outputs below
+another. A variable can change each, so that the runner also works outside a
 container.
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Roots(NamedTuple):
-    """The two folders from which every other path follows."""
+    """The two roots of all other paths."""
 
     home: Path
     ml: Path
@@ -76,10 +76,10 @@ class Roots(NamedTuple):
         return self.output / "failure"
 
     def make_output_folders(self) -> None:
-        """Make the folders a script may write to without asking.
+        """Create the folders that a script may expect to exist.
 
-        The checkpoint folder is left out: a script reads its presence as
-        "checkpoints are kept", and only the platform can keep that promise.
+        Not the checkpoint folder: scripts take its presence as a sign that
+        checkpoints are kept, which only the platform can ensure.
         """
         for folder in (self.model, self.output_data, self.output_intermediate):
             folder.mkdir(parents=True, exist_ok=True)

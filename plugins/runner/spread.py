@@ -1,7 +1,8 @@
-"""Several processes of one script on a host, each with what torchrun would tell it.
+"""Runs several processes of one script on a host, each with torchrun's variables.
 
-The runner starts itself as `spread COUNT COMMAND …`: to its supervisor this is one
-script. A process that fails ends the others, and its exit code is that of all.
+The runner starts itself as `spread COUNT COMMAND …`, which its supervisor treats as
+one script. A process that fails ends the others, and its exit code becomes the
+script's.
 """
 
 import os
@@ -16,13 +17,13 @@ from typing import Dict, List, Mapping, Optional
 
 from supervise import CHUNK_BYTES, Sink, shell_code
 
-# After one has failed, the others may take this long to end by themselves.
+# After one process has failed, the others have this long to end by themselves.
 PATIENCE_SECONDS = 30.0
 POLL_SECONDS = 0.1
 
-# What stands before each line of a process, so that it is known whose it is.
+# Prefix of each line, which names its process.
 PREFIX = "rank {}: "
-# The last line where one has failed; `failure.py` reads the number.
+# The last line if a process failed; `failure.py` reads the rank.
 VERDICT = "alekseylearn: rank {} ended with exit code {}"
 FAILED = re.compile(r"^alekseylearn: rank (\d+) ended with exit code \d+$")
 
@@ -35,9 +36,9 @@ def main(arguments: List[str]) -> int:
 
 
 def environment_of(local_rank: int, count: int, environment: Mapping[str, str]) -> Dict[str, str]:
-    """Return the environment of one of a host's processes, as torchrun sets it.
+    """Return the environment of one process on a host, as torchrun sets it.
 
-    The host's own is what a single process on it would get.
+    `environment` is the one that a single process on the host would get.
     """
     hosts = int(environment.get("WORLD_SIZE", "1"))
     host_rank = int(environment.get("RANK", "0"))
@@ -45,7 +46,7 @@ def environment_of(local_rank: int, count: int, environment: Mapping[str, str]) 
     made = dict(environment)
     made.setdefault("MASTER_ADDR", "127.0.0.1")
     made.setdefault("MASTER_PORT", environment.get("SM_MASTER_PORT", "7777"))
-    # Each would take all cores otherwise.
+    # Otherwise each process would use all cores.
     made.setdefault("OMP_NUM_THREADS", "1")
     made.update(
         RANK=str(rank),
@@ -66,7 +67,7 @@ def environment_of(local_rank: int, count: int, environment: Mapping[str, str]) 
 
 
 class _Lines:
-    """One stream of a process on its way out, its lines led by the rank."""
+    """Forwards one stream of a process, with the rank before each line."""
 
     def __init__(self, prefix: bytes, sink: Sink) -> None:
         self._prefix, self._sink = prefix, sink
@@ -74,7 +75,7 @@ class _Lines:
 
     def feed(self, chunk: bytes) -> None:
         data = self._held + chunk
-        # What follows a carriage return decides what it means.
+        # The meaning of a carriage return depends on the next byte.
         end = max(data.rfind(b"\n"), data.rfind(b"\r", 0, len(data) - 1)) + 1
         self._held = data[end:]
         pieces = [piece for piece in _PIECE.findall(data[:end]) if piece]
@@ -126,7 +127,7 @@ class _Group:
         return code
 
     def _wait(self) -> Optional[int]:
-        """Pass on what all write until they have ended; return which failed first."""
+        """Forward all output until the processes have ended; return the rank that failed first."""
         failed = None  # type: Optional[int]
         deadline = None  # type: Optional[float]
         while any(process.returncode is None for process in self._processes):
@@ -143,7 +144,7 @@ class _Group:
         return failed
 
     def _read(self, patience: float) -> bool:
-        """Pass on what is there; say whether there was anything."""
+        """Forward available output; return whether there was any."""
         any_read = False
         for key, _ in self._selector.select(patience):
             try:

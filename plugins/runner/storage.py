@@ -1,4 +1,4 @@
-"""Google Cloud Storage, by its JSON API and with the token of the machine's own service account."""
+"""A client for Google Cloud Storage's JSON API, with the token of the machine's service account."""
 
 import json
 import os
@@ -10,17 +10,17 @@ from urllib.parse import quote
 
 ADDRESS = "https://storage.googleapis.com"
 TOKEN_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"
-# A token that is about to end is not begun with.
+# A token that expires sooner is renewed.
 TOKEN_MARGIN_SECONDS = 225.0
-# A multiple of 262,144, which the service asks for.
+# A multiple of 262,144, as the service requires.
 CHUNK_BYTES = 32 * 262144
 TIMEOUT_SECONDS = 60.0
-# Waits between tries of what may pass: two minutes in all.
+# Pauses between retries of passing errors: two minutes in total.
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
 
 
 class StorageError(OSError):
-    """The service cannot be used; the message says why."""
+    """A request failed. The message explains why."""
 
 
 class Place(NamedTuple):
@@ -34,7 +34,7 @@ class Place(NamedTuple):
         scheme, _, rest = uri.partition("://")
         bucket, _, path = rest.partition("/")
         if scheme != "gs" or not bucket:
-            raise StorageError("{!r} is no place in Cloud Storage".format(uri))
+            raise StorageError("{!r} is not a Cloud Storage location".format(uri))
         return cls(bucket, path if not path or path.endswith("/") else path + "/")
 
     def object(self, name: str) -> "Place":
@@ -45,26 +45,26 @@ class Place(NamedTuple):
 
 
 class _Keep(urllib.request.HTTPRedirectHandler):
-    """308 asks for more of an upload, and is no redirect; a token follows no other either."""
+    """Follows no redirects: 308 asks for the rest of an upload, and the token must not go elsewhere."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
 _AWAY = urllib.request.build_opener(_Keep)
-# The metadata server is beside the machine: no proxy knows it.
+# The metadata server is only reachable without a proxy.
 _NEAR = urllib.request.build_opener(_Keep, urllib.request.ProxyHandler({}))
 
 
 class Storage:
-    """One service account's use of the service."""
+    """A client with the credentials of one service account."""
 
     def __init__(self) -> None:
         self._token = ""
         self._token_end = 0.0
 
     def names(self, folder: Place) -> Iterator[str]:
-        """Give the names of all objects in a folder, relative to it."""
+        """Yield the names of all objects in a folder, relative to it."""
         page = ""
         while True:
             url = "{}/storage/v1/b/{}/o?prefix={}&fields=items(name)%2CnextPageToken{}".format(
@@ -78,12 +78,12 @@ class Storage:
             page = "&pageToken=" + quote(answer["nextPageToken"], safe="")
 
     def read(self, place: Place) -> bytes:
-        """Give an object's whole content."""
+        """Return an object's whole content."""
         url = "{}/download/storage/v1/b/{}/o/{}?alt=media".format(ADDRESS, place.bucket, quote(place.path, safe=""))
         return self._ask("GET", url)[2]
 
     def writer(self, place: Place) -> "Upload":
-        """Begin an object; it is there once the writer is closed."""
+        """Start an object, which exists once the writer is closed."""
         url = "{}/upload/storage/v1/b/{}/o?uploadType=resumable&name={}".format(
             ADDRESS, place.bucket, quote(place.path, safe="")
         )
@@ -91,7 +91,7 @@ class Storage:
         return Upload(self._ask, headers["location"])
 
     def write(self, place: Place, source: BinaryIO) -> None:
-        """Bring a file."""
+        """Upload a file."""
         writer = self.writer(place)
         while True:
             piece = source.read(CHUNK_BYTES)
@@ -103,10 +103,10 @@ class Storage:
     def _ask(
         self, method: str, url: str, body: Optional[bytes] = None, headers: Optional[Dict[str, str]] = None
     ) -> Tuple[int, Dict[str, str], bytes]:
-        """Give status, headers and body of an answer that says yes, or asks for more of an upload.
+        """Return status, headers and body of a response that succeeded, or asks for more of an upload.
 
-        What may pass is waited out. An upload's piece is not sent again here: how
-        much of it has arrived is the service's to say.
+        Passing errors are retried, but not a piece of an upload: the service first
+        has to report how much of it has arrived.
         """
         piece = method == "PUT" and bool(body)
         renewed = False
@@ -119,7 +119,7 @@ class Storage:
             if status in (200, 201, 204, 308):
                 return status, answer, content
             if status == 401 and not renewed:
-                # It may have ended before its time.
+                # The token may have been revoked early.
                 self._token, renewed = "", True
                 continue
             if status != 0 and status != 429 and status < 500:
@@ -129,7 +129,7 @@ class Storage:
             if pause is None:
                 raise StorageError(_reason(status, content))
             time.sleep(pause)
-        raise AssertionError("the last try returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
     def _bearer(self) -> str:
         if self._token and time.monotonic() < self._token_end:
@@ -147,11 +147,11 @@ class Storage:
             if 400 <= status < 500:
                 break
             time.sleep(pause)
-        raise StorageError("the metadata server gives no token: " + _reason(status, content))
+        raise StorageError("cannot get a token from the metadata server: " + _reason(status, content))
 
 
 class Upload:
-    """An object on its way, in pieces."""
+    """An upload of an object in pieces."""
 
     def __init__(self, ask: Callable[..., Tuple[int, Dict[str, str], bytes]], url: str) -> None:
         self._ask, self._url = ask, url
@@ -161,7 +161,7 @@ class Upload:
 
     def write(self, data: bytes) -> int:
         self._held += data
-        # The last piece is the one that may be short: something is always kept for it.
+        # Only the last piece may be short, so some data is always kept for it.
         while len(self._held) > CHUNK_BYTES:
             self._send(CHUNK_BYTES, None)
         return len(data)
@@ -172,7 +172,7 @@ class Upload:
             pass
 
     def _send(self, size: int, total: Optional[int]) -> int:
-        """Send the next piece, and count what has arrived of it."""
+        """Send the next piece, and return how much of it has arrived."""
         piece = self._held[:size]
         whole = "*" if total is None else str(total)
         span = "bytes */{}".format(whole)
@@ -190,10 +190,10 @@ class Upload:
             last = headers.get("range", "").rpartition("-")[2]
             arrived = int(last) + 1 if last else 0
             if not self._arrived <= arrived <= self._arrived + len(piece):
-                raise StorageError("the upload went wrong: {} bytes have arrived, of {} sent".format(arrived, self._arrived))
+                raise StorageError("the upload failed: {} bytes arrived of {} sent".format(arrived, self._arrived))
             self._stalled = 0 if arrived > self._arrived else self._stalled + 1
             if self._stalled > len(PAUSES):
-                raise StorageError("the upload does not get on")
+                raise StorageError("the upload makes no progress")
             self._held = self._held[arrived - self._arrived :]
             self._arrived = arrived
         else:
@@ -203,7 +203,7 @@ class Upload:
 
 
 def _send(opener: Any, request: urllib.request.Request) -> Tuple[int, Dict[str, str], bytes]:
-    """Give what came back; a status of 0 where nothing did, and why as the body."""
+    """Return the response. Without one, the status is 0 and the body holds the cause."""
     try:
         with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
             return answer.status, _lower(answer.headers), answer.read()
@@ -224,4 +224,4 @@ def _reason(status: int, content: bytes) -> str:
         text = json.loads(text)["error"]["message"]
     except (ValueError, KeyError, TypeError):
         pass
-    return "no answer: {}".format(text[:200]) if status == 0 else "it answers {}: {}".format(status, text[:200])
+    return "no response: {}".format(text[:200]) if status == 0 else "HTTP status {}: {}".format(status, text[:200])

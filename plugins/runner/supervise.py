@@ -1,8 +1,8 @@
-"""Running the script as the first process of a container has to.
+"""Runs the script, with the duties of a container's first process.
 
-That process gets the stop signals and must hand them on, inherits every orphan
-and must reap it, and takes everything down with it when it ends. So it ends
-last, with the script's own exit code and after the script's last byte.
+That process gets the stop signals and must forward them, and inherits every
+orphan and must reap it. Its end ends everything else, so it exits last, with the
+script's exit code and after the script's last byte.
 """
 
 import os
@@ -17,9 +17,9 @@ from typing import Dict, List, NamedTuple, Optional
 
 from relay import Relay
 
-# Output of processes that outlive the script is waited for this long.
+# How long to wait for output of processes that outlive the script.
 DRAIN_SECONDS = 2.0
-# After a stop, the script's workers may take this long to save their state.
+# How long the script's workers have to save their state after a stop.
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
     exit_code: int
     stop_signal: Optional[int]
     stderr_tail: bytes
-    # The script wrote anything to its output.
+    # Whether the script wrote any output.
     printed: bool
     seconds: float
 
@@ -47,7 +47,7 @@ class _Stream(NamedTuple):
 
 
 class Supervisor:
-    """Runs one script. From its making on, no stop signal is lost."""
+    """Runs one script. No stop signal is lost once it is created."""
 
     def __init__(self) -> None:
         self._pid = 0
@@ -61,14 +61,14 @@ class Supervisor:
         self._watch_signals()
 
     def is_stopping(self) -> bool:
-        """Say whether a stop signal has come."""
+        """Return whether a stop signal has come."""
         return self._stop_signal is not None
 
     def run(self, command: List[str], environment: Dict[str, str], folder: Path) -> Outcome:
         """Run the command to its end.
 
-        It leads a session of its own, so that whatever it leaves behind can be
-        found by its process group.
+        It gets its own session, so that processes that it leaves behind can be found
+        by their process group.
         """
         started = time.monotonic()
         process = subprocess.Popen(
@@ -107,7 +107,7 @@ class Supervisor:
     # Signals
 
     def _watch_signals(self) -> None:
-        """Make every signal wake the loop, and hand the stop signals on at once."""
+        """Make every signal wake the loop, and forward the stop signals at once."""
         wake_source, wake_target = os.pipe()
         os.set_blocking(wake_source, False)
         os.set_blocking(wake_target, False)
@@ -118,16 +118,16 @@ class Supervisor:
         signal.signal(signal.SIGINT, self._on_stop)
 
     def _on_stop(self, number: int, _frame: Optional[FrameType]) -> None:
-        """Hand a stop signal on: from here, for the loop may be busy writing."""
+        """Forward a stop signal at once, because the loop may be busy writing."""
         self._stop_signal = number
         if self._pid:
             self._send(number)
 
     def _send(self, number: int) -> None:
-        """Signal the script alone, and only after its end what it left behind.
+        """Signal only the script, and after its end the processes that it left behind.
 
-        Workers are the script's to stop: a data loader that died of the same
-        signal would ruin the checkpoint which the script is about to save.
+        The script stops its own workers: a data loader that died of the same signal
+        would ruin the checkpoint that the script is about to save.
         """
         if self._exit_code is not None:
             self._signal_group(number)
@@ -138,7 +138,7 @@ class Supervisor:
             pass
 
     def _signal_group(self, number: int) -> bool:
-        """Signal what is left of the script's process group; say if there was any."""
+        """Signal the rest of the script's process group; return whether there was any."""
         try:
             os.killpg(self._pid, number)
         except (ProcessLookupError, PermissionError):
@@ -146,7 +146,7 @@ class Supervisor:
         return True
 
     def _reap(self) -> None:
-        """Collect every process that has ended: the script, and adopted orphans."""
+        """Reap all processes that have ended: the script and adopted orphans."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -189,7 +189,7 @@ class Supervisor:
         self._selector.unregister(stream.source)
 
     def _take_what_is_left(self) -> None:
-        """Empty the pipes that someone still holds open, without waiting."""
+        """Empty the pipes that other processes still hold open, without waiting."""
         for stream in list(self._streams):
             self._read(stream, PIPE_BYTES)
         for stream in list(self._streams):
@@ -198,7 +198,7 @@ class Supervisor:
     # Time
 
     def _patience(self) -> Optional[float]:
-        """Say how long the loop may sleep if nothing happens."""
+        """Return how long the loop may sleep if nothing happens."""
         deadlines = [stream.relay.deadline() for stream in self._streams]
         times = [max(0.0, d - time.monotonic()) for d in deadlines if d is not None]
         if self._exit_code is not None:
@@ -215,12 +215,12 @@ class Supervisor:
 
 
 def shell_code(code: int) -> int:
-    """Return an exit code of `subprocess` as a shell has it: 128 and the number for a signal."""
+    """Return an exit code of `subprocess` as a shell does: 128 plus the number for a signal."""
     return 128 - code if code < 0 else code
 
 
 class Sink:
-    """Where a stream goes, as long as anyone listens: a log reader that goes away must not end the training."""
+    """The target of a stream. A log reader that disappears does not end the training."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -237,6 +237,6 @@ class Sink:
                 return
 
     def end_line(self) -> None:
-        """End a line that the script left open: log services show no other."""
+        """End a line that the script left open, because log services show only complete lines."""
         if self._is_inside_line:
             self.write(b"\n")

@@ -1,4 +1,4 @@
-"""Files that a script made or changed among its code: its model, if it left nothing in `/opt/ml/model`."""
+"""Files that a script created or changed in its code: its model, if `/opt/ml/model` is empty."""
 
 import errno
 import fnmatch
@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
-# What is never a result. This is the one place that says so.
+# Files and folders that are never results. This is the only list of them.
 CLUTTER_FOLDERS = frozenset(
     [
         "__pycache__",
@@ -64,15 +64,15 @@ CLUTTER_PATTERNS = (
     "datasets--*",
     "nohup.out",
 )
-# A folder that holds this file is a cache, by https://bford.info/cachedir/.
+# A folder with this file is a cache, see https://bford.info/cachedir/.
 CACHE_TAG = "CACHEDIR.TAG"
 
-# Small enough to be said in one line.
+# How many names a message lists.
 NAMED = 5
 
 
 class File(NamedTuple):
-    """One file or link, by its path from the code folder, with `/`."""
+    """A file or link, by its path relative to the code folder, with `/`."""
 
     name: str
     size: int
@@ -80,7 +80,7 @@ class File(NamedTuple):
 
 
 class Snapshot:
-    """The files of a folder at one moment."""
+    """The files of a folder at one point in time."""
 
     def __init__(self, files: Dict[str, Tuple[int, int]]) -> None:
         self._files = files
@@ -98,20 +98,20 @@ class Snapshot:
         return cls({name: (size, changed) for name, (size, changed) in saved.items()})
 
     def since(self, folder: Path) -> List[File]:
-        """Return what is new or changed in the folder now, in the order of the names."""
+        """Return the files that are new or changed since then, sorted by name."""
         now = files_below(folder)
         return sorted(file for file in now if self._files.get(file.name) != (file.size, file.changed))
 
 
 def files_below(folder: Path) -> Iterator[File]:
-    """Yield the files and links below a folder, but for clutter."""
+    """Yield the files and links below a folder, except clutter."""
     waiting = [""]
     while waiting:
         parent = waiting.pop()
         try:
             entries = list(os.scandir(os.path.join(str(folder), parent)))
         except OSError:
-            continue  # not to be read, or gone meanwhile
+            continue  # unreadable, or removed meanwhile
         if any(entry.name == CACHE_TAG for entry in entries):
             continue
         for entry in entries:
@@ -129,15 +129,15 @@ def files_below(folder: Path) -> Iterator[File]:
 
 
 def is_clutter(name: str) -> bool:
-    """Say whether a file or folder of this name is a cache, a log or the like."""
+    """Return whether a file or folder of this name is a cache, a log or similar."""
     return name in CLUTTER_FOLDERS or any(fnmatch.fnmatchcase(name, pattern) for pattern in CLUTTER_PATTERNS)
 
 
 def chosen(patterns: Sequence[str], working_folder: Path, code: Path) -> Tuple[List[Tuple[str, Path]], List[str]]:
-    """Return the files that the user's patterns name, each with its name in the model, and the patterns that name none.
+    """Return the files that match the user's patterns with their names in the model, and the patterns without a match.
 
-    A folder stands for all below it. Names are paths from the code folder; what
-    lies elsewhere goes by its path from the folder that was named.
+    A folder stands for everything below it. Names are paths relative to the code
+    folder. Files elsewhere get a path relative to the folder that was named.
     """
     found = {}  # type: Dict[str, Path]
     unmatched = []
@@ -169,7 +169,7 @@ def _all_below(place: str) -> Iterator[str]:
 
 
 def bring(files: Sequence[Tuple[str, Path]], target: Path) -> None:
-    """Put files into a folder by these names; what is there is replaced.
+    """Copy files into a folder under these names, and replace existing ones.
 
     Raises OSError if the disk is full, or a file cannot be read.
     """
@@ -188,7 +188,7 @@ def bring(files: Sequence[Tuple[str, Path]], target: Path) -> None:
 
 
 def _make_room(files: Sequence[Tuple[str, Path]], target: Path) -> None:
-    """Refuse at once what cannot fit: half a model is none."""
+    """Check the disk space first: half a model is useless."""
     device = os.stat(str(target)).st_dev
     needed = 0
     for _, path in files:
@@ -196,11 +196,11 @@ def _make_room(files: Sequence[Tuple[str, Path]], target: Path) -> None:
         needed += found.st_size if found.st_dev != device else 0
     free = shutil.disk_usage(str(target)).free
     if needed > free:
-        raise OSError(errno.ENOSPC, "{} are needed, and {} are free".format(size_text(needed), size_text(free)))
+        raise OSError(errno.ENOSPC, "{} needed, {} free on the disk".format(size_text(needed), size_text(free)))
 
 
 def _copy(path: Path, draft: Path, taken: Dict[str, str], name: str) -> None:
-    """Make a file at another place: as one more name for it if the file system is the same, else as a copy."""
+    """Link a file to another path if the file system is the same, else copy it."""
     _remove(draft)
     source = str(path)
     if path.is_symlink():
@@ -226,7 +226,7 @@ def _remove(path: Path) -> None:
 
 
 def is_empty(folder: Path) -> bool:
-    """Say whether no file is below a folder."""
+    """Return whether there is no file below a folder."""
     return next(iter(_entries(folder)), None) is None
 
 
@@ -246,13 +246,13 @@ def _entries(folder: Path) -> Iterator[Tuple[str, int]]:
 
 
 def readable(name: str) -> str:
-    """Return a file's name as a log can hold it."""
+    """Return a file's name in a form that a log can hold."""
     text = os.fsencode(name).decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def some_of(names: Sequence[str]) -> str:
-    """Return the first few of many names, for a person."""
+    """Return the first few names as text for a person."""
     text = ", ".join(readable(name) for name in names[:NAMED])
     return text if len(names) <= NAMED else "{} and {} more".format(text, len(names) - NAMED)
 

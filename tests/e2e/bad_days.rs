@@ -56,7 +56,7 @@ fn a_model_that_does_not_fit_on_the_disk() {
     };
     for more in [&[][..], &["--no-extract"]] {
         let fetch = [&["fetch", "small", "large/train"], more].concat();
-        sandbox.run(&fetch).failure(1).one_error().says("is full").says("bytes are needed");
+        sandbox.run(&fetch).failure(1).one_error().says("is full").says("bytes needed");
         assert_eq!(listing(&disk.0), [""; 0], "nothing half-done is left");
     }
 }
@@ -95,7 +95,7 @@ fn a_log_that_does_not_fit_on_the_disk() {
     let fit =
         ["fit", "long/train.py", &format!("--config.base_image={base}"), "--fetch", "out", "--overwrite"];
     let run = sandbox.run(&fit).failure(1).one_error();
-    run.says("cannot keep the log of").says("the container is kept");
+    run.says("cannot save the log of").says("the container is kept");
     disk.remount("size=64m");
     let run = sandbox.run(&fit).success().says("resuming");
     assert!(run.stdout.contains("\n99999 x"), "the whole log");
@@ -124,7 +124,7 @@ fn a_record_that_another_program_holds() {
     let mut line = String::new();
     BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line.trim(), "held");
-    sandbox.run(&["jobs"]).failure(5).one_error().says("another program has held");
+    sandbox.run(&["jobs"]).failure(5).one_error().says("another program has locked");
     drop(holder.stdin.take());
     holder.wait().unwrap();
     sandbox.run(&["jobs"]).success();

@@ -43,7 +43,7 @@ fn a_run_that_would_work_is_told_with_its_request_and_its_cost() {
         check(&sandbox, &rig, &base, &["--config.prices.ml.c4.2xlarge=0.5", "--config.max_runtime=3600"]);
     let text = text.success().stdout;
     assert!(
-        text.contains("cost     at most 0.50 USD: 1 × ml.c4.2xlarge at 0.5 USD an hour, for 1 h"),
+        text.contains("cost     at most 0.50 USD: 1 × ml.c4.2xlarge at 0.5 USD per hour, for 1 h"),
         "{text}"
     );
     assert!(text.contains("\"MaxRuntimeInSeconds\": 3600"), "{text}");
@@ -72,21 +72,21 @@ fn all_problems_are_told_at_once_each_with_its_fix() {
     let run = check(&sandbox, &rig, &base, &more).failure(2);
     let problems = said(&run.data(), "problem");
     for problem in [
-        "is in eu-west-1, but the job would run in us-east-1",
-        "SageMaker may not assume the role",
-        "this user may not pass the role alekseylearn-untrusted to SageMaker",
+        "is in eu-west-1, but the job runs in us-east-1",
+        "SageMaker cannot assume the role",
+        "no permission to pass the role alekseylearn-untrusted to SageMaker",
         "ask the account's administrator for iam:PassRole",
-        "`ml.m5.lagre` is none of its values",
+        "unknown value `ml.m5.lagre`",
     ] {
         assert!(problems.contains(problem), "no `{problem}` in\n{problems}");
     }
     let text = check(&sandbox, &rig, &base, &[]).failure(2).one_error();
-    assert!(text.stdout.contains("problem  this user may not pass the role"), "{}", text.stdout);
+    assert!(text.stdout.contains("problem  no permission to pass the role"), "{}", text.stdout);
     // `fit` finds the same.
     let fit = ["fit", "train.py", "--train-driver", "sagemaker", &data, &role];
     let output = format!("--config.output_path=s3://{}/jobs", rig.name("bucket"));
     let run = sandbox.run(&[&fit[..], &[&output, "--dry-run"]].concat()).failure(2);
-    run.one_error().says("is in eu-west-1").says("may not pass the role");
+    run.one_error().says("is in eu-west-1").says("no permission to pass the role");
 }
 
 #[test]
@@ -98,17 +98,17 @@ fn more_instances_than_the_account_may_use_are_told() {
     let of = |more: &[&str]| check(&sandbox, &rig, &base, &[more, &["--json"]].concat());
     let kind = "--config.train_instance_type=ml.p3.2xlarge";
     let data = of(&[kind, "--config.train_instance_count=3"]).success().data();
-    assert!(said(&data, "note").contains("the account may use 3 × ml.p3.2xlarge at once"), "{data}");
+    assert!(said(&data, "note").contains("the account's quota is 3 × ml.p3.2xlarge"), "{data}");
     let data = of(&[kind, "--config.train_instance_count=4"]).failure(2).data();
     let problem = said(&data, "problem");
-    assert!(problem.contains("asks for 4 × ml.p3.2xlarge, and the account may use 3 at once"), "{problem}");
+    assert!(problem.contains("needs 4 × ml.p3.2xlarge, but the account's quota is 3"), "{problem}");
     assert!(problem.contains("ml.p3.2xlarge for training job usage"), "{problem}");
     // Spot capacity is counted by itself, and groups of one kind together.
     let data = of(&[kind, "--config.train_instance_count=2", "--config.spot=true"]).failure(2).data();
     assert!(said(&data, "problem").contains("ml.p3.2xlarge for spot training job usage"), "{data}");
     let groups = ["a", "b"].map(|name| format!("--config.instance_groups.{name}=ml.m5.xlarge:2"));
     let data = of(&groups.each_ref().map(String::as_str)).failure(2).data();
-    assert!(said(&data, "problem").contains("asks for 4 × ml.m5.xlarge"), "{data}");
+    assert!(said(&data, "problem").contains("needs 4 × ml.m5.xlarge"), "{data}");
     // They come in many pages, and are read once, for as long as a user would wait.
     let pages = || rig.calls("ListServiceQuotas").len();
     let before = pages();
@@ -121,8 +121,8 @@ fn more_instances_than_the_account_may_use_are_told() {
         "match": { "operation": "ListServiceQuotas" }, "fault": "slow", "delay_ms": 3_000, "times": null,
     }));
     let notes = said(&of(&first_and_last).success().data(), "note");
-    assert!(notes.contains("how many ml.r8i-flex.large the account may use at once could not"), "{notes}");
-    assert!(notes.contains("the account may use 3 × ml.m5.xlarge"), "{notes}");
+    assert!(notes.contains("the account's quota of ml.r8i-flex.large is unknown"), "{notes}");
+    assert!(notes.contains("the account's quota is 3 × ml.m5.xlarge"), "{notes}");
     assert_eq!(pages() - before - all, 2, "five seconds hold no third page");
     rig.clear_faults();
     // A run that is to begin does not wait for them.
@@ -142,11 +142,8 @@ fn what_the_account_does_not_tell_is_no_problem() {
         rig.fault(&json!({ "match": { "operation": operation }, "fault": "access-denied", "times": null }));
     }
     let data = check(&sandbox, &rig, &base, &["--json"]).success().data();
-    assert!(said(&data, "note").contains("(iam:PassRole) could not be checked"), "{data}");
-    assert!(
-        said(&data, "note").contains("how many ml.c4.2xlarge the account may use at once could not be"),
-        "{data}"
-    );
+    assert!(said(&data, "note").contains("iam:PassRole could not be checked"), "{data}");
+    assert!(said(&data, "note").contains("the account's quota of ml.c4.2xlarge is unknown"), "{data}");
     rig.clear_faults();
     // Nothing at all can be asked.
     rig.fault(
@@ -159,7 +156,7 @@ fn what_the_account_does_not_tell_is_no_problem() {
     // An image is to be built, and nothing builds.
     sandbox.set("DOCKER_HOST", "unix:///nowhere/docker.sock");
     let data = check(&sandbox, &rig, &base, &["--json"]).failure(2).data();
-    assert!(said(&data, "problem").contains("no Docker engine answers"), "{data}");
+    assert!(said(&data, "problem").contains("cannot connect to the Docker engine"), "{data}");
 }
 
 #[test]
@@ -183,7 +180,7 @@ fn credentials_that_end_soon_are_told() {
     sandbox.write_home(".aws/config", &process);
     sandbox.unset("AWS_ACCESS_KEY_ID").unset("AWS_SECRET_ACCESS_KEY").set("AWS_PROFILE", "soon");
     let data = check(&sandbox, &rig, &base, &["--json"]).success().data();
-    assert!(said(&data, "warning").contains("the credentials end in"), "{data}");
+    assert!(said(&data, "warning").contains("the credentials expire in"), "{data}");
 }
 
 #[test]

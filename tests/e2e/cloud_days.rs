@@ -55,7 +55,7 @@ fn keys_with_spaces_and_empty_variables_are_as_every_tool_takes_them() {
     // What no trimming mends is one error.
     sandbox.set("AWS_ACCESS_KEY_ID", "AKIA\nTEST");
     let refused = dry_run(&sandbox, &rig, &[]).failure(3);
-    assert!(refused.stdout.contains("characters that no key has"), "{}", refused.stdout);
+    assert!(refused.stdout.contains("the AWS credentials have invalid characters"), "{}", refused.stdout);
     assert!(!refused.stdout.contains("TEST"), "{}", refused.stdout);
 }
 
@@ -67,13 +67,13 @@ fn certificates_that_are_none_are_one_error() {
     for path in ["/nonexistent/SECRET.pem", junk.to_str().unwrap()] {
         sandbox.set("SSL_CERT_FILE", path);
         let refused = sandbox.run(&["fit", "train.py", "--dry-run"]).failure(2).one_error();
-        let refused = refused.says("cannot read the certificates that SSL_CERT_FILE names");
+        let refused = refused.says("cannot read the certificates in SSL_CERT_FILE");
         assert!(!refused.stderr.contains("SECRET"), "{}", refused.stderr);
         let checks = sandbox.run(&["doctor", "--json"]).failure(1);
         let aws =
             checks.data()["checks"].as_array().unwrap().iter().find(|one| one["name"] == "aws").cloned();
         assert!(
-            aws.unwrap()["what"].as_str().unwrap().contains("that SSL_CERT_FILE names"),
+            aws.unwrap()["what"].as_str().unwrap().contains("the certificates in SSL_CERT_FILE"),
             "{}",
             checks.stdout
         );
@@ -156,7 +156,7 @@ fn a_job_that_the_service_ended_has_the_services_exit_code_and_reason() {
     let reason = ", \"FailureReason\": \"CapacityError: Unable to provision requested ML compute capacity\"";
     ended("Failed", "Failed", reason).failure(7).one_error().says("CapacityError");
     ended("Stopped", "MaxWaitTimeExceeded", "").failure(7).one_error().says("no spot capacity");
-    ended("Stopped", "Interrupted", "").failure(7).one_error().says("taken back");
+    ended("Stopped", "Interrupted", "").failure(7).one_error().says("spot instances were interrupted");
     let reason = ", \"FailureReason\": \"AlgorithmError: , exit code: 1\"";
     ended("Failed", "Failed", reason).failure(10);
 }
@@ -220,7 +220,7 @@ fn other_worlds_of_aws_have_other_names() {
         rig.fault(&json!({ "match": { "operation": "GetRole" }, "fault": "access-denied", "times": null }));
     }
     let told = findings(&check(&sandbox, &rig, &[]));
-    assert!(told.contains("if the role has a path"), "{told}");
+    assert!(told.contains("the role's whole ARN if it has a path"), "{told}");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn answers_without_a_body_are_read_by_their_status() {
     let input = |key: &str| format!("--config.input.train=s3://{bucket}/{key}");
     // One whose key only begins like it is another.
     let told = findings(&check(&sandbox, &rig, &[&input("held/train")]).failure(2));
-    assert!(told.contains("there is nothing at"), "{told}");
+    assert!(told.contains("nothing found at"), "{told}");
     // Who may not look takes the place as it is written: the role may read it.
     let denied = |operation: &str| {
         rig.fault(&json!({ "match": { "operation": operation }, "fault": "access-denied", "times": null }));
@@ -245,7 +245,7 @@ fn answers_without_a_body_are_read_by_their_status() {
     rig.clear_faults();
     denied("HeadBucket");
     let told = check(&sandbox, &rig, &[]).failure(3);
-    assert!(findings(&told).contains("it may belong to another account"), "{}", told.stdout);
+    assert!(findings(&told).contains("which may belong to another account"), "{}", told.stdout);
     rig.clear_faults();
     let job = format!("s3://{bucket}/held");
     denied("HeadObject");
@@ -274,7 +274,7 @@ fn a_proxy_that_is_dead_is_named_at_once() {
     let begun = Instant::now();
     let options = ["--config.output_path=s3://bucket/x", "--config.role_name=r", "--dry-run"];
     let refused = sandbox.run(&[&["fit", "train.py", "--train-driver", "sagemaker"], &options[..]].concat());
-    let refused = refused.failure(7).one_error().says("the proxy 127.0.0.1:9 cannot be reached");
+    let refused = refused.failure(7).one_error().says("cannot connect through the proxy 127.0.0.1:9");
     assert!(!refused.stderr.contains("SECRET"), "{}", refused.stderr);
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
@@ -315,7 +315,7 @@ fn profiles_are_read_as_awss_own_tools_read_them() {
             assert!(run.stdout.contains(text), "no {text} in {}", run.stdout);
         }
     };
-    refused("twowords", 3, &["there is no AWS profile `twowords`", "bundle, mfa, process, two words"]);
+    refused("twowords", 3, &["no AWS profile `twowords`", "bundle, mfa, process, two words"]);
     refused("mfa", 3, &["needs an MFA code"]);
     refused("bundle", 2, &["`ca_bundle` of the AWS profile bundle"]);
     sandbox.write_home(".aws/credentials", "[default]\nSECRET\n");
@@ -353,7 +353,7 @@ fn a_tag_that_stays_is_used_as_it_is() {
     rig.fault(&immutable);
     let again: Vec<String> = options.iter().cloned().chain(["--overwrite".to_owned()]).collect();
     let first = rig.calls("CreateTrainingJob").pop().unwrap()["body"].clone();
-    run(&sandbox, &again).success().says("is there already");
+    run(&sandbox, &again).success().says("which is already in the registry");
     let second = rig.calls("CreateTrainingJob").pop().unwrap()["body"].clone();
     let image = |body: &Value| body["AlgorithmSpecification"]["TrainingImage"].to_string();
     assert_eq!(image(&first), image(&second));

@@ -65,8 +65,8 @@ fn a_driver_documents_its_options() {
     for part in [
         "--config.output_path",
         "(required)",
-        "ml.c4.2xlarge  Kind of instance",
-        "as a pipe (File, FastFile, Pipe)",
+        "ml.c4.2xlarge  Instance type",
+        "or streamed (File, FastFile, Pipe)",
         "(1 to 30)",
         "(at least 1)",
     ] {

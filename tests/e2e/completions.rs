@@ -63,7 +63,7 @@ fn fish_tells_what_each_candidate_means() {
     };
     let options = ask("alekseylearn fit --train-driver sagemaker --config.s");
     assert!(
-        options.lines().any(|line| line.starts_with("--config.spot\tTrain on spare capacity")),
+        options.lines().any(|line| line.starts_with("--config.spot\tUse cheaper spot instances")),
         "{options}"
     );
     assert!(ask("alekseylearn fit --train-driver ").lines().any(|line| line.starts_with("local-gpu")));

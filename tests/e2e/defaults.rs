@@ -98,10 +98,10 @@ fn a_second_fit_replaces_what_the_first_one_brought_unless_it_was_changed() {
     // Nor is a folder taken away that holds anything of the user's.
     fs::remove_file(sandbox.path("out/m")).unwrap();
     sandbox.write("out/b/notes", "the user's");
-    train("fourth", "b").failure(5).one_error().says("out/b is there already");
+    train("fourth", "b").failure(5).one_error().says("out/b already exists");
     assert_eq!([read("out/b/w"), read("out/b/notes")], ["second", "the user's"]);
     let job = sandbox.newest_job()["name"].as_str().unwrap().to_owned();
     // A fetch of one's own replaces nothing unasked.
     sandbox.run(&["fetch", "elsewhere", &job]).success();
-    sandbox.run(&["fetch", "elsewhere", &job]).failure(5).one_error().says("is there already");
+    sandbox.run(&["fetch", "elsewhere", &job]).failure(5).one_error().says("already exists");
 }

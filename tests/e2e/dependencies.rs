@@ -38,12 +38,12 @@ fn without_a_list_what_the_code_imports_is_installed_and_recorded() {
     let run = sandbox.run(&["fit", "p/train.py", &base]).success();
     assert!(run.stdout.contains("trained with 1."), "{}", run.stdout);
     run.says(
-        "No dependency file found: installing what the code imports: six (--no-detect turns this off)\n",
+        "No dependency file found; installing what the code imports: six (--no-detect turns this off)\n",
     );
     let job = sandbox.run(&["status", "p/train", "--json"]).success().data();
     assert!(job.to_string().contains("six=="), "the record has the versions: {job}");
     let run = sandbox.run(&["fit", "p/train.py", &base, "--no-detect"]).failure(10).one_error();
-    run.says("no dependency file found, but the code imports six; name packages with --with")
+    run.says("no dependency file found, but the code imports six; add packages with --with")
         .says("the image has no `six`: run again with `--with six`");
 }
 
@@ -54,7 +54,7 @@ fn what_nothing_is_known_of_is_named_and_never_installed() {
     let sandbox = project(&[("train.py", "import mytrainer_of_mine\n")]);
     let run = sandbox.run(&["fit", "p/train.py", &base]).failure(10).one_error();
     run.says(
-        "the code imports mytrainer_of_mine, and no package is known for that: name it with --with PACKAGE",
+        "the code imports mytrainer_of_mine, but no package is known for it; add one with --with PACKAGE",
     )
     .says("no package is known for the module `mytrainer_of_mine`");
     assert_eq!(installed(&sandbox), [""; 0]);
@@ -68,7 +68,7 @@ fn a_list_is_completed_and_keeps_what_it_says() {
         ("requirements.txt", "six==1.15.0\n"),
     ]);
     let run = sandbox.run(&["fit", "p/train.py", &base, "--with", "tqdm==4.66.1"]).success();
-    let run = run.says("requirements.txt does not name what the code imports: installing idna too");
+    let run = run.says("requirements.txt does not list what the code imports: also installing idna");
     for line in ["six 1.15.0", "idna 3.", "tqdm 4.66.1"] {
         assert!(run.stdout.contains(line), "{line}: {}", run.stdout);
     }
@@ -89,7 +89,7 @@ fn a_lock_is_completed_in_the_words_of_its_own_tool() {
     sandbox.write("p/uv.lock", &crate::projects::uv_lock());
     let run = sandbox.run(&["fit", "p/train.py", &base]).success();
     assert!(run.stdout.contains("six is there six"), "{}", run.stdout);
-    run.says("uv.lock lacks what the code imports: installing six too");
+    run.says("uv.lock does not list what the code imports: also installing six");
     sandbox.run(&["fit", "p/train.py", &base, "--no-detect"]).failure(10).says("run `uv add six`");
 }
 
@@ -100,8 +100,8 @@ fn files_under_their_other_names() {
     let lock = r#"{"_meta": {"requires": {"python_version": "3.11"}}, "default": {"six": {"version": "==1.16.0"}},
         "develop": {"idna": {"version": "==3.7"}}}"#;
     for (name, text, says) in [
-        ("conda.yaml", conda, "conda.yaml: left out what is no Python package: bzip2, tk, snappy"),
-        ("env.yml", conda, "env.yml: left out"),
+        ("conda.yaml", conda, "conda.yaml: skipped packages that are not Python: bzip2, tk, snappy"),
+        ("env.yml", conda, "env.yml: skipped"),
         ("Pipfile", "[packages]\nsix = '==1.16.0'\n[dev-packages]\nidna = '*'\n", ""),
         ("Pipfile.lock", lock, ""),
         (
@@ -163,9 +163,9 @@ fn a_name_that_is_nearly_right_is_asked_about() {
     let sandbox = project(&[("train.py", VERSIONS), ("requirment.txt", "six==1.16.0\n")]);
     let run = sandbox.run(&["fit", "p/train.py", &base]).success();
     assert!(run.stdout.contains("no six"), "{}", run.stdout);
-    run.says("requirment.txt is not used: its name is not one of a dependency file; --env-file 'requirment.txt' installs from it");
+    run.says("requirment.txt is not used: not the name of a dependency file; to install from it, use --env-file 'requirment.txt'");
     let mut terminal = sandbox.on_terminal(100, &["fit", "p/train.py", &base]);
-    terminal.wait_for("requirment.txt is not a usual name for a dependency file: install from it? [y/N]");
+    terminal.wait_for("requirment.txt is not a usual name for a dependency file; install from it? [y/N]");
     terminal.type_in("y\n");
     terminal.wait_for("six 1.16.0");
 }
@@ -193,7 +193,7 @@ fn extras_and_groups_are_installed_or_told() {
     let sandbox = project(&[("train.py", VERSIONS), ("pyproject.toml", text)]);
     let run = sandbox.run(&["fit", "p/train.py", &base]).success();
     assert!(run.stdout.contains("no idna") && run.stdout.contains("no tqdm"), "{}", run.stdout);
-    run.says("pyproject.toml has more dependencies, which are not installed: add --extra more, --group bars");
+    run.says("pyproject.toml has more dependencies, which are not installed; to install them, add --extra more, --group bars");
     let all = ["fit", "p/train.py", &base, "--extra", "more", "--group", "bars"];
     let run = sandbox.run(&all).success();
     for line in ["six 1.16.0", "idna 3.7", "tqdm 4.66.1"] {
@@ -211,7 +211,7 @@ fn versions_are_those_of_a_day() {
     let sandbox = project(&[("train.py", VERSIONS), ("requirements.txt", "six\n")]);
     let run = sandbox.run(&["fit", "p/train.py", &base, "--as-of", "2021-01-01"]).success();
     assert!(run.stdout.contains("six 1.15.0"), "{}", run.stdout);
-    sandbox.run(&["fit", "p/train.py", &base, "--as-of", "lately"]).failure(2).says("`lately` is not a day");
+    sandbox.run(&["fit", "p/train.py", &base, "--as-of", "lately"]).failure(2).says("`lately` is not a date");
 }
 
 #[test]
@@ -223,11 +223,14 @@ fn what_cannot_work_is_said_before_anything_is_built() {
             &[("train.py", "import os\nprint 'loss', 3\n")][..],
             "train.py is Python 2: line 2 is `print 'loss', 3`",
         ),
-        (&[("train.py", ""), ("requirements.txt", lines)], "names files of the machine that built them"),
+        (
+            &[("train.py", ""), ("requirements.txt", lines)],
+            "refers to files that only exist on the machine that built them",
+        ),
         (&[("train.py", ""), ("requirements.txt", lines)], "  packaging @ file:///home/conda/feedstock_root"),
         (
             &[("train.py", ""), ("environment.yml", "dependencies: [six, a-stranger, another-one]\n")],
-            "environment.yml asks for what PyPI may not have: a-stranger, another-one",
+            "environment.yml lists packages that PyPI may not have: a-stranger, another-one",
         ),
     ] {
         let mut sandbox = project(files);
@@ -240,13 +243,13 @@ fn what_cannot_work_is_said_before_anything_is_built() {
 fn pins_of_python_that_are_not_used_are_told() {
     let mut sandbox = project(&[("train.py", ""), (".python-version", "pypy3.10\n")]);
     sandbox.set("DOCKER_HOST", "unix:///nowhere/docker.sock");
-    sandbox.run(&["fit", "p/train.py"]).failure(7).says(".python-version says pypy3.10, which is not used");
+    sandbox.run(&["fit", "p/train.py"]).failure(7).says(".python-version has pypy3.10, which is not used");
     sandbox.write("p/.python-version", "3.13t\n");
     sandbox
         .run(&["fit", "p/train.py", "-v"])
         .failure(7)
-        .says("the usual 3.13 is taken instead")
-        .says("Python 3.13 by .python-version");
+        .says("using the standard 3.13 instead")
+        .says("Python 3.13 (.python-version)");
 }
 
 #[test]
@@ -268,7 +271,7 @@ fn kaggle_installs_what_the_code_imports_and_the_user_names() {
     let sandbox = crate::kaggle::user(&services);
     sandbox.write("train.py", &format!("import six\n{VERSIONS}"));
     let run = sandbox.run(&crate::kaggle::fit(&["--with", "idna==3.7"])).success();
-    for line in ["installing idna==3.7", "installing what the code imports: six", "six 1.", "idna 3.7"] {
+    for line in ["installing idna==3.7", "installing imported packages: six", "six 1.", "idna 3.7"] {
         assert!(run.stdout.contains(line), "{line}: {}", run.stdout);
     }
 }

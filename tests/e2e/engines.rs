@@ -36,12 +36,12 @@ fn the_classic_builder_builds() {
 
     sandbox.write("classic/requirements.txt", "scikit-learn==0.0.0.1\n");
     let run = sandbox.run(&["fit", "classic/train.py", &base]).failure(2).one_error();
-    run.says("the dependencies cannot be installed").says("scikit-learn==0.0.0.1");
+    run.says("cannot install the dependencies").says("scikit-learn==0.0.0.1");
     sandbox
         .run(&["fit", "classic/train.py", "--config.base_image=127.0.0.1:9/nothing:1"])
         .failure(4)
         .one_error()
-        .says("the base image cannot be had");
+        .says("cannot pull the base image");
 }
 
 #[test]
@@ -105,7 +105,8 @@ fn an_engine_behind_ssh() {
 
     program(&sandbox, "ssh", "#!/bin/sh\necho 'me@far: Permission denied (publickey).' >&2\nexit 255\n");
     let run = sandbox.run(&["fit", "tiny/train.py", &base]).failure(7).one_error();
-    run.says("no Docker engine answers at ssh://me@far:2222").says("Permission denied (publickey)");
+    run.says("cannot connect to the Docker engine at ssh://me@far:2222")
+        .says("Permission denied (publickey)");
 }
 
 /// Puts a program in front of all others.
@@ -132,7 +133,7 @@ fn an_engine_by_a_docker_context() {
     trains(&sandbox, &base, "by the Docker context lab, by DOCKER_CONTEXT");
     sandbox.set("DOCKER_CONTEXT", "none");
     let run = sandbox.run(&["fit", "tiny/train.py", &base]).failure(4).one_error();
-    run.says("there is no Docker context none");
+    run.says("no Docker context none");
 }
 
 /// The engine shows who it is, and lets everybody in who comes to it.
@@ -171,7 +172,7 @@ fn an_engine_that_goes_away_while_a_job_runs() {
     let mut fit = sandbox.on_terminal(120, &["fit", "goes/train.py", &base, "--fetch", "out"]);
     fit.wait_for("training");
     drop(relay);
-    fit.wait_for("asking again");
+    fit.wait_for("retrying");
     fs::remove_file(&socket).unwrap();
     let _relay = Relay::start(&arguments);
     let name = docker(&["ps", "--format", "{{.Names}}", "--filter", "name=alekseylearn-goes-train-"]);
@@ -260,7 +261,7 @@ fn a_socket_that_this_user_may_not_use() {
         .unwrap();
     let said = String::from_utf8_lossy(&run.stderr);
     assert_eq!(run.status.code(), Some(3), "{said}");
-    assert!(said.contains("this user may not use Docker"), "{said}");
+    assert!(said.contains("add this user to the group `docker`"), "{said}");
     assert_eq!(said.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{said}");
 }
 
@@ -274,7 +275,7 @@ fn an_engine_without_gpus_says_what_to_install() {
     sandbox.write("gpu/train.py", SCRIPT);
     let run =
         sandbox.run(&["fit", "gpu/train.py", &base, "--train-driver", "local-gpu"]).failure(8).one_error();
-    let run = run.says("gives no GPUs to containers").says("NVIDIA Container Toolkit");
+    let run = run.says("cannot give GPUs to containers").says("NVIDIA Container Toolkit");
     assert!(!run.stderr.contains("Building"), "nothing was built: {}", run.stderr);
 }
 
@@ -320,5 +321,5 @@ fn gpus_are_asked_for() {
         .run(&[&fit[..], &["--config.gpus=some"]].concat())
         .failure(2)
         .one_error()
-        .says("`some` are no GPUs");
+        .says("`some` is not a list of GPUs");
 }

@@ -105,19 +105,19 @@ fn what_is_kept_back_is_one_line_and_its_rule_is_named_when_it_is_missed() {
     fit("data/train.csv", &[])
         .failure(10)
         .one_error()
-        .says("Not sent: 2 files (2.93 KiB) by .gitignore, the largest data/raw/big.csv (2.93 KiB)")
+        .says("Not sent: 2 files (2.93 KiB) by .gitignore, largest data/raw/big.csv (2.93 KiB)")
         .says("certs/rds-ca.pem by the list of secrets")
-        .says("hint: data/ was not sent, by .gitignore (data/): add `--include data/` to send it");
+        .says("hint: data/ was not sent because of .gitignore (data/): add `--include data/` to send it");
     // As the hint has it.
     let run = fit("data/train.csv", &["--include", "data/"]).success();
     assert!(run.stdout.contains("4 bytes"), "{}", run.stdout);
     fit("certs/rds-ca.pem", &[])
         .failure(10)
-        .says("certs/rds-ca.pem was not sent, by the list of secrets (*.pem): add `--include certs/rds-ca.pem` to send it");
+        .says("certs/rds-ca.pem was not sent because of the list of secrets (*.pem): add `--include certs/rds-ca.pem` to send it");
     fit("certs/rds-ca.pem", &["--include", "certs/rds-ca.pem"]).success();
     fit("elsewhere/hosts", &[])
         .failure(10)
-        .says("elsewhere leads out of the project")
+        .says("elsewhere: links out of the project are not followed")
         .says("`--config.input.elsewhere=FOLDER`");
     // In the defaults, too.
     sandbox.write("alekseylearn.toml", "[fit]\ninclude = ['*.pem', 'certs/rds-ca.pem']\n");
@@ -203,9 +203,9 @@ fn no_password_and_no_key_goes_into_the_image() {
     sandbox.write("wandb_tools/x", "kept");
     let run = sandbox.run(&["fit", "train.py", &base]).success();
     let run = run
-        .says("not sent: requirements-odd.txt holds a password in an address")
-        .says("not sent: deploy holds a private key")
-        .says("Sent without the passwords in addresses: Pipfile.lock");
+        .says("not sent: requirements-odd.txt: cannot remove a password from a URL")
+        .says("not sent: deploy: found a private key")
+        .says("Removed passwords from URLs before sending: Pipfile.lock");
     let shown = run.stdout.replace("\\x00", "");
     assert!(
         !shown.contains("hunter2") && !shown.contains("clutter") && !shown.contains("PRIVATE"),
@@ -234,7 +234,7 @@ fn a_log_that_grows_and_a_file_that_is_saved_do_not_stop_a_run() {
     let is_saved =
         Meanwhile::run(move |count| file.write_all_at(format!("{count:020}").as_bytes(), 0).unwrap());
     let run = sandbox.run(&["fit", "train.py", &base]).failure(1).one_error();
-    run.says("z.txt changed each of 4 times that it was sent");
+    run.says("z.txt changed during the transfer in 4 attempts");
     drop((grows, is_saved));
     fs::write(saved, "at last").unwrap();
     let run = sandbox.run(&["fit", "train.py", &base]).success();

@@ -111,7 +111,7 @@ fn a_script_is_trained_and_its_model_comes_home() {
     assert_eq!(fs::read_to_string(sandbox.path("../home/all/output-data/seen")).unwrap(), "$(HOME) blue");
     // Nothing changed: what is there is not sent again.
     let again = fit(&sandbox, &options, &["--config.environment.COLOUR=red"]).success();
-    again.says("is there already");
+    again.says("is already in the registry");
     let logins = services.state("google")["logins"].clone();
     assert!(
         logins.as_array().is_some_and(|users| !users.is_empty() && users.iter().all(|user| user == "ada")),
@@ -223,6 +223,6 @@ fn another_machine_finds_a_job_by_its_place() {
     assert_eq!(fs::read_to_string(elsewhere.path("out/weights")).unwrap(), "42");
     assert_eq!(fs::read_to_string(elsewhere.path("out/checkpoints/step 1/größe")).unwrap(), "state");
     assert_eq!(services.asked("/customJobs").len(), asked, "the store alone is asked");
-    fetch("gs://bucket/job").failure(4).one_error().says("has left a model under gs://bucket/job");
-    fetch("abc://bucket/jobs").failure(4).one_error().says("no driver keeps results at abc://");
+    fetch("gs://bucket/job").failure(4).one_error().says("has a model under gs://bucket/job");
+    fetch("abc://bucket/jobs").failure(4).one_error().says("no driver stores results at abc://");
 }

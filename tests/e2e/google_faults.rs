@@ -31,17 +31,17 @@ fn no_credentials_and_wrong_ones_are_said_before_anything_is_built() {
     let good = fs::read_to_string(sandbox.path(login)).unwrap();
     fs::remove_file(sandbox.path(login)).unwrap();
     let none = fit(&sandbox, &options, &[]).failure(3).one_error();
-    none.says("there is no credential for Google").says("gcloud auth application-default login");
+    none.says("no Google credentials found").says("gcloud auth application-default login");
     sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json");
     let nowhere = fit(&sandbox, &options, &[]).failure(3).one_error();
-    nowhere.says("the file that GOOGLE_APPLICATION_CREDENTIALS names does not exist");
+    nowhere.says("the file in GOOGLE_APPLICATION_CREDENTIALS does not exist");
     // The usual mistake: the key itself in the place of its path. It is never shown, also not to programs.
     let key = services.state("google")["key"].to_string();
     sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", &key);
     for more in [&[][..], &["--json"], &["-v"]] {
         let run = fit(&sandbox, &options, more).failure(3);
         let text = format!("{}{}", run.stdout, run.stderr);
-        assert!(text.contains("must be the path of a file"), "{text}");
+        assert!(text.contains("instead of a file's path"), "{text}");
         assert!(!text.contains("PRIVATE KEY") && !text.contains("client_email"), "{text}");
     }
     sandbox.unset("GOOGLE_APPLICATION_CREDENTIALS");
@@ -53,7 +53,7 @@ fn no_credentials_and_wrong_ones_are_said_before_anything_is_built() {
     // A service that gives no tokens for a moment is no denial.
     sandbox.write(login, &good);
     services.fault(&json!({ "path": "/token", "status": 503, "times": 9 }));
-    fit(&sandbox, &options, &[]).failure(7).one_error().says("Google gives no token now");
+    fit(&sandbox, &options, &[]).failure(7).one_error().says("cannot get a token from Google");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_token_that_ends_in_the_middle_is_replaced_and_a_login_that_does_costs_a_mes
     assert_eq!(services.asked("/token").len(), 2);
     services.fault(&json!({ "path": STATUS, "after": 1, "times": 999, "status": 401, "body": { "error": { "message": "it was revoked" } } }));
     let run = fit(&sandbox, &options, &["--config.timeout=600"]).failure(3).one_error();
-    run.says("Google does not accept the credential: it was revoked").says("goes on meanwhile");
+    run.says("Google rejected the credentials: it was revoked").says("submitted jobs keep running");
     services.clear_faults();
     fit(&sandbox, &options, &["--config.timeout=600"]).success().says("resuming");
     assert_eq!(jobs(&services), 2);
@@ -114,23 +114,21 @@ fn each_refusal_of_the_service_is_one_error_with_what_to_do() {
     let with = |more: &[&str], code: i32| fit(&sandbox, &options, more).failure(code).one_error();
     services.script("google", &json!({ "disabled": ["aiplatform.googleapis.com"] }));
     with(&[], 3)
-        .says("the project does not use aiplatform.googleapis.com yet")
+        .says("aiplatform.googleapis.com is not enabled in the project")
         .says("gcloud services enable aiplatform.googleapis.com");
     services.script("google", &json!({ "disabled": [] }));
     with(&["--config.project=not-mine"], 3)
         .says("denied on resource project not-mine")
         .says("--config.project");
-    with(&["--config.region=us-middle1"], 2)
-        .says("the region us-middle1 is not known here")
-        .says("us-central1");
-    with(&["--config.region=US"], 2).says("--config.region: `US` is none");
+    with(&["--config.region=us-middle1"], 2).says("unknown region us-middle1").says("us-central1");
+    with(&["--config.region=US"], 2).says("--config.region: `US` is not valid");
     let account = "--config.service_account=other@my-project.iam.gserviceaccount.com";
     with(&[account], 3).says("permission to act as service_account").says("roles/iam.serviceAccountUser");
     services.script("google", &json!({ "denied": { "bucket": ["ada"] } }));
     with(&[], 2).says("ada does not have storage.objects.list access").says("Storage Object User");
     services.script("google", &json!({ "denied": {} }));
     with(&["--config.output_path=gs://nowhere/x"], 2)
-        .says("there is no bucket nowhere")
+        .says("bucket nowhere not found")
         .says("gcloud storage buckets create");
     with(&["--config.output_path=s3://bucket/x"], 2).says("is not of the form gs://bucket/prefix");
     services.fault(&json!({ "path": CREATE, "method": "POST", "status": 429, "times": 4, "body": { "error": { "message": "The following quotas are exceeded: CustomModelTrainingT4GPUs" } } }));
@@ -154,13 +152,13 @@ fn wrong_options_are_found_before_anything_is_asked() {
     let (services, base) = (services_or_skip!(), base_image_or_skip!());
     let (sandbox, options) = ready(&services, &base);
     for (option, says) in [
-        ("machine_type=big", "`big` is none"),
+        ("machine_type=big", "`big` is not valid"),
         ("network=default", "projects/NUMBER/global/networks/NAME"),
         ("service_account=trainer", "iam.gserviceaccount.com"),
-        ("accelerator_count=2", "there is no accelerator to count"),
+        ("accelerator_count=2", "needs --config.accelerator_type"),
         ("labels.Team=x", "lower-case letters"),
         ("labels.team=X", "lower-case letters"),
-        ("environment.1A=x", "no name of a variable"),
+        ("environment.1A=x", "not a valid variable name"),
         ("repository=https://a/b", "REGION-docker.pkg.dev/PROJECT/NAME"),
         ("timeout=1", "timeout"),
         ("disk_size=5", "disk_size"),
@@ -169,9 +167,7 @@ fn wrong_options_are_found_before_anything_is_asked() {
     }
     assert!(services.asked("").is_empty(), "nobody was asked");
     let kind = "--config.accelerator_type=NVIDIA_NEXT";
-    fit(&sandbox, &options, &["--dry-run", kind])
-        .success()
-        .says("the accelerator NVIDIA_NEXT is not known here");
+    fit(&sandbox, &options, &["--dry-run", kind]).success().says("unknown accelerator NVIDIA_NEXT");
 }
 
 #[test]
@@ -249,10 +245,12 @@ fn words_that_are_not_known_are_taken_for_running_and_said() {
         .map(|event| format!("{} {}", event["state"], event["detail"]))
         .collect();
     assert!(said[0].contains("queued"), "{said:?}");
-    assert!(said[1].contains("running") && said[1].contains("Vertex AI says JOB_STATE_DREAMING"), "{said:?}");
+    assert!(
+        said[1].contains("running") && said[1].contains("unknown Vertex AI state JOB_STATE_DREAMING"),
+        "{said:?}"
+    );
     assert!(said[2].contains("running") && said[2].contains("paused"), "{said:?}");
-    for (state, code, says) in [("EXPIRED", 10, "longer than --config.timeout"), ("CANCELLED", 11, "stopped")]
-    {
+    for (state, code, says) in [("EXPIRED", 10, "exceeded --config.timeout"), ("CANCELLED", 11, "stopped")] {
         services.script("google", &json!({ "states": [state] }));
         fit(&sandbox, &options, &[&format!("--config.labels.try={}", state.to_lowercase())])
             .failure(code)
@@ -277,7 +275,7 @@ fn only_results_of_our_own_names_are_brought() {
         &["/../model.tar.gz", "//model.tar.gz", "/sub/model.tar.gz", "-other/model.tar.gz"],
         archive_text("evil", "evil"),
     );
-    sandbox.run(&["fetch", "out", &job]).failure(4).one_error().says("has left no model");
+    sandbox.run(&["fetch", "out", &job]).failure(4).one_error().says("left no model");
     assert!(!sandbox.path("out").exists());
     put(&["/model.tar.gz"], json!("no archive"));
     sandbox.run(&["fetch", "out", &job]).failure(1).one_error();
@@ -322,7 +320,7 @@ fn a_repository_is_made_where_it_is_missing_and_the_login_is_the_hosts() {
     assert!(run.stdout.contains("1.00 USD"), "{}", run.stdout);
     assert_eq!((registry("GET"), registry("POST")), (1, 0), "a rehearsal makes none");
     let run = fit(&sandbox, &options, &[]).failure(3).one_error();
-    run.says(&format!("Making the repository {place}")).says(&format!("cannot push {place}/{tag}"));
+    run.says(&format!("Creating the repository {place}")).says(&format!("cannot push {place}/{tag}"));
     assert_eq!((registry("GET"), registry("POST")), (4, 1), "it was looked at until it was there");
     let known = services.state("google")["repositories"].clone();
     assert_eq!(
@@ -345,7 +343,7 @@ fn a_repository_is_made_where_it_is_missing_and_the_login_is_the_hosts() {
     fit(&sandbox, &options, &[]).failure(1).one_error().says("no more of them");
     let name = "projects/my-project/locations/us-central1/repositories/alekseylearn";
     services.script("google", &json!({ "repositories": { name: "MAVEN" } }));
-    fit(&sandbox, &options, &[]).failure(2).one_error().says("is for MAVEN, not for images");
+    fit(&sandbox, &options, &[]).failure(2).one_error().says("holds MAVEN, not Docker images");
 }
 
 #[test]

@@ -193,7 +193,7 @@ fn a_job_is_for_the_plugin_that_made_it() {
     let job = sandbox.newest_job()["name"].as_str().unwrap().to_owned();
     sandbox.run(&["status", &job]).success();
     install(&sandbox, "two/acme.wasm", &["--name", "acme", "--allow-source-change"]).success();
-    let refused = format!("the job {job} was made by acme");
+    let refused = format!("the job {job} was submitted by acme");
     for command in [&["status", &job][..], &["logs", &job], &["stop", &job], &["fetch", "out", &job]] {
         sandbox.run(command).failure(3).one_error().says(&refused).says("two/acme.wasm is another plugin");
     }
@@ -227,11 +227,7 @@ fn a_projects_driver_is_the_one_of_its_lock_file() {
     let start = lock.find("digest = \"sha256:").unwrap() + "digest = \"sha256:".len();
     let other = format!("{}{}{}", &lock[..start], "0".repeat(64), &lock[start + 64..]);
     sandbox.write("alekseylearn.lock", &other.replace("one/acme.wasm", "elsewhere/acme.wasm"));
-    sandbox
-        .run(&fit)
-        .failure(3)
-        .one_error()
-        .says("elsewhere/acme.wasm in alekseylearn.lock; here it is acme");
+    sandbox.run(&fit).failure(3).one_error().says("elsewhere/acme.wasm in alekseylearn.lock, but acme");
     // Who types the name means the one that is installed.
     sandbox.run(&[&fit[..], &["--train-driver", "acme"]].concat()).success();
 }

@@ -89,7 +89,8 @@ fn an_index_of_pips_configuration_leaves_no_password_anywhere() {
     configure(PASSWORD);
     sandbox.write("secretly/requirements.txt", "privately==2.0\n");
     let run = sandbox.run(&fit).failure(3).one_error();
-    let run = run.says(&format!("the package index at {host} lets nobody in")).says("(401 Unauthorized)");
+    let run =
+        run.says(&format!("the package index at {host} rejected the credentials")).says("(401 Unauthorized)");
     assert!(is_clean(run.stderr.as_bytes()), "{}", run.stderr);
 }
 
@@ -128,7 +129,7 @@ fn a_password_in_a_list_of_requirements_is_taken_out() {
     // It asks for a variable of the user's, who agrees.
     let fit = ["fit", "written/train.py", base.as_str(), "--trust"];
     let run = sandbox.run(&fit).failure(2).one_error();
-    run.says("requirements.txt logs in by the variable INDEX_USER, which is not set");
+    run.says("requirements.txt needs the variable INDEX_USER, which is not set");
     sandbox.set("INDEX_USER", "ada");
     let run = sandbox.run(&fit).success();
     assert!(
@@ -142,7 +143,8 @@ fn a_password_in_a_list_of_requirements_is_taken_out() {
     // Without BuildKit there is no way to hand it on.
     sandbox.set("DOCKER_BUILDKIT", "0");
     let run = sandbox.run(&fit).failure(8).one_error();
-    run.says("would stay in the image: the classic builder takes no secrets").says("unset DOCKER_BUILDKIT");
+    run.says("would stay in the image: the classic builder does not support secrets")
+        .says("unset DOCKER_BUILDKIT");
     // One host, two logins.
     sandbox
         .write_home(".config/pip/pip.conf", &format!("[global]\nindex-url = http://bob:x@{host}/simple/\n"));

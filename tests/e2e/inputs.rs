@@ -106,24 +106,24 @@ fn inputs_that_make_no_sense_are_one_error_each() {
         (&["--config.input.a=data", "--config.input.a=p"], 2, "given twice, also as"),
         (&["--config.input.a=nowhere"], 4, "there is no folder"),
         (&["--config.input.a=secret"], 4, "no files to upload"),
-        (&[&foreign], 2, "is in eu-west-1, but the job would run in us-east-1"),
-        (&[&missing], 2, "there is nothing at"),
+        (&[&foreign], 2, "is in eu-west-1, but the job runs in us-east-1"),
+        (&[&missing], 2, "nothing found at"),
         (
             &["--config.input.a=data", "--config.input_modes.a=Slow"],
             2,
-            "--config.input_modes.a: `Slow` is none of",
+            "--config.input_modes.a: unknown value `Slow`",
         ),
         (
             &["--config.input.a=data", "--config.input_sharding.a=Some"],
             2,
-            "--config.input_sharding.a: `Some` is none",
+            "--config.input_sharding.a: unknown value `Some`",
         ),
         (
             &["--config.input.a=data", "--config.input_compression.a=Zip"],
             2,
             "--config.input_compression.a: `Zip`",
         ),
-        (&["--config.input_modes.b=File"], 2, "--config.input_modes.b is about no input"),
+        (&["--config.input_modes.b=File"], 2, "--config.input_modes.b matches no input"),
     ] {
         let refused = run(&sandbox, &fit(&rig, "scratch", &[&["p/train.py"], options].concat()));
         refused.failure(code).one_error().says(says);

@@ -57,7 +57,7 @@ fn a_script_is_trained_and_its_model_comes_home() {
         }),
     );
     let run = sandbox.run(&fit(&["--fetch", "out"])).success();
-    run.says("kaggle needs no image: nothing is built")
+    run.says("kaggle needs no image: skipping the build")
         .says("https://www.kaggle.com/code/ada/work-train-alekseylearn");
     assert_eq!(fs::read_to_string(sandbox.path("out/weights.txt")).unwrap(), "42");
     let request = saved(&services);
@@ -196,7 +196,7 @@ fn a_large_folder_becomes_a_dataset_which_is_sent_once() {
     assert!(saved(&services)["text"].as_str().unwrap().len() < 100_000);
 
     // The same folder again.
-    sandbox.run(&fit(&["--config.timeout=600"])).success().says("Kaggle has the training folder");
+    sandbox.run(&fit(&["--config.timeout=600"])).success().says("Project unchanged: already on Kaggle");
     assert_eq!(services.asked("StartBlobUpload").len(), 1);
     assert_eq!(
         services.state("kaggle")["kernels"]["ada/work-train-alekseylearn"].as_array().unwrap().len(),
@@ -245,10 +245,10 @@ fn requirements_are_installed_where_there_is_internet() {
     sandbox
         .run(&fit(&["--config.internet=false"]))
         .failure(10)
-        .says("what requirements.txt lists is not installed, for the session has no internet")
+        .says("the packages in requirements.txt will not be installed: the session has no internet access")
         .says("ModuleNotFoundError: No module named 'ours'");
     sandbox.write("requirements.txt", "--no-index\nnothing-of-that-name==1\n");
-    sandbox.run(&fit(&[])).failure(10).says("requirements.txt cannot be installed");
+    sandbox.run(&fit(&[])).failure(10).says("cannot install requirements.txt");
 }
 
 /// Installs from such files, as an image would, and trains a script that uses what was installed and a package in `src`.
@@ -266,7 +266,7 @@ fn installs_firstly(files: &[(&str, &str)]) {
     assert!(run.stdout.contains("firstly 1.0 own"), "{}", run.stdout);
     // Nor is it left out in silence where nothing can be fetched.
     let run = sandbox.run(&fit(&["--config.internet=false"])).failure(10);
-    run.says("is not installed, for the session has no internet").says("No module named 'firstly'");
+    run.says("will not be installed: the session has no internet access").says("No module named 'firstly'");
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn a_lock_that_kaggle_cannot_install_is_said() {
     alekseylearn_tests::wheel(&sandbox.path(""), "elsewhere", "1.0");
     sandbox.write("pyproject.toml", PYPROJECT);
     sandbox.write("uv.lock", &lock);
-    sandbox.run(&fit(&[])).failure(10).one_error().says("uv.lock cannot be installed");
+    sandbox.run(&fit(&[])).failure(10).one_error().says("cannot install uv.lock");
 }
 
 #[test]
@@ -338,11 +338,11 @@ fn options_reach_the_request_and_what_kaggle_keeps_to_itself_is_said() {
         "--config.docker_image_pinning=latest",
     ]));
     run.success()
-        .says("the accelerator NvidiaTeslaP100 is no more")
+        .says("the accelerator NvidiaTeslaP100 is retired")
         .says("29.0 of 30 hours of GPU are left this week")
         .says("20.0 of 20 hours of TPU are left this week")
-        .says("these of --config.dataset_sources, which it does not know: ada/gone")
-        .says("these of --config.keywords, which it does not know: odd");
+        .says("ignored unknown values of --config.dataset_sources: ada/gone")
+        .says("ignored unknown values of --config.keywords: odd");
     let mut request = saved(&services);
     request["text"] = Value::Null;
     assert_eq!(

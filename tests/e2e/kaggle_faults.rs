@@ -21,11 +21,11 @@ fn no_credentials_and_wrong_ones_are_said_before_anything_is_sent() {
     let mut sandbox = user(&services);
     sandbox.unset("KAGGLE_API_TOKEN");
     let none = sandbox.run(&fit(&[])).failure(3).one_error();
-    none.says("there is no credential for Kaggle").says("kaggle auth login");
+    none.says("no Kaggle credentials found").says("kaggle auth login");
     sandbox.set("KAGGLE_API_TOKEN", "wrong-secret");
-    sandbox.run(&fit(&[])).failure(3).one_error().says("Kaggle does not know the token of KAGGLE_API_TOKEN");
+    sandbox.run(&fit(&[])).failure(3).one_error().says("Kaggle rejected the token in KAGGLE_API_TOKEN");
     sandbox.unset("KAGGLE_API_TOKEN").set("KAGGLE_USERNAME", "ada").set("KAGGLE_KEY", "wrong-secret");
-    sandbox.run(&fit(&[])).failure(3).one_error().says("Kaggle does not accept the credential");
+    sandbox.run(&fit(&[])).failure(3).one_error().says("Kaggle rejected the credentials");
     sandbox.unset("KAGGLE_USERNAME").unset("KAGGLE_KEY");
     sandbox.write_home(".kaggle/credentials.json", r#"{"refresh_token": "wrong-secret"}"#);
     sandbox.run(&fit(&[])).failure(3).one_error().says("run `kaggle auth login` again");
@@ -60,7 +60,7 @@ fn a_token_that_expires_in_the_middle_costs_a_message_and_not_the_job() {
     let sandbox = user(&services);
     services.fault(&json!({ "path": STATUS, "after": 1, "times": 999, "status": 401, "body": { "code": 401, "message": "expired" } }));
     let run = sandbox.run(&fit(&[])).failure(3).one_error();
-    run.says("Kaggle does not accept the credential: expired").says("goes on meanwhile");
+    run.says("Kaggle rejected the credentials: expired").says("submitted jobs keep running");
     sandbox.run(&["status", "work/train"]).failure(3);
     services.clear_faults();
     // With a new one, the same command goes on with the same job.
@@ -74,15 +74,15 @@ fn titles_that_kaggle_would_not_take_are_refused_here() {
     let sandbox = user(&services);
     for (title, says) in [
         ("abc", "at least 5 characters"),
-        ("!!!!!!!", "makes the address ``"),
-        ("Übung eins", "nobody but Kaggle knows"),
+        ("!!!!!!!", "gives the address ``"),
+        ("Übung eins", "characters that Kaggle converts unpredictably"),
         ("a title of more than fifty characters, which Kaggle does not take", "at most 50"),
     ] {
         let title = format!("--config.title={title}");
         sandbox.run(&fit(&[&title])).failure(2).one_error().says(says).says("--config.title");
     }
     let wrong = sandbox.run(&fit(&["--config.dataset_sources=data"])).failure(2).one_error();
-    wrong.says("`data` is no name of that kind");
+    wrong.says("`data` is not a valid name");
     assert!(services.asked(SAVE).is_empty());
 }
 
@@ -98,7 +98,7 @@ fn source_of_a_megabyte_is_sent_in_another_way_or_refused() {
     let book = json!({ "nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [cell] });
     sandbox.write("book.ipynb", &book.to_string());
     let run = sandbox.run(&["fit", "book.ipynb", "--train-driver", "kaggle"]).failure(2).one_error();
-    run.says("book.ipynb is too long: Kaggle takes less than a megabyte");
+    run.says("book.ipynb is too long: Kaggle accepts less than 1 MB");
     // Should the service draw its line elsewhere.
     sandbox.write("train.py", "");
     let message = "The kernel source must be less than 1 megabytes in size.";
@@ -114,7 +114,7 @@ fn an_error_under_a_status_of_success_is_one() {
     services
         .script("kaggle", &json!({ "saved": { "error": "Maximum batch GPU session count of 2 reached." } }));
     let run = sandbox.run(&fit(&[])).failure(6).one_error();
-    run.says("Maximum batch GPU session count of 2 reached").says("wait until other sessions have ended");
+    run.says("Maximum batch GPU session count of 2 reached").says("wait for other sessions to end");
     assert_eq!(sandbox.run(&["jobs", "--json"]).success().data()["jobs"], json!([]));
     services.script("kaggle", &json!({ "saved": {} }));
     services
@@ -195,7 +195,7 @@ fn words_that_are_not_known_are_taken_for_running_and_said() {
         .collect();
     assert_eq!(states[0], ("queued", ""));
     assert_eq!(states[1].0, "running");
-    assert!(states[1].1.contains("Kaggle says DREAMING"), "{states:?}");
+    assert!(states[1].1.contains("unknown Kaggle status DREAMING"), "{states:?}");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn only_results_of_our_own_names_are_brought_whatever_page_they_are_on() {
         "../model.tar.gz": evil, "/model.tar.gz": evil, "sub/model.tar.gz": evil, "a": "", "b": "", "c": "",
     });
     services.script("kaggle", &json!({ "outputs": outputs, "page_size": 2 }));
-    sandbox.run(&fit(&["--fetch", "out"])).failure(4).one_error().says("has left no model");
+    sandbox.run(&fit(&["--fetch", "out"])).failure(4).one_error().says("left no model");
     assert!(!sandbox.path("out").exists());
     let mut outputs = outputs;
     outputs["model.tar.gz"] = archive_text("m", "good");
@@ -253,7 +253,7 @@ fn no_program_can_stop_a_session_and_the_page_that_can_is_told() {
     services.script("kaggle", &json!({ "statuses": ["RUNNING", "CANCEL_REQUESTED", "CANCEL_ACKNOWLEDGED"] }));
     sandbox.run(&fit(&["--detach"])).success();
     let stop = sandbox.run(&["stop", "work/train"]).failure(8).one_error();
-    stop.says("Kaggle lets no program stop a session").says(&format!("https://www.kaggle.com/code/{KERNEL}"));
+    stop.says("Kaggle's API cannot stop a session").says(&format!("https://www.kaggle.com/code/{KERNEL}"));
     sandbox.run(&["logs", "-f", "work/train"]).failure(0);
     assert_eq!(sandbox.newest_job()["state"], "stopped");
 }

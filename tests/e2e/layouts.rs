@@ -222,11 +222,7 @@ fn the_root_can_be_named_and_is_told() {
     assert_eq!(plan(&["--root", "x/y"]), ("x/y".into(), String::new()));
     sandbox.run(&["fit", "x/y/z/train.py", "--root", "nowhere"]).failure(4).one_error().says("nowhere");
     sandbox.write("other/train.py", "");
-    sandbox
-        .run(&["fit", "other/train.py", "--root", "x"])
-        .failure(2)
-        .one_error()
-        .says("does not lie in the root");
+    sandbox.run(&["fit", "other/train.py", "--root", "x"]).failure(2).one_error().says("is not in the root");
 }
 
 #[test]
@@ -445,7 +441,7 @@ fn a_tag_means_a_job_of_this_project() {
         &["fetch", "out", "src/train"],
     ] {
         let run = sandbox.run(command).failure(2).one_error();
-        run.says("several projects have jobs of the tag `src/train`").says(&one);
+        run.says("several projects have jobs with the tag `src/train`").says(&one);
     }
     sandbox.run(&["jobs", "diff", &one, &two]).success();
 }

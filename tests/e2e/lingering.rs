@@ -97,7 +97,7 @@ fn the_log_is_a_luxury_and_a_passing_denial_passes() {
 }
 
 #[test]
-fn an_error_after_the_submission_says_that_the_job_goes_on() {
+fn an_error_after_the_submission_says_that_the_job_is_running() {
     let guests = guests_or_skip!();
     let sandbox = user(&lingers(&guests));
     for (wrong, code, says) in
@@ -105,7 +105,7 @@ fn an_error_after_the_submission_says_that_the_job_goes_on() {
     {
         let run = fit(&sandbox, wrong, &[]).failure(code).one_error();
         let name = name(&sandbox);
-        run.says(says).says("the job goes on").says(&format!("alekseylearn logs -f {name}"));
+        run.says(says).says("it is still running").says(&format!("alekseylearn logs -f {name}"));
     }
     fit(&sandbox, "capacity", &[]).failure(7).one_error().says("there are no machines");
 }

@@ -58,8 +58,8 @@ fn a_script_is_trained_and_its_model_works() {
 
     // The same again: nothing is built, and what the first one brought is replaced by a fit, and not by a fetch.
     let again = sandbox.run(&["fit", "digits/train.py", &base, "--fetch", "out"]).success();
-    let again = again.says("is used again");
-    sandbox.run(&["fetch", "out", "digits/train"]).failure(5).one_error().says("is there already");
+    let again = again.says("reusing the image");
+    sandbox.run(&["fetch", "out", "digits/train"]).failure(5).one_error().says("already exists");
     assert!(!again.stderr.contains("[dependencies"), "{}", again.stderr);
     sandbox.run(&["fetch", "out", "digits/train", "--overwrite"]).success();
     sandbox.run(&["fetch", "packed", "digits/train", "--no-extract"]).success();
@@ -209,7 +209,7 @@ fn one_odd_file_does_not_keep_a_model_away() {
          open('/dev/shm/large', 'wb').write(bytes(300 << 20))\n",
     );
     let run = sandbox.run(&["fit", "odd/-train.py", &base, "--fetch", "out"]).success();
-    assert!(run.stdout.contains("neither files nor folders: pipe, wandb.sock"), "{}", run.stdout);
+    assert!(run.stdout.contains("they are not files or folders: pipe, wandb.sock"), "{}", run.stdout);
     assert_eq!(fs::read_link(sandbox.path("out/best.bin")).unwrap().to_str(), Some("step-3/w.bin"));
     assert_eq!(fs::read_to_string(sandbox.path("out/latest/w.bin")).unwrap(), "w");
     assert_eq!(fs::read_to_string(sandbox.path("out/debug.log")).unwrap(), "log");

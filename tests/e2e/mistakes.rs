@@ -28,26 +28,23 @@ fn a_notebook_that_cannot_be_run() {
     for (text, message) in [
         ("", "is empty"),
         ("print(1)", "is not a notebook: it is not JSON"),
-        (r#"{"nbformat": 4, "cells": [{"cell_type": "co"#, "it ends in the middle"),
-        (r#"{"cells": [], "nbformat": 5}"#, "is a notebook of format 5"),
-        (r#"{"nbformat": 4, "cells": [{"cell_type": "code"}]}"#, "its cell 1 has no `source`"),
+        (r#"{"nbformat": 4, "cells": [{"cell_type": "co"#, "the file is incomplete"),
+        (r#"{"cells": [], "nbformat": 5}"#, "has the notebook format 5"),
+        (r#"{"nbformat": 4, "cells": [{"cell_type": "code"}]}"#, "cell 1 has no `source`"),
         (
             r#"{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"name": "python2"}}}"#,
-            "is a notebook of Python 2",
+            "is a Python 2 notebook",
         ),
         (
             r#"{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"language": "julia"}}}"#,
-            "is a notebook of julia",
+            "is a notebook in julia",
         ),
     ] {
         sandbox.write("a.ipynb", text);
         fit(&sandbox, &["a.ipynb"]).failure(2).says(message);
     }
     std::fs::File::options().write(true).open(sandbox.path("a.ipynb")).unwrap().set_len(200 << 20).unwrap();
-    fit(&sandbox, &["a.ipynb"])
-        .failure(2)
-        .says("holds 200 MiB, nearly all of it outputs")
-        .says("--clear-output");
+    fit(&sandbox, &["a.ipynb"]).failure(2).says("has 200 MiB, most of it outputs").says("--clear-output");
 }
 
 #[test]
@@ -102,7 +99,9 @@ fn no_docker() {
     let mut sandbox = Sandbox::new();
     sandbox.set("DOCKER_HOST", "unix:///nowhere/docker.sock");
     sandbox.write("train.py", "");
-    fit(&sandbox, &["train.py"]).failure(7).says("no Docker engine answers at unix:///nowhere/docker.sock");
+    fit(&sandbox, &["train.py"])
+        .failure(7)
+        .says("cannot connect to the Docker engine at unix:///nowhere/docker.sock");
 }
 
 #[test]
@@ -114,19 +113,19 @@ fn dependency_files_that_cannot_be_used() {
         (
             "requirements.txt",
             "-r missing.txt\n",
-            "requirements.txt asks for missing.txt, and there is no such file",
+            "requirements.txt refers to missing.txt, which does not exist",
         ),
         (
             "requirements.txt",
             "./wheels/a-1.0-py3-none-any.whl\n",
-            "asks for wheels/a-1.0-py3-none-any.whl, and there is no",
+            "refers to wheels/a-1.0-py3-none-any.whl, which does not exist",
         ),
-        ("requirements.txt", "-e ../../elsewhere\n", "which the build cannot see"),
-        ("pyproject.toml", "[project\n", "is not TOML"),
+        ("requirements.txt", "-e ../../elsewhere\n", "which the build cannot read"),
+        ("pyproject.toml", "[project\n", "is not valid TOML"),
         ("uv.lock", "version = 1\n", "uv.lock has no pyproject.toml beside it"),
         ("environment.yml", "name: x\n", "lists no dependencies"),
-        ("environment.yml", "a: [\n", "is not YAML"),
-        (".python-version", "3.99\n", "Python 3.99 by .python-version, and there is no such Python"),
+        ("environment.yml", "a: [\n", "is not valid YAML"),
+        (".python-version", "3.99\n", "Python 3.99 (.python-version), which is not supported"),
     ] {
         sandbox.write(&format!("models/{name}"), text);
         fit(&sandbox, &["models/train.py"]).failure(2).says(message);
@@ -145,7 +144,7 @@ fn a_base_image_that_does_not_fit() {
     sandbox.write("pyproject.toml", "[project]\nname = 'x'\nversion = '1'\nrequires-python = '>=3.12'\n");
     fit(&sandbox, &["train.py", &format!("--config.base_image={base}")])
         .failure(2)
-        .says("the base image has Python 3.11, and the project asks for Python >=3.12 by pyproject.toml");
+        .says("the base image has Python 3.11, but the project requires Python >=3.12 (pyproject.toml)");
     std::fs::remove_file(sandbox.path("pyproject.toml")).unwrap();
 
     // Images of nothing: one has no Python and no shell, the other is for another processor.
@@ -195,7 +194,7 @@ fn a_requirement_that_does_not_exist() {
     sandbox.write("requirements.txt", "scikit-learn==0.0.0.1\n");
     fit(&sandbox, &["train.py", &format!("--config.base_image={base}")])
         .failure(2)
-        .says("the dependencies cannot be installed")
+        .says("cannot install the dependencies")
         .says("scikit-learn==0.0.0.1");
 }
 
@@ -206,8 +205,7 @@ fn requirements_that_conflict() {
     sandbox.write("train.py", "");
     sandbox.write("requirements.txt", "six==1.16.0\nsix==1.17.0\n");
     let run = fit(&sandbox, &["train.py", &format!("--config.base_image={base}")]).failure(2);
-    let run =
-        run.says("the dependencies cannot be installed").says("you require six==1.16.0 and six==1.17.0");
+    let run = run.says("cannot install the dependencies").says("you require six==1.16.0 and six==1.17.0");
     assert!(run.stderr.lines().count() < 15, "the resolver's words are no wall: {}", run.stderr);
 }
 
@@ -221,7 +219,7 @@ fn a_base_image_that_does_not_exist() {
     for builder in ["1", "0"] {
         sandbox.set("DOCKER_BUILDKIT", builder);
         let run = fit(&sandbox, &["train.py", "--config.base_image=127.0.0.1:9/nothing:1"]).failure(4);
-        let run = run.one_error().says("and cannot reach its registry\n");
+        let run = run.one_error().says("and the registry is unreachable\n");
         assert!(!run.stderr.contains("dial tcp"), "{}", run.stderr);
         let verbose = fit(&sandbox, &["train.py", "--config.base_image=127.0.0.1:9/nothing:1", "-v"]);
         verbose.failure(4).one_error().says("dial tcp 127.0.0.1:9");
@@ -232,7 +230,7 @@ fn a_base_image_that_does_not_exist() {
 fn jobs_that_are_not_known() {
     let sandbox = Sandbox::new();
     for command in [&["status", "x"][..], &["logs", "x"], &["stop", "x"], &["fetch", "out", "x"]] {
-        sandbox.run(command).failure(4).one_error().says("this machine knows no job and no tag `x`");
+        sandbox.run(command).failure(4).one_error().says("no job or tag `x` on this machine");
     }
     assert!(!sandbox.path("out").exists());
 }

@@ -75,7 +75,7 @@ fn results_that_are_objects_come_home_as_files() {
 
     // What is in the way stays.
     let before = rig.calls("GetObject").len();
-    sandbox.run(&["fetch", "model", &name]).failure(5).one_error().says("is there already");
+    sandbox.run(&["fetch", "model", &name]).failure(5).one_error().says("already exists");
     assert_eq!(rig.calls("GetObject").len(), before, "nothing was brought for it");
     sandbox.run(&["fetch", "model", &name, "--overwrite"]).success();
     // Another machine finds it by its place.
@@ -128,7 +128,7 @@ fn objects_whose_names_are_no_files_leave_nothing() {
     let model = format!("{}/jobs/{name}/output/model", rig.name("bucket"));
     rig.put_object(&format!("{model}/weights/part-1"), b"y");
     let refused = sandbox.run(&["fetch", "out", &name]).failure(1).one_error();
-    refused.says("is not to be trusted: weights is a file in it, and a folder");
+    refused.says("is unsafe: weights is both a file and a folder in it");
     assert!(!sandbox.path("out").exists());
 }
 

@@ -45,7 +45,7 @@ fn a_plugin_comes_from_an_address() {
     };
     install(&site.address("driver.wasm"), &["--digest", "sha256:00"]).failure(9).one_error();
     install(&site.address("none.wasm"), &[]).failure(4).one_error().says("404");
-    install("http://example.org/driver.wasm", &[]).failure(2).one_error().says("is not safe");
+    install("http://example.org/driver.wasm", &[]).failure(2).one_error().says("is not secure");
     install(&site.address("to/http://example.org/driver.wasm"), &[])
         .failure(7)
         .one_error()

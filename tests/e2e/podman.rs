@@ -48,10 +48,10 @@ fn podman_builds_runs_logs_stops_and_fetches() {
 
     // It would drop the wish without a word.
     let gpu = ["fit", "pod/train.py", base.as_str(), "--train-driver", "local-gpu"];
-    let run = sandbox.run(&gpu).failure(8).one_error().says("gives no GPUs to containers").says("Podman");
+    let run = sandbox.run(&gpu).failure(8).one_error().says("cannot give GPUs to containers").says("Podman");
     assert!(!run.stderr.contains("Building"), "{}", run.stderr);
     // Nor has it a way to hand on a login.
     sandbox.write_home(".config/pip/pip.conf", "[global]\nindex-url = https://a:secret@b.example/simple\n");
     let run = sandbox.run(&["fit", "pod/train.py", &base]).failure(8).one_error();
-    run.says("Podman's builder takes no secrets");
+    run.says("Podman's builder does not support secrets");
 }

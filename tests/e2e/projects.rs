@@ -35,7 +35,7 @@ fn names_of_any_kind_and_links() {
     symlink("/etc", sandbox.path(&format!("{folder}/outside"))).unwrap();
     let run = sandbox.run(&["fit", &format!("{folder}/Train It Ümlaut.py"), &base]).success();
     assert!(run.stdout.contains("helped") && run.stdout.contains("read through a link"), "{}", run.stdout);
-    run.says("not sent: outside leads out of the project");
+    run.says("not sent: outside: links out of the project are not followed");
     assert_eq!(sandbox.newest_job()["tag"], "mein-m-bel-x-y/train-it-mlaut");
 
     let long = format!("{}/{}", "F".repeat(200), "t".repeat(200));
@@ -64,10 +64,10 @@ fn what_stays_at_home_is_told_with_its_rule() {
     fs::File::options().write(true).open(sandbox.path("data/big.bin")).unwrap().set_len(2 << 30).unwrap();
     let run = sandbox.run(&["fit", "train.py", "-v"]).failure(7).one_error();
     run.says(": 2 files, ")
-        .says(".env: not sent, by the list of secrets (.env)")
-        .says("__pycache__/: not sent, by the list of what no image needs (__pycache__)")
-        .says("data/: not sent, by .gitignore (data/)")
-        .says(".csv and 3 more: not sent, by .gitignore (*.csv)");
+        .says(".env: not sent because of the list of secrets (.env)")
+        .says("__pycache__/: not sent because of the list of files that no image needs (__pycache__)")
+        .says("data/: not sent because of .gitignore (data/)")
+        .says(".csv and 3 more: not sent because of .gitignore (*.csv)");
 }
 
 #[test]

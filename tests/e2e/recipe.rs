@@ -39,7 +39,7 @@ fn a_dry_run_needs_no_docker() {
 
     let short = sandbox.run(&["fit", "dry/train.py", "--dry-run"]).success().stdout;
     assert!(short.contains("smaller files: -v lists them"), "{short}");
-    assert!(short.contains("unknown which would be reused: no Docker engine answers"), "{short}");
+    assert!(short.contains("unknown which would be reused: cannot connect to the Docker engine"), "{short}");
     let long = sandbox.run(&["fit", "dry/train.py", "--dry-run", "-v"]).success().stdout;
     assert!(paths.iter().all(|path| long.contains(path)), "{long}");
     assert_eq!(sandbox.run(&["jobs", "--json"]).success().data()["jobs"], serde_json::json!([]));
@@ -127,7 +127,7 @@ fn fit_builds_by_what_init_wrote() {
         .run(&["init", "mine/train.py", &base])
         .failure(5)
         .one_error()
-        .says("is there already, and differs");
+        .says("already exists with other content");
     assert!(fs::read_to_string(&dockerfile).unwrap().contains("blue"));
     // Another experiment gets it.
     sandbox.write("next/train.py", "import os\nprint('colour', os.environ['COLOUR'])\n");

@@ -104,13 +104,13 @@ fn the_course_and_the_cost_of_a_job_are_kept() {
     );
     rig.fault(&json!({ "match": { "service": "logs" }, "fault": "throttle", "times": 0 }));
     let report = sandbox.run(&["report", "p/train", "-o", "page.html"]).success();
-    report.says("the page tells what was seen last");
+    report.says("the report shows the last known state");
     let page = std::fs::read_to_string(sandbox.path("page.html")).unwrap();
     assert!(page.contains("Uploading") && page.contains(&format!("{seconds:.2} USD")), "{page}");
 }
 
 #[test]
-fn a_failed_job_is_told_from_its_reason_to_the_end_of_its_log() {
+fn a_failed_job_shows_its_reason_and_the_end_of_its_log() {
     let (rig, base) = (rig_or_skip!(), base_image_or_skip!());
     let sandbox = Sandbox::with_rig(&rig);
     sandbox.write(
@@ -130,7 +130,7 @@ fn a_failed_job_is_told_from_its_reason_to_the_end_of_its_log() {
 
     // Who reads no log is told all of it, once.
     let quiet = run(&sandbox, &fit(&rig, &base, &["p/train.py", "--quiet"])).failure(10).one_error().stderr;
-    for part in ["line 3, in load", "the end of its log:", "epoch 1 of 9"] {
+    for part in ["line 3, in load", "last lines of the log:", "epoch 1 of 9"] {
         assert_eq!(quiet.matches(part).count(), 1, "{part}: {quiet}");
     }
 

@@ -81,7 +81,7 @@ fn a_registry_that_refuses_is_said_with_what_to_do() {
         .says("docker login 127.0.0.1:");
     let wrong = json!({ "auths": { rig.name("registry"): { "auth": "QVdTOndyb25n" } } }).to_string();
     stranger.write_home(".docker/config.json", &wrong);
-    install(&stranger, &reference).failure(3).one_error().says("for the credentials that Docker stored");
+    install(&stranger, &reference).failure(3).one_error().says("with Docker's stored credentials");
     stranger.write_home(".docker/config.json", r#"{"credsStore": "of-nobody"}"#);
     install(&stranger, &reference).failure(3).one_error().says("stored credentials cannot be used");
 
@@ -97,12 +97,12 @@ fn a_registry_that_refuses_is_said_with_what_to_do() {
     let with_password = install(&sandbox, "oci://me:secret@127.0.0.1/a:1").failure(2).one_error();
     assert!(!with_password.stderr.contains("secret"), "{}", with_password.stderr);
     for (operation, fault, code, says) in [
-        ("GetManifest", "error-500", 7, "answers 500"),
+        ("GetManifest", "error-500", 7, "returned HTTP status 500"),
         ("GetManifest", "throttle", 7, "too many requests"),
         ("GetManifest", "expired-token", 3, "docker login"),
         ("GetManifest", "cut", 7, "cannot get oci://"),
         ("GetBlob", "cut", 7, "cannot get oci://"),
-        ("GetBlob", "error-503", 7, "answers 503"),
+        ("GetBlob", "error-503", 7, "returned HTTP status 503"),
     ] {
         rig.fault(&json!({ "match": { "service": "registry", "operation": operation }, "fault": fault }));
         let run = install(&sandbox, &reference).failure(code).one_error().says(says);
@@ -136,12 +136,12 @@ fn what_is_no_component_is_named() {
         "manifests": [{ "mediaType": plain["mediaType"], "digest": inner, "size": plain.to_string().len() }],
     });
     for (tag, manifest, code, says) in [
-        ("list", list, 9, "is a list of images"),
-        ("image", manifest(&image, from_ref(&layer), &json!({})), 9, "is an image of a container"),
-        ("config", manifest(&text, from_ref(&layer), &json!({})), 9, "is packaged as \"text/plain\""),
+        ("list", list, 9, "is an image index"),
+        ("image", manifest(&image, from_ref(&layer), &json!({})), 9, "is a container image"),
+        ("config", manifest(&text, from_ref(&layer), &json!({})), 9, "is of type \"text/plain\""),
         ("layer", manifest(&wasm, from_ref(&text), &json!({})), 9, "holds \"text/plain\""),
         ("two", manifest(&wasm, &[layer.clone(), layer.clone()], &json!({})), 9, "has 2 layers"),
-        ("large", manifest(&wasm, &[large], &json!({})), 1, "is more than 128 MiB"),
+        ("large", manifest(&wasm, &[large], &json!({})), 1, "is larger than 128 MiB"),
     ] {
         repository.push_manifest(tag, &manifest);
         install(&sandbox, &repository.reference(&format!(":{tag}"))).failure(code).one_error().says(says);
@@ -189,7 +189,7 @@ fn a_base_image_behind_a_login() {
         sandbox.set("DOCKER_BUILDKIT", builder).unset("DOCKER_CONFIG");
         sandbox.write("private/train.py", &format!("print('built with {builder}')\n"));
         let fit = ["fit", "private/train.py", option.as_str(), "-v"];
-        sandbox.run(&fit).failure(3).one_error().says("wants another login").says("docker login");
+        sandbox.run(&fit).failure(3).one_error().says("its registry denied access").says("docker login");
         sandbox.set("DOCKER_CONFIG", &config);
         let run = sandbox.run(&fit).success();
         assert!(run.stdout.contains(&format!("built with {builder}")), "{}", run.stdout);
@@ -236,12 +236,9 @@ fn a_registry_that_lies_is_found_out() {
         install(&sandbox, &format!("{address}{reference}"))
             .failure(9)
             .one_error()
-            .says("is not what its digest says");
+            .says("does not match its digest");
     }
     put("manifests/2", b"nothing");
-    install(&sandbox, &format!("{address}driver:2"))
-        .failure(9)
-        .one_error()
-        .says("has a manifest that is none");
+    install(&sandbox, &format!("{address}driver:2")).failure(9).one_error().says("has an invalid manifest");
     assert_eq!(installed(&sandbox), json!([]));
 }

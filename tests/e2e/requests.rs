@@ -90,7 +90,7 @@ fn a_credential_that_is_missing_is_said_with_its_remedy() {
     run(&sandbox, "requests", "http://127.0.0.1:1")
         .failure(7)
         .one_error()
-        .says("http://127.0.0.1:1 cannot be reached");
+        .says("cannot connect to http://127.0.0.1:1");
 }
 
 #[test]

@@ -41,7 +41,9 @@ fn a_script_is_trained_in_the_cloud_and_its_model_comes_home() {
 
     // The same again: nothing is built, nothing is pushed.
     let uploads = rig.calls("PostBlobUpload").len() + rig.calls("PutManifest").len();
-    run(&sandbox, &fit(&rig, &base, &["digits/train.py", "--detach"])).success().says("is there already");
+    run(&sandbox, &fit(&rig, &base, &["digits/train.py", "--detach"]))
+        .success()
+        .says("is already in the registry");
     assert_eq!(rig.calls("PostBlobUpload").len() + rig.calls("PutManifest").len(), uploads);
 
     // The seed's three arguments, as another machine would give them.
@@ -88,7 +90,7 @@ fn a_failing_script_says_why() {
     let status = sandbox.run(&["status", "fails/train", "--json"]).success().data();
     assert_eq!(status["state"], "failed");
     assert_eq!(status["exit_code"], 1);
-    sandbox.run(&["fetch", "out", "fails/train"]).failure(4).one_error().says("has left no model");
+    sandbox.run(&["fetch", "out", "fails/train"]).failure(4).one_error().says("left no model");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn the_options_win_over_the_surroundings() {
         run(sandbox, &arguments)
     };
     let problems = check(&sandbox, &[]).failure(2).data()["findings"].to_string();
-    assert!(problems.contains("add --config.region=eu-west-1"), "{problems}");
+    assert!(problems.contains("set --config.region=eu-west-1"), "{problems}");
     let notes = check(&sandbox, &["--config.region=eu-west-1"]).success().data()["findings"].to_string();
     assert!(notes.contains("region eu-west-1"), "{notes}");
     // A profile's credentials are taken, or none.

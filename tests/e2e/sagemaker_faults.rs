@@ -36,19 +36,15 @@ fn names_that_are_wrong_are_found_before_the_build() {
     // No engine is needed to find these out.
     sandbox.set("DOCKER_HOST", "unix:///nowhere/docker.sock");
     let ask = |option: String| refused(&sandbox, run(&sandbox, &with(&rig, &base, &option)));
-    ask("--config.role_name=nobody".into()).failure(4).says("there is no role nobody");
+    ask("--config.role_name=nobody".into()).failure(4).says("no role nobody");
     ask(format!("--config.role_name={}", rig.name("untrusted_role")))
         .failure(2)
-        .says("may not assume the role");
-    ask("--config.output_path=s3://alekseylearn-no-such-bucket/x".into())
-        .failure(4)
-        .says("there is no bucket");
+        .says("cannot assume the role");
+    ask("--config.output_path=s3://alekseylearn-no-such-bucket/x".into()).failure(4).says("no bucket");
     ask(format!("--config.output_path=s3://{}/x", rig.name("foreign_bucket")))
         .failure(2)
-        .says("but the job would run in");
-    ask("--config.train_instance_type=m5.large".into())
-        .failure(2)
-        .says("none of its values, such as ml.m5.large,");
+        .says("but the job runs in");
+    ask("--config.train_instance_type=m5.large".into()).failure(2).says("expected one such as ml.m5.large,");
 }
 
 #[test]
@@ -72,7 +68,7 @@ fn credentials_that_are_missing_or_expired() {
     }
     sandbox.unset("AWS_ACCESS_KEY_ID").unset("AWS_SECRET_ACCESS_KEY");
     let without = run(&sandbox, &with(&rig, &base, "-v"));
-    refused(&sandbox, without.failure(3)).says("there are no usable AWS credentials").says("aws sso login");
+    refused(&sandbox, without.failure(3)).says("no usable AWS credentials").says("aws sso login");
     sandbox.unset("AWS_REGION").unset("AWS_DEFAULT_REGION");
     sandbox.set("AWS_ACCESS_KEY_ID", "a").set("AWS_SECRET_ACCESS_KEY", "b");
     refused(&sandbox, run(&sandbox, &with(&rig, &base, "-v")).failure(2)).says("no AWS region is set");
@@ -100,7 +96,7 @@ fn a_job_that_exceeds_its_time() {
     let sandbox = Sandbox::with_rig(&rig);
     sandbox.project("tests/projects/until-sigterm");
     let arguments = fit(&rig, &base, &["until-sigterm/train.py", "--config.max_runtime=1"]);
-    run(&sandbox, &arguments).failure(11).one_error().says("ran longer than --config.max_runtime allows");
+    run(&sandbox, &arguments).failure(11).one_error().says("exceeded --config.max_runtime");
     sandbox.run(&["fetch", "out", "until-sigterm/train"]).success();
     assert!(sandbox.path("out/checkpoint.txt").is_file());
 }
@@ -122,12 +118,12 @@ fn aws_that_cannot_be_reached() {
     let mut sandbox = trivial(&rig);
     sandbox.set("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
     let unreached = refused(&sandbox, run(&sandbox, &with(&rig, &base, "-v")).failure(7));
-    unreached.says("AWS cannot be reached: Connection refused");
+    unreached.says("cannot reach AWS: Connection refused");
     // A proxy in between, with a page of its own.
     let page = Site::of(&sandbox.path("page"));
     sandbox.set("AWS_ENDPOINT_URL", &page.address(""));
     let answered = refused(&sandbox, run(&sandbox, &with(&rig, &base, "-v")).failure(1));
-    answered.says("the answer was").says("see whether a proxy stands between");
+    answered.says("unexpected response that is not from AWS").says("check the proxy");
 }
 
 #[test]
@@ -137,13 +133,13 @@ fn a_wrong_clock_is_called_that() {
     for operation in ["GetCallerIdentity", "DescribeRepositories", "CreateTrainingJob"] {
         rig.fault(&json!({ "match": { "operation": operation }, "fault": "clock-skew", "times": null }));
         let run = run(&sandbox, &with(&rig, &base, "-v"));
-        refused(&sandbox, run.failure(3)).says("this machine's clock is wrong");
+        refused(&sandbox, run.failure(3)).says("correct this machine's clock");
         rig.clear_faults();
     }
     run(&sandbox, &with(&rig, &base, "-v")).success();
     rig.fault(&json!({ "match": { "operation": "GetObject" }, "fault": "clock-skew", "times": null }));
     let tag = sandbox.newest_job()["tag"].as_str().unwrap().to_owned();
-    sandbox.run(&["fetch", "out", &tag]).failure(3).one_error().says("this machine's clock is wrong");
+    sandbox.run(&["fetch", "out", &tag]).failure(3).one_error().says("correct this machine's clock");
 }
 
 #[test]
@@ -221,7 +217,7 @@ fn a_push_to_a_repository_that_is_gone() {
     sandbox.write("train.py", "print('pushed to nowhere')\n");
     rig.fault(&json!({ "match": { "service": "registry" }, "fault": "name-unknown", "times": null }));
     let run = run(&sandbox, &with(&rig, &base, "-v"));
-    refused(&sandbox, run.failure(4)).says("cannot push").says("the repository is missing");
+    refused(&sandbox, run.failure(4)).says("cannot push").says("check that the repository exists");
 }
 
 #[test]
@@ -314,21 +310,19 @@ fn a_model_that_is_hostile_or_gone() {
     let (name, tag) = (job["name"].as_str().unwrap(), job["tag"].as_str().unwrap());
     let object = format!("{}/jobs/{name}/output/model.tar.gz", rig.name("bucket"));
     rig.put_object(&object, &traversal());
-    sandbox.run(&["fetch", "out", tag]).failure(1).one_error().says("is not to be trusted");
+    sandbox.run(&["fetch", "out", tag]).failure(1).one_error().says("is unsafe");
     assert!(!sandbox.path("out").exists() && !sandbox.path("evil").exists());
     rig.put_object(&object, &bomb());
     let bombed = sandbox.run(&["fetch", "deep/out", tag]).failure(1).one_error();
-    bombed.says("is not to be trusted").says("a small archive to fill a disk");
+    bombed.says("is unsafe").says("like a decompression bomb");
     assert!(!sandbox.path("deep").exists());
     rig.put_object(&object, b"this is no archive");
     fs::create_dir(sandbox.path("mine")).unwrap();
     sandbox.run(&["fetch", "mine", tag]).failure(1).one_error().says("is damaged");
     assert_eq!(fs::read_dir(sandbox.path("mine")).unwrap().count(), 0, "what was there stays");
     sandbox.write("none.py", "print('no model')\n");
-    run(&sandbox, &fit(&rig, &base, &["none.py", "--fetch", "none"]))
-        .failure(4)
-        .one_error()
-        .says("has left no model");
+    let none = run(&sandbox, &fit(&rig, &base, &["none.py", "--fetch", "none"])).success();
+    assert!(none.stdout.contains("left no model") && !sandbox.path("none").exists(), "{}", none.stdout);
 }
 
 #[test]

@@ -115,5 +115,5 @@ fn groups_take_the_place_of_what_the_defaults_name() {
     assert_eq!(resources["InstanceGroups"].as_array().map(Vec::len), Some(2), "{resources}");
     dry(&GROUPS)
         .success()
-        .says("--config.train_instance_type is not used: --config.instance_groups takes its place");
+        .says("--config.train_instance_type is ignored: --config.instance_groups replaces it");
 }

@@ -139,7 +139,7 @@ fn what_the_service_would_refuse_is_said_before_anything_is_built() {
     for (options, says) in [
         (
             &["--config.train_instance_type=ml.m5.lagre"][..],
-            "--config.train_instance_type: `ml.m5.lagre` is none",
+            "--config.train_instance_type: unknown value `ml.m5.lagre`",
         ),
         (&["--config.retries=31"], "--config.retries: 31 is above 30"),
         (&["--config.keep_alive=21601"], "--config.keep_alive: 21601 is above 21600"),
@@ -148,18 +148,21 @@ fn what_the_service_would_refuse_is_said_before_anything_is_built() {
             &["--config.spot=true", "--config.max_wait=10"],
             "--config.max_wait is less than --config.max_runtime",
         ),
-        (&["--config.subnets=subnet-1"], "--config.security_groups: it is missing"),
-        (&["--config.environment.1A=x"], "--config.environment.1A: `1A` is not of the form"),
+        (&["--config.subnets=subnet-1"], "--config.security_groups: missing"),
+        (&["--config.environment.1A=x"], "--config.environment.1A: `1A` does not match"),
         (&[&long], "--config.hyperparameters.k is too long"),
-        (&[&nothing], "--config.input.data: there is nothing at"),
-        (&[&channel], "--config.input.a/b: `a/b` is not of the form"),
-        (&["--config.input_type.data=text/csv"], "--config.input_type.data is about no input"),
+        (&[&nothing], "--config.input.data: nothing found at"),
+        (&[&channel], "--config.input.a/b: `a/b` does not match"),
+        (&["--config.input_type.data=text/csv"], "--config.input_type.data matches no input"),
         (&["--config.input_mode=Stream"], "`Stream` is not one of File, FastFile, Pipe"),
-        (&["--config.request.Nonsense=1"], "--config.request.Nonsense: the service knows no such member"),
-        (&["--config.request.ResourceConfig={"], "`{` is no JSON"),
-        (&["--config.request.ResourceConfig=3"], "--config.request.ResourceConfig: 3 is no structure"),
+        (&["--config.request.Nonsense=1"], "--config.request.Nonsense: unknown member"),
+        (&["--config.request.ResourceConfig={"], "`{` is not valid JSON"),
+        (
+            &["--config.request.ResourceConfig=3"],
+            "--config.request.ResourceConfig: 3 is not of type structure",
+        ),
         (&["--config.request.TrainingJobName=mine"], "--config.request.TrainingJobName cannot be set"),
-        (&["--config.request.RoleArn=mine"], "--config.role_name decides it"),
+        (&["--config.request.RoleArn=mine"], "it comes from --config.role_name"),
     ] {
         let arguments = fit(&rig, "scratch", &[&["train.py"], options].concat());
         let refused = run(&sandbox, &arguments).failure(2).one_error();

@@ -50,7 +50,7 @@ fn over_a_minute_without_aws_is_told_once_and_costs_no_line() {
     watching.wait_for("line 1");
     let begun = Instant::now();
     door.shut();
-    fitting.wait_for("asking again for 10 minutes, and the job goes on meanwhile");
+    fitting.wait_for("retrying for 10 minutes while the job continues");
     sleep(OUTAGE.saturating_sub(begun.elapsed()));
     door.open();
 
@@ -58,7 +58,7 @@ fn over_a_minute_without_aws_is_told_once_and_costs_no_line() {
     let events = fitted.events();
     let lines = events.iter().filter(|event| event["event"] == "log");
     let number = |text: &str| text.strip_prefix("line ").map(|number| number.parse().unwrap());
-    let told = |event: &&serde_json::Value| event.to_string().contains("asking again for");
+    let told = |event: &&serde_json::Value| event.to_string().contains("retrying for");
     has_all(
         &fitted,
         lines.filter_map(|event| number(event["text"].as_str().unwrap())),
@@ -68,7 +68,7 @@ fn over_a_minute_without_aws_is_told_once_and_costs_no_line() {
     has_all(
         &watched,
         watched.stdout.lines().filter_map(number),
-        watched.stderr.matches("asking again for").count(),
+        watched.stderr.matches("retrying for").count(),
     );
     assert_eq!(rig.calls("CreateTrainingJob").len(), 1);
     assert_eq!(jobs(&sandbox), 1);
@@ -81,7 +81,7 @@ fn aws_that_goes_away_just_before_it_is_asked_for_the_job_gets_one_job() {
     sandbox.write("train.py", "open('/opt/ml/model/m', 'w').write('x')\n");
     let arguments = fit(&rig, &base, &["train.py", "--fetch", "out"]);
     door.shut_at("SageMaker.CreateTrainingJob");
-    run(&sandbox, &arguments).failure(7).one_error().says("AWS cannot be reached: Connection refused");
+    run(&sandbox, &arguments).failure(7).one_error().says("cannot reach AWS: Connection refused");
     assert_eq!((rig.calls("CreateTrainingJob").len(), jobs(&sandbox)), (0, 1));
     door.open();
     run(&sandbox, &arguments).success().says("resuming");
@@ -110,7 +110,7 @@ fn credentials_that_cannot_be_renewed_for_want_of_a_network_are_no_denial() {
     run(&sandbox, &dry).success();
     assert!(!rig.calls("AssumeRole").is_empty());
     door.shut();
-    run(&sandbox, &dry).failure(7).one_error().says("AWS cannot be reached: Connection refused");
+    run(&sandbox, &dry).failure(7).one_error().says("cannot reach AWS: Connection refused");
     door.open();
     // One that says no is one.
     rig.fault(&json!({ "match": { "operation": "AssumeRole" }, "fault": "access-denied", "times": null }));

@@ -92,15 +92,15 @@ fn sentences_are_cut_between_words_and_commands_are_whole() {
     assert_eq!(
         lines,
         [
-            "error: this machine knows no job and no tag `nothing`",
-            "hint: `alekseylearn jobs` lists them; for one of another",
-            "  machine, say where its results are:",
+            "error: no job or tag `nothing` on this machine",
+            "hint: `alekseylearn jobs` lists all jobs; for a job of",
+            "  another machine, give the location of its results:",
             "  `alekseylearn fetch DIR TAG s3://bucket/path`",
         ]
     );
     let mut terminal = sandbox.on_terminal(60, &["driver", "show", "sagemaker"]);
     assert_eq!(terminal.end(), Some(0));
-    assert!(terminal.raw().contains("\r\n    Where the results go, as s3://bucket/path\r\n"));
+    assert!(terminal.raw().contains("\r\n    Folder of the results, as s3://bucket/path\r\n"));
 }
 
 #[test]

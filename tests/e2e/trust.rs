@@ -71,7 +71,7 @@ fn a_person_is_asked_on_a_terminal() {
     sandbox.set("TERM", "xterm").set("LANG", "C.UTF-8");
     for (answer, code) in [("n", 3), ("y", 0)] {
         let mut terminal = sandbox.on_terminal(80, &DRY_RUN);
-        terminal.wait_for("Trust this folder with that? [y/N]");
+        terminal.wait_for("Trust this folder? [y/N]");
         terminal.type_in(&format!("{answer}\r"));
         assert_eq!(terminal.end(), Some(code), "{}", terminal.raw());
     }

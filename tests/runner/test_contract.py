@@ -175,7 +175,7 @@ def test_any_other_argument_is_refused(container):
     for arguments in (["serve"], ["train", "now"], [""]):
         ended = container.run(*arguments)
         assert ended.exit_code == 2
-        assert b'with the one argument "train"' in ended.stderr
+        assert b'takes the single argument "train"' in ended.stderr
     assert not container.ml.exists()
 
 
@@ -184,7 +184,7 @@ def test_an_image_without_its_artifact_says_so(container):
     ended = container.run()
     assert ended.exit_code == 1
     assert b"'gone.py'" in ended.stderr
-    assert "no such file" in ended.failure
+    assert "the artifact 'gone.py', named in" in ended.failure
 
 
 def test_broken_configuration_says_which_file(container):

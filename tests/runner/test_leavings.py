@@ -34,7 +34,7 @@ def test_files_written_among_the_code_are_the_model(container):
     assert os.readlink(folder / "models/best") == "a.pt"
     assert (folder / "models/a.pt").stat().st_mode & 0o777 == 0o640
     (line,) = ended.said
-    assert line.startswith(f"alekseylearn: nothing was written to {container.ml}/model: the model is 4 files, ")
+    assert line.startswith(f"alekseylearn: {container.ml}/model is empty, so the model is 4 files, ")
     assert line.endswith(": models/a.pt, models/best, models/deep/b.pt, weights.bin")
     assert ended.left["model"]["files"] == 4
     assert ["weights.bin", 5] in ended.left["model"]["first"]
@@ -136,9 +136,9 @@ def test_a_disk_without_room_is_one_clear_error(container):
         container.holds_script("open('big.pt', 'wb').write(bytes(5_000_000))\n")
         ended = container.run()
         assert ended.exit_code == 1
-        reason = f"hat the script wrote cannot be kept in {container.ml}: 4.77 MiB are needed, and 1.00 MiB are free\n"
-        assert ended.failure == "W" + reason
-        assert ended.stderr.decode() == "alekseylearn: w" + reason
+        reason = f"annot keep the script's results in {container.ml}: 4.77 MiB needed, 1.00 MiB free on the disk\n"
+        assert ended.failure == "C" + reason
+        assert ended.stderr.decode() == "alekseylearn: c" + reason
         assert model(container) == []
     finally:
         subprocess.check_call(["umount", str(small)])
@@ -193,4 +193,4 @@ def test_sockets_and_pipes_are_named_and_stay_behind(container):
     ended = container.run()
     assert ended.exit_code == 0
     assert model(container) == ["m"]
-    assert ended.said == ["alekseylearn: not kept, for these are neither files nor folders: pipe, run/wandb.sock"]
+    assert ended.said == ["alekseylearn: not kept, because they are not files or folders: pipe, run/wandb.sock"]

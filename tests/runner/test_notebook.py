@@ -29,7 +29,8 @@ def test_hyperparameters_are_the_notebooks_parameters(container):
     ended = container.run()
     assert ended.exit_code == 0
     assert ended.stdout == b"divisor is 4\n0.25\nthe last cell\n"
-    assert ended.stderr == b"alekseylearn: no variable can be called 'learning-rate'; it is in SM_HPS\n"
+    warning = b"alekseylearn: the hyperparameter 'learning-rate' is not a valid variable name: it is only in SM_HPS\n"
+    assert ended.stderr == warning
     assert (container.ml / "model" / "first.txt").exists()
     assert ended.failure is None
 

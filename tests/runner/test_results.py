@@ -174,7 +174,7 @@ def test_a_large_file_goes_in_pieces_and_goes_on_where_it_was_cut_off(cloud, con
     [
         ({"denied": {"bucket": ["trainer"]}}, "trainer does not have storage.objects.list access"),
         ({"buckets": {}}, "The specified bucket does not exist"),
-        ({"machine": None}, "the metadata server gives no token"),
+        ({"machine": None}, "cannot get a token from the metadata server"),
     ],
 )
 def test_results_that_cannot_be_kept_are_a_failure(cloud, container, changes, says):
@@ -184,7 +184,7 @@ def test_results_that_cannot_be_kept_are_a_failure(cloud, container, changes, sa
     container.holds_script("import os\nopen(os.environ['SM_MODEL_DIR'] + '/m', 'w').write('x')\n")
     ended = container.run()
     assert ended.exit_code == 1
-    assert f"the results could not be brought to gs://bucket/{BASE}/" in ended.stderr.decode()
+    assert f"cannot upload the results to gs://bucket/{BASE}/" in ended.stderr.decode()
     assert says in ended.failure
 
 

@@ -139,4 +139,4 @@ def test_what_cannot_be_is_said(container):
     container.holds_script(SHOW)
     for wanted in (0, -1, "many", "1.5"):
         container.is_asked(processes_per_node=wanted)
-        assert "it takes a number, or `gpu`" in container.run().failure, wanted
+        assert "not a number or `gpu`" in container.run().failure, wanted

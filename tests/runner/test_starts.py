@@ -68,7 +68,7 @@ def test_a_function_may_belong_to_something_and_no_text_is_code(container):
     container.trains("cli.py", kind="function", module="cli", function="run()\nprint('evil')#")
     ended = container.run()
     assert ended.exit_code == 1 and b"evil" not in ended.stdout
-    assert "cannot be the name of a function" in ended.failure
+    assert "is not a valid function name" in ended.failure
 
 
 def test_a_shell_script_runs_by_its_first_line_else_by_sh(container):
@@ -111,10 +111,10 @@ def test_files_of_the_project_stand_in_nobodys_way(container):
 
 def test_what_the_image_does_not_say_or_cannot_mean_is_an_error(container):
     (container.home / "artifact.json").write_text("{}")
-    assert "does not say what to train" in container.run().failure
+    assert "names no artifact" in container.run().failure
     container.holds_script("")
     container.trains("train.py", kind="riddle")
     assert "'riddle'" in container.run().failure
     container.trains("train.py")
     container.environment["ALEKSEYLEARN_RUN_0"] = '{"arguments": "x"}'
-    assert "holds no list of texts as 'arguments'" in container.run().failure
+    assert "'arguments' is not a list of strings" in container.run().failure

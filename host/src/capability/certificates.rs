@@ -1,5 +1,5 @@
-//! The certificates that a network needs beside the system's, read and checked in one place for every way out: some
-//! libraries panic at a bundle that is not one.
+//! Reads and checks the certificates that a network needs in addition to the system's, in one place for all clients:
+//! some libraries panic if a bundle is not valid.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use tokio_rustls::rustls::{
@@ -13,37 +13,37 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The hint where a certificate is not trusted.
-pub const HINT: &str = "set SSL_CERT_FILE to the bundle of certificates that your network needs";
+/// The hint if a certificate is not trusted.
+pub const HINT: &str = "set SSL_CERT_FILE to the certificate bundle that your network needs";
 
-/// In bytes; the bundles of systems have less than 1 MiB.
+/// Maximum size in bytes; the bundles of systems have less than 1 MiB.
 const LARGEST: u64 = 16 << 20;
 
-/// One, in DER.
+/// A certificate in DER.
 pub type Certificate = CertificateDer<'static>;
 
-/// The certificates of a bundle that can be used.
+/// The usable certificates of a bundle.
 ///
 /// # Errors
 /// The file cannot be read, or holds no certificate.
 pub fn read(bundle: &CertificateBundle) -> Result<Vec<Certificate>> {
     let CertificateBundle { named_by, path } = bundle;
     let failed = || {
-        Error::invalid(format!("cannot read the certificates that {named_by} names"))
-            .hint(format!("set {named_by} to a file of certificates in PEM, or unset it"))
+        Error::invalid(format!("cannot read the certificates in {named_by}"))
+            .hint(format!("set {named_by} to a file with PEM certificates, or unset it"))
     };
     let content = disk::read(path, LARGEST).map_err(|error| failed().source(error))?;
     let found = CertificateDer::pem_slice_iter(&content).map_while(Result::ok);
-    // Old bundles hold some that TLS libraries do not understand. OpenSSL passes over them too.
+    // TLS libraries do not understand some certificates in old bundles. OpenSSL skips them too.
     let usable = found.filter(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
     let usable: Vec<Certificate> = usable.collect();
     match usable.is_empty() {
-        true => Err(failed().source("it holds no certificate in PEM")),
+        true => Err(failed().source("it has no PEM certificate")),
         false => Ok(usable),
     }
 }
 
-/// As a file of certificates holds them.
+/// Certificates in PEM.
 pub fn in_pem(certificates: &[Certificate]) -> String {
     const WIDTH: usize = 64;
     let one = |certificate: &Certificate| {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bundle_that_is_none_is_named_by_its_variable() {
+    fn an_invalid_bundle_is_named_by_its_variable() {
         let folder = tempfile::tempdir().unwrap();
         let junk = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
         for (name, content) in
@@ -72,7 +72,7 @@ mod tests {
             }
             let bundle = CertificateBundle { named_by: "SSL_CERT_FILE".into(), path };
             let error = read(&bundle).unwrap_err();
-            assert_eq!(error.message(), "cannot read the certificates that SSL_CERT_FILE names", "{name}");
+            assert_eq!(error.message(), "cannot read the certificates in SSL_CERT_FILE", "{name}");
             assert!(error.hint_text().is_some());
         }
     }

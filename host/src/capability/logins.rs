@@ -1,31 +1,31 @@
-//! Who the user is to an image registry: what `docker login` stored. Docker's own variables and files are read as its
-//! documentation has it (`DOCKER_CONFIG`, `credHelpers`, `credsStore`).
+//! Reads the credentials for image registries that `docker login` stored, by Docker's documentation (`DOCKER_CONFIG`,
+//! `credHelpers`, `credsStore`).
 
 use docker_credential::{CredentialRetrievalError as Problem, DockerCredential};
 
-/// What is stored for one registry.
+/// The stored credentials of a registry.
 pub(super) enum Stored {
     Password {
         user: String,
         password: String,
     },
-    /// To be exchanged for others.
+    /// A token to exchange for credentials.
     IdentityToken(String),
     Nothing,
-    /// Why it cannot be used. Not an error yet: what is public needs none.
+    /// Why the credentials cannot be used. Not an error yet, because public images need none.
     Unusable(String),
 }
 
-/// Docker stores those of its own registry under the address of its first version.
+/// Docker stores the credentials of Docker Hub under the address of its first version.
 pub(super) const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
-/// Looks it up by the registry's host, and port if it has one.
+/// Looks up the credentials by the registry's host, and port if it has one.
 pub(super) async fn stored(registry: &str) -> Stored {
     let key = match registry {
         "docker.io" | "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
         other => other.to_owned(),
     };
-    // A helper is a program, and may wait for its user.
+    // A helper is a program that may wait for the user.
     let found = tokio::task::spawn_blocking(move || docker_credential::get_credential(&key)).await;
     match found {
         Ok(Ok(DockerCredential::UsernamePassword(user, password))) => Stored::Password { user, password },
@@ -34,8 +34,8 @@ pub(super) async fn stored(registry: &str) -> Stored {
         Ok(Err(Problem::HelperFailure { stdout, .. })) if stdout.contains("credentials not found") => {
             Stored::Nothing
         }
-        // What a helper printed may be what it keeps.
-        Ok(Err(Problem::HelperFailure { helper, .. })) => Stored::Unusable(format!("{helper} fails")),
+        // A helper's output may hold the secret.
+        Ok(Err(Problem::HelperFailure { helper, .. })) => Stored::Unusable(format!("{helper} failed")),
         Ok(Err(problem)) => Stored::Unusable(problem.to_string()),
         Err(_) => Stored::Unusable("they cannot be read".to_owned()),
     }

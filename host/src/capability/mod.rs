@@ -1,5 +1,5 @@
-//! What the host can do for drivers, each by the library that knows the service: the only rooms that name bollard,
-//! the AWS SDK or a client of registries. None of them knows of plugins, grants or the terminal.
+//! What the host can do for drivers. Only these modules use bollard, the AWS SDK and the registry client. None of them
+//! knows about plugins, grants or the terminal.
 
 pub mod aws;
 pub mod certificates;
@@ -13,23 +13,23 @@ pub mod transfer;
 #[cfg(any(test, fuzzing))]
 pub use transfer::FUZZ;
 
-/// How far some work is, told while it goes on.
+/// The progress of an operation.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
     /// A step begins.
     Step(&'a str),
-    /// A line of what the service says.
+    /// A line of the service's output.
     Line(&'a str),
-    /// Bytes of some work done, of a total where that is known.
+    /// Bytes done.
     Bytes {
-        /// Which work, such as `pushing`.
+        /// The operation, such as `pushing`.
         what: &'static str,
-        /// So many.
+        /// How many bytes are done.
         done: u64,
-        /// Of so many.
+        /// The total; `None` if it is unknown.
         total: Option<u64>,
     },
 }
 
-/// Who listens to the progress.
+/// A callback for progress.
 pub type Listener<'a> = &'a (dyn Fn(Progress<'_>) + Send + Sync);

@@ -1,9 +1,9 @@
-//! The proxy that a request goes through, for messages: a proxy that does not answer is not the service that is asked.
+//! The proxy of a request, for messages: an unreachable proxy must not be reported as an unreachable service.
 
 use hyper_util::client::proxy::matcher::Matcher;
 
-/// The hint where a proxy is the trouble.
-pub const HINT: &str = "correct HTTPS_PROXY and HTTP_PROXY, or name hosts that need no proxy in NO_PROXY";
+/// The hint if a proxy fails.
+pub const HINT: &str = "fix HTTPS_PROXY and HTTP_PROXY, or add hosts that need no proxy to NO_PROXY";
 
 /// The host and port of the proxy that the environment names for an address, without its user and password.
 pub fn of(address: &str) -> Option<String> {

@@ -1,14 +1,14 @@
-//! Why a script refused its arguments, if hyperparameters are the cause: they reach it as `--NAME VALUE`, and not every
-//! script takes them so.
+//! Explains why a script refused its arguments, if hyperparameters are the cause: they are passed as `--NAME VALUE`,
+//! which not every script accepts.
 
 use super::Entry;
 use crate::shell::{command, quote};
 
-/// What command-line parsers say of an argument that they do not know.
+/// How command-line parsers report an unknown argument.
 const UNKNOWN: [&str; 4] =
     ["unrecognized arguments:", "o such option", "Unknown command line flag", "Could not consume arg"];
 
-/// What to do about a script that refused its arguments, by the last lines of its log.
+/// A hint if the last lines of the log show that the script refused its arguments.
 pub(super) fn for_arguments(entry: &Entry, log: &[String]) -> Option<String> {
     let refusal = log.iter().rev().find(|line| UNKNOWN.iter().any(|said| line.contains(said)));
     let names =
@@ -18,15 +18,15 @@ pub(super) fn for_arguments(entry: &Entry, log: &[String]) -> Option<String> {
         if let Some(refusal) = refusal {
             if name.chars().count() == 1 && names(refusal, &format!("-{name}")) {
                 return Some(format!(
-                    "a hyperparameter of one letter reaches the script as -{name}; for --{name}, type the arguments: \
+                    "a one-letter hyperparameter is passed as -{name}; for --{name}, give the arguments yourself: \
                      `{fit} --{name} {}`",
                     quote(value)
                 ));
             }
             if ["true", "false", ""].contains(&value.to_lowercase().as_str()) && names(refusal, value) {
                 return Some(format!(
-                    "if --{name} takes no value, leave it away: `--config.hyperparameters.{name}`, or type the \
-                     arguments: `{fit} --{name}`"
+                    "if --{name} takes no value, omit it: `--config.hyperparameters.{name}`, or give the arguments \
+                     yourself: `{fit} --{name}`"
                 ));
             }
         }
@@ -35,13 +35,13 @@ pub(super) fn for_arguments(entry: &Entry, log: &[String]) -> Option<String> {
         if value.starts_with('-') && log.iter().any(|line| expects(&line)) {
             let argument = format!("--{name}={value}");
             return Some(format!(
-                "the script takes `{value}` for another option; join the two: `{fit} {}`",
+                "the script reads `{value}` as another option; join name and value: `{fit} {}`",
                 quote(&argument)
             ));
         }
     }
     refusal.filter(|_| hyperparameters(entry).next().is_some()).map(|_| {
-        format!("hyperparameters reach the script as --NAME VALUE; type its arguments after `--` instead: `{fit} ARGUMENTS`")
+        format!("hyperparameters are passed as --NAME VALUE; give the arguments after `--` instead: `{fit} ARGUMENTS`")
     })
 }
 
@@ -50,7 +50,7 @@ fn hyperparameters(entry: &Entry) -> impl Iterator<Item = (&str, &str)> {
     options.filter_map(|(key, value)| Some((key.strip_prefix("hyperparameters.")?, value.as_str())))
 }
 
-/// Arguments as a shell takes them.
+/// Quotes arguments for a shell.
 pub fn typed(arguments: &[String]) -> String {
     command(arguments.iter().map(String::as_str))
 }
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_argument_has_its_way_out() {
+    fn a_refused_argument_gets_a_hint() {
         for (given, line, advice) in [
             (("C", "0.5"), "train.py: error: unrecognized arguments: -C 0.5", "-- --C 0.5`"),
             (("C", "0.5"), "Error: No such option: -C", "-- --C 0.5`"),

@@ -1,5 +1,4 @@
-//! What is found out before anything is built or spent: by the train driver of its service, and by the host of this
-//! machine.
+//! Checks a run before anything is built or spent: the train driver checks its service, and the host this machine.
 
 use std::path::PathBuf;
 
@@ -17,28 +16,28 @@ use crate::{
     ui::bytes,
 };
 
-/// What a build needs beside the image itself: its context, and layers that are about to be made.
+/// Disk space in bytes that a build needs besides the image: for its context, and for layers in the making.
 const SPARE: u64 = 1 << 30;
 
-/// Everything that was found.
+/// The result of a check.
 #[derive(Debug)]
 pub struct Checked {
     /// The train driver's name.
     pub train_driver: String,
-    /// What speaks for the run, and against it.
+    /// The findings.
     pub findings: Vec<Finding>,
-    /// What the run may touch because an option names it, and who named it.
+    /// What the run may access because an option names it, and who set that option.
     pub touches: Vec<Designation>,
-    /// What would be done; none where something keeps even that from being told.
+    /// What the run would do; `None` if a problem prevents the plan.
     pub plan: Option<Plan>,
-    /// Why something could not be looked at: a problem of another kind than those that a look finds.
+    /// The error that kept something from being checked.
     pub error: Option<Error>,
 }
 
-/// Looks at everything that a run needs, whatever the outcome. Builds and spends nothing.
+/// Checks everything that a run needs, even after a problem was found. Builds and spends nothing.
 ///
 /// # Errors
-/// The folder or an option is wrong, so that nothing can be looked at.
+/// The project or an option is invalid, so that nothing can be checked.
 pub async fn check(context: &Context, fit: &Fit) -> Result<Checked> {
     let opened = open(context, fit).await?;
     let train_driver = opened.trainer.name().to_owned();
@@ -47,7 +46,7 @@ pub async fn check(context: &Context, fit: &Fit) -> Result<Checked> {
     let (mut findings, mut broken) = match found {
         Ok(findings) => (findings, None),
         Err(error) if error.kind() == Kind::Plugin => return Err(error),
-        // Without credentials nothing more can be asked.
+        // Without credentials, nothing more can be checked.
         Err(error) => (vec![problem(&error)], Some(error)),
     };
     let plan = match plan_of(context, opened, Vec::new()).await {
@@ -67,19 +66,19 @@ pub async fn check(context: &Context, fit: &Fit) -> Result<Checked> {
 }
 
 fn problem(error: &Error) -> Finding {
-    let fix = error.hint_text().unwrap_or("correct what the message names");
+    let fix = error.hint_text().unwrap_or("fix what the message names");
     Finding::Problem { message: error.chain().replace('\n', " "), fix: fix.to_owned() }
 }
 
-/// What the build needs of this machine.
+/// Checks this machine for the build.
 async fn of_machine(context: &Context, image: &ImagePlan) -> Vec<Finding> {
     if let InEngine::Unknown(why) = &image.engine {
-        let fix = "see `alekseylearn doctor`: the image is built by Docker".to_owned();
+        let fix = "run `alekseylearn doctor`: Docker is needed to build the image".to_owned();
         return vec![Finding::Problem { message: why.replace('\n', " "), fix }];
     }
     let mut findings = vec![Finding::Note(match image.estimate {
-        Some(size) => format!("the image will have about {}, and more where more is installed", bytes(size)),
-        None => "how large the image will be is not known: its base image is not here yet".to_owned(),
+        Some(size) => format!("the image will have about {}, plus newly installed packages", bytes(size)),
+        None => "the size of the image is unknown: its base image has not been pulled yet".to_owned(),
     })];
     let about = match context.services.docker().await {
         Ok(engine) => engine.about().await,
@@ -92,8 +91,13 @@ async fn of_machine(context: &Context, image: &ImagePlan) -> Vec<Finding> {
     let wanted = &image.context.platform;
     if about.platform != *wanted {
         findings.push(Finding::Warning {
-            message: format!("this engine is {}, and the image is for {wanted}: it is built by emulation", about.platform),
-            fix: "expect a slow build, and set up QEMU (`docker run --privileged tonistiigi/binfmt --install all`)".into(),
+            message: format!(
+                "the Docker engine is {}, but the image is for {wanted}: emulation is needed",
+                about.platform
+            ),
+            fix: "expect a slow build, and set up QEMU (`docker run --privileged tonistiigi/binfmt \
+                  --install all`)"
+                .into(),
         });
     }
     findings.extend(about.folder.and_then(|folder| disk(folder, image)));
@@ -109,12 +113,12 @@ fn disk(folder: PathBuf, image: &ImagePlan) -> Option<Finding> {
     Some(match room < needed {
         true => Finding::Warning {
             message: format!(
-                "the disk of {shown} has {} left, and the build may need {}",
+                "the disk of {shown} has {} free, but the build may need {}",
                 bytes(room),
                 bytes(needed)
             ),
-            fix: "free some of it (`alekseylearn clean --images`, `docker system prune`)".into(),
+            fix: "free some disk space (`alekseylearn clean --images`, `docker system prune`)".into(),
         },
-        false => Finding::Note(format!("the disk of {shown} has {} left", bytes(room))),
+        false => Finding::Note(format!("the disk of {shown} has {} free", bytes(room))),
     })
 }

@@ -1,4 +1,4 @@
-//! What is different between two jobs: what was asked for, what it was made of, and what became of it.
+//! Compares two jobs: their options, their inputs and their outcomes.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use super::{Entry, typed};
 use crate::config::Shown;
 
-/// One thing in which two jobs differ.
+/// A difference between two jobs.
 #[derive(Debug, Serialize)]
 pub struct Difference {
-    /// Such as `option hyperparameters.lr`, `installed numpy` or `metric loss`.
+    /// What differs, such as `option hyperparameters.lr`, `installed numpy` or `metric loss`.
     pub what: String,
-    /// Of the first job; null where it has no such thing.
+    /// The first job's value; null if it has none.
     pub a: Value,
-    /// Of the second.
+    /// The second job's value.
     pub b: Value,
 }
 
-/// All differences, what was asked for first.
+/// Returns all differences, those of options first.
 pub fn diff(a: &Entry, b: &Entry) -> Vec<Difference> {
     let (of_a, of_b) = (facts(a), facts(b));
     let known: Vec<&String> = of_a.iter().map(|(what, _)| what).collect();
@@ -47,7 +47,7 @@ impl Difference {
     }
 }
 
-/// All that is known of a job, in the order in which it is told.
+/// All facts about a job, in the order in which they are shown.
 fn facts(entry: &Entry) -> Vec<(String, Value)> {
     let details = &entry.details;
     let mut facts: Vec<(String, Value)> = vec![
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_told() {
+    fn only_differences_are_returned() {
         let a = job(&[("lr", "1"), ("epochs", "3")], &["numpy==1.0", "old==2"]);
         let b = job(&[("lr", "2"), ("epochs", "3"), ("seed", "7")], &["numpy==1.1", "new @ https://x"]);
         let found: Vec<_> = diff(&a, &b).into_iter().map(|one| (one.what, one.a, one.b)).collect();

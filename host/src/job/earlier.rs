@@ -1,4 +1,5 @@
-//! What was brought to a folder before, and whether it is as it was: only then may the next run replace it.
+//! Remembers what was downloaded to a folder, and whether it has changed since: the next run may replace only
+//! unchanged files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,21 +20,21 @@ use crate::{
     error::{Context, Result},
 };
 
-/// Beside the record, a file for each folder that something was brought to.
+/// Folder beside the record, with a file for each folder that was a target of a download.
 const FOLDER: &str = "fetched";
-/// In bytes: more than a list of a million files has.
+/// Maximum size of such a file in bytes, enough for a million files.
 const LARGEST: u64 = 256 << 20;
-/// A folder that nothing came to for so long is one like any other.
+/// How long a target folder is remembered after its last download.
 const LONGEST_KEPT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What tells a file from a changed one, without reading it: its size, its number, and when anything of it changed last,
-/// in nanoseconds. The last cannot be set back.
+/// Shows whether a file has changed, without reading it: its size, its inode number, and when its inode changed last
+/// (`ctime`) in nanoseconds, which cannot be set back.
 type Stamp = (u64, u64, i128);
 
-/// What the newest results in a folder are.
+/// The newest results in a folder.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Earlier {
-    /// Whose they are.
+    /// The job that they belong to.
     pub job: String,
     #[serde(default)]
     folder: PathBuf,
@@ -41,14 +42,14 @@ pub struct Earlier {
 }
 
 impl Earlier {
-    /// Nothing, where nothing is known.
+    /// Reads what is known about a folder; empty if nothing is known.
     pub fn of(environment: &Environment, folder: &Path) -> Self {
         let known = disk::read(&place(environment, folder), LARGEST).ok();
         let known: Self = known.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         Self { folder: folder.to_owned(), ..known }
     }
 
-    /// Keeps what these files are now.
+    /// Stores the current stamps of these files.
     ///
     /// # Errors
     /// The disk is full.
@@ -64,7 +65,7 @@ impl Earlier {
         disk::write(&place, PRIVATE, write).context(failed)
     }
 
-    /// What may be replaced: what lies in the folder and holds nothing but files that are as they were.
+    /// Returns the entries of the folder that may be replaced: those that hold only unchanged files.
     pub fn unchanged(&self) -> BTreeSet<OsString> {
         let firsts = self.files.keys().filter_map(|file| file.iter().next());
         let firsts: BTreeSet<OsString> = firsts.map(OsString::from).collect();
@@ -72,7 +73,7 @@ impl Earlier {
         firsts.into_iter().filter(|first| self.is_unchanged(&folder, Path::new(first))).collect()
     }
 
-    /// One of its files that is not as it was, where it is still there.
+    /// Returns a file that has changed and still exists, if there is one.
     pub fn changed(&self) -> Option<PathBuf> {
         let mut paths = self.files.iter().map(|(file, stamp)| (self.folder.join(file), stamp));
         paths.find(|(path, known)| stamp(path).is_ok_and(|now| now != **known)).map(|(path, _)| path)
@@ -85,15 +86,15 @@ impl Earlier {
             return self.files.get(path).is_some_and(|known| stamp(&full).is_ok_and(|now| now == *known));
         }
         let Ok(entries) = folder.below(path).and_then(|below| below.entries()) else { return false };
-        // An empty folder may be the training's or the user's: there is nothing in it to lose.
+        // An empty folder may belong to the training or to the user: nothing in it can be lost.
         entries.iter().all(|entry| self.is_unchanged(folder, &path.join(&entry.name)))
     }
 }
 
-/// What was brought to folders that may belong to the same project as `folder`, and is as it was, by whole paths.
+/// Returns the unchanged downloads in folders that may belong to the same project as `folder`, as absolute paths.
 pub(super) fn results_near(environment: &Environment, folder: &Path) -> BTreeSet<PathBuf> {
     let folder = whole(folder);
-    // A project is no folder that a home is in.
+    // A folder that contains the home folder is not a project.
     let home = &environment.packages.home;
     let root = folder.ancestors().filter(|above| !home.starts_with(above)).last().unwrap_or(&folder);
     let mut all = BTreeSet::new();
@@ -114,7 +115,7 @@ pub(super) fn results_near(environment: &Environment, folder: &Path) -> BTreeSet
     all
 }
 
-/// Without links.
+/// Resolves links.
 fn whole(folder: &Path) -> PathBuf {
     folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
 }
@@ -152,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_as_it_was_may_be_replaced() {
+    fn only_unchanged_files_may_be_replaced() {
         let root = tempfile::tempdir().unwrap();
         let out = root.path().join("out");
         let files = ["m", "a/1", "a/b/2", "c/3", "d/4", "gone/5"];
@@ -173,7 +174,7 @@ mod tests {
         fs::write(out.join("c/the user's"), "x").unwrap();
         fs::remove_dir_all(out.join("gone")).unwrap();
         assert_eq!((unchanged(), earlier.changed()), (["a", "d", "m"].map(String::from).into(), None));
-        // As long, and as old, as it was.
+        // The same size and modification time.
         let then = out.join("a/b/2").metadata().unwrap().modified().unwrap();
         fs::write(out.join("a/b/2"), "A/B/2").unwrap();
         File::options().append(true).open(out.join("a/b/2")).unwrap().set_modified(then).unwrap();

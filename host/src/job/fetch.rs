@@ -1,4 +1,4 @@
-//! A job's results, brought home.
+//! Downloads a job's results.
 
 use std::path::Path;
 
@@ -16,43 +16,43 @@ use crate::{
     ui::Event,
 };
 
-/// What was asked for, and where to.
+/// What to download, and where to.
 #[derive(Clone, Debug)]
 pub struct Fetch<'a> {
-    /// The user's folder.
+    /// The target folder.
     pub folder: &'a Path,
-    /// Leave the archives as they are.
+    /// Keep archives packed.
     pub no_extract: bool,
-    /// What the training wrote to `/opt/ml/output/data` too.
+    /// Also download what the training wrote to `/opt/ml/output/data`.
     pub output_data: bool,
-    /// What the training wrote to `/opt/ml/checkpoints` too.
+    /// Also download what the training wrote to `/opt/ml/checkpoints`.
     pub checkpoints: bool,
-    /// Replace what is in the way.
+    /// Replace existing files.
     pub overwrite: bool,
-    /// Replace what was brought there before, and nobody has changed since.
+    /// Replace files of an earlier download that have not changed since.
     pub replace_earlier: bool,
-    /// That there is nothing to bring is no error.
+    /// Succeed if there is nothing to download.
     pub may_be_nothing: bool,
 }
 
-/// What came.
+/// What was downloaded.
 pub struct Fetched {
     /// The files, and their size.
     pub brought: Brought,
-    /// Goes when the user was told: a program that is killed before that tells it the next time.
+    /// Removed once the user has been told. If the program is killed before, its next run tells the user.
     _staging: Option<Staging>,
 }
 
-/// Brings a job's model into a folder, and nowhere else.
+/// Downloads a job's model into a folder, and writes nowhere else.
 ///
 /// # Errors
-/// There is no model, it is damaged or hostile, or something is in the way.
+/// There is no model, it is damaged or malicious, or a file already exists.
 pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> Result<Fetched> {
     let name = &known.job.name;
     let artifacts = match (known.driver.artifacts(&known.job).await, &known.entry) {
         (Ok(artifacts), _) => artifacts,
         (Err(error), entry) => {
-            // Where it is asked for elsewhere than where it ran, that is why.
+            // If this terminal uses another account or engine than the job, that is the cause.
             if let Some(entry) = entry {
                 entry.details.home.check(context, name, known.job.options.aws()).await?;
             }
@@ -81,7 +81,7 @@ pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> R
     }
     if fetch.checkpoints && of(ArtifactKind::Checkpoints).is_none() {
         context.ui.warning(
-            "there are no checkpoints: the training wrote none, or the job was given no place for them",
+            "there are no checkpoints: the training wrote none, or the job has no location for them",
         );
     }
     let all_of_it = results.len() == artifacts.len();
@@ -110,38 +110,39 @@ pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> R
     };
     if !brought.left_out.is_empty() {
         context.ui.warning(&format!(
-            "these did not come home, and all else did: {}; `alekseylearn fetch DIR {name} --no-extract` brings the archive itself",
+            "these files were skipped: {}; `alekseylearn fetch DIR {name} --no-extract` downloads the archive itself",
             brought.left_out.join(", ")
         ));
     }
-    // Looked at again: what came may have taken its time.
+    // Checked again: the download may have taken a while.
     staging.may_replace(replaceable());
     staging.publish(&what, &brought, fetch.overwrite)?;
     Earlier::keep(&context.environment, fetch.folder, name, &brought.files)?;
     if all_of_it {
-        // Without it, `clean` says once too often that there is something to fetch.
+        // If this fails, `clean` only reports once more that there are results to fetch.
         let _ = disk::write(&known.job.folder.with_extension(FETCHED), PRIVATE, |_| Ok(()));
     }
     Ok(Fetched { brought, _staging: Some(staging) })
 }
 
-/// A job's folder holds results of which there may be no other copy.
+/// Whether a job's folder holds results of which there may be no other copy.
 pub fn has_unfetched(folder: &Path) -> bool {
     let is_result = |name: &Path| name.extension().is_some_and(|extension| extension == "gz");
     let entries = Folder::open(folder).and_then(|folder| folder.entries()).unwrap_or_default();
     !folder.with_extension(FETCHED).exists() && entries.iter().any(|entry| is_result(Path::new(&entry.name)))
 }
 
-/// A result that is to be brought.
+/// A result to download.
 struct Wanted<'a> {
     artifact: &'a Artifact,
-    /// The archive's name in the user's folder, where it stays one.
+    /// The archive's name in the target folder, if it stays packed.
     archive: &'static str,
-    /// The subfolder that its files go to otherwise; empty for the folder itself.
+    /// The subfolder for its files otherwise; empty for the target folder itself.
     folder: &'static str,
 }
 
-/// One result into the staging's tree, unpacked if it is to be. Tells the files by their paths in the user's folder.
+/// Downloads one result into the staging folder, and unpacks it if wanted. Returns the paths of its files in the
+/// target folder.
 async fn bring(
     context: &Context,
     known: &Known<'_>,
@@ -169,7 +170,7 @@ async fn bring(
         return Ok(Brought { files: vec![archive.into()], size, ..Brought::default() });
     }
     let tree = staging.tree()?.make_below(Path::new(folder));
-    let tree = tree.context(|| format!("cannot make {folder} in {}", fetch.folder.display()))?;
+    let tree = tree.context(|| format!("cannot create {folder} in {}", fetch.folder.display()))?;
     let beside = (!fetch.overwrite && folder.is_empty()).then(|| staging.beside());
     let mut brought = match &artifact.place {
         Place::Archive(place) => {
@@ -182,7 +183,7 @@ async fn bring(
                 Files::S3(place) => place.to_string(),
                 Files::Web(_) => format!("the {} of the job {}", artifact.kind.name(), known.job.name),
             };
-            context.ui.stage(&format!("Fetching all below {name}"));
+            context.ui.stage(&format!("Downloading {name}"));
             let to = Destination { name, coming: staging.coming()?, tree, beside };
             match files {
                 Files::S3(place) => {
@@ -203,7 +204,7 @@ async fn bring(
     Ok(brought)
 }
 
-/// What comes of an archive that is read while it is still coming.
+/// Reads an archive while it is still being downloaded.
 async fn read_archive<T: Send + 'static>(
     context: &Context,
     known: &Known<'_>,
@@ -218,19 +219,19 @@ async fn read_archive<T: Send + 'static>(
             transfer::local(&job_file(known, file)?, show, read).await
         }
         Archive::S3(place) => {
-            context.ui.stage(&format!("Fetching {place}"));
+            context.ui.stage(&format!("Downloading {place}"));
             let object = context.services.aws(known.job.options.aws()).object(place).await?;
             transfer::download(&object, &staging.archive(), show, read).await
         }
         Archive::Web(address) => {
             let file = known.driver.web_file(&known.job, address);
-            context.ui.stage(&format!("Fetching {file}"));
+            context.ui.stage(&format!("Downloading {file}"));
             transfer::download(&file, &staging.archive(), show, read).await
         }
     }
 }
 
-/// An archive as it is.
+/// Downloads an archive and keeps it packed.
 async fn bring_packed(
     context: &Context,
     known: &Known<'_>,
@@ -246,7 +247,7 @@ async fn bring_packed(
     staging.take_archive(target)
 }
 
-/// A file of the job's folder, into which its driver can write.
+/// A file in the job's folder, to which its driver can write.
 fn job_file(known: &Known<'_>, file: &str) -> Result<At> {
     let folder = Folder::open(&known.job.folder);
     let folder = folder.map_err(|error| disk::cannot_read(&known.job.folder, error))?;
@@ -262,15 +263,15 @@ fn nothing(known: &Known<'_>, fetch: &Fetch<'_>, artifacts: &[Artifact]) -> Erro
         (false, true) => "no model and no checkpoints",
         (true, true) => "no files",
     };
-    let error = Error::new(Kind::NotFound, format!("the job {name} has left {what}"));
+    let error = Error::new(Kind::NotFound, format!("the job {name} left {what}"));
     let other = match () {
         () if !fetch.output_data && left(ArtifactKind::OutputData) => "--output-data",
         () if !fetch.checkpoints && left(ArtifactKind::Checkpoints) => "--checkpoints",
         () => {
             return error.hint(format!(
-                "`alekseylearn status {name}` tells how it ended, and `alekseylearn logs {name}` what it wrote"
+                "`alekseylearn status {name}` shows how it ended, and `alekseylearn logs {name}` shows its log"
             ));
         }
     };
-    error.hint(format!("it left other data: `alekseylearn fetch DIR {name} {other}`"))
+    error.hint(format!("download its other data: `alekseylearn fetch DIR {name} {other}`"))
 }

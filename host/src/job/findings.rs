@@ -1,4 +1,4 @@
-//! What speaks for a run, and against it.
+//! Checks a run with its train driver, and reports the findings.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{
     plugin::{Finding, TrainDriver},
 };
 
-/// What the train driver finds.
+/// Returns the findings of the train driver.
 pub(super) async fn find(
     context: &Context,
     trainer: &TrainDriver<'_>,
@@ -25,10 +25,10 @@ pub(super) async fn find(
     Ok(findings)
 }
 
-/// Tells what was found.
+/// Reports the findings.
 ///
 /// # Errors
-/// There is a problem among it.
+/// One of them is a problem.
 pub(super) fn refuse(context: &Context, findings: &[Finding]) -> Result<()> {
     let mut problems = Vec::new();
     for finding in findings {
@@ -37,11 +37,9 @@ pub(super) fn refuse(context: &Context, findings: &[Finding]) -> Result<()> {
             Finding::Warning { message, fix } => context.ui.warning(&format!("{message}; {fix}")),
             Finding::Problem { message, fix } => problems.push((message, fix)),
             Finding::Cost { most: Some(most), basis } => {
-                context.ui.detail(&format!("It costs at most {most:.2} USD: {basis}"));
+                context.ui.detail(&format!("Costs at most {most:.2} USD: {basis}"));
             }
-            Finding::Cost { most: None, basis } => {
-                context.ui.detail(&format!("What it costs is not known: {basis}"))
-            }
+            Finding::Cost { most: None, basis } => context.ui.detail(&format!("Cost unknown: {basis}")),
         }
     }
     let mut problems = problems.into_iter();

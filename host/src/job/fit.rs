@@ -1,4 +1,4 @@
-//! From a training folder to a submitted job.
+//! Turns a project into a submitted job.
 
 use super::{
     Context, Details, Fit, Record,
@@ -14,10 +14,10 @@ use crate::{
     project::{Dependencies, long_ago},
 };
 
-/// Understands the folder, checks the options, builds, pushes and submits.
+/// Reads the project, checks the options, builds and pushes the image, and submits the job.
 ///
 /// # Errors
-/// Any step fails. Before the submission nothing is left but an image; after it the record knows the job.
+/// Any step fails. Before the submission, only an image remains; after it, the job is in the record.
 pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result<Submission<'a>> {
     let Opened { builder, trainer, training, build_options, train_options } = open(context, fit).await?;
     refuse(context, &find(context, &trainer, &training, &train_options).await?)?;
@@ -25,7 +25,7 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
     let code = training.hash(context)?;
     let (image, installed) = match destination {
         Destination::None => {
-            context.ui.stage(&format!("{} needs no image: nothing is built", trainer.name()));
+            context.ui.stage(&format!("{} needs no image: skipping the build", trainer.name()));
             (None, None)
         }
         Destination::Engine | Destination::Repository { .. } => {
@@ -35,7 +35,7 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
         }
     };
 
-    // An image's name tells all that is in it.
+    // An image's name has its digest or hash, and so stands for its content.
     let content = image.clone().unwrap_or_else(|| {
         let dependencies =
             training.project.dependencies.as_ref().map(Dependencies::choices).unwrap_or_default();
@@ -55,7 +55,7 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
         .await
 }
 
-/// The image's name where it is to run, built, and pushed where it goes to a repository; and what is installed in it.
+/// Builds the image, and pushes it if it goes to a repository. Returns its name, and the packages installed in it.
 async fn image(
     context: &Context,
     builder: &BuildDriver<'_>,
@@ -63,21 +63,27 @@ async fn image(
     repository: Option<Repository>,
 ) -> Result<(String, Option<Vec<String>>)> {
     let by = match &training.project.recipe {
-        Some(recipe) => format!(" by {}", recipe.dockerfile_path().display()),
+        Some(recipe) => format!(" from {}", recipe.dockerfile_path().display()),
         None => String::new(),
     };
     context.ui.stage(&format!("Building the image {}{by}", training.project.tag));
     let folder = training.project.folder();
     let is_new = training.project.dependencies.as_ref().is_some_and(|found| found.as_of.is_none());
-    let image = builder.build(training).await.map_err(|error| match long_ago(&folder).filter(|_| is_new) {
-        Some(day) if error.kind() == Kind::Invalid && error.message().starts_with("the dependencies cannot be") => {
-            let hint = error.hint_text().unwrap_or_default().to_owned();
-            error.hint(format!("the project's last commit is old: `--as-of {day}` takes the versions of that day; else {hint}"))
-        }
-        _ => error,
-    })?;
+    let image =
+        builder.build(training).await.map_err(|error| match long_ago(&folder).filter(|_| is_new) {
+            Some(day)
+                if error.kind() == Kind::Invalid
+                    && error.message().starts_with("cannot install the dependencies") =>
+            {
+                let hint = error.hint_text().unwrap_or_default().to_owned();
+                error.hint(format!(
+                    "the project's last commit is old: `--as-of {day}` installs the versions of that day; else {hint}"
+                ))
+            }
+            _ => error,
+        })?;
     if image.reused {
-        context.ui.stage(&format!("Nothing changed: the image {} is used again", image.reference));
+        context.ui.stage(&format!("Nothing changed: reusing the image {}", image.reference));
     }
     let installed = installed(context, &image).await;
     let name = match repository {

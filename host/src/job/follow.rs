@@ -1,4 +1,4 @@
-//! A job from its submission to its end: its states, and its log as it comes.
+//! Follows a job to its end: shows its states, and its log as it is written.
 
 use std::{
     collections::VecDeque,
@@ -23,44 +23,44 @@ use crate::{
     ui::Event,
 };
 
-/// A denial or a lost job can pass, as where rights were just given: it is waited out for so long.
+/// How long "access denied" and "not found" are retried: new permissions take a while to apply.
 const FORBEARANCE: Duration = Duration::from_secs(60);
-/// Before a log that could not be read is asked for again.
+/// Wait before a failed read of the log is retried.
 const LOG_WAIT: Duration = Duration::from_secs(30);
-/// Before a state that could not be read is asked for again.
+/// Wait before a failed read of the state is retried.
 const STATE_WAIT: Duration = Duration::from_secs(5);
-/// What an ended job wrote is read for no longer: a log need not have an end.
+/// Maximum time spent on the log of an ended job: a log may never end.
 const LONGEST_REST: Duration = Duration::from_secs(600);
-/// As many of a failed job's last lines as its error shows.
+/// Number of last log lines in the error of a failed job.
 const LAST_LINES: usize = 20;
-/// As many of the lines that were shown are remembered: a traceback is shorter.
+/// Number of shown lines that are remembered, enough for any traceback.
 const REMEMBERED: usize = 500;
 
-/// How a job was left.
+/// How following a job ended.
 #[derive(Debug)]
 pub enum Ending {
-    /// It ended.
+    /// The job ended.
     Ended(Box<Ended>),
-    /// The user pressed Ctrl-C; it goes on.
+    /// The user pressed Ctrl-C; the job continues.
     Detached,
 }
 
 /// A job that was followed to its end.
 #[derive(Debug)]
 pub struct Ended {
-    /// As its service has it.
+    /// Its final status.
     pub status: JobStatus,
-    /// What it left; none if its log does not say.
+    /// The files that it left; `None` if its log does not list them.
     pub left: Option<Left>,
     /// The last lines of its log that the user has seen.
     shown: VecDeque<String>,
 }
 
-/// Shows a job's states and log until it ends, or the user presses Ctrl-C. The log is a luxury: where it cannot be read,
-/// the state is followed without it.
+/// Shows a job's states and log until it ends or the user presses Ctrl-C. If the log cannot be read, only the
+/// states are shown.
 ///
 /// # Errors
-/// The state cannot be asked any more. The job goes on, which the error says.
+/// The service can no longer be queried. The error says that the job continues.
 pub async fn follow(context: &Context, record: &Record, known: &Known<'_>) -> Result<Ending> {
     let mut following = Following::new(context, record, known);
     let ending = tokio::select! {
@@ -72,17 +72,17 @@ pub async fn follow(context: &Context, record: &Record, known: &Known<'_>) -> Re
     let Some(status) = ending else { return Ok(Ending::Detached) };
     let status = status.map_err(|error| goes_on(&known.job.name, error))?;
     let left = following.left.together();
-    // A log that could not be read does not say that there is nothing.
+    // If the log could not be read, nothing is known about the files.
     if known.entry.is_some() && following.log_error.is_none() {
         record.left(&known.job.name, left.as_ref())?;
     }
     Ok(Ending::Ended(Box::new(Ended { status, left, shown: following.shown })))
 }
 
-/// Waits for a job's end, and says nothing but its states; `None` where it does not end in that time.
+/// Waits up to `most` for a job to end, and shows only its states. Returns `None` if it does not end in that time.
 ///
 /// # Errors
-/// The service cannot be asked any more. The job goes on, which the error says.
+/// The service can no longer be queried. The error says that the job continues.
 pub async fn wait_for_end(
     context: &Context,
     record: &Record,
@@ -100,11 +100,11 @@ struct Following<'a> {
     known: &'a Known<'a>,
     said: Option<(State, Option<String>)>,
     nodes: u32,
-    /// The log is left alone.
+    /// Do not read the log.
     silent: bool,
     log: Log,
     log_trouble: Trouble,
-    /// Why the log could not be read the last time.
+    /// Why the last read of the log failed.
     log_error: Option<Error>,
     metrics: Metrics,
     left: Machines,
@@ -113,7 +113,7 @@ struct Following<'a> {
     trouble: Trouble,
     state_pace: Pace,
     log_pace: Pace,
-    /// What the driver says of the log.
+    /// Seconds until the log should be read again, if the driver says so.
     read_log_again: Option<u32>,
 }
 
@@ -141,18 +141,18 @@ impl<'a> Following<'a> {
         }
     }
 
-    /// The status, once the job has ended and all of its log has been shown.
+    /// Returns the status once the job has ended and its whole log has been shown.
     async fn follow(&mut self) -> Result<JobStatus> {
         loop {
             if self.state_pace.is_due(Instant::now())
                 && let Some(ended) = self.look().await?
             {
-                // Asked for after the state: what the job wrote before it ended is there now.
+                // The log is read after the final state, so it has all that the job wrote.
                 let end = Instant::now() + LONGEST_REST;
                 while !self.silent && !self.read_log().await && Instant::now() < end {}
                 return Ok(ended);
             }
-            // While the service does not even tell the state, its log is not asked for.
+            // Do not ask for the log while the service does not even return the state.
             let wants_log = !self.silent && !self.trouble.is_on();
             if wants_log && self.log_pace.is_due(Instant::now()) {
                 self.read_log().await;
@@ -165,7 +165,7 @@ impl<'a> Following<'a> {
         }
     }
 
-    /// One look at the state, which is kept if it is final.
+    /// Asks for the state once. Returns the status if it is final.
     async fn look(&mut self) -> Result<Option<JobStatus>> {
         let begun = Instant::now();
         let status = match look(self.record, self.known).await {
@@ -176,11 +176,11 @@ impl<'a> Following<'a> {
                 match self.trouble.failed(begun, now, patience) {
                     Next::GiveUp => return Err(error),
                     Next::Tell => self.context.ui.warning(&format!(
-                        "{}; asking again for {}, and the job goes on meanwhile",
+                        "{}; retrying for {} while the job continues",
                         error.chain(),
                         minutes(patience)
                     )),
-                    Next::Ask => self.context.ui.detail(&format!("asking again: {}", error.chain())),
+                    Next::Ask => self.context.ui.detail(&format!("retrying: {}", error.chain())),
                 }
                 self.state_pace.failed(now, STATE_WAIT);
                 return Ok(None);
@@ -194,10 +194,10 @@ impl<'a> Following<'a> {
         Ok(status.state.is_final().then_some(status))
     }
 
-    /// Whether there was anything to be said.
+    /// Reports the state if it has changed. Returns whether it has.
     fn say(&mut self, status: &JobStatus) -> bool {
         let now = (status.state, status.detail.clone());
-        // How it ended is said at the end.
+        // The final state is reported with the job's result.
         if status.state.is_final() || self.said.as_ref() == Some(&now) {
             return false;
         }
@@ -223,7 +223,7 @@ impl<'a> Following<'a> {
         let (ui, job) = (&self.context.ui, &self.known.job.name);
         let is_one_of_many = self.nodes > 1;
         ui.say_all(page.lines.iter().map(|line| {
-            // So the runner ends a line that was only redrawn.
+            // The runner ends a redrawn line, such as a progress bar, with `\r`.
             let (text, redrawn) = match line.text.strip_suffix('\r') {
                 Some(text) => (text, true),
                 None => (line.text.as_str(), false),
@@ -243,7 +243,7 @@ impl<'a> Following<'a> {
         }
     }
 
-    /// Shows one page of the log. Whether that was all for now.
+    /// Shows one page of the log. Returns whether that was all for now.
     async fn show_page(&mut self) -> Result<bool> {
         let mut page = self.log.page(self.known).await?;
         self.log_trouble.passed();
@@ -258,7 +258,7 @@ impl<'a> Following<'a> {
         Ok(page.drained)
     }
 
-    /// Shows one page of the log, or warns that it cannot be read. Whether that was all for now.
+    /// Shows one page of the log, or warns that it cannot be read. Returns whether that was all for now.
     async fn read_log(&mut self) -> bool {
         let begun = Instant::now();
         match self.show_page().await {
@@ -269,13 +269,13 @@ impl<'a> Following<'a> {
                 let known = self.log_error.is_some();
                 let tell = match self.log_trouble.failed(begun, now, Duration::MAX) {
                     Next::Tell => true,
-                    // What may pass at once is not worth a word.
+                    // An error that may pass at once is not reported.
                     _ => !passes && !known,
                 };
                 if tell {
                     self.context
                         .ui
-                        .warning(&format!("{}; the job is followed without its log", unreadable_log(&error)));
+                        .warning(&format!("{}; following the job without it", unreadable_log(&error)));
                     self.log_trouble.told();
                 }
                 self.log_error = Some(error);
@@ -286,7 +286,7 @@ impl<'a> Following<'a> {
     }
 }
 
-/// A driver's own words may say it already.
+/// Says that the log cannot be read, unless the error itself says so.
 fn unreadable_log(error: &Error) -> String {
     const CANNOT: &str = "cannot read the log";
     let why = error.chain();
@@ -295,12 +295,12 @@ fn unreadable_log(error: &Error) -> String {
 
 fn minutes(time: Duration) -> String {
     match time.as_secs() / 60 {
-        1 => "a minute".to_owned(),
+        1 => "1 minute".to_owned(),
         minutes => format!("{minutes} minutes"),
     }
 }
 
-/// How long an error of the state is waited out; `None` where it does not pass by itself.
+/// How long an error is retried; `None` if a retry cannot help.
 fn patience(error: &Error) -> Option<Duration> {
     match error.kind() {
         Kind::Unavailable | Kind::Quota => Some(PATIENCE),
@@ -309,12 +309,12 @@ fn patience(error: &Error) -> Option<Duration> {
     }
 }
 
-/// An error that ends the following of a job does not end the job.
+/// Wraps an error that stops `alekseylearn` from following a job: it says that the job itself continues.
 pub fn goes_on(name: &str, error: Error) -> Error {
-    let message =
-        format!("cannot follow the job {name} any more; the job goes on, and so does what it costs");
-    let attach =
-        format!("come back with `alekseylearn logs -f {name}`, or end it with `alekseylearn stop {name}`");
+    let message = format!("cannot follow the job {name} any longer; it is still running and may incur costs");
+    let attach = format!(
+        "follow it again with `alekseylearn logs -f {name}`, or stop it with `alekseylearn stop {name}`"
+    );
     let hint = match error.hint_text() {
         Some(hint) => format!("{hint}; then {attach}"),
         None => attach,
@@ -327,10 +327,10 @@ pub fn goes_on(name: &str, error: Error) -> Error {
     }
 }
 
-/// The log from its beginning; with `follow`, until the job ends or the user presses Ctrl-C.
+/// Prints the log from its beginning; with `follow`, until the job ends or the user presses Ctrl-C.
 ///
 /// # Errors
-/// The service cannot be asked.
+/// The service cannot be queried.
 pub async fn print_logs(context: &Context, record: &Record, known: &Known<'_>, follow: bool) -> Result<()> {
     if follow {
         self::follow(context, record, known).await?;
@@ -352,10 +352,10 @@ pub async fn print_logs(context: &Context, record: &Record, known: &Known<'_>, f
     })
 }
 
-/// The job's state now, also in the record.
+/// Asks for the job's state, and records it.
 ///
 /// # Errors
-/// The service cannot be asked, or never had the job.
+/// The service cannot be queried, or never received the job.
 pub async fn look(record: &Record, known: &Known<'_>) -> Result<JobStatus> {
     let name = &known.job.name;
     let lock = record.lock(name).await?;
@@ -371,28 +371,28 @@ pub async fn look(record: &Record, known: &Known<'_>) -> Result<JobStatus> {
     let ended = status.state.is_final();
     record.went(name, &Outcome::from(&status))?;
     record.seen(name, status.state.name(), status.reason.as_deref(), ended)?;
-    // A run of `fit` that lives tells it by itself, when all of its work is done.
+    // A `fit` that is still running reports the end itself, once all of its work is done.
     if ended && record.claim(name)?.is_some() {
         record.told(name)?;
     }
     Ok(status)
 }
 
-/// The service knows nothing of a job that it was about to be asked for.
+/// The error for a recorded job that the service does not know.
 fn never_had(record: &Record, entry: &Entry) -> Result<Error> {
     let (name, driver) = (&entry.name, &entry.driver);
     if record.claim(name)?.is_none() {
         return Ok(Error::new(Kind::Unavailable, format!("the job {name} is being submitted to {driver}"))
-            .hint("ask again in a moment"));
+            .hint("try again in a moment"));
     }
-    let reason = format!("the run that began it was cut off before {driver} had it");
-    // Not its end: the service may be asked by the same name again.
+    let reason = format!("the run that created it was interrupted before {driver} received it");
+    // This is not final: the same run may still submit the job under this name.
     record.seen(name, State::Failed.name(), Some(&reason), false)?;
     Ok(Error::new(Kind::NotFound, format!("there is no job {name}: {reason}"))
         .hint("run the same command again to submit it"))
 }
 
-/// An error for a job that did not end well: its reason, the end of its log, and what to do next.
+/// Fails if the job did not complete. The error has the reason, the end of the log, and what to do next.
 ///
 /// # Errors
 /// Always, unless the job completed.
@@ -401,8 +401,9 @@ pub async fn end_of(known: &Known<'_>, ended: &Ended) -> Result<()> {
     let reason = status.reason.as_deref().unwrap_or("no reason was given");
     if status.by_service {
         let state = status.state.name();
-        return Err(Error::new(Kind::Unavailable, format!("the job {name} {state}: {reason}"))
-            .hint("the service ended it, not the script: run it again later, or with other machines"));
+        return Err(Error::new(Kind::Unavailable, format!("the job {name} {state}: {reason}")).hint(
+            "the service ended the job, not the script: run it again later, or on another machine type",
+        ));
     }
     let (mut missed, mut advice) = (None, None);
     let error = match status.state {
@@ -434,16 +435,16 @@ pub async fn end_of(known: &Known<'_>, ended: &Ended) -> Result<()> {
     if let Some(advice) = advice {
         return Err(error.hint(advice));
     }
-    let all = format!("`alekseylearn logs {name}` shows all that it wrote");
+    let all = format!("`alekseylearn logs {name}` shows the whole log");
     let left_nothing = ended.left.as_ref().is_some_and(|left| left.output_data.count == 0);
     Err(error.hint(match left_nothing {
         true => all,
-        false => format!("{all}; `alekseylearn fetch DIR {name} --output-data` brings what it left"),
+        false => format!("{all}; `alekseylearn fetch DIR {name} --output-data` downloads its files"),
     }))
 }
 
-/// What the user has not seen: of the reason, what it says beyond its first line, which is the traceback; what the exit
-/// code means, if the reason does not say; and of the log's last lines, those that are not that traceback again.
+/// The details that the user has not seen yet: the reason after its first line (the traceback), the meaning of the
+/// exit code if the reason lacks it, and the log's last lines without that traceback.
 fn told(reason: &str, exit_code: Option<i32>, log: &[String], shown: &VecDeque<String>) -> String {
     let is_seen = |line: &str| {
         let line = line.trim();
@@ -462,19 +463,19 @@ fn told(reason: &str, exit_code: Option<i32>, log: &[String], shown: &VecDeque<S
         !line.is_empty() && !reason.contains(line) && line != TRACEBACK
     };
     if log.iter().any(|line| is_new(&line)) {
-        parts.push("the end of its log:".to_owned());
+        parts.push("last lines of the log:".to_owned());
         parts.extend(log.iter().filter(is_new).map(|line| format!("  {line}")));
     }
     parts.join("\n")
 }
 
-/// What the runner puts between a reason's beginning and all of it.
+/// The runner's heading between the start of a reason and its full text.
 const WHOLE: &str = "In full:";
 
-/// How Python begins one.
+/// The first line of a traceback in Python.
 const TRACEBACK: &str = "Traceback (most recent call last):";
 
-/// What an exit code tells that is no script's own: 128 and a signal's number.
+/// The meaning of an exit code that is not the script's own: the shell's, or 128 plus the number of a signal.
 const fn meaning(code: i32) -> Option<&'static str> {
     Some(match code {
         126 => "a command could not be executed",
@@ -494,7 +495,7 @@ async fn last_lines(known: &Known<'_>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut log = Log::default();
     loop {
-        // The job has failed: not to have its log is no second failure.
+        // The job has failed already: a missing log is not a second failure.
         let Ok(page) = log.page(known).await else { break };
         let is_whole = |line: &String| !line.ends_with('\r') && Left::of_line(line).is_none();
         lines.extend(page.lines.into_iter().map(|line| line.text).filter(is_whole));
@@ -507,7 +508,7 @@ async fn last_lines(known: &Known<'_>) -> Vec<String> {
 }
 
 impl Entry {
-    /// Seconds from its submission to its end, or to now.
+    /// Seconds from the job's submission to its end, or to now.
     pub fn seconds(&self) -> Option<i64> {
         let created: Timestamp = self.created.parse().ok()?;
         let end = match &self.finished {
@@ -523,12 +524,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_ends_the_watching_and_not_the_job() {
+    fn an_error_ends_the_following_and_not_the_job() {
         let refused =
             Error::new(Kind::Unavailable, "AWS cannot be reached").hint("check the network").details("x");
         let error = goes_on("a-1", refused);
         assert_eq!((error.kind(), error.details_text()), (Kind::Unavailable, Some("x")));
-        assert!(error.chain().contains("the job goes on"), "{error}");
+        assert!(error.chain().contains("it is still running"), "{error}");
         assert!(error.chain().ends_with("AWS cannot be reached"));
         let hint = error.hint_text().unwrap();
         assert!(
@@ -538,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_waited_out() {
+    fn only_errors_that_may_pass_are_retried() {
         let patience = |kind| patience(&Error::new(kind, "no"));
         assert_eq!(patience(Kind::Quota), Some(PATIENCE));
         assert_eq!(patience(Kind::Denied), Some(FORBEARANCE));
@@ -546,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_from_its_reason_to_the_end_of_its_log() {
+    fn a_failure_shows_its_reason_and_the_end_of_its_log() {
         let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
         let none = VecDeque::new();
         let log =
@@ -554,7 +555,7 @@ mod tests {
         let reason = "AlgorithmError: ValueError: no\n  File \"train.py\", line 3\n, exit code: 1";
         assert_eq!(
             told(reason, Some(1), &log, &none),
-            "  File \"train.py\", line 3\n, exit code: 1\nthe end of its log:\n  epoch 1"
+            "  File \"train.py\", line 3\n, exit code: 1\nlast lines of the log:\n  epoch 1"
         );
         let killed = told("AlgorithmError: , exit code: 137", Some(137), &[], &none);
         assert_eq!(killed, "exit code 137: killed by SIGKILL, usually because memory ran out");
@@ -562,7 +563,7 @@ mod tests {
     }
 
     #[test]
-    fn a_traceback_that_was_shown_is_not_told_again() {
+    fn a_traceback_is_not_shown_twice() {
         let shown: VecDeque<String> =
             ["Traceback (most recent call last):", "  File \"train.py\", line 3", "ValueError: no"]
                 .map(str::to_owned)

@@ -1,5 +1,5 @@
-//! Where a job runs, and as whose. It is asked only there: any other engine or account knows nothing of it, and what it
-//! says would be taken for the job's own end.
+//! Where a job runs, and in whose account. It is asked for only there: another engine or account does not know the
+//! job, and its answer would be mistaken for the job's end.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::{
     plugin::Used,
 };
 
-/// What is known of it, which may be nothing.
+/// The place where a job runs, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Home {
@@ -28,14 +28,14 @@ pub struct Home {
 /// An AWS account and region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwsHome {
-    /// The twelve digits.
+    /// The account's ID, twelve digits.
     pub account: String,
-    /// Such as `eu-west-1`.
+    /// The region, such as `eu-west-1`.
     pub region: String,
 }
 
 impl Home {
-    /// Where a driver acted just now. What a service does not tell stays unknown.
+    /// Returns where a driver has just submitted a job. What a service does not reveal stays unknown.
     pub(super) async fn of(context: &Context, used: &Used, settings: &AwsSettings) -> Self {
         let services = &context.services;
         let mut home = Self::default();
@@ -53,10 +53,10 @@ impl Home {
         home
     }
 
-    /// Fails unless what this terminal would ask is where the job runs. What cannot be found out is left to the driver.
+    /// Fails if this terminal uses another place than the job. What cannot be determined is left to the driver.
     ///
     /// # Errors
-    /// The job runs elsewhere, and where.
+    /// The job runs elsewhere; the error says where.
     pub(super) async fn check(&self, context: &Context, job: &str, settings: &AwsSettings) -> Result<()> {
         let elsewhere = |place: String, here: String, hint: String| {
             Err(Error::new(
@@ -70,8 +70,8 @@ impl Home {
         {
             return elsewhere(
                 format!("on the Docker engine at {}", own.address),
-                format!("another, at {}", here.address),
-                format!("ask that engine: set DOCKER_HOST={}, or choose its Docker context", own.address),
+                format!("another one at {}", here.address),
+                format!("set DOCKER_HOST={}, or switch to the Docker context of that engine", own.address),
             );
         }
         if let Some(own) = &self.aws
@@ -99,7 +99,7 @@ impl Home {
             {
                 return elsewhere(
                     format!("as the {name} user {user}"),
-                    format!("the credential of {here}"),
+                    format!("the credentials of {here}"),
                     format!("log in to {name} as {user}"),
                 );
             }
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_engine_is_known_by_its_own_name_whatever_its_address() {
+    fn an_engine_is_identified_by_its_id_whatever_its_address() {
         let engine = |id: Option<&str>, address: &str| EngineIdentity {
             id: id.map(str::to_owned),
             address: address.to_owned(),

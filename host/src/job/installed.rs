@@ -1,4 +1,4 @@
-//! What was truly installed in an image: its build writes that down, and it is read once for each image.
+//! Lists the packages installed in an image: its build writes the list, and it is read once for each image.
 
 use std::io::Write;
 
@@ -12,15 +12,15 @@ use crate::{
 
 /// Written by the build drivers that install Python packages, as `pip freeze` does.
 const FILE: &str = "/opt/alekseylearn/venv/installed.txt";
-/// In bytes; a list of packages has a few KiB.
+/// Maximum size of the list in bytes; a usual one has a few KiB.
 const LARGEST: u64 = 16 << 20;
 
-/// Names and versions, sorted; none where the image's build wrote nothing down.
+/// Returns names and versions, sorted; `None` if the image has no list.
 pub(super) async fn installed(context: &Context, image: &Image) -> Option<Vec<String>> {
     match read(context, image).await {
         Ok(text) => text.map(|text| lines(&text)),
         Err(error) => {
-            context.ui.detail(&format!("what is installed is not known: {}", error.chain()));
+            context.ui.detail(&format!("cannot list the installed packages: {}", error.chain()));
             None
         }
     }
@@ -35,7 +35,7 @@ async fn read(context: &Context, image: &Image) -> Result<Option<String>> {
     let engine = context.services.docker().await?;
     let Some(bytes) = engine.peek(&image.id, FILE).await? else { return Ok(None) };
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    // Without it, the image is looked into once more.
+    // If it cannot be cached, it is read from the image again next time.
     if Environment::private_folder(&folder).is_ok() {
         let _ = disk::write(&kept, PRIVATE, |file| file.write_all(text.as_bytes()));
     }

@@ -1,5 +1,5 @@
-//! What of a project stayed at home, kept beside the job's folder: a script that looks for such a file fails on another
-//! machine, and perhaps days later.
+//! Records which files of a project were not sent, beside the job's folder. A script that needs such a file fails on
+//! another machine, perhaps days later; the record explains why.
 
 use std::{
     collections::BTreeMap,
@@ -17,14 +17,14 @@ use crate::{
     ui::{Ui, bytes},
 };
 
-/// Beside the job's folder, where no plugin can write.
+/// Extension of the file beside the job's folder, where no plugin can write.
 pub(super) const EXTENSION: &str = "left";
-/// Beyond this, the file is not the one that was written.
+/// Maximum size of that file in bytes: a larger one was not written here.
 const LARGEST: u64 = 16 << 20;
-/// Where the code is in every image.
+/// Folder of the code in every image.
 const CODE: &str = "/opt/alekseylearn/code";
 
-/// Says what of a project stays at home, and what is sent in another state.
+/// Reports which files of a project are not sent, and which are sent without their passwords.
 pub(super) fn tell(ui: &Ui, project: &Project) {
     if let Some(line) = line(&project.left) {
         ui.stage(&line);
@@ -33,30 +33,31 @@ pub(super) fn tell(ui: &Ui, project: &Project) {
         let named = named(left);
         match reason {
             Reason::LeadsOut => ui.warning(&format!(
-                "not sent: {named} leads out of the project; give what it leads to as an input                  (`--config.input.NAME=FOLDER`), or copy it into the project"
+                "not sent: {named}: links out of the project are not followed; pass the target as an input \
+                 (`--config.input.NAME=FOLDER`), or copy it into the project"
             )),
             Reason::Login => ui.warning(&format!(
-                "not sent: {named} holds a password in an address, which cannot be taken out; save it as UTF-8"
+                "not sent: {named}: cannot remove a password from a URL; save the file as UTF-8"
             )),
             Reason::Holds(what) => ui.warning(&format!(
-                "not sent: {named} holds {what}; add the line `!NAME` to the ignore file to send it"
+                "not sent: {named}: found {what}; to send it anyway, add the line `!NAME` to the ignore file"
             )),
-            _ => ui.detail(&format!("{named}: not sent, by {reason}")),
+            _ => ui.detail(&format!("{named}: not sent because of {reason}")),
         }
     }
     let cleaned = project.files.iter().filter(|file| file.cleaned.is_some()).map(|file| file.path.as_str());
     let cleaned: Vec<&str> = cleaned.collect();
     if !cleaned.is_empty() {
-        ui.stage(&format!("Sent without the passwords in addresses: {}", cleaned.join(", ")));
+        ui.stage(&format!("Removed passwords from URLs before sending: {}", cleaned.join(", ")));
     }
     for path in &project.passwords_in_code {
         ui.warning(&format!(
-            "{path} holds a password, and is sent as it is; read the password from an environment variable instead"
+            "{path} contains a password and is sent unchanged; read the password from an environment variable instead"
         ));
     }
 }
 
-/// The first few, and how many more there are.
+/// The first few paths, and how many more there are.
 fn named(left: &Left) -> String {
     const EXAMPLES: usize = 3;
     let examples = left.paths.iter().take(EXAMPLES).map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -66,7 +67,7 @@ fn named(left: &Left) -> String {
     }
 }
 
-/// One line about what the ignore files and the list of secrets keep back, if they do.
+/// One line about the files that ignore files and the list of secrets exclude; `None` if there are none.
 fn line(left: &BTreeMap<Reason, Left>) -> Option<String> {
     let mut by_file: BTreeMap<&str, Left> = BTreeMap::new();
     let mut secrets = Left::default();
@@ -88,39 +89,39 @@ fn line(left: &BTreeMap<Reason, Left>) -> Option<String> {
         let files = if sum.files == 1 { "file" } else { "files" };
         let least = if sum.more { "more than " } else { "" };
         let largest = match &sum.largest {
-            Some((path, size)) if sum.files > 1 => format!(", the largest {path} ({})", bytes(*size)),
+            Some((path, size)) if sum.files > 1 => format!(", largest {path} ({})", bytes(*size)),
             Some((path, _)) => format!(", {path}"),
             None => String::new(),
         };
         format!("{least}{} {files} ({}) by {file}{largest}", sum.files, bytes(sum.size))
     });
     let mut parts: Vec<String> = ignored.collect();
-    let send = if parts.is_empty() { "" } else { "; --include PATTERN sends them" };
+    let send = if parts.is_empty() { "" } else { "; to send them, use --include PATTERN" };
     if secrets.count > 0 {
         parts.push(format!("{} by the list of secrets", named(&secrets)));
     }
     (!parts.is_empty()).then(|| format!("Not sent: {}{send}", parts.join("; ")))
 }
 
-/// All that stayed.
+/// The files that were not sent.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct KeptBack {
-    /// The working folder of the run, from the project's root on.
+    /// The run's working folder, relative to the project root.
     workdir: String,
     rules: Vec<Rule>,
 }
 
-/// What one rule kept back.
+/// The files that one rule excluded.
 #[derive(Debug, Serialize, Deserialize)]
 struct Rule {
-    /// The rule, as a user would call it.
+    /// The rule's name in messages.
     rule: String,
     way_out: WayOut,
-    /// From the root on; folders end with `/`.
+    /// Paths relative to the project root; folders end with `/`.
     paths: Vec<String>,
 }
 
-/// What sends it the next time.
+/// How to send the files in the next run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum WayOut {
@@ -129,7 +130,7 @@ enum WayOut {
     Copy,
 }
 
-/// Keeps what of a project stayed at home, if anything did that a script may look for.
+/// Records the files of a project that were not sent, if there are any.
 ///
 /// # Errors
 /// The disk is full.
@@ -152,7 +153,7 @@ pub(super) fn keep(record: &Record, job: &str, project: &Project) -> Result<()> 
         .context(|| format!("cannot write {}", place.display()))
 }
 
-/// The same for a job that has the image of another.
+/// Copies the record of the job whose image is used again.
 ///
 /// # Errors
 /// The disk is full.
@@ -163,7 +164,7 @@ pub(super) fn copy(record: &Record, from: &str, to: &str) -> Result<()> {
         .context(|| format!("cannot write {}", to.display()))
 }
 
-/// A hint, if what a job failed by is a file that stayed at home. `folder` is the job's.
+/// A hint, if the job failed because a file was not sent. `folder` is the job's folder.
 pub(super) fn hint(folder: &Path, failure: &str) -> Option<String> {
     let bytes = disk::read(&folder.with_extension(EXTENSION), LARGEST).ok()?;
     let kept: KeptBack = serde_json::from_slice(&bytes).ok()?;
@@ -173,7 +174,7 @@ pub(super) fn hint(folder: &Path, failure: &str) -> Option<String> {
 impl KeptBack {
     fn hint(&self, failure: &str) -> Option<String> {
         let (path, rule) = sought(failure).find_map(|sought| self.of(&sought))?;
-        let said = format!("{path} was not sent, by {}", rule.rule);
+        let said = format!("{path} was not sent because of {}", rule.rule);
         let plain = path.trim_end_matches('/');
         Some(match rule.way_out {
             WayOut::Include => format!("{said}: add `--include {}` to send it", shell::quote(path)),
@@ -182,15 +183,15 @@ impl KeptBack {
                 let name: String =
                     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
                 format!(
-                    "{said}: give what it leads to as an input, `--config.input.{name}=FOLDER`, which the script \
-                     finds in /opt/ml/input/data/{name}"
+                    "{said}: pass its target as an input, `--config.input.{name}=FOLDER`, and read it from \
+                     /opt/ml/input/data/{name}"
                 )
             }
-            WayOut::Copy => format!("{said}: put a file in its place"),
+            WayOut::Copy => format!("{said}: replace it with a regular file"),
         })
     }
 
-    /// What stayed at home of a path that a script asked for, and by which rule.
+    /// The excluded path that a script asked for, and the rule that excluded it.
     fn of(&self, sought: &Sought) -> Option<(&str, &Rule)> {
         let paths =
             self.rules.iter().flat_map(|rule| rule.paths.iter().map(move |path| (path.as_str(), rule)));
@@ -204,7 +205,7 @@ impl KeptBack {
                     Ok(from_root) => plain(&Path::new("/").join(from_root))?,
                     Err(_) => plain(&Path::new("/").join(&self.workdir).join(path))?,
                 };
-                // One that begins at the root of the image's file system is none of the project's.
+                // Other absolute paths do not belong to the project.
                 let is_ours = !path.is_absolute() || path.starts_with(CODE);
                 let wanted = wanted.to_str()?.trim_start_matches('/').to_owned();
                 let mut paths = paths;
@@ -229,7 +230,7 @@ enum Sought {
     Module(String),
 }
 
-/// All that the lines about missing files name.
+/// All paths and modules in the lines about missing files.
 fn sought(failure: &str) -> impl Iterator<Item = Sought> {
     const SIGNS: &[&str] = &[
         "no such file",
@@ -262,7 +263,7 @@ fn sought(failure: &str) -> impl Iterator<Item = Sought> {
     })
 }
 
-/// Without `.` and `..`; `None` if it leads out.
+/// Removes `.` and `..`; `None` if the path leads out of its folder.
 fn plain(path: &Path) -> Option<PathBuf> {
     let mut all = PathBuf::new();
     for part in path.components() {
@@ -292,13 +293,13 @@ mod tests {
             rules: vec![
                 rule(".gitignore (data/)", WayOut::Include, &["data/", "src/config.py"]),
                 rule("the list of secrets (*.pem)", WayOut::Include, &["src/certs/rds.pem"]),
-                rule("its link, which leads out of the folder", WayOut::Input, &["src/big-data"]),
+                rule("its link out of the project", WayOut::Input, &["src/big-data"]),
             ],
         }
     }
 
     #[test]
-    fn one_line_says_what_is_kept_back() {
+    fn one_line_sums_up_what_is_not_sent() {
         let ignored =
             |file: &str, pattern: &str| Reason::Ignored { file: file.into(), pattern: pattern.into() };
         let left = |files, size, largest: &str, more| Left {
@@ -318,40 +319,40 @@ mod tests {
         ];
         assert_eq!(
             line(&all.into()).unwrap(),
-            "Not sent: 8 files (3.81 MiB) by .gitignore, the largest data/a.csv (1.91 MiB); more than 1 file (10 B) by \
-             docs/.gitignore, docs/x; .env by the list of secrets; --include PATTERN sends them"
+            "Not sent: 8 files (3.81 MiB) by .gitignore, largest data/a.csv (1.91 MiB); more than 1 file (10 B) by \
+             docs/.gitignore, docs/x; .env by the list of secrets; to send them, use --include PATTERN"
         );
     }
 
     #[test]
-    fn a_missing_file_is_known_by_the_rule_that_kept_it() {
+    fn a_missing_file_is_explained_by_the_rule_that_excluded_it() {
         for (failure, hint) in [
             (
                 "FileNotFoundError: [Errno 2] No such file or directory: '../data/train.csv'",
-                Some("data/ was not sent, by .gitignore (data/): add `--include data/` to send it"),
+                Some("data/ was not sent because of .gitignore (data/): add `--include data/` to send it"),
             ),
             (
                 "OSError: Unable to open file (name = '/opt/alekseylearn/code/data/x.h5')",
-                Some("data/ was not sent, by .gitignore (data/): add `--include data/` to send it"),
+                Some("data/ was not sent because of .gitignore (data/): add `--include data/` to send it"),
             ),
             (
                 "can't open certs/rds.pem: not found",
                 Some(
-                    "src/certs/rds.pem was not sent, by the list of secrets (*.pem): add `--include src/certs/rds.pem` \
-                     to send it",
+                    "src/certs/rds.pem was not sent because of the list of secrets (*.pem): \
+                     add `--include src/certs/rds.pem` to send it",
                 ),
             ),
             (
                 "FileNotFoundError: big-data/a",
                 Some(
-                    "src/big-data was not sent, by its link, which leads out of the folder: give what it leads to as an \
-                     input, `--config.input.big_data=FOLDER`, which the script finds in /opt/ml/input/data/big_data",
+                    "src/big-data was not sent because of its link out of the project: pass its target as an input, \
+                     `--config.input.big_data=FOLDER`, and read it from /opt/ml/input/data/big_data",
                 ),
             ),
             (
                 "ModuleNotFoundError: No module named 'config'",
                 Some(
-                    "src/config.py was not sent, by .gitignore (data/): add `--include src/config.py` to send it",
+                    "src/config.py was not sent because of .gitignore (data/): add `--include src/config.py` to send it",
                 ),
             ),
             ("FileNotFoundError: No such file or directory: 'data/train.csv'", None),

@@ -1,16 +1,16 @@
-//! What a job left, as the runner lists it in the last line of its log.
+//! The files that a job left, as the runner lists them in the last line of the log.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Known, log::Log};
 use crate::ui::bytes;
 
-/// What the runner's line begins with; JSON follows.
+/// The start of the runner's line; JSON follows.
 const MARK: &str = "alekseylearn: left ";
-/// As many names as are kept of one kind, however many a line has: a script may write such a line itself.
+/// Maximum names of one kind: a script may print such a line itself, of any length.
 const LISTED: usize = 10;
 
-/// What a job left.
+/// The files that a job left.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Left {
@@ -22,21 +22,21 @@ pub struct Left {
     pub checkpoints: Files,
 }
 
-/// Some files.
+/// Files of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Files {
-    /// How many.
+    /// Number of files.
     #[serde(rename = "files")]
     pub count: u64,
-    /// Their size.
+    /// Their total size in bytes.
     pub bytes: u64,
-    /// The names and sizes of the first of them.
+    /// Names and sizes of the first few files.
     pub first: Vec<(String, u64)>,
 }
 
 impl Left {
-    /// What a line of the log says of it, if it is the runner's.
+    /// Reads the runner's line; `None` if this is another line of the log.
     pub fn of_line(line: &str) -> Option<Self> {
         let mut left: Self = serde_json::from_str(line.strip_prefix(MARK)?).ok()?;
         for files in [&mut left.model, &mut left.output_data, &mut left.checkpoints] {
@@ -45,14 +45,14 @@ impl Left {
         Some(left)
     }
 
-    /// Adds what another machine of the job left.
+    /// Adds the files of another machine of the job.
     pub fn join(&mut self, other: Self) {
         self.model.join(other.model);
         self.output_data.join(other.output_data);
         self.checkpoints.join(other.checkpoints);
     }
 
-    /// Lines for a person, one or more for each kind; none if there is nothing.
+    /// Lines to display, one or more for each kind; empty if there are no files.
     pub fn lines(&self) -> Vec<String> {
         let kinds =
             [("model", &self.model), ("output data", &self.output_data), ("checkpoints", &self.checkpoints)];
@@ -84,7 +84,7 @@ impl Files {
     }
 }
 
-/// What an ended job left, by its whole log; none if that does not say, or cannot be had.
+/// Searches the log of an ended job for its files; `None` if the log does not list them or cannot be read.
 pub async fn left(known: &Known<'_>) -> Option<Left> {
     let mut found = Machines::default();
     let mut log = Log::default();
@@ -99,12 +99,12 @@ pub async fn left(known: &Known<'_>) -> Option<Left> {
     }
 }
 
-/// What each machine of a job said last: one that was interrupted begins again.
+/// The last list of each machine of a job: a machine that was interrupted starts again, and lists again.
 #[derive(Debug, Default)]
 pub(super) struct Machines(Vec<(String, Left)>);
 
 impl Machines {
-    /// Takes a line, if it is one of these; it is for nobody to read.
+    /// Takes a line if it is the runner's, which is not shown to the user. Returns whether it is.
     pub(super) fn take(&mut self, node: &str, line: &str) -> bool {
         let Some(left) = Left::of_line(line) else { return false };
         match self.0.iter_mut().find(|(name, _)| name == node) {
@@ -114,7 +114,7 @@ impl Machines {
         true
     }
 
-    /// What all of them left; none if none has said.
+    /// The files of all machines; `None` if no machine has listed any.
     pub(super) fn together(&self) -> Option<Left> {
         self.0.iter().map(|(_, left)| left.clone()).reduce(|mut all, left| {
             all.join(left);
@@ -131,7 +131,7 @@ mod tests {
         r#"alekseylearn: left {"model": {"files": 2, "bytes": 1536, "first": [["a.pt", 1024], ["b", 512]]}}"#;
 
     #[test]
-    fn the_runners_line_is_understood_and_no_other() {
+    fn the_runners_line_is_read_and_no_other() {
         let left = Left::of_line(LINE).unwrap();
         assert_eq!(left.model.first[0], ("a.pt".to_owned(), 1024));
         assert_eq!(left.lines(), ["model: 2 files, 1.50 KiB", "  a.pt  1.00 KiB", "  b  512 B"]);

@@ -1,13 +1,13 @@
-//! A job's log, page by page, whatever a driver says of it.
+//! Reads a job's log page by page, whatever its driver returns.
 
 use std::time::Duration;
 
 use super::Known;
 use crate::{error::Result, plugin::LogPage};
 
-/// A service may send empty pages before others, but not without end: after so many the log is taken as read for now.
+/// Maximum empty pages in a row: a service may send some before a full one, but not endlessly.
 const MOST_EMPTY: u32 = 5;
-/// Between two of them.
+/// Wait after an empty page.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// How far a log was read.
@@ -18,7 +18,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// The next page. It is drained where the driver says so, and where it would only give the same again.
+    /// Returns the next page. It is drained if the driver says so, or if the next request would return the same again.
     ///
     /// # Errors
     /// The service does not answer, or refuses.

@@ -1,4 +1,4 @@
-//! Jobs: their record, and the flows that make, follow and fetch them. Knows drivers only by the contract's verbs.
+//! Jobs: their record, and the flows that submit, follow and fetch them. Drivers are used only through the contract.
 
 mod advice;
 mod check;
@@ -61,36 +61,36 @@ use crate::{
 
 /// What every flow needs.
 pub struct Context {
-    /// The surroundings.
+    /// The environment of this process.
     pub environment: Environment,
-    /// The terminal.
+    /// The output for the user.
     pub ui: Arc<Ui>,
-    /// The drivers.
+    /// The plugins and their drivers.
     pub plugins: Plugins,
-    /// The services, for what the host does itself: pushing and fetching.
+    /// Clients of services, for what the host does itself: pushing and fetching.
     pub services: Arc<crate::plugin::Services>,
 }
 
-/// A job with its driver, ready to be asked.
+/// A job and its driver.
 pub struct Known<'a> {
-    /// Its record; none for a job that another machine submitted.
+    /// Its entry in the record; `None` for a job that another machine submitted.
     pub entry: Option<Entry>,
-    /// As its driver sees it.
+    /// The job as its driver sees it.
     pub job: Job,
     /// Its driver.
     pub driver: TrainDriver<'a>,
 }
 
 impl Entry {
-    /// The driver of the job: the very plugin that submitted it, in whatever version.
+    /// Returns the driver of the job: the plugin that submitted it, in any version.
     ///
     /// # Errors
-    /// It is not there, or another plugin has its name now.
+    /// The plugin is not installed, or another plugin has its name now.
     pub async fn driver<'a>(&self, context: &'a Context) -> Result<TrainDriver<'a>> {
         let Details { driver_identity: was, driver_digest: digest, .. } = &self.details;
         let again = was
             .as_ref()
-            .map(|was| format!("this needs {was} again: `alekseylearn plugin list` shows what is installed"));
+            .map(|was| format!("install {was} again; `alekseylearn plugin list` shows what is installed"));
         let driver = context.plugins.train_driver(&self.driver).await.map_err(|error| match &again {
             Some(again) if error.kind() == Kind::NotFound => error.hint(again),
             _ => error,
@@ -103,28 +103,31 @@ impl Entry {
             return Ok(driver);
         }
         let was = was.as_ref().map_or_else(|| format!("another {}", self.driver), ToString::to_string);
-        let message =
-            format!("the job {} was made by {was}, and {} is another plugin", self.name, driver.identity());
+        let message = format!(
+            "the job {} was submitted by {was}, and {} is another plugin",
+            self.name,
+            driver.identity()
+        );
         let error = Error::new(Kind::Denied, message);
         Err(match again {
             Some(again) => error.hint(again),
             None => error.hint(
-                "install the plugin that made it again: `alekseylearn plugin list` shows what is installed",
+                "install the plugin that submitted it; `alekseylearn plugin list` shows what is installed",
             ),
         })
     }
 }
 
 impl Context {
-    /// A job by its name, or the newest of a tag.
+    /// Returns a job by its name, or the newest with a tag.
     ///
     /// # Errors
-    /// This machine knows no such job, or it runs elsewhere than where this terminal would ask.
+    /// There is no such job in the record, or it runs on another engine, account or region than this terminal uses.
     pub async fn known(&self, record: &Record, name_or_tag: &str) -> Result<Known<'_>> {
         let entry = record.find(name_or_tag, &self.environment.current)?;
         let driver = entry.driver(self).await?;
         let options = Values::new(driver.chosen(&driver.options().await?, &[]), &entry.assignments())?;
-        // One that has ended is as it was recorded, wherever it is asked for.
+        // An ended job is complete in the record, so it does not matter which account this terminal uses.
         if entry.finished.is_none() {
             entry.details.home.check(self, &entry.name, options.aws()).await?;
         }
@@ -140,11 +143,11 @@ impl Context {
         Ok(Known { entry: Some(entry), job, driver })
     }
 
-    /// The newest job of a tag that left a model under a location: also one that another machine submitted. Unless the
-    /// driver is named, it is the one whose options take such places.
+    /// Returns the newest job with a tag that left a model under a location, also one that another machine submitted.
+    /// `driver` defaults to the one whose options accept such locations.
     ///
     /// # Errors
-    /// There is none, or there are several such drivers.
+    /// There is no such job, or there are several such drivers.
     pub async fn found_under(
         &self,
         record: &Record,
@@ -159,10 +162,10 @@ impl Context {
         let found = driver.find(location, &name::prefix(tag)).await?;
         let newest = found.iter().filter_map(|job| Some((name::time_of(job, tag)?, job))).max();
         let (_, name) = newest.ok_or_else(|| {
-            Error::new(Kind::NotFound, format!("no job of the tag `{tag}` has left a model under {location}"))
-                .hint("see whether the path is the output_path that the job was submitted with")
+            Error::new(Kind::NotFound, format!("no job with the tag `{tag}` has a model under {location}"))
+                .hint("check that the path is the output_path that the job was submitted with")
         })?;
-        // Whose job it is, the record decides, and never the driver that names it.
+        // The record decides which driver a job belongs to, never the driver that found it.
         if record.get(name)?.is_some() {
             return self.known(record, name).await;
         }
@@ -178,14 +181,14 @@ impl Context {
         Ok(Known { entry: None, job, driver })
     }
 
-    /// The train driver whose options take places of a scheme. One that came with the program goes before others.
+    /// Returns the train driver whose options accept locations with a scheme. Shipped drivers take precedence.
     async fn driver_of_places(&self, scheme: &str) -> Result<TrainDriver<'_>> {
         let mut listed = self.plugins.list().await?;
         listed.retain(|driver| driver.kind == DriverKind::Train);
         let mut found = Vec::new();
         for driver in listed {
             let specs = self.plugins.train_driver(&driver.name).await?.options().await?;
-            // What a driver only reads from is no place of results.
+            // A location that a driver only reads from has no results.
             let takes = |spec: &OptionSpec| {
                 spec.kind == OptionType::Location && spec.schemes.iter().any(|taken| taken == scheme)
             };
@@ -198,12 +201,13 @@ impl Context {
         }
         match &found[..] {
             [only] => self.plugins.train_driver(&only.name).await,
-            [] => Err(Error::new(Kind::NotFound, format!("no driver keeps results at {scheme}://"))
-                .hint("install the plugin that trained it: `alekseylearn driver list` shows what is here")),
+            [] => Err(Error::new(Kind::NotFound, format!("no driver stores results at {scheme}://")).hint(
+                "install the plugin that trained it; `alekseylearn driver list` shows what is installed",
+            )),
             several => {
                 let names: Vec<&str> = several.iter().map(|driver| driver.name.as_str()).collect();
-                Err(Error::invalid(format!("several drivers keep results at {scheme}://"))
-                    .hint(format!("choose with --train-driver: {}", names.join(", "))))
+                Err(Error::invalid(format!("several drivers store results at {scheme}://"))
+                    .hint(format!("choose one with --train-driver: {}", names.join(", "))))
             }
         }
     }

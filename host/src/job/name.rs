@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-/// `models-train-20261123-115100-1f2e3d4c`: the tag, the time (UTC), four digits that stand for the tag and four of
-/// chance.
+/// Makes a name such as `models-train-20261123-115100-1f2e3d4c`: the tag, the time (UTC), four digits that are derived
+/// from the tag, and four random ones.
 pub fn new(tag: &str, now: Timestamp) -> String {
     let chance = &uuid::Uuid::new_v4().simple().to_string()[..4];
     format!("{}{}-{}{chance}", prefix(tag), now.strftime("%Y%m%d-%H%M%S"), tag_digits(tag))
 }
 
-/// What all jobs of a tag begin with, and perhaps some of others.
+/// The beginning of the names of all jobs with a tag, and perhaps of others.
 pub fn prefix(tag: &str) -> String {
     // 63 less the time, the digits and three dashes.
     const LONGEST: usize = 63 - 15 - 8 - 2;
@@ -26,7 +26,7 @@ pub fn prefix(tag: &str) -> String {
     format!("{}-", out.trim_end_matches('-'))
 }
 
-/// When a job of that tag was made, `YYYYMMDD-HHMMSS`; none where the name is not one of that tag's.
+/// The time in a job's name, `YYYYMMDD-HHMMSS`; `None` if the name does not belong to the tag.
 pub fn time_of<'a>(name: &'a str, tag: &str) -> Option<&'a str> {
     let rest = name.strip_prefix(&prefix(tag))?;
     let (time, digits) = rest.rsplit_once('-')?;
@@ -42,7 +42,7 @@ pub fn time_of<'a>(name: &'a str, tag: &str) -> Option<&'a str> {
         .then_some(time)
 }
 
-/// `a/b` and `a-b` begin alike; these tell them apart.
+/// Digits that distinguish tags with the same beginning, such as `a/b` and `a-b`.
 fn tag_digits(tag: &str) -> String {
     hex::encode(&Sha256::digest(tag)[..2])
 }
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn names_fit_every_service_and_tell_their_tag() {
+    fn names_fit_every_service_and_show_their_tag() {
         for tag in ["models/train", "a", &"long/".repeat(30), "x_y/z.w"] {
             let name = new(tag, at("2026-11-23T11:51:00Z"));
             assert!(name.len() <= 63, "{name}");
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_that_begin_alike_are_told_apart() {
+    fn tags_with_the_same_beginning_are_distinguished() {
         let name = new("models/train", at("2026-11-23T11:51:00Z"));
         for other in ["models-train", "models", "models/train-2"] {
             assert_eq!(time_of(&name, other), None, "{other}");

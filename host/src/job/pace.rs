@@ -1,21 +1,21 @@
-//! How often a service is asked: as often as its driver says, else as seldom as does no harm to whoever watches.
+//! Decides how often a service is polled: as its driver says, or else as rarely as a watching user does not notice.
 
 use std::time::{Duration, Instant};
 
-/// Between two questions to a service whose driver says nothing: while something happens, and while nothing does.
+/// Interval if the driver does not set one: the shortest while there is news, the longest while there is none.
 const USUAL: Range = Range(Duration::from_secs(2), Duration::from_secs(10));
-/// The same for a driver that says it can be asked at any time: what it asks is near, and costs nothing.
+/// The same for a driver that may be asked at any time, because its service is on this machine.
 const NEAR: Range = Range(Duration::from_millis(100), Duration::from_secs(1));
-/// The first questions come sooner: a short job should not seem a long one.
+/// Longest interval at the beginning, so that a short job does not seem a long one.
 const FIRST: Duration = Duration::from_millis(500);
-/// And then after so much of the time that has passed.
+/// After that, the longest interval is the elapsed time divided by this.
 const PART: u32 = 5;
-/// A driver's own words are taken up to this.
+/// Longest interval that a driver can set.
 const LONGEST: Duration = Duration::from_secs(300);
 
 struct Range(Duration, Duration);
 
-/// When one kind of question is asked again.
+/// When the next request of one kind is due.
 #[derive(Debug)]
 pub(super) struct Pace {
     begun: Instant,
@@ -24,22 +24,22 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// The first question can be asked now.
+    /// The first request is due now.
     pub(super) fn new(now: Instant) -> Self {
         Self { begun: now, next: now, wait: Duration::ZERO }
     }
 
-    /// When the next question is due.
+    /// When the next request is due.
     pub(super) fn next(&self) -> Instant {
         self.next
     }
 
-    /// It is due.
+    /// Whether the next request is due.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.next <= now
     }
 
-    /// An answer came. `news`: it holds something that the last one did not. `seconds`: what the driver says of the next.
+    /// Records an answer. `news`: it has something new. `seconds`: the interval that the driver sets.
     pub(super) fn answered(&mut self, now: Instant, news: bool, seconds: Option<u32>) {
         let Range(shortest, longest) = match seconds {
             Some(0) => NEAR,
@@ -50,19 +50,19 @@ impl Pace {
             }
             None => USUAL,
         };
-        // Half of it and not the shortest: what goes on writing line after line is not asked for each of them.
+        // Halved, and not set to the shortest: a job that prints line after line is not polled for each of them.
         let wait = if news { self.wait / 2 } else { self.wait * 3 / 2 };
         let ramp = FIRST.max((now - self.begun) / PART);
         self.wait = wait.clamp(shortest, longest).min(ramp);
         self.next = now + self.wait;
     }
 
-    /// There is more to be had at once.
+    /// More is available at once.
     pub(super) fn at_once(&mut self, now: Instant) {
         self.next = now;
     }
 
-    /// No answer came.
+    /// Records a failed request.
     pub(super) fn failed(&mut self, now: Instant, wait: Duration) {
         self.next = now + wait;
     }
@@ -72,7 +72,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// As often as something is asked in that time, when every answer has news or none has.
+    /// Number of requests in that time, if every answer has news or none has.
     fn asked(seconds: u64, news: bool, says: Option<u32>) -> usize {
         let begun = Instant::now();
         let (mut pace, mut now, mut count) = (Pace::new(begun), begun, 0);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_is_asked_no_more_often_than_it_needs() {
+    fn a_service_is_polled_no_more_often_than_needed() {
         assert!(asked(40, true, None) <= 30, "a line a second is read every other second");
         assert!(asked(600, true, None) <= 310);
         assert!(asked(600, false, None) <= 80);

@@ -1,4 +1,4 @@
-//! What a run would do, found out without doing any of it.
+//! Finds out what a run would do, without doing any of it.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     project::{Indexes, RECIPE_FOLDER, RUNNER, Recipe},
 };
 
-/// An engine that does not answer at once is as good as none: a plan can do without.
+/// How long to wait for the Docker engine: a plan can do without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a run would do.
@@ -34,30 +34,30 @@ pub struct Plan {
     pub root: PathBuf,
     /// How the artifact is started, and in which folder: what the runner reads.
     pub start: serde_json::Value,
-    /// What the script is called with, after its hyperparameters.
+    /// The script's arguments, after its hyperparameters.
     pub arguments: Vec<String>,
     /// The names of its secrets.
     pub secrets: Vec<String>,
-    /// What the run may touch because an option names it, and who named it.
+    /// What the run may access because an option names it, and who set that option.
     pub touches: Vec<Designation>,
-    /// What was found that speaks for the run, and against it.
+    /// The findings of the checks.
     pub findings: Vec<Finding>,
-    /// What the train driver would ask its service for.
+    /// The request that the train driver would send to its service.
     pub request: serde_json::Value,
-    /// The image; none where the train driver needs none.
+    /// The image; `None` if the train driver needs no image.
     pub image: Option<ImagePlan>,
 }
 
-/// What would be built, and what would become of it.
+/// An image that would be built.
 #[derive(Debug)]
 pub struct ImagePlan {
-    /// All that goes in.
+    /// The build context.
     pub context: BuildContext,
     /// The image's name, its hash included.
     pub reference: String,
-    /// What the engine has of it.
+    /// What the Docker engine already has of it.
     pub engine: InEngine,
-    /// Its size in bytes, as far as that can be told from the engine's images: without what is installed anew.
+    /// Estimated size in bytes, from the engine's images: without packages that are newly installed.
     pub estimate: Option<u64>,
     /// Where it goes.
     pub push: Push,
@@ -66,15 +66,16 @@ pub struct ImagePlan {
 /// What the engine has of an image.
 #[derive(Debug)]
 pub enum InEngine {
-    /// Docker cannot be asked, for this reason.
+    /// Docker cannot be queried, for this reason.
     Unknown(String),
-    /// That very image: nothing would be built.
+    /// The image itself: nothing would be built.
     Ready,
-    /// Not that image.
+    /// Not the image, but perhaps some of its steps.
     Steps {
-        /// The image of the tag that has most in common with it: its name, and the second it was built in.
+        /// The image with the same tag that has the most steps in common: its name, and when it was built, in seconds
+        /// since the Unix epoch.
         before: Option<(String, i64)>,
-        /// The build's steps; true where that image has the very same one.
+        /// The build's steps, each with whether that image has the same one.
         steps: Vec<(Step, bool)>,
     },
 }
@@ -84,7 +85,7 @@ pub enum InEngine {
 pub enum Push {
     /// It stays in the engine.
     None,
-    /// To a repository that is still to be made, at this address.
+    /// To a repository at this address, which does not exist yet.
     New(String),
     /// To the repository at this address.
     Needed(String),
@@ -92,10 +93,10 @@ pub enum Push {
     Skipped(String),
 }
 
-/// Understands the folder, checks the options, and tells what would be built and asked for. Builds and spends nothing.
+/// Reads the project, checks the options, and returns what would be built and requested. Builds and spends nothing.
 ///
 /// # Errors
-/// What would make the run fail.
+/// Anything that would make the run fail.
 pub async fn plan(context: &Context, fit: &Fit) -> Result<Plan> {
     let opened = open(context, fit).await?;
     let findings = find(context, &opened.trainer, &opened.training, &opened.train_options).await?;
@@ -103,18 +104,18 @@ pub async fn plan(context: &Context, fit: &Fit) -> Result<Plan> {
     plan_of(context, opened, findings).await
 }
 
-/// What either driver may touch.
+/// What the drivers may access.
 pub(super) fn touches(build: &Values, train: &Values) -> Vec<Designation> {
     [build.designated(), train.designated()].concat()
 }
 
-/// The plan of a run that was looked at.
+/// Returns the plan of a run that has been checked.
 pub(super) async fn plan_of(context: &Context, opened: Opened<'_>, findings: Vec<Finding>) -> Result<Plan> {
     let Opened { builder, trainer, training, build_options, train_options } = opened;
     let request = trainer.preview(training.with(&train_options, None)).await?;
     let mut request = serde_json::from_str(&request).map_err(|error| {
-        Error::new(Kind::Plugin, format!("the driver {} previews no JSON", trainer.name()))
-            .hint("this is a fault of the plugin: tell its author what is said here")
+        Error::new(Kind::Plugin, format!("the preview of the driver {} is not JSON", trainer.name()))
+            .hint("this is a bug in the plugin: report it to its author")
             .source(error)
     })?;
     mask_request(&mut request, train_options.given());
@@ -150,7 +151,7 @@ async fn image(
     let hashed = build.hashed()?;
     let reference = build.reference(&hashed.whole);
     let asked = tokio::time::timeout(PATIENCE, in_engine(context, &build, &hashed, &reference)).await;
-    let late = || Err(Error::new(Kind::Unavailable, "the Docker engine does not answer in time"));
+    let late = || Err(Error::new(Kind::Unavailable, "the Docker engine did not answer in time"));
     let (engine, image, estimate) = match asked.unwrap_or_else(|_| late()) {
         Ok(known) => known,
         Err(error) if error.kind() == Kind::Unavailable => (InEngine::Unknown(error.chain()), None, None),
@@ -179,7 +180,7 @@ async fn in_engine(
         return Ok((InEngine::Ready, Some(image), size));
     }
     let steps = build.steps(hashed);
-    // The one that has most in common with the build; of several such the newest, which come last.
+    // The image that has the most steps in common; the newest of several, which comes last.
     let mut images = engine.kept_images(Some(&build.name)).await?;
     images.reverse();
     let before = images
@@ -200,15 +201,14 @@ async fn in_engine(
     Ok((InEngine::Steps { before, steps }, None, estimate))
 }
 
-/// Writes the Dockerfile and the runner that the build driver would use into the training folder, and tells which
-/// files these are.
+/// Writes the Dockerfile and the runner that the build driver would use into the project. Returns the written files.
 ///
 /// # Errors
-/// The folder or an option is wrong, or something is in the way.
+/// The project or an option is invalid, or a file already exists.
 pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<PathBuf>> {
     let defaults = Defaults::read(&context.environment)?;
     let mut project = project_of(context, fit, &defaults)?;
-    // What the driver itself would use, whatever is there.
+    // The driver's own files, even if the project already has a recipe.
     project.recipe = None;
     let root = project.folder();
     let folder = root.join(RECIPE_FOLDER);

@@ -1,4 +1,4 @@
-//! From the engine to a registry.
+//! Pushes an image from the engine to a registry.
 
 use super::Context;
 use crate::{
@@ -8,11 +8,13 @@ use crate::{
     ui::Event,
 };
 
-/// The image's name in the repository, by its digest.
+/// Pushes the image unless the repository has it. Returns its name in the repository, by digest.
 pub(super) async fn push(context: &Context, image: &Image, repository: &Repository) -> Result<String> {
     let tag = tag_of(image);
     if let Some(digest) = pushed(context, image, repository).await? {
-        context.ui.stage(&format!("Nothing changed: {}:{tag} is there already", repository.address));
+        context
+            .ui
+            .stage(&format!("Nothing changed: {}:{tag} is already in the registry", repository.address));
         return Ok(format!("{}@{digest}", repository.address));
     }
     context.ui.stage(&format!("Pushing to {}", repository.address));
@@ -24,18 +26,18 @@ pub(super) async fn push(context: &Context, image: &Image, repository: &Reposito
     let engine = context.services.docker().await?;
     let login = repository.login(&context.services).await?;
     let digest = match engine.push(image, &repository.address, tag, login, show).await {
-        // A login lasts twelve hours, and a large image on a slow line longer: what is there already is kept.
+        // A login lasts twelve hours; a large image on a slow line takes longer. The registry keeps the layers it has.
         Err(error) if error.chain().contains("token has expired") => {
             context.ui.detail("the registry's login has expired: logging in again");
             let login = repository.login(&context.services).await?;
             engine.push(image, &repository.address, tag, login, show).await?
         }
-        // The tag tells the content, so what has it is the same image, of another build.
+        // The tag stands for the content, so the image there is the same, from another build.
         Err(error) if error.kind() == Kind::Conflict => {
             let there = repository.digest(&context.services, tag).await?.ok_or(error)?;
             context
                 .ui
-                .stage(&format!("{}:{tag} is there already, and stays: it is used", repository.address));
+                .stage(&format!("Using {}:{tag}, which is already in the registry", repository.address));
             there
         }
         pushed => pushed?,
@@ -43,7 +45,7 @@ pub(super) async fn push(context: &Context, image: &Image, repository: &Reposito
     Ok(format!("{}@{digest}", repository.address))
 }
 
-/// The image's digest, where the repository has this very image.
+/// Returns the image's digest if the repository has this image.
 pub(super) async fn pushed<'a>(
     context: &Context,
     image: &'a Image,

@@ -1,5 +1,5 @@
-//! Writes a training folder's own Dockerfile and runner: with `init` and `copy` the only writes into a user's folder,
-//! and only where they were asked for.
+//! Writes a project's own Dockerfile and runner. Files are written into a user's project only by `init` and `copy`,
+//! and only on request.
 
 use std::{
     io::{self, Write},
@@ -12,11 +12,11 @@ use crate::{
     project::Recipe,
 };
 
-/// Writes a recipe into its folder, the Dockerfile last: as long as that is missing, the folder means nothing. Tells
-/// what was written.
+/// Writes a recipe into its folder, the Dockerfile last: without it, the folder is ignored. Returns the written
+/// files.
 ///
 /// # Errors
-/// Another file is in the way and may not be overwritten: then nothing is written. Or the disk is full.
+/// A different file exists and may not be overwritten (then nothing is written), or the disk is full.
 pub fn write(recipe: &Recipe, overwrite: bool) -> Result<Vec<PathBuf>> {
     let project = recipe.folder.parent().unwrap_or(&recipe.folder);
     let root = Folder::open(project).map_err(|error| cannot_read(project, error))?;
@@ -31,12 +31,15 @@ pub fn write(recipe: &Recipe, overwrite: bool) -> Result<Vec<PathBuf>> {
     };
     if !overwrite && let Some((path, _)) = files.iter().find(in_the_way) {
         let path = project.join(path);
-        return Err(Error::new(Kind::Conflict, format!("{} is there already, and differs", path.display()))
-            .hint("nothing was written; --overwrite replaces it"));
+        return Err(Error::new(
+            Kind::Conflict,
+            format!("{} already exists with other content", path.display()),
+        )
+        .hint("nothing was written; use --overwrite to replace it"));
     }
     for (path, content) in &files {
         write_whole(&root, path, content).map_err(|error| {
-            let hint = "see that its folder is no link, and can be written to";
+            let hint = "check that its folder is writable, and not a link";
             Error::failed(format!("cannot write {}", project.join(path).display())).hint(hint).source(error)
         })?;
     }
@@ -54,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    /// A project from elsewhere could hold a link to any folder or file of the user's.
+    /// Someone else's project may contain a link to any folder or file of the user.
     #[test]
     fn nothing_is_written_through_a_link() {
         let (root, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -1,4 +1,4 @@
-//! All that is known of a job, gathered for a page that tells it.
+//! Collects everything about a job for its HTML report.
 
 use std::collections::BTreeMap;
 
@@ -11,35 +11,35 @@ use super::{
 };
 use crate::error::{Error, Kind, Result};
 
-/// As much of the end of a log as a page holds: a browser must be able to show it.
+/// Maximum size of the log in a report, in bytes: a browser must be able to show it. The end of the log is kept.
 const LONGEST_LOG: usize = 8 << 20;
 
-/// A job and what became of it.
+/// The content of a job's report.
 pub struct Report {
-    /// Its record.
+    /// The job's entry in the record.
     pub entry: Entry,
-    /// What its service says of it; what that said last, where it does not answer.
+    /// What the service reports, or its last answer if it cannot be reached.
     pub outcome: Outcome,
-    /// What the log says of the training.
+    /// The metrics in the log.
     pub metrics: BTreeMap<String, Series>,
-    /// The log's end, or all of it: time, node and text of each line.
+    /// The log, or the end of it: time, node and text of each line.
     pub log: Vec<(Option<u64>, String, String)>,
-    /// As many lines before these were left out.
+    /// Number of earlier lines that were left out.
     pub left_out: usize,
 }
 
 /// Asks the service for a job's state and log.
 ///
 /// # Errors
-/// Another machine submitted it, or its service refuses to tell of it.
+/// Another machine submitted the job, or its service refuses to answer.
 pub async fn report(context: &Context, record: &Record, known: &Known<'_>) -> Result<Report> {
     let entry = known.entry.clone().ok_or_else(|| {
-        Error::new(Kind::NotFound, format!("this machine knows nothing of {}", known.job.name))
+        Error::new(Kind::NotFound, format!("the job {} is not in the record of this machine", known.job.name))
     })?;
     let status = match look(record, known).await {
         Ok(status) => Some(status),
         Err(error) if error.kind() == Kind::Unavailable => {
-            context.ui.warning(&format!("the page tells what was seen last: {}", error.chain()));
+            context.ui.warning(&format!("the report shows the last known state: {}", error.chain()));
             None
         }
         Err(error) => return Err(error),
@@ -53,10 +53,10 @@ pub async fn report(context: &Context, record: &Record, known: &Known<'_>) -> Re
     loop {
         let page = match pages.page(known).await {
             Ok(page) => page,
-            // A job that never ran has none.
+            // A job that never ran has no log.
             Err(error) if error.kind() == Kind::NotFound => break,
             Err(error) => {
-                context.ui.warning(&format!("the page has no whole log: {}", error.chain()));
+                context.ui.warning(&format!("the log in the report is incomplete: {}", error.chain()));
                 break;
             }
         };

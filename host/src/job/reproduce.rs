@@ -1,4 +1,4 @@
-//! A job once more: the same image by its digest, the same driver and options, whatever became of the folder.
+//! Runs an earlier job again: the same image by digest, the same driver and options, even if the project has changed.
 
 use std::{path::Path, sync::Arc};
 
@@ -16,14 +16,14 @@ use crate::{
     shell::command,
 };
 
-/// What is to be other than it was.
+/// What differs from the recorded job.
 #[derive(Debug)]
 pub struct Again {
-    /// Options that are to be others.
+    /// Options that override its own.
     pub changes: Vec<Assignment>,
-    /// In the place of the job's own arguments, unless there are none.
+    /// Arguments that replace its own unless they are empty.
     pub arguments: Vec<String>,
-    /// Where secrets are, for those that are no variables of the user's.
+    /// Secrets whose values are not in the user's variables.
     pub secrets: AskedSecrets,
 }
 
@@ -41,13 +41,13 @@ pub async fn reproduce<'a>(
     let image = entry.image.clone().ok_or_else(|| {
         Error::new(
             Kind::Unsupported,
-            format!("{} trains without an image, by the files themselves", entry.driver),
+            format!("{} trains without an image: there is none to run again", entry.driver),
         )
-        .hint(format!("`{}` trains them as they are now", command(["alekseylearn", "fit", &entry.artifact])))
+        .hint(format!("`{}` trains the current files", command(["alekseylearn", "fit", &entry.artifact])))
     })?;
     let before = entry.details.driver_digest.as_ref();
     if before.is_some_and(|before| *before != trainer.digest()) {
-        context.ui.warning(&format!("the driver {} is another build than the job's was", entry.driver));
+        context.ui.warning(&format!("the driver {} has changed since the original job", entry.driver));
     }
     let mut options = entry.assignments();
     options.extend(again.changes);

@@ -1,4 +1,4 @@
-//! From an image to a job that its service has: recorded before it is asked for, and asked for once.
+//! Submits a job: it is recorded before its service is asked, and submitted only once.
 
 use std::{path::Path, sync::Arc, time::UNIX_EPOCH};
 
@@ -16,13 +16,13 @@ use crate::{
     ui::Event,
 };
 
-/// A job that the service has, and that belongs to this run until [`Record::told`].
+/// A submitted job, which belongs to this run until [`Record::told`].
 pub struct Submission<'a> {
     /// The job and its driver.
     pub known: Known<'a>,
-    /// An earlier run had begun it, and was cut off.
+    /// An earlier run that was interrupted had created it.
     pub resumed: bool,
-    /// Keeps an equal run from going on with it too.
+    /// Keeps an equal run from continuing with it, too.
     _claim: Claim,
 }
 
@@ -31,14 +31,14 @@ pub(super) struct Ready<'a> {
     pub(super) trainer: TrainDriver<'a>,
     pub(super) training: Task,
     pub(super) options: Arc<Values>,
-    /// Where the train driver asked for it; none where it needs none.
+    /// The image's name; `None` if the train driver needs no image.
     pub(super) image: Option<String>,
-    /// A name of all that is trained: equal for an equal run.
+    /// Stands for all that is trained: equal for an equal run.
     pub(super) content: String,
     pub(super) details: Details,
 }
 
-/// Records the job and asks its service for it.
+/// Records the job and submits it.
 pub(super) async fn submit<'a>(
     context: &'a Context,
     record: &Record,
@@ -93,38 +93,38 @@ pub(super) async fn submit<'a>(
     Ok(Submission { known, resumed, _claim: claim })
 }
 
-/// A job in the record, and this run's.
+/// A job in the record that belongs to this run.
 struct Entered {
     claim: Claim,
-    /// What an earlier run of the same had begun, before it was cut off.
+    /// The job of an equal run that was interrupted.
     earlier: Option<Entry>,
 }
 
-/// Records the job before the service is asked. Where an equal run was cut off, its job is gone on with: the same name
-/// makes it the same job. A run that lives keeps its own.
+/// Records the job before the service is asked. If an equal run was interrupted, its job is continued: the same name
+/// makes it the same job. A run that has not ended keeps its own job.
 async fn enter(context: &Context, record: &Record, ready: &Ready<'_>) -> Result<Entered> {
     let Ready { trainer, training, options, image, content, details } = ready;
     let driver = trainer.name();
     let mut content = format!("{content}{}", serde_json::json!(training.told.environment(options)));
-    // Not their values: who reads the record could try out what they are.
+    // Names only: with a hash of the values, a reader of the record could guess them.
     for name in training.secrets.names() {
         content.push_str(&format!("\0secret {name}"));
     }
-    // Another plugin of the name does not go on with this one's job.
+    // Another plugin of the same name must not continue with this job.
     let fingerprint = fingerprint(&trainer.identity().to_string(), &content, options);
     for entry in record.untold(&fingerprint)? {
         if let Err(elsewhere) = entry.details.home.check(context, &entry.name, options.aws()).await {
-            context.ui.warning(&format!("{}: this is a new job", elsewhere.chain()));
+            context.ui.warning(&format!("{}; submitting a new job", elsewhere.chain()));
             continue;
         }
         let Some(claim) = record.claim(&entry.name)? else { continue };
-        // The run that it belonged to may have come to its end just now.
+        // The run that it belonged to may have finished just now.
         if let Some(entry) = record.get(&entry.name)?.filter(|entry| !entry.told) {
             return Ok(Entered { claim, earlier: Some(entry) });
         }
     }
     let claim = record.claim(&training.job_name)?.ok_or_else(|| {
-        Error::new(Kind::Conflict, format!("another run has taken the name {}", training.job_name))
+        Error::new(Kind::Conflict, format!("another run uses the job name {}", training.job_name))
             .hint("run the same command again")
     })?;
     let project = &training.project;
@@ -163,9 +163,9 @@ fn fingerprint(driver: &str, content: &str, options: &Values) -> String {
         hash.update(format!("{key}={value}\0"));
     }
     for folder in options.folders() {
-        // One that is gone is the driver's to refuse, or is not asked for any more.
+        // A missing folder is left to the driver, which refuses it or no longer needs it.
         for file in project::data(Path::new(folder)).unwrap_or_default() {
-            // Not its content: where data is read in place, no run need wait until all of it was read for this.
+            // Not its content: if data is read in place, no run should wait until all of it has been hashed.
             let changed = file.source.metadata().and_then(|known| known.modified()).ok();
             let since = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
             hash.update(format!("{}\0{}\0{}\0", file.path, file.size, since.as_nanos()));
@@ -174,16 +174,16 @@ fn fingerprint(driver: &str, content: &str, options: &Values) -> String {
     hex::encode(hash.finalize())
 }
 
-/// The service has said no. After any other error it may have the job: the record keeps it, and the next equal run asks
-/// for the same one.
+/// Whether the service refused the job. After any other error it may have the job: the record keeps it, and the next
+/// equal run submits the same one.
 fn is_refusal(error: &Error) -> bool {
     matches!(error.kind(), Kind::Invalid | Kind::Denied | Kind::NotFound | Kind::Quota | Kind::Unsupported)
 }
 
-/// Nobody knows whether the service has the job.
+/// Adds to an error that the service may have the job.
 fn uncertain(name: &str, error: Error) -> Error {
     let again =
-        format!("the service may have the job {name}: run the same command again, which asks for that one");
+        format!("the service may have the job {name}: run the same command again to continue with it");
     let hint = match error.hint_text() {
         Some(hint) => format!("{hint}; {again}"),
         None => again,
@@ -191,7 +191,7 @@ fn uncertain(name: &str, error: Error) -> Error {
     error.hint(hint)
 }
 
-/// A refused job never was.
+/// Removes a refused job from the record.
 fn forget(context: &Context, record: &Record, name: &str) {
     if let Err(failed) = record.forget(name) {
         context.ui.warning(&failed.chain());
@@ -204,7 +204,7 @@ mod tests {
     use crate::config::{Chosen, OptionSpec, OptionType};
 
     #[test]
-    fn other_data_make_another_run() {
+    fn changed_data_makes_another_run() {
         let folder = tempfile::tempdir().unwrap();
         let specs = [OptionSpec::new(OptionType::Inputs, "input".into(), "Data".into())];
         let given = [format!("input.a={}", folder.path().display()).parse().unwrap()];

@@ -1,4 +1,4 @@
-//! A run before anything is done for it: its folder, its drivers and their options, understood.
+//! Resolves a run before anything is done for it: its project, its drivers and their options.
 
 use std::{
     path::{Path, PathBuf},
@@ -23,7 +23,7 @@ use crate::{
     ui::bytes,
 };
 
-/// Taken where neither the command line nor a file names another.
+/// The driver if neither the command line nor a file names one.
 pub(super) const DEFAULT_DRIVER: &str = "local";
 
 /// What the user asked for.
@@ -31,25 +31,25 @@ pub(super) const DEFAULT_DRIVER: &str = "local";
 pub struct Fit {
     /// The training artifact.
     pub artifact: Named,
-    /// What is to be installed beside or instead of what the project's files say.
+    /// What to install besides, or instead of, what the project's files declare.
     pub wanted: Wanted,
-    /// The folder to send, if the user names one.
+    /// The project root, if the user names one.
     pub root: Option<PathBuf>,
-    /// Patterns of what is sent although an ignore file keeps it back.
+    /// Patterns of files to send although an ignore file excludes them.
     pub include: Vec<String>,
-    /// By name, where the command line says.
+    /// Name of the build driver, if it is on the command line.
     pub build_driver: Option<String>,
-    /// By name, where the command line says.
+    /// Name of the train driver, if it is on the command line.
     pub train_driver: Option<String>,
     /// `--config.KEY=VALUE`, as given.
     pub options: Vec<Assignment>,
-    /// What the script is told beside its hyperparameters.
+    /// What the user sets for the script besides its hyperparameters.
     pub told: Told,
     /// Names of hyperparameters that were given without a value.
     pub flags: Vec<String>,
-    /// Make a new image even where nothing changed.
+    /// Build a new image even if nothing changed.
     pub build_anew: bool,
-    /// Only find out what would be done.
+    /// Only report what would be done.
     pub dry_run: bool,
     /// Variables that the training gets, and whose values are recorded nowhere.
     pub secrets: AskedSecrets,
@@ -57,7 +57,7 @@ pub struct Fit {
     pub trust: bool,
 }
 
-/// All that is known before anything is built.
+/// A run whose project, drivers and options are known.
 pub(super) struct Opened<'a> {
     pub(super) builder: BuildDriver<'a>,
     pub(super) trainer: TrainDriver<'a>,
@@ -115,7 +115,7 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'
             && !Path::new(folder).is_dir()
         {
             return Err(Error::new(Kind::NotFound, format!("there is no folder {folder}"))
-                .hint(format!("name a folder of this machine as --config.{}", named.option)));
+                .hint(format!("set --config.{} to a folder on this machine", named.option)));
         }
     }
     secrets::warn_of_options(context, &train_options);
@@ -125,8 +125,8 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'
     Ok(Opened { builder, trainer, training, build_options: Arc::new(build_options), train_options })
 }
 
-/// A project's file names a driver by its name alone. If a lock file beside it says which plugin has that name, another one
-/// is not taken for it.
+/// Refuses a driver that a project's file names, if the lock file beside it has another plugin of that name: the file
+/// itself has only the name.
 fn hold_to_lock(file: &Path, identity: &Identity, digest: &str) -> Result<()> {
     let folder = file.parent().unwrap_or(file);
     if !folder.join(LOCK_FILE).is_file() {
@@ -139,18 +139,18 @@ fn hold_to_lock(file: &Path, identity: &Identity, digest: &str) -> Result<()> {
         Some(locked) => Err(Error::new(
             Kind::Denied,
             format!(
-                "{} names the driver {}, which is {} in {LOCK_FILE}; here it is {identity}",
+                "{} names the driver {}, which is locked to {} in {LOCK_FILE}, but {identity} is installed",
                 file.display(),
                 identity.name,
                 locked.source
             ),
         )
-        .hint("to install what the project means: `alekseylearn plugin install --locked`")),
+        .hint("install the locked plugin: `alekseylearn plugin install --locked`")),
     }
 }
 
-/// A flag goes before the arguments that the user typed; for a notebook, which has no arguments, it is the variable set to
-/// true.
+/// Puts flags before the arguments that the user typed. For a notebook, which has no arguments, a flag is a variable
+/// that is set to true.
 fn with_flags(fit: &Fit, notebook: bool) -> Result<(Told, Vec<Assignment>)> {
     let (mut told, mut options) = (fit.told.clone(), fit.options.clone());
     if notebook {
@@ -167,6 +167,8 @@ fn with_flags(fit: &Fit, notebook: bool) -> Result<(Told, Vec<Assignment>)> {
     Ok((told, options))
 }
 
+/// Checks that a notebook is given no arguments.
+///
 /// # Errors
 /// A notebook is given arguments.
 pub(super) fn takes_arguments(notebook: bool, told: &Told) -> Result<()> {
@@ -177,14 +179,14 @@ pub(super) fn takes_arguments(notebook: bool, told: &Told) -> Result<()> {
     }
 }
 
-/// The project, with the root and the dependency file that the command line or the defaults name.
+/// Opens the project, with the root and the dependency file that the command line or the defaults name.
 pub(super) fn project_of(context: &Context, fit: &Fit, defaults: &Defaults) -> Result<Project> {
     let wanted = defaults.complete(&fit.wanted)?;
     if let Some(day) =
         wanted.as_of.as_ref().filter(|day| day.parse::<Date>().is_err() && day.parse::<Timestamp>().is_err())
     {
         return Err(
-            Error::invalid(format!("`{day}` is not a day")).hint("--as-of takes a day such as 2023-05-31")
+            Error::invalid(format!("`{day}` is not a date")).hint("give --as-of a date such as 2023-05-31")
         );
     }
     let root = match &fit.root {
@@ -213,13 +215,13 @@ pub(super) fn project_of(context: &Context, fit: &Fit, defaults: &Defaults) -> R
     let project = open(&wanted)?;
     let Some(unsure) = project.unsure.first().filter(|_| project.takes_none()) else { return Ok(project) };
     let name = unsure.file_name().unwrap_or_default().to_string_lossy();
-    if context.ui.ask(&format!("{name} is not a usual name for a dependency file: install from it?"))? {
+    if context.ui.ask(&format!("{name} is not a usual name for a dependency file; install from it?"))? {
         return open(&Wanted { env_file: Some(unsure.clone()), ..wanted });
     }
     Ok(project)
 }
 
-/// What of the folder is sent, and what stays at home and why.
+/// Reports what is sent of the project, and what is not and why.
 fn tell(context: &Context, project: &Project) {
     let root = project.root.display();
     let count = match project.files.len() {
@@ -234,7 +236,7 @@ fn tell(context: &Context, project: &Project) {
     if project.is_large() {
         context.ui.warning(&format!(
             "{root} is a large project, and all of it is read and sent; \
-             name what the training does not need in .dockerignore, or a smaller folder with --root"
+             exclude what the training does not need in .dockerignore, or choose a smaller folder with --root"
         ));
     }
     if let Some(dependencies) = project.dependencies.as_ref().filter(|found| found.form != Form::None) {
@@ -242,7 +244,10 @@ fn tell(context: &Context, project: &Project) {
     }
     for path in project.unsure.iter().filter(|_| project.takes_none()) {
         let name = path.strip_prefix(&project.root).unwrap_or(path).display();
-        context.ui.warning(&format!("{name} is not used: its name is not one of a dependency file; --env-file '{name}' installs from it"));
+        context.ui.warning(&format!(
+            "{name} is not used: not the name of a dependency file; to install from it, use --env-file \
+             '{name}'"
+        ));
     }
     for line in &project.told {
         context.ui.stage(line);
@@ -251,18 +256,16 @@ fn tell(context: &Context, project: &Project) {
         context.ui.warning(note);
     }
     if let Some(python) = &project.python {
-        context
-            .ui
-            .detail(&format!("The project asks for {}: {} is taken", python.origin, python.versions[0]));
+        context.ui.detail(&format!("The project requires {}; using {}", python.origin, python.versions[0]));
     }
     kept_back::tell(&context.ui, project);
 }
 
-/// What stays the same through all steps of one fit.
+/// What all steps of one run have in common.
 pub(super) struct Task {
     pub(super) project: Arc<Project>,
     pub(super) job_name: String,
-    /// What the script is told beside its hyperparameters.
+    /// What the user sets for the script besides its hyperparameters.
     pub(super) told: Told,
     pub(super) secrets: Arc<SecretValues>,
     certificates: Option<String>,
@@ -274,7 +277,7 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(context: &Context, project: Project, indexes: Indexes) -> Result<Self> {
         for address in &indexes.unreachable {
-            let why = "a build has a network of its own, and cannot reach it there";
+            let why = "a build runs in its own network, and cannot reach it";
             context.ui.warning(&format!("the package index {address} is on this machine: {why}"));
         }
         Ok(Self {
@@ -301,7 +304,7 @@ impl Task {
         Self { secrets: Arc::new(secrets), ..self }
     }
 
-    /// Of all files that are sent.
+    /// The hash of all files that are sent.
     pub(super) fn hash(&self, context: &Context) -> Result<String> {
         let known = context.services.known_hashes(&self.project.root);
         let folder = BuildContext { known, ..BuildContext::of(&self.project) };
@@ -324,7 +327,7 @@ impl Task {
     }
 }
 
-/// What a build and a plugin trust beside the system's certificates, in PEM.
+/// The certificates that a build and a plugin trust besides the system's, in PEM.
 fn certificates(context: &Context, indexes: &Indexes) -> Result<Option<String>> {
     let of_pip = || {
         let path = indexes.certificates.clone()?;

@@ -1,31 +1,31 @@
-//! What the runner in the image is told of one run, by variables of its environment.
+//! Settings of one run for the runner in the image, passed in environment variables.
 
 use serde_json::{Map, Value, json};
 
 use crate::config::Values;
 
 const VARIABLE: &str = "ALEKSEYLEARN_RUN_";
-/// SageMaker takes 512 characters in one variable.
+/// Maximum characters in one variable; SageMaker accepts 512.
 const LONGEST: usize = 500;
-/// The option by which a driver starts several processes on one machine.
+/// The driver option for the number of processes on one machine.
 const PROCESSES: &str = "processes_per_node";
 
-/// A flag as the script takes it: `--name`, or `-n` for one letter.
+/// Formats a flag for the script: `--name`, or `-n` for one letter.
 pub fn flag(name: &str) -> String {
     format!("{}{name}", if name.chars().count() > 1 { "--" } else { "-" })
 }
 
-/// What the user asks of one run, beside the options of its driver.
+/// What the user sets for one run, besides the options of its driver.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
-    /// What the script is called with, after its hyperparameters.
+    /// The script's arguments, after its hyperparameters.
     pub arguments: Vec<String>,
-    /// Paths and patterns of what the run leaves as its model.
+    /// Paths and patterns of the files that become the model.
     pub model: Vec<String>,
 }
 
 impl Told {
-    /// As variables: the chunks of one JSON object, in ASCII.
+    /// Returns the variables: one JSON object in ASCII, split into chunks.
     pub(super) fn environment(&self, options: &Values) -> Vec<(String, String)> {
         let mut told = Map::new();
         if !self.arguments.is_empty() {
@@ -47,7 +47,7 @@ impl Told {
     }
 }
 
-/// JSON in which every other character is escaped.
+/// Escapes all characters of a JSON text that are not ASCII.
 fn ascii(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_comes_in_chunks_that_any_service_takes() {
+    fn settings_are_split_into_chunks_that_every_service_accepts() {
         let arguments = vec!["--größe=🚀\u{7f}\n\"".to_owned(), String::new(), "x".repeat(1_200)];
         let told = Told { arguments, model: vec!["models/".into()] };
         let variables = told.environment(&Values::default());
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_if_there_is_nothing_to_tell() {
+    fn no_settings_make_no_variables() {
         assert!(Told::default().environment(&Values::default()).is_empty());
     }
 }

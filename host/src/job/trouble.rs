@@ -1,24 +1,25 @@
-//! A service that does not answer for a while: when the user is told, and when it is given up.
+//! Decides how long a service that does not answer is retried, and when the user is told.
 
 use std::time::{Duration, Instant};
 
-/// Errors that pass are waited out this long: twice the five minutes that a router's or a login's trouble may take.
+/// How long errors that may pass are retried: a router or an expired login may take five minutes, and this is twice
+/// that.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
-/// The user is told of those that do not pass at once.
+/// How long errors last before the user is told.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// What to do about one more error.
+/// What to do after another error.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Ask again.
+    /// Retry.
     Ask,
-    /// Tell the user, and ask again.
+    /// Tell the user, and retry.
     Tell,
-    /// It does not pass.
+    /// Stop retrying.
     GiveUp,
 }
 
-/// Errors without an answer in between.
+/// A series of errors without an answer in between.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     since: Option<Instant>,
@@ -26,7 +27,7 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
-    /// What was begun then has failed now: one request is tried for a while before it is an error.
+    /// Records that a request failed at `now` which began at `begun`: it was retried for a while before.
     pub(super) fn failed(&mut self, begun: Instant, now: Instant, patience: Duration) -> Next {
         let since = *self.since.get_or_insert(begun);
         let lasted = now.saturating_duration_since(since);
@@ -40,17 +41,17 @@ impl Trouble {
         }
     }
 
-    /// The last answer was an error.
+    /// Whether the last request failed.
     pub(super) fn is_on(&self) -> bool {
         self.since.is_some()
     }
 
-    /// The user knows of it.
+    /// Records that the user knows about the errors.
     pub(super) fn told(&mut self) {
         self.told = true;
     }
 
-    /// An answer came.
+    /// Records an answer, which ends the series.
     pub(super) fn passed(&mut self) {
         *self = Self::default();
     }
@@ -60,7 +61,7 @@ impl Trouble {
 mod tests {
     use super::*;
 
-    /// What is done at each of these seconds, by requests that take as long as the last number says.
+    /// The decision at each of these seconds, for requests that take `each` seconds.
     fn course(trouble: &mut Trouble, begun: Instant, seconds: &[u64], each: u64) -> Vec<Next> {
         let at = |seconds: u64| begun + Duration::from_secs(seconds);
         seconds
@@ -70,18 +71,18 @@ mod tests {
     }
 
     #[test]
-    fn five_minutes_are_waited_out_and_told_once() {
+    fn five_minutes_of_errors_are_retried_and_told_once() {
         let (mut trouble, begun) = (Trouble::default(), Instant::now());
         let mut all = course(&mut trouble, begun, &(1..=60).map(|look| look * 5).collect::<Vec<_>>(), 1);
         assert_eq!((all.remove(0), all.remove(0), all.remove(0)), (Next::Ask, Next::Ask, Next::Tell));
         assert!(all.iter().all(|next| *next == Next::Ask), "{all:?}");
         trouble.passed();
-        // The next time is another: it is told again, at once where the first request alone took so long.
+        // The user is told about the next series, too: at once if its first request alone took that long.
         assert_eq!(course(&mut trouble, begun, &[640, 680], 35), [Next::Tell, Next::Ask]);
     }
 
     #[test]
-    fn what_outlasts_the_patience_is_given_up() {
+    fn retries_end_after_ten_minutes() {
         let (mut trouble, begun) = (Trouble::default(), Instant::now());
         assert_eq!(course(&mut trouble, begun, &[40, 600, 601], 40), [Next::Tell, Next::Ask, Next::GiveUp]);
     }

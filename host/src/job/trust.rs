@@ -1,4 +1,4 @@
-//! What a project's own files ask for is confirmed by the user before anything is done for it.
+//! Asks the user to trust what a project's own files ask for, before anything is done for it.
 
 use std::{
     collections::BTreeSet,
@@ -12,10 +12,10 @@ use crate::{
     project::{Indexes, Project, Recipe, login_claims},
 };
 
-/// Asks the user once for each folder and each thing that its files ask for; `given` is the answer from the command line.
+/// Asks the user once for each folder and each thing that its files ask for; `given` is consent by the command line.
 ///
 /// # Errors
-/// The user does not agree, or nobody can be asked.
+/// The user does not agree, or cannot be asked.
 pub(super) fn require(context: &Context, asks: &Asks<'_>, given: bool) -> Result<()> {
     for (folder, claims) in asks.by_folder() {
         confirm(context, &folder, claims, given)?;
@@ -23,7 +23,7 @@ pub(super) fn require(context: &Context, asks: &Asks<'_>, given: bool) -> Result
     Ok(())
 }
 
-/// What a run takes from files that came with a project.
+/// What a run takes from the files of a project.
 pub(super) struct Asks<'a> {
     pub(super) defaults: &'a Defaults,
     pub(super) project: &'a Project,
@@ -54,7 +54,7 @@ impl Asks<'_> {
     }
 }
 
-/// What a training folder itself brings that the user should know of.
+/// What the project itself asks for, besides its defaults.
 fn project_claims(project: &Project) -> BTreeSet<String> {
     project.recipe.iter().map(dockerfile_claim).collect()
 }
@@ -64,7 +64,7 @@ fn dockerfile_claim(recipe: &Recipe) -> String {
     format!("its own Dockerfile, from {}", bases.join(", "))
 }
 
-/// All that the files of a folder ask for, whatever the drivers of a run: trusted together by `alekseylearn trust`.
+/// Returns all that the files of a folder ask for, for any driver: `alekseylearn trust` trusts it as a whole.
 ///
 /// # Errors
 /// The folder's `alekseylearn.toml` or Dockerfile cannot be read.
@@ -76,10 +76,10 @@ pub fn claims_of_folder(context: &Context, folder: &Path) -> Result<BTreeSet<Str
     Ok(claims)
 }
 
-/// Trusts the Dockerfile that this program wrote at the user's word.
+/// Trusts the Dockerfile that this program wrote on the user's request.
 ///
 /// # Errors
-/// It cannot be read, or the answer cannot be kept.
+/// It cannot be read, or the answer cannot be stored.
 pub fn trust_own_dockerfile(context: &Context, folder: &Path) -> Result<()> {
     let claims: BTreeSet<String> = Recipe::read(folder)?.iter().map(dockerfile_claim).collect();
     Trust::read(&context.environment)?.confirm(folder, claims)
@@ -97,11 +97,11 @@ fn confirm(context: &Context, folder: &Path, claims: BTreeSet<String>, given: bo
     let listed: Vec<String> = new.iter().map(|claim| format!("  {claim}")).collect();
     let listed = listed.join("\n");
     let place = folder.display();
-    let question = format!("Files in {place} ask for:\n{listed}\nTrust this folder with that?");
+    let question = format!("Files in {place} ask for:\n{listed}\nTrust this folder?");
     if given || context.ui.ask(&question)? {
         return trust.confirm(folder, claims);
     }
-    Err(Error::new(Kind::Denied, format!("{place} is not trusted with what its files ask for"))
+    Err(Error::new(Kind::Denied, format!("{place} is not trusted: its files need your consent"))
         .details(listed)
         .hint("if you trust it, add --trust to the command"))
 }

@@ -372,8 +372,8 @@ mod tests {
         for (text, says) in [
             ("everything", "is not a grant: expected one of docker"),
             ("http://example.com", "http:// is allowed only for this machine"),
-            ("https://example.com=token", "is no source of a credential"),
-            ("https://example.com=", "is no source of a credential"),
+            ("https://example.com=token", "is not a source of credentials"),
+            ("https://example.com=", "is not a source of credentials"),
             ("private:docker", "is not an origin"),
             ("https://a.example/b", "it must end after the host"),
             ("https://a.example/b/{gs.key}", "is not a valid location pattern"),
@@ -397,7 +397,7 @@ mod tests {
         assert!(says("private:https://a.example").contains("a machine in your own network"));
         assert_eq!(
             says("https://a.example/b/{gs.bucket}=google"),
-            "read https://a.example/b/{gs.bucket}, with your Google credential added by alekseylearn, but only \
+            "read https://a.example/b/{gs.bucket}, with your Google credentials added by alekseylearn, but only \
              the gs:// locations that you name"
         );
         assert!(says("http://localhost:80").contains("http://localhost, a program on this machine"));

@@ -1,4 +1,4 @@
-//! What to do about a module or a library that is missing in a container: said only if it is known to be right.
+//! Gives hints about a module or a library that is missing in a container, but only if they are known to be right.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -9,18 +9,18 @@ use super::{
     imports::{Found, find},
 };
 
-/// What is known of a job's project when its script fails.
+/// Facts about a job's project, for hints if its script fails.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Known {
-    /// The modules that lie in the project, by their top names.
+    /// Top-level names of the project's own modules.
     pub modules: BTreeSet<String>,
-    /// The file that declares its dependencies, from the project's root on; empty if none does.
+    /// The dependency file, relative to the project root; empty if there is none.
     pub origin: String,
 }
 
 impl Known {
-    /// What to do about what an error names as missing. `installed` is what the image has, as `six==1.16.0`.
+    /// Returns a hint about what an error reports as missing. `installed` lists the image's packages, as `six==1.16.0`.
     pub fn advice(&self, error: &str, artifact: &str, installed: &[String]) -> Option<String> {
         self.of_missing(error, artifact, installed).or_else(|| of_changed(error, artifact))
     }
@@ -31,7 +31,7 @@ impl Known {
         }
         let module = missing_module(error)?;
         let top = module.split('.').next().unwrap_or(module);
-        // The user's own module is installed from nowhere.
+        // The user's own module cannot be installed.
         if self.modules.contains(top) {
             return None;
         }
@@ -40,13 +40,13 @@ impl Known {
             Found::Package(requirement) => requirement,
             Found::Nothing => {
                 return Some(format!(
-                    "no package is known for the module `{module}`; if one has it, name it with `--with PACKAGE`"
+                    "no package is known for the module `{module}`; if one has it, add it with `--with PACKAGE`"
                 ));
             }
         };
         let normal = |name: &str| name.to_lowercase().replace(['_', '.'], "-");
         let package = normal(requirement.split(['<', '>', '=']).next().unwrap_or(requirement));
-        // The package is there, and this module is not in that version of it.
+        // The package is installed, but this version does not have the module.
         if installed.iter().any(|line| line.split("==").next().is_some_and(|name| normal(name) == package)) {
             return (requirement != package)
                 .then(|| format!("the image has no `{module}`: {}", self.add(requirement, artifact)));
@@ -54,7 +54,7 @@ impl Known {
         Some(format!("the image has no `{module}`: {}", self.add(requirement, artifact)))
     }
 
-    /// In the words of the file that rules.
+    /// Says how to add a requirement to the project's dependency file.
     fn add(&self, requirement: &str, artifact: &str) -> String {
         let origin = &self.origin;
         let quoted = if requirement.contains(['<', '>', ' ']) {
@@ -77,14 +77,14 @@ impl Known {
                 format!("add {requirement} to the list `pip:` in {origin}")
             }
             name if name.ends_with(".lock") || name.starts_with("pylock") => {
-                format!("add {requirement} to what {origin} is made of, and lock again")
+                format!("add {requirement} to the source of {origin}, and lock again")
             }
             _ => format!("add {requirement} to {origin}"),
         }
     }
 }
 
-/// A package is there, and no longer has what the code asks of it: in an old project, that is the package's age.
+/// A hint if a package no longer has what the code needs: an old project needs an older version.
 fn of_changed(error: &str, artifact: &str) -> Option<String> {
     let is_lacking = ["ImportError: cannot import name ", "AttributeError: module '"]
         .iter()
@@ -95,24 +95,24 @@ fn of_changed(error: &str, artifact: &str) -> Option<String> {
         return None;
     }
     let day = age::long_ago(Path::new(artifact).parent()?)?;
-    Some(format!("the project's last commit is old: `--as-of {day}` takes the versions of that day"))
+    Some(format!("the project's last commit is old: `--as-of {day}` installs the versions of that day"))
 }
 
-/// The whole name of the module that Python did not find.
+/// Returns the whole name of the module that Python did not find.
 fn missing_module(error: &str) -> Option<&str> {
     let (_, rest) = error.split_once("No module named ")?;
     let rest = rest.strip_prefix(['\'', '"'])?;
     rest.split(['\'', '"']).next().filter(|name| !name.is_empty())
 }
 
-/// A library of the system that a package needs.
+/// Returns the system library that a package needs.
 fn missing_library(error: &str) -> Option<&str> {
     let (before, _) = error.split_once(": cannot open shared object file")?;
     let name = before.rsplit([' ', '\'', '"', '\n']).next()?;
     name.contains(".so").then_some(name)
 }
 
-/// Debian's packages for libraries that wheels count on.
+/// Debian's packages for libraries that wheels rely on.
 const LIBRARIES: [(&str, &str); 14] = [
     ("libGL.so", "libgl1"),
     ("libgthread-2.0.so", "libglib2.0-0"),
@@ -141,8 +141,8 @@ fn for_library(library: &str) -> String {
             format!("the base image has no {library}: install it with `--config.system_packages={package}`")
         }
         None => format!(
-            "the base image has no {library}: install the package of the system that has it with \
-             `--config.system_packages=NAME`, or name another image with `--config.base_image=IMAGE`"
+            "the base image has no {library}: install the system package that has it with \
+             `--config.system_packages=NAME`, or choose another image with `--config.base_image=IMAGE`"
         ),
     }
 }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_is_in_the_words_of_the_file_that_rules() {
+    fn a_hint_fits_the_dependency_file() {
         for (origin, expected) in [
             ("requirements.txt", "add pyyaml to requirements.txt"),
             ("../env/cpu.txt", "add pyyaml to ../env/cpu.txt"),
@@ -186,14 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_advised_to_install_a_stranger() {
+    fn unknown_packages_are_never_suggested() {
         for own in ["mytrainer", "mytrainer.models", "src.data", "distutils", "json.nothing"] {
             assert_eq!(advice("requirements.txt", &missing(own)), None, "{own}");
         }
         assert_eq!(
             advice("requirements.txt", &missing("sklearn.externals.joblib")),
             None,
-            "scikit-learn is there"
+            "scikit-learn is installed"
         );
         for unknown in ["google", "google.nowhere", "absenteeism", "utils"] {
             let said = advice("requirements.txt", &missing(unknown)).unwrap();
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn libraries_of_the_system_have_packages() {
+    fn system_libraries_have_packages() {
         let said = |library: &str| {
             advice(
                 "",

@@ -1,4 +1,4 @@
-//! When a project was last worked on, by its repository: versions of that day are those that it worked with.
+//! Finds the last commit of a project's repository: the project worked with the package versions of that day.
 
 use std::{
     fs,
@@ -11,29 +11,29 @@ use jiff::Timestamp;
 
 use crate::disk;
 
-/// In seconds.
+/// A day in seconds.
 const DAY: i64 = 24 * 60 * 60;
-/// A project that nobody worked on for so long may need older versions of its packages.
+/// Age in seconds after which a project may need older versions of its packages.
 const OLD: i64 = 365 * DAY;
-/// Longer is no commit that counts here.
+/// Maximum bytes that are read of a commit or of a small file.
 const LARGEST: u64 = 1 << 20;
 
-/// The day of the last commit of the repository that holds a folder, as `2019-05-01`, if that was long ago.
+/// Returns the day of the last commit in a folder's repository, such as `2019-05-01`, if it is more than a year ago.
 pub fn long_ago(folder: &Path) -> Option<String> {
     let repository = Repository::above(folder)?;
     let seconds = repository.last_commit()?;
     let age = Timestamp::now().as_second() - seconds;
-    // What came out on that day counts, too.
+    // The next day, so that releases of the day itself count.
     let day = Timestamp::from_second(seconds.checked_add(DAY)?).ok()?;
     let day = day.to_string().split('T').next()?.to_owned();
     (age > OLD).then_some(day)
 }
 
-/// A repository of git, read without git: its own settings may run any program.
+/// A git repository, read without git: its settings could run any program.
 struct Repository {
-    /// Of this working tree.
+    /// The git folder of this working tree.
     folder: PathBuf,
-    /// Of all of its working trees.
+    /// The git folder that all working trees share.
     common: PathBuf,
 }
 
@@ -51,7 +51,7 @@ impl Repository {
         Some(Self { common: common.unwrap_or_else(|| folder.clone()), folder })
     }
 
-    /// In seconds since 1970.
+    /// Returns the time of the last commit, in seconds since the Unix epoch.
     fn last_commit(&self) -> Option<i64> {
         let head = small(&self.folder.join("HEAD"))?;
         let id = match head.trim().strip_prefix("ref: ") {
@@ -77,7 +77,7 @@ impl Repository {
         inflated(file)
     }
 
-    /// From one of the packs, where it is whole there: a clone has its newest commit so.
+    /// Reads a commit from a pack, if it is stored whole there, as the newest commit of a clone is.
     fn packed(&self, id: &[u8]) -> Option<String> {
         let entries = fs::read_dir(self.common.join("objects/pack")).ok()?;
         let mut indexes = entries.flatten().map(|entry| entry.path());
@@ -97,7 +97,7 @@ impl Repository {
     }
 }
 
-/// Where a pack has an object, by its index of version 2.
+/// Returns the offset of an object in a pack, by the pack's index (version 2).
 fn offset(index: &Path, id: &[u8]) -> Option<u64> {
     const HEAD: u64 = 8;
     const NAMES: u64 = HEAD + 256 * 4;
@@ -120,7 +120,7 @@ fn offset(index: &Path, id: &[u8]) -> Option<u64> {
     again.read_exact(&mut names).ok()?;
     let place = begin + names.chunks(20).position(|name| name == id)? as u64;
     let offset = number(NAMES + count * 24 + place * 4)?;
-    // A longer one is in a table of its own, which only packs beyond 2 GiB have.
+    // Larger offsets are in a table of their own, which only packs beyond 2 GiB have.
     (offset < 1 << 31).then_some(offset)
 }
 
@@ -130,14 +130,14 @@ fn inflated(from: impl Read) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The time of a commit, by its line `committer`.
+/// Returns the time of a commit, from its line `committer`.
 fn committed(commit: &str) -> Option<i64> {
     let head = commit.split("\n\n").next().unwrap_or(commit);
     let line = head.lines().find_map(|line| line.strip_prefix("committer "))?;
     line.rsplit(' ').nth(1)?.parse().ok()
 }
 
-/// The text of one of git's small files.
+/// Reads a small text file of git.
 fn small(path: &Path) -> Option<String> {
     let mut text = String::new();
     let file = disk::open(path).ok().filter(|file| file.metadata().is_ok_and(|data| data.is_file()))?;

@@ -1,5 +1,5 @@
-//! What the code of an artifact says about the folders that it needs: the modules that it imports and the paths that its
-//! texts name. Python is not parsed: a clue that is missed or misread only decides which of two project folders is sent.
+//! Finds clues in an artifact's code about the folders that it needs: the modules that it imports, and the paths in
+//! its strings. Python is not parsed: a wrong clue only decides which of two project folders is sent.
 
 use std::{
     collections::HashSet,
@@ -10,27 +10,27 @@ use std::{
 use super::imports;
 use crate::disk;
 
-/// Own modules that are read for clues.
+/// Maximum modules of the project that are read for clues.
 const MOST_MODULES: usize = 200;
-/// Beyond this size, a module is data.
+/// Maximum size of a module in bytes; a larger one is data.
 const LARGEST: u64 = 1 << 20;
-/// A text that is longer is no path.
+/// Maximum length of a path.
 const LONGEST_PATH: usize = 200;
 
 /// The clues of one artifact.
 #[derive(Debug, Default)]
 pub(super) struct Clues {
-    /// Top names of the modules that it and its own modules import, without those of Python itself.
+    /// Top-level names of the modules that it and the project's modules import, except Python's own.
     modules: HashSet<String>,
-    /// Texts that may be paths.
+    /// Strings that may be paths.
     texts: HashSet<String>,
-    /// The code asks where its own file is.
+    /// Whether the code uses `__file__`.
     knows_its_file: bool,
 }
 
 impl Clues {
     /// Reads the clues of some code, and of the modules beside it and below `root` that it imports. `arguments` are
-    /// what the script is called with.
+    /// those of the script.
     pub(super) fn read(code: Vec<String>, folder: &Path, root: &Path, arguments: &[String]) -> Self {
         let mut clues = Self::default();
         let mut queue = code;
@@ -59,7 +59,7 @@ impl Clues {
         clues
     }
 
-    /// The code needs something that is in `outer` and not in `inner`, a folder below it.
+    /// Whether the code needs something that is in `outer` and not in `inner`, a folder below it.
     pub(super) fn need(&self, outer: &Path, inner: &Path, place: &Standpoint<'_>) -> bool {
         self.modules.iter().any(|module| {
             let within = [place.folder.to_owned(), inner.to_owned(), inner.join("src")];
@@ -71,23 +71,23 @@ impl Clues {
         })
     }
 
-    /// A text names something beside the artifact that is not in the folder where the user stands.
+    /// Whether a string names something beside the artifact that is not in the current folder.
     pub(super) fn name_a_neighbour(&self, place: &Standpoint<'_>) -> bool {
         let is_there = |base: &Path, text: &String| base.join(text).exists();
         self.texts.iter().any(|text| is_there(place.folder, text) && !is_there(place.current, text))
     }
 }
 
-/// From where paths may count.
+/// The folders that relative paths may start from.
 pub(super) struct Standpoint<'a> {
     /// The artifact's folder.
     pub(super) folder: &'a Path,
-    /// Where the user stands.
+    /// The current folder.
     pub(super) current: &'a Path,
 }
 
 impl Standpoint<'_> {
-    /// The folders that relative paths may start from where `root` is the project.
+    /// Returns the folders that relative paths may start from if `root` is the project root.
     fn of(&self, root: &Path, clues: &Clues) -> impl Iterator<Item = PathBuf> {
         let working = if self.current.starts_with(root) { self.current } else { root };
         let above = self.folder.ancestors().skip(1).take_while(|above| above.starts_with(root));
@@ -96,7 +96,7 @@ impl Standpoint<'_> {
     }
 }
 
-/// `text` names something below `root`, and not `root` itself.
+/// Whether `text` names something below `root`, and not `root` itself.
 fn lies_in(base: &Path, text: &str, root: &Path) -> bool {
     let path = plain(&base.join(text));
     path != root && path.starts_with(root) && path.exists()
@@ -116,12 +116,12 @@ fn plain(path: &Path) -> PathBuf {
     out
 }
 
-/// The folder holds a module or a package of that name.
+/// Whether the folder has a module or a package of that name.
 fn is_module(base: &Path, module: &str) -> bool {
     base.join(format!("{module}.py")).is_file() || !sources(base, module).is_empty()
 }
 
-/// The files of a module or package that lies in a folder.
+/// Returns the files of a module or package in a folder.
 fn sources(base: &Path, module: &str) -> Vec<PathBuf> {
     let file = base.join(format!("{module}.py"));
     if file.is_file() {
@@ -147,7 +147,7 @@ fn sources(base: &Path, module: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The start of a text that may be a relative path, up to what a program fills in.
+/// Returns the start of a string that may be a relative path, up to what a program fills in.
 fn path_of(text: impl AsRef<str>) -> Option<String> {
     let text = text.as_ref();
     let whole = text
@@ -162,7 +162,7 @@ fn path_of(text: impl AsRef<str>) -> Option<String> {
     is_path.then(|| whole.to_owned())
 }
 
-/// The contents of Python's string literals, of one line each.
+/// Returns the contents of Python's string literals that are on one line.
 fn texts(code: &str) -> impl Iterator<Item = String> {
     let mut found = Vec::new();
     for line in code.lines() {
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_paths_as_far_as_they_are_written() {
+    fn strings_are_paths_up_to_what_a_program_fills_in() {
         let found = |code: &str| texts(code).filter_map(path_of).collect::<Vec<_>>();
         assert_eq!(found("open('data/x.csv')  # 'not this'"), ["data/x.csv"]);
         assert_eq!(found(r#"p = f"data/{name}.csv" + 'x'"#), ["data", "x"]);

@@ -1,5 +1,5 @@
-//! What small files hold that must not leave the machine as it is: keys, and passwords in addresses. Both are looked for
-//! in the bytes, whatever a file is called and however it is encoded.
+//! Searches small files for secrets that must not leave the machine: keys, and passwords in URLs. The bytes are
+//! searched, whatever the file's name and encoding.
 
 use std::{io::Read, path::Path, sync::LazyLock};
 
@@ -12,33 +12,33 @@ use super::{
 };
 use crate::disk;
 
-/// A larger file is no configuration, and no list of packages.
+/// Maximum size of a searched file in bytes; a larger one is not configuration or a list of packages.
 const LARGEST: u64 = 1 << 20;
-/// The certificates of all authorities have a quarter of it.
+/// Maximum size of a file of certificates in bytes; those of all authorities have a quarter of it.
 const LARGEST_CERTIFICATES: u64 = 4 << 20;
-/// Source code. An address in it is what the program asks for: without its password it would be another program.
+/// Extensions of source code, which is sent unchanged: without the password in a URL it would be another program.
 const CODE: &[&str] = &[
     "py", "pyi", "pyx", "pyw", "ipynb", "sh", "bash", "r", "jl", "js", "ts", "c", "h", "cc", "cpp", "cu",
     "go", "rs", "java", "scala", "lua", "pl", "rb",
 ];
 
-/// In the head of each page about a job.
+/// A mark in the head of each job report.
 const PAGE_MARK: &[u8] = b"<meta name=\"generator\" content=\"alekseylearn\">";
 
-/// What is in a file.
+/// What was found in a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Nothing to hide.
+    /// No secret.
     Nothing,
-    /// It stays, for this.
+    /// The file is not sent, for this reason.
     Stays(Reason),
-    /// It goes without the passwords of its addresses: as this.
+    /// The file is sent with this content, without the passwords in URLs.
     Cleaned(Vec<u8>),
-    /// It is code that holds a password, and goes as it is.
+    /// The file is code with a password, and is sent unchanged.
     InCode,
 }
 
-/// Looks into a file that is to be sent.
+/// Searches a file that is to be sent.
 pub(super) fn look(file: &File) -> Found {
     if file.link.is_some() {
         return Found::Nothing;
@@ -49,7 +49,7 @@ pub(super) fn look(file: &File) -> Found {
     if file.size > LARGEST {
         return Found::Nothing;
     }
-    // What cannot be read is an error when it is sent.
+    // A file that cannot be read is an error when it is sent.
     let Some(bytes) = rules::text_of(&file.source, LARGEST) else { return Found::Nothing };
     let is_code = is_code(&file.path);
     if let Some(what) = secret(&bytes, is_code) {
@@ -70,13 +70,13 @@ pub(super) fn look(file: &File) -> Found {
     }
 }
 
-/// By its name, the file is source code.
+/// Whether the file is source code, by its name.
 pub(super) fn is_code(path: &str) -> bool {
     let extension = Path::new(path).extension().map(|extension| extension.to_ascii_lowercase());
     extension.is_some_and(|extension| CODE.iter().any(|code| extension == *code))
 }
 
-/// A page that the program wrote about a job.
+/// Whether the file is a job report of this program.
 fn is_report(path: &Path) -> bool {
     const START: u64 = 512;
     let Ok(file) = disk::open(path) else { return false };
@@ -85,37 +85,34 @@ fn is_report(path: &Path) -> bool {
         && start.windows(PAGE_MARK.len()).any(|part| part == PAGE_MARK)
 }
 
-/// The kind of the secret that a file is, if it is one.
+/// Returns the kind of secret in a file, if there is one.
 fn secret(bytes: &[u8], is_code: bool) -> Option<&'static str> {
-    /// As many of them are looked for in code, which may name what it reads from elsewhere.
+    /// Number of patterns that apply to code, too: the others match settings that code only names.
     const IN_CODE: usize = 2;
     static ALL: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
         [
-            // With something of the key itself: the line alone stands in many a program.
+            // With a part of the key itself: many programs have only the line.
             (
                 r"(?s-u)-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----.{0,400}?[A-Za-z0-9+/=]{40}",
                 "a private key",
             ),
             (r"(?-u)PuTTY-User-Key-File-[0-9]", "a private key"),
-            (r#"(?-u)"refresh_token"\s*:\s*"[^"]{16}"#, "the login of a Google account"),
-            (
-                r#"(?-u)"(?:installed|web)"\s*:\s*\{[^{}]*"client_secret"\s*:"#,
-                "the secret of an OAuth client",
-            ),
-            (r#"(?i-u)aws_secret_access_key["']?\s*[=:]\s*["']?[A-Za-z0-9/+]{40}"#, "a secret key of AWS"),
+            (r#"(?-u)"refresh_token"\s*:\s*"[^"]{16}"#, "the credentials of a Google account"),
+            (r#"(?-u)"(?:installed|web)"\s*:\s*\{[^{}]*"client_secret"\s*:"#, "an OAuth client secret"),
+            (r#"(?i-u)aws_secret_access_key["']?\s*[=:]\s*["']?[A-Za-z0-9/+]{40}"#, "an AWS secret key"),
         ]
         .map(|(pattern, what)| (Regex::new(pattern).expect("a pattern of ours"), what))
     });
     let kinds = if is_code { &ALL[..IN_CODE] } else { &ALL[..] };
     let found = |bytes: &[u8]| kinds.iter().find(|(regex, _)| regex.is_match(bytes)).map(|(_, what)| *what);
     match bytes.contains(&0) {
-        // UTF-16, of which the words remain without its zeros.
+        // UTF-16: without the zeros, its ASCII text remains.
         true => found(&bytes.iter().copied().filter(|byte| *byte != 0).collect::<Vec<_>>()),
         false => found(bytes),
     }
 }
 
-/// A file of certificates or public keys and nothing else, though its name is that of a key.
+/// Whether a file has only certificates or public keys, although its name is that of a key.
 pub(super) fn is_public(path: &Path) -> bool {
     static LABELS: LazyLock<Regex> =
         LazyLock::new(|| Regex::new("(?-u)-----BEGIN ([A-Z0-9 ]*)-----").expect("a pattern of ours"));
@@ -137,13 +134,13 @@ mod tests {
         look(&File { path: name.into(), source, size, executable: false, link: None, cleaned: None })
     }
 
-    /// Made up, and cut so that nothing takes this file for one that holds keys.
+    /// A made-up key, in parts so that this file does not look like one with keys.
     fn key() -> String {
         format!("-----BEGIN RSA PRIVATE {}-----\\n{}\\n", "KEY", "MIIEpAIBAAKCAQEA".repeat(4))
     }
 
     #[test]
-    fn a_secret_is_known_by_what_it_is() {
+    fn a_secret_is_found_by_its_content() {
         let holds = |what| Found::Stays(Reason::Holds(what));
         let account = format!("{{\"type\": \"service_account\", \"private_key\": \"{}\"}}", key());
         assert_eq!(found_in("my-project-1.json", account.as_bytes()), holds("a private key"));
@@ -152,9 +149,9 @@ mod tests {
         let utf16: Vec<u8> = lines.encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(found_in("deploy.txt", &utf16), holds("a private key"));
         let login = b"{\"type\": \"authorized_user\", \"refresh_token\" : \"1//0abcdefghijklmnopq\"}";
-        assert_eq!(found_in("adc.json", login), holds("the login of a Google account"));
+        assert_eq!(found_in("adc.json", login), holds("the credentials of a Google account"));
         let aws = format!("[default]\naws_secret_access_{} = {}\n", "key", "a".repeat(40));
-        assert_eq!(found_in("settings.ini", aws.as_bytes()), holds("a secret key of AWS"));
+        assert_eq!(found_in("settings.ini", aws.as_bytes()), holds("an AWS secret key"));
         for harmless in
             ["PEM = '-----BEGIN PRIVATE KEY-----'", "refresh_token", "aws_secret_access_key = os.environ"]
         {
@@ -163,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_leaves_every_small_text_file_but_code() {
+    fn passwords_are_removed_from_small_text_files_except_code() {
         let line = b"x https://me:hunter2@a.example/simple\n";
         let clean = Found::Cleaned(b"x https://a.example/simple\n".to_vec());
         for name in ["dev-requirements.txt", "reqs.txt", "Pipfile.lock", "tox.ini", "notes", "env-gpu.yml"] {
@@ -182,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_about_a_job_stays() {
+    fn a_job_report_is_not_sent() {
         let page = |head: &str| format!("<!doctype html>\n<html><head>{head}</head>{}", "x".repeat(2 << 20));
         let ours = page(&String::from_utf8_lossy(PAGE_MARK));
         assert_eq!(found_in("a.html", ours.as_bytes()), Found::Stays(Reason::Own));
@@ -190,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_are_no_secret_and_keys_are() {
+    fn certificates_are_public_and_keys_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.pem");
         let certificate = "-----BEGIN CERTIFICATE-----\nMIID\n-----END CERTIFICATE-----\n";

@@ -1,4 +1,4 @@
-//! Which files of a training folder may leave the machine.
+//! Lists the files of a project that may leave the machine.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,27 +20,27 @@ use crate::{
 /// One file that may leave the machine, or a link to one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Relative to the training folder, with `/`.
+    /// Its path relative to the project root, with `/`.
     pub path: String,
-    /// Where its content is.
+    /// The path of its content.
     pub source: PathBuf,
-    /// In bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// It may be executed.
+    /// Whether it is executable.
     pub executable: bool,
-    /// It is a link to another file or folder that is sent: where it leads, relative to where it lies.
+    /// The target, if this is a link to another file or folder that is sent; relative to the link's folder.
     pub link: Option<String>,
-    /// The content without the passwords in its addresses, if there were any.
+    /// The content without the passwords in URLs, if it had any.
     pub cleaned: Option<Vec<u8>>,
 }
 
 impl File {
-    /// Opens it without following a link: what took its place since it was listed is not read.
+    /// Opens it without following a link: what has replaced it since it was listed is not read.
     ///
     /// # Errors
     /// It is gone, cannot be read, or is not a regular file any more.
     pub fn open(&self) -> io::Result<fs::File> {
-        // Of a link in a folder of data, the source is the target, as it was found: no link led to it.
+        // For a link in a data folder, the source is its target without links.
         let (root, path) = match self.source.to_str().and_then(|source| source.strip_suffix(&self.path)) {
             Some(root) if root.ends_with('/') => (Path::new(root), Path::new(&self.path)),
             _ => (Path::new("/"), self.source.strip_prefix("/").unwrap_or(&self.source)),
@@ -57,38 +57,39 @@ impl File {
     }
 }
 
-/// A training folder, parted.
+/// The files of a project that are sent, and those that are not.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    /// What may leave the machine, sorted by path.
+    /// The files that may leave the machine, sorted by path.
     pub(super) files: Vec<File>,
-    /// The folders of which nothing is sent but that they are there, sorted.
+    /// Folders that are sent empty, sorted.
     pub(super) folders: Vec<String>,
-    /// What stays, by the reason for it.
+    /// The files that are not sent, by reason.
     pub(super) left: BTreeMap<Reason, Left>,
-    /// Code that holds a password and is sent as it is.
+    /// Code with a password, which is sent unchanged.
     pub(super) in_code: Vec<String>,
-    /// Files that the user sends by their names, whatever is in them.
+    /// Files that the user includes by name, whatever they contain.
     chosen: BTreeSet<String>,
-    /// Folders that hold what the program wrote.
+    /// Folders with files that this program wrote.
     own: BTreeSet<PathBuf>,
-    /// As many files that stay have been counted.
+    /// Number of excluded files that have been counted.
     counted: usize,
 }
 
-/// Parts `folder` by `.dockerignore`, else by git's view, and by the lists of secrets and clutter; `keep` always goes.
+/// Lists `folder` by `.dockerignore`, or else by git's rules, and by the lists of secrets and clutter. `keep` is
+/// always sent.
 pub(super) fn list(folder: &Path, keep: &[&str], choice: &Choice) -> Result<Listing> {
     let (mut listing, links) = walk(folder, &Rules::of(folder, choice)?)?;
     listing.keep(folder, keep.iter().filter(|name| !links.contains(&folder.join(name))))?;
     listing.look_into_files(keep);
     listing.add_links(folder, links)?;
-    // A link to what stays behind: the file itself is wanted.
+    // If a wanted file is a link to an excluded one, the file itself is sent.
     listing.keep(folder, keep.iter())?;
     listing.finish();
     Ok(listing)
 }
 
-/// The files of `folder` whatever the ignore files say, less secrets and clutter.
+/// Lists the files of `folder` without its ignore files, except secrets and clutter.
 pub(super) fn harmless(folder: &Path) -> Result<Vec<File>> {
     let folder = folder.canonicalize().map_err(|error| unreadable(folder, error))?;
     let (mut listing, links) = walk(&folder, &Rules::harmless(&folder))?;
@@ -97,15 +98,15 @@ pub(super) fn harmless(folder: &Path) -> Result<Vec<File>> {
     Ok(listing.files)
 }
 
-/// The files of a folder of data: all but secrets and clutter. Of a link, what it leads to; one that leads to another
-/// folder is left, but for the blobs of a Hugging Face cache, which a snapshot in it is made of.
+/// Lists the files of a data folder, except secrets and clutter. A link is replaced by its target. A link out of the
+/// folder is left out, unless it leads to the blobs of a Hugging Face cache, which make up a snapshot in it.
 ///
 /// # Errors
 /// There is no such folder, or it cannot be read.
 pub fn data(folder: &Path) -> Result<Vec<File>> {
     if !folder.is_dir() {
         return Err(Error::new(Kind::NotFound, format!("there is no folder {}", folder.display()))
-            .hint("name a folder of this machine, or a place as s3://bucket/path"));
+            .hint("give a folder on this machine, or a location such as s3://bucket/path"));
     }
     let folder = folder.canonicalize().map_err(|error| unreadable(folder, error))?;
     let (mut listing, mut links) = walk(&folder, &Rules::harmless(&folder))?;
@@ -133,7 +134,7 @@ pub fn data(folder: &Path) -> Result<Vec<File>> {
     Ok(files.map(plain).collect())
 }
 
-/// The folder that holds the files of a snapshot in a Hugging Face cache, where the snapshot itself holds links:
+/// Returns the folder with the files of a snapshot in a Hugging Face cache; the snapshot itself only has links:
 /// `models--NAME/snapshots/REVISION` and `models--NAME/blobs`.
 pub fn blobs_of(folder: &Path) -> Option<PathBuf> {
     let folder = folder.canonicalize().ok()?;
@@ -143,7 +144,7 @@ pub fn blobs_of(folder: &Path) -> Option<PathBuf> {
     blobs.is_dir().then_some(blobs)
 }
 
-/// What lies in a folder, and the links in it.
+/// Lists a folder without its links, and the links.
 fn walk(folder: &Path, rules: &Rules) -> Result<(Listing, Vec<PathBuf>)> {
     let mut listing = Listing::default();
     let mut links = Vec::new();
@@ -193,7 +194,7 @@ impl Listing {
 
     fn leave(&mut self, folder: &Path, path: &Path, is_folder: bool, reason: Reason) {
         let inside = path.strip_prefix(folder).unwrap_or(path);
-        // Nobody asks what no image needs; what is ignored may be what a script looks for.
+        // Only ignored files are counted: a script may need them, other than clutter.
         let is_counted = matches!(reason, Reason::Ignored { .. });
         let mut counted = self.counted;
         let left = self.remember(reason, inside, is_folder);
@@ -212,7 +213,7 @@ impl Listing {
         left
     }
 
-    /// Keeps back what is secret by its content, and takes passwords out of addresses. `keep` goes in any case.
+    /// Excludes files with secrets, and removes passwords from URLs. `keep` is sent in any case.
     fn look_into_files(&mut self, keep: &[&str]) {
         let looked_into = |file: &File| match self.chosen.contains(&file.path) {
             true => Found::Nothing,
@@ -234,7 +235,7 @@ impl Listing {
         }
     }
 
-    /// Sorts what there is, and finds out which folders would otherwise be missing.
+    /// Sorts everything, and finds the folders that would otherwise be missing.
     fn finish(&mut self) {
         self.files.sort_by(|a, b| a.path.cmp(&b.path));
         for left in self.left.values_mut() {
@@ -257,7 +258,7 @@ impl Listing {
         self.folders = all.iter().filter(is_empty).cloned().collect();
     }
 
-    /// A link goes as a link, and only if what it leads to goes too: under another name, a secret would still be one.
+    /// Adds links as links, and only if their targets are sent: under another name, a secret would still be one.
     fn add_links(&mut self, folder: &Path, links: Vec<PathBuf>) -> Result<()> {
         if links.is_empty() {
             return Ok(());
@@ -302,14 +303,14 @@ impl Listing {
 
 pub(super) fn unreadable(path: &Path, error: io::Error) -> Error {
     let hint = match error.kind() {
-        ErrorKind::PermissionDenied => "make it readable, or name it in .dockerignore",
-        ErrorKind::IsADirectory => "it is a folder: name a file",
-        _ => "check its disk",
+        ErrorKind::PermissionDenied => "make it readable, or exclude it in .dockerignore",
+        ErrorKind::IsADirectory => "give a file, not a folder",
+        _ => "check the disk for errors",
     };
     Error::invalid(format!("cannot read {}", path.display())).hint(hint).source(error)
 }
 
-/// `None` for what is not a file: a socket, a pipe, a device.
+/// Returns a regular file; `None` for a socket, a pipe or a device.
 fn regular(folder: &Path, path: &Path) -> Result<Option<File>> {
     use std::os::unix::fs::PermissionsExt;
     let data = path.metadata().map_err(|error| unreadable(path, error))?;
@@ -332,7 +333,7 @@ fn name_in(folder: &Path, path: &Path) -> Result<String> {
     let name = path.strip_prefix(folder).ok().and_then(Path::to_str);
     name.map(str::to_owned).ok_or_else(|| {
         Error::invalid(format!("the name of {} is not UTF-8", path.display()))
-            .hint("rename it, or name it in .dockerignore")
+            .hint("rename it, or exclude it in .dockerignore")
     })
 }
 
@@ -368,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_and_clutter_stay_here() {
+    fn secrets_and_clutter_are_not_sent() {
         let files = [
             ("train.py", ""),
             (".env", "KEY=1"),
@@ -384,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn gitignore_counts_where_there_is_no_dockerignore() {
+    fn gitignore_applies_without_a_dockerignore() {
         let files = [("train.py", ""), ("data/big.bin", ""), (".gitignore", "data/\n"), ("sub/data/x", "")];
         assert_eq!(listed(&files, &[]), [".gitignore", "train.py"]);
         let files = [
@@ -398,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn the_innermost_gitignore_decides_and_the_repositorys_counts() {
+    fn the_innermost_gitignore_decides_and_the_repositorys_applies() {
         let files = [
             ("repo/.git/config", ""),
             ("repo/.gitignore", "*.csv\n*.bin\n"),
@@ -415,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn dockerignore_anchors_and_takes_back() {
+    fn dockerignore_anchors_patterns_and_has_exceptions() {
         let files = [
             ("data/x", ""),
             ("a/data/x", ""),
@@ -433,10 +434,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ignored_is_not_even_looked_into() {
+    fn ignored_folders_are_not_read() {
         for (name, rule) in [(".gitignore", "data\n"), (".dockerignore", "data\n!other/*.csv\n")] {
             let (_folder, root) = folder(&[("train.py", ""), ("data/x", ""), (name, rule)]);
-            // Two gigabytes that nobody can have read, in a folder that is none of a name that can be sent.
+            // A file that is too large to have been read, and a name that could not be sent.
             fs::File::create(root.join("data/big.bin")).unwrap().set_len(2 << 30).unwrap();
             let strange: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"\xff");
             fs::write(root.join("data").join(strange), "").unwrap();
@@ -449,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_is_told_by_its_rule_and_briefly() {
+    fn excluded_files_are_listed_by_rule_up_to_a_limit() {
         let (_folder, root) = folder(&[("train.py", ""), (".env", ""), (".gitignore", "*.csv\n")]);
         for number in 0..REMEMBERED + 500 {
             fs::write(root.join(format!("{number}.csv")), "").unwrap();
@@ -466,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn links_inside_stay_links_and_others_are_left() {
+    fn links_inside_stay_links_and_others_are_not_sent() {
         let (_folder, root) = folder(&[("a.py", ""), ("data/one/x.csv", ""), (".env", "SECRET=1")]);
         fs::create_dir(root.join("sub")).unwrap();
         for (target, link) in [
@@ -505,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ignore_file_that_cannot_be_read_is_no_licence_to_send() {
+    fn an_ignore_file_that_is_not_utf8_applies() {
         let (_folder, root) = folder(&[("train.py", ""), ("data/x", "")]);
         fs::write(root.join(".dockerignore"), b"data\xff\ndata\n").unwrap();
         assert_eq!(names(&listing_of(&root).unwrap()), [".dockerignore", "train.py"]);
@@ -518,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_sends_what_it_names() {
+    fn a_run_sends_what_it_includes() {
         let (_folder, root) = folder(&[
             ("a.csv", ""),
             ("data/raw/b.csv", ""),
@@ -537,7 +538,7 @@ mod tests {
             choosing(&root, &["*.csv", "/venv"]),
             [".gitignore", "a.csv", "data/raw/b.csv", "venv/pyvenv.cfg"]
         );
-        // A secret goes only by its own name.
+        // A secret is only sent by its own name.
         assert_eq!(choosing(&root, &[".e*", ".aws/*", "data/raw/.e?v"]), [".gitignore"]);
         assert_eq!(
             choosing(&root, &["data/raw/.env", ".aws/config"]),
@@ -546,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_allows_a_file_that_a_list_names() {
+    fn an_ignore_file_can_allow_what_a_list_excludes() {
         let files =
             [(".env.example", ""), ("certs/ca.pem", ""), ("x.pem", ""), ("wandb/a", ""), ("prod.env", "")];
         let (_folder, root) = folder(&files);
@@ -567,7 +568,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_without_files_are_there_all_the_same() {
+    fn folders_without_files_are_sent() {
         let (_folder, root) = folder(&[
             ("train.py", ""),
             ("out/model/a", ""),
@@ -584,7 +585,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_of_a_hugging_face_cache_is_whole() {
+    fn a_snapshot_of_a_hugging_face_cache_is_complete() {
         let (_folder, root) = folder(&[("models--x/blobs/1a", "weights"), ("outside", "")]);
         let snapshot = root.join("models--x/snapshots/rev");
         fs::create_dir_all(snapshot.join("onnx")).unwrap();
@@ -599,7 +600,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_left_and_an_ignore_file_that_is_none_is_an_error() {
+    fn special_files_are_not_sent_and_special_ignore_files_are_errors() {
         let (_folder, root) = folder(&[("train.py", ""), ("data/x", "")]);
         let pipe = |name: &str| {
             let kind = rustix::fs::FileType::Fifo;

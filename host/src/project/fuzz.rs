@@ -1,4 +1,4 @@
-//! A training folder that somebody else wrote: all that is read of it before anything is built.
+//! Fuzzes all that is read of a project before anything is built: somebody else may have written it.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 use super::{Asked, Choice, Content, Form, Named, Project, Wanted, notebook::Notebook};
 use crate::fuzz::{Target, texts, told};
 
-/// The targets.
+/// The fuzz targets.
 pub const FUZZ: &[Target] = &[
     Target { name: "project", run: project, seeds: || texts(&PROJECTS) },
     Target { name: "notebook", run: notebook, seeds: || texts(&[NOTEBOOK, FAILING]) },
@@ -52,7 +52,7 @@ const PROJECTS: [&str; 8] = [
 fn project(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let root = tempfile::tempdir().expect("a folder can be made");
-    // As long as a user's own, so that a tag can be made of it.
+    // Its name is plain, so that a tag can be made of it.
     let folder = root.path().canonicalize().expect("it is there").join("project");
     fs::create_dir_all(folder.join(".git")).expect("a folder can be made");
     fs::write(root.path().join("secret"), "hidden").expect("a file can be written");
@@ -77,7 +77,7 @@ fn project(bytes: &[u8]) {
     }
 }
 
-/// What cannot be made of a name is left out.
+/// Creates a file or a link; impossible names are skipped.
 fn make(folder: &Path, name: &str, content: &str) {
     let (name, target) = name.split_once(" -> ").map_or((name, None), |(name, target)| (name, Some(target)));
     if name.len() > 100 || name.contains('\0') || !is_plain(name) {
@@ -102,7 +102,7 @@ fn is_plain(path: &str) -> bool {
     !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// Nothing that lies elsewhere is sent, and no secret.
+/// Checks that nothing from outside of the folder is sent, and no secret.
 fn hold(project: &Project, folder: &Path, allowed: &[&str]) {
     let Project { files, dependencies, tag, python, artifact, .. } = project;
     assert!(files.is_sorted_by(|a, b| a.path < b.path), "{files:?}");
@@ -128,7 +128,7 @@ fn hold(project: &Project, folder: &Path, allowed: &[&str]) {
     );
 }
 
-/// The names that a line of an ignore file may send, though they are those of secrets.
+/// Names that a line of an ignore file may allow, although they are those of secrets.
 fn allowed(text: &str) -> Vec<&str> {
     let lines = text.lines().filter_map(|line| line.trim().trim_start_matches('\u{feff}').split_once('!'));
     lines.filter_map(|(_, pattern)| pattern.trim().trim_end_matches('/').rsplit('/').next()).collect()

@@ -1,31 +1,31 @@
-//! What stays at home of a project, as far as anybody asks for it.
+//! Collects the files of a project that are not sent.
 
 use std::{fs, path::Path};
 
-/// As many paths as are remembered.
+/// Maximum paths that are remembered.
 pub(super) const REMEMBERED: usize = 1_000;
-/// As many entries of ignored folders are counted in all: they may hold a million pictures.
+/// Maximum entries of ignored folders that are counted: they may hold a million pictures.
 const COUNTED: usize = 20_000;
 
-/// What one rule keeps at home.
+/// The files that one rule excludes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Left {
-    /// The first of them; folders end with `/`.
+    /// The first paths; folders end with `/`.
     pub paths: Vec<String>,
-    /// How many there are, a folder counted as one.
+    /// Number of paths; a folder counts as one.
     pub count: usize,
-    /// The files, those in folders too.
+    /// Number of files, including those in folders.
     pub files: usize,
-    /// Of all these files, in bytes.
+    /// Total size of these files in bytes.
     pub size: u64,
-    /// The largest one, with its size.
+    /// The largest file and its size.
     pub largest: Option<(String, u64)>,
-    /// There are more files than were counted.
+    /// Whether there are more files than were counted.
     pub more: bool,
 }
 
 impl Left {
-    /// One more, by its path in the project.
+    /// Adds a path in the project.
     pub(super) fn add(&mut self, inside: &Path, is_folder: bool) {
         self.count += 1;
         if self.paths.len() < REMEMBERED {
@@ -33,7 +33,7 @@ impl Left {
         }
     }
 
-    /// Counts what lies there, without reading it; what cannot be counted is passed over.
+    /// Counts the files at a path without reading them; what cannot be counted is skipped.
     pub(super) fn measure(&mut self, folder: &Path, path: &Path, is_folder: bool, counted: &mut usize) {
         let mut folders = Vec::new();
         let mut files = Vec::new();

@@ -1,5 +1,5 @@
-//! A training folder understood: the training artifact, its dependencies, and which files may leave the machine.
-//! Reads the folder, touches nothing, knows no network.
+//! Reads a project: the training artifact, its dependencies, and the files that may leave the machine. Nothing is
+//! written, and the network is not used.
 
 mod advice;
 mod age;
@@ -54,10 +54,10 @@ use start::Found;
 pub use start::{Named, Start};
 pub use tag::{artifact_of_tag, tag_of};
 
-/// A project beyond this many bytes or files is mentioned before it is read.
+/// Bytes and files beyond which a project is reported as large.
 const LARGE: (u64, usize) = (1 << 30, 50_000);
 
-/// Beyond this, a script is not looked into for what it imports.
+/// Maximum size in bytes of a script that is searched for imports.
 const LARGEST_SCRIPT: u64 = 16 << 20;
 
 /// What the user asks to train, and from where.
@@ -65,63 +65,63 @@ const LARGEST_SCRIPT: u64 = 16 << 20;
 pub struct Asked<'a> {
     /// The training artifact.
     pub artifact: &'a Named,
-    /// What is to be installed beside or instead of what the project's files say.
+    /// What to install besides, or instead of, what the project's files declare.
     pub wanted: &'a Wanted,
-    /// Another root than the one that would be found.
+    /// The project root, instead of the one that would be found.
     pub root: Option<&'a Path>,
-    /// What the script is called with.
+    /// The script's arguments.
     pub arguments: &'a [String],
-    /// The folder where the user stands.
+    /// The current folder.
     pub current: &'a Path,
     /// The user's home folder: it is never sent.
     pub home: &'a Path,
-    /// What is sent and kept back beside what the folder itself says.
+    /// The run's own rules about what is sent, besides those of the folder.
     pub choice: &'a Choice,
 }
 
 /// A training artifact in its project.
 #[derive(Debug)]
 pub struct Project {
-    /// The folder that is sent, absolute: the project's.
+    /// Absolute path of the project root, the folder that is sent.
     pub root: PathBuf,
-    /// The artifact's path from the root on, with `/`.
+    /// The artifact's path relative to the root, with `/`.
     pub artifact: String,
-    /// The working folder, from the root on; empty if it is the root.
+    /// The working folder, relative to the root; empty if it is the root.
     pub workdir: String,
-    /// How it is started.
+    /// How the artifact is started.
     pub start: Start,
-    /// The image's name: the artifact's folder's and its own, as `models/train`.
+    /// The image's name: that of the artifact's folder and the artifact, such as `models/train`.
     pub tag: String,
     /// The folders that may hold dependency files and settings of installers, the nearest to the artifact first.
     pub folders: Vec<PathBuf>,
-    /// From where its own modules can be imported.
+    /// How its own modules can be imported.
     pub package: Package,
-    /// What is to be installed.
+    /// The dependencies to install.
     pub dependencies: Option<Dependencies>,
-    /// The modules that lie in the project, by their top names.
+    /// Top-level names of the project's own modules.
     pub modules: BTreeSet<String>,
-    /// What is installed unasked, or chosen of several files.
+    /// Messages about choices that the user was not asked for.
     pub told: Vec<String>,
-    /// What the user should know about the project's dependencies, such as files that are not used.
+    /// Warnings about the project's dependencies, such as files that are not used.
     pub notes: Vec<String>,
-    /// Files that may be meant to declare dependencies, if none does.
+    /// Files that may be meant as dependency files, if there is none.
     pub unsure: Vec<PathBuf>,
-    /// The Python that the project asks for.
+    /// The Python that the project requires.
     pub python: Option<Python>,
     /// The files that may leave the machine, sorted by path.
     pub files: Vec<File>,
-    /// Folders of which nothing is sent but that they are there, from the root on, sorted.
+    /// Folders that are sent empty, relative to the root, sorted.
     pub empty_folders: Vec<String>,
-    /// Code that holds a password, and is sent as it is.
+    /// Code with a password, which is sent unchanged.
     pub passwords_in_code: Vec<String>,
-    /// The others, by what keeps them at home.
+    /// The files that are not sent, by reason.
     pub left: BTreeMap<Reason, Left>,
-    /// The user's own Dockerfile, and what goes with it; not among `files`.
+    /// The user's own Dockerfile and its files, which are not among `files`.
     pub recipe: Option<Recipe>,
 }
 
 impl Project {
-    /// One of which only the image is left: nothing of its folder is known.
+    /// Makes a project of which only the image is known.
     pub fn of_image(artifact: &Path, tag: &str) -> Self {
         let name = artifact.file_name().unwrap_or_default();
         Self {
@@ -149,7 +149,7 @@ impl Project {
         }
     }
 
-    /// Looks at an artifact and finds its project.
+    /// Opens an artifact, and finds its project.
     ///
     /// # Errors
     /// There is no such file, or it is neither a script nor a notebook.
@@ -158,8 +158,9 @@ impl Project {
         let (Some(folder), Some(name)) =
             (artifact.parent(), artifact.file_name().and_then(|name| name.to_str()))
         else {
-            return Err(Error::invalid(format!("{} has no name that can be used", artifact.display()))
-                .hint("rename it to something in UTF-8"));
+            return Err(
+                Error::invalid(format!("the name of {} is not UTF-8", artifact.display())).hint("rename it")
+            );
         };
         let mut arguments = asked.arguments.to_vec();
         let code: Vec<String> = match start {
@@ -183,7 +184,7 @@ impl Project {
         })?;
         let inside = artifact.strip_prefix(&root).ok().and_then(Path::to_str).ok_or_else(|| {
             Error::invalid(format!("the path of {} is not UTF-8", artifact.display()))
-                .hint("rename its folder to something in UTF-8")
+                .hint("rename its folder")
         })?;
         if !artifact.canonicalize().is_ok_and(|target| target.starts_with(&root)) {
             return Err(Error::invalid(format!(
@@ -191,7 +192,7 @@ impl Project {
                 artifact.display(),
                 root.display()
             ))
-            .hint("give the path of the file itself, or name a folder that holds both with --root"));
+            .hint("give the path of the file itself, or choose a folder that contains both with --root"));
         }
         let script = code
             .first()
@@ -236,12 +237,12 @@ impl Project {
         })
     }
 
-    /// No file of the project says what to install.
+    /// Whether no file of the project declares dependencies.
     pub fn takes_none(&self) -> bool {
         self.dependencies.as_ref().is_none_or(|found| found.form == Form::None)
     }
 
-    /// What is worth knowing about it when its script fails.
+    /// Returns facts for hints if its script fails.
     pub fn known(&self) -> KnownProject {
         KnownProject {
             modules: self.modules.clone(),
@@ -249,12 +250,12 @@ impl Project {
         }
     }
 
-    /// Of all files that are sent, in bytes.
+    /// The total size in bytes of all files that are sent.
     pub fn size(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
     }
 
-    /// It takes long to read and to send.
+    /// Whether it takes long to read and to send.
     pub fn is_large(&self) -> bool {
         let (bytes, files) = LARGE;
         self.size() > bytes || self.files.len() > files
@@ -266,7 +267,7 @@ impl Project {
         artifact.parent().unwrap_or(&self.root).to_owned()
     }
 
-    /// What the runner reads about the artifact: how to start it, and in which folder.
+    /// Describes the artifact for the runner: how to start it, and in which folder.
     pub fn description(&self) -> serde_json::Value {
         let mut description = self.start.description();
         description["artifact"] = json!(self.artifact);
@@ -275,8 +276,8 @@ impl Project {
     }
 }
 
-/// The logins that the dependency files of a folder ask for, a line each: see [`Indexes::claims`]. Files that cannot be read
-/// ask for none, and are the error of the run that needs them.
+/// Returns the logins that the dependency files of a folder request, one line each: see [`Indexes::claims`]. Files that
+/// cannot be read request none: the run that needs them fails.
 pub fn login_claims(environment: &PackageEnvironment, folder: &Path) -> BTreeSet<String> {
     let folders = [folder.to_owned()];
     let search = dependencies::Search { root: folder, folders: &folders, script: None };
@@ -285,7 +286,7 @@ pub fn login_claims(environment: &PackageEnvironment, folder: &Path) -> BTreeSet
     indexes.map(|indexes| indexes.claims()).unwrap_or_default()
 }
 
-/// A package is called by its own name, and not by that of the file that starts it.
+/// Returns the tag. A package has its own name, not that of the file that starts it.
 fn tag_of_artifact(folder: &Path, name: &str) -> Result<String> {
     match (folder.parent(), folder.file_name().and_then(|name| name.to_str())) {
         (Some(above), Some(package)) if name == "__main__.py" => tag_of(above, package),

@@ -1,4 +1,4 @@
-//! A notebook looked at before anything is built: what papermill would say only afterwards is found out now.
+//! Checks a notebook before anything is built, and finds errors that papermill would only report afterwards.
 
 use std::{io::BufReader, ops::RangeInclusive, path::Path};
 
@@ -11,21 +11,21 @@ use crate::{
     error::{Error, Result},
 };
 
-/// It is written anew after every cell: beyond this size that would take longer than most cells.
+/// Maximum size of a notebook in bytes: it is written again after every cell, which would take longer than most cells.
 const MOST_BYTES: u64 = 100 << 20;
 
-/// The oldest and the newest format that nbformat brings up to date, which the runner uses.
+/// The formats that nbformat can upgrade, which the runner uses.
 const FORMATS: RangeInclusive<u64> = 2..=4;
 
-/// What counts of a notebook; outputs, however large, are skipped while reading. What a run can do without, such as the
-/// metadata, may be missing or of another kind: the runner puts it right.
+/// The parts of a notebook that matter; outputs are skipped while reading, however large. Parts that a run does not
+/// need, such as the metadata, may be missing or have another type: the runner repairs them.
 #[derive(Debug, Deserialize)]
 pub(super) struct Notebook {
     nbformat: Option<u64>,
     #[serde(default)]
     metadata: Lenient<Metadata>,
     cells: Option<Vec<Cell>>,
-    /// Where formats before 4 have the cells.
+    /// The cells in formats before 4.
     worksheets: Option<Vec<Worksheet>>,
 }
 
@@ -59,7 +59,7 @@ struct Language {
     version: Lenient<Version>,
 }
 
-/// As text, or as the number that some tools make of it.
+/// A version as text, or as a number, as some tools write it.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Version {
@@ -93,7 +93,7 @@ impl<T> Lenient<T> {
 #[derive(Debug, Deserialize)]
 struct Cell {
     cell_type: Option<String>,
-    /// `input` in formats before 4.
+    /// Called `input` in formats before 4.
     #[serde(alias = "input")]
     source: Option<Source>,
 }
@@ -106,7 +106,7 @@ enum Source {
 }
 
 impl Notebook {
-    /// Reads and judges a notebook.
+    /// Reads and checks a notebook.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let cannot_read = |error| files::unreadable(path, error);
         let file = disk::open(path).map_err(cannot_read)?;
@@ -117,17 +117,14 @@ impl Notebook {
             return Err(wrong("is empty: it was never saved").hint(save_again));
         }
         if size > MOST_BYTES {
-            return Err(wrong(&format!(
-                "holds {} MiB, nearly all of it outputs of earlier runs",
-                size >> 20
-            ))
-            .hint("clear them: `jupyter nbconvert --clear-output --inplace NOTEBOOK`"));
+            return Err(wrong(&format!("has {} MiB, most of it outputs of earlier runs", size >> 20))
+                .hint("clear the outputs: `jupyter nbconvert --clear-output --inplace NOTEBOOK`"));
         }
         let notebook: Self =
             serde_json::from_reader(BufReader::with_capacity(1 << 20, file)).map_err(|error| {
                 let problem = match error.classify() {
                     Category::Io => return cannot_read(error.into()),
-                    Category::Eof => "is not a notebook: it ends in the middle",
+                    Category::Eof => "is not a notebook: the file is incomplete",
                     Category::Syntax => "is not a notebook: it is not JSON",
                     Category::Data => "is not a notebook",
                 };
@@ -141,30 +138,30 @@ impl Notebook {
         if language.as_deref().is_some_and(says_python2)
             || notebook.code().any(|cell| prints_as_python2(&cell))
         {
-            return Err(wrong("is a notebook of Python 2")
-                .hint("choose a kernel of Python 3 in Jupyter, mend what no longer works, and save it"));
+            return Err(wrong("is a Python 2 notebook")
+                .hint("choose a Python 3 kernel in Jupyter, fix what no longer works, and save it"));
         }
         match language {
             Some(language) if !language.contains("python") => {
-                Err(wrong(&format!("is a notebook of {language}")).hint("only Python's can be trained"))
+                Err(wrong(&format!("is a notebook in {language}")).hint("use a Python notebook"))
             }
             _ => Ok(notebook),
         }
     }
 
-    /// What its format does not allow, and the runner cannot put right.
+    /// Returns a problem that the runner cannot repair, if there is one.
     fn problem(&self) -> Option<String> {
         let format = match self.nbformat {
             Some(format) if FORMATS.contains(&format) => format,
             Some(format) => {
                 return Some(format!(
-                    "is a notebook of format {format}: formats {} to {} are understood",
+                    "has the notebook format {format}: formats {} to {} are supported",
                     FORMATS.start(),
                     FORMATS.end()
                 ));
             }
             None => {
-                return Some("is not a notebook: it does not say which format it has (`nbformat`)".into());
+                return Some("is not a notebook: it has no `nbformat`".into());
             }
         };
         if format == 4 && self.cells.is_none() {
@@ -176,7 +173,7 @@ impl Notebook {
                 Some("code" | "markdown" | "raw") if cell.source.is_none() => "source",
                 Some(_) => return None,
             };
-            Some(format!("is not a notebook: its cell {} has no `{missing}`", number + 1))
+            Some(format!("is not a notebook: cell {} has no `{missing}`", number + 1))
         })
     }
 
@@ -185,7 +182,7 @@ impl Notebook {
         self.cells.iter().flatten().chain(of_worksheets)
     }
 
-    /// What it says it is written in; nothing where it has no kernel yet.
+    /// Returns its language; `None` if it has no kernel yet.
     fn language(&self) -> Option<String> {
         let metadata = self.metadata.get();
         let of_kernel = metadata.and_then(|metadata| metadata.kernelspec.get()).and_then(|kernel| {
@@ -209,7 +206,7 @@ impl Notebook {
         language.map(|language| language.to_lowercase())
     }
 
-    /// The code of its cells.
+    /// Returns the code of its cells.
     pub(super) fn code(&self) -> impl Iterator<Item = String> {
         let code = self.cells().filter(|cell| cell.cell_type.as_deref() == Some("code"));
         code.filter_map(|cell| cell.source.as_ref()).map(|source| match source {
@@ -219,7 +216,8 @@ impl Notebook {
     }
 }
 
-/// `print "text"`, which no Python 3 takes. Looks no further than the first text of many lines: that may hold anything.
+/// Whether a cell has `print "text"`, which Python 3 does not accept. Stops at the first multi-line string, which may
+/// contain anything.
 fn prints_as_python2(cell: &str) -> bool {
     let is_print = |line: &str| {
         let text = line.trim_start().strip_prefix("print ").map(str::trim_start);
@@ -242,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn code_is_what_cells_of_code_hold_with_or_without_a_kernel() {
+    fn code_is_read_with_or_without_a_kernel() {
         let cells = r#""cells": [{"cell_type": "markdown", "source": "import no"},
             {"cell_type": "code", "source": ["import a\n", "b"], "outputs": [{"data": {"x": [1, {"y": 2}]}}]},
             {"cell_type": "code", "source": "c"}]"#;
@@ -257,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_tools_leave_out_is_no_error() {
+    fn parts_that_other_tools_leave_out_may_be_missing() {
         let cell = r#"{"cell_type": "code", "source": "a"}"#;
         for text in [
             format!(r#"{{"nbformat": 4, "cells": [{cell}]}}"#),
@@ -273,31 +271,34 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_run_is_told_apart() {
+    fn a_notebook_that_cannot_run_is_an_error() {
         for (text, problem) in [
             ("", "is empty"),
             ("print(1)", "it is not JSON"),
-            (r#"{"nbformat": 4, "cells": [{"cell_type": "co"#, "it ends in the middle"),
+            (r#"{"nbformat": 4, "cells": [{"cell_type": "co"#, "the file is incomplete"),
             (r#"{"nbformat": 4, "cells": [{"cell_type": "code"}]}"#, "is not a notebook"),
             ("[]", "is not a notebook"),
-            (r#"{"nbformat": 1, "cells": []}"#, "of format 1"),
-            (r#"{"nbformat": 5, "cells": []}"#, "of format 5"),
-            (r#"{"cells": []}"#, "does not say which format"),
+            (r#"{"nbformat": 1, "cells": []}"#, "the notebook format 1"),
+            (r#"{"nbformat": 5, "cells": []}"#, "the notebook format 5"),
+            (r#"{"cells": []}"#, "it has no `nbformat`"),
             (r#"{"nbformat": 4}"#, "it has no `cells`"),
-            (r#"{"nbformat": 4, "cells": [{"source": ""}]}"#, "its cell 1 has no `cell_type`"),
-            (r#"{"nbformat": 4, "cells": [{"cell_type": "code"}]}"#, "its cell 1 has no `source`"),
+            (r#"{"nbformat": 4, "cells": [{"source": ""}]}"#, "cell 1 has no `cell_type`"),
+            (r#"{"nbformat": 4, "cells": [{"cell_type": "code"}]}"#, "cell 1 has no `source`"),
             (
                 r#"{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"name": "python2"}}}"#,
-                "of Python 2",
+                "is a Python 2 notebook",
             ),
             (
                 r#"{"nbformat": 4, "cells": [], "metadata": {"language_info": {"name": "python", "version": "2.7.18"}}}"#,
-                "of Python 2",
+                "is a Python 2 notebook",
             ),
-            (r#"{"nbformat": 4, "cells": [{"cell_type": "code", "source": "print 'x'"}]}"#, "of Python 2"),
+            (
+                r#"{"nbformat": 4, "cells": [{"cell_type": "code", "source": "print 'x'"}]}"#,
+                "is a Python 2 notebook",
+            ),
             (
                 r#"{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"name": "ir", "language": "R"}}}"#,
-                "of r",
+                "in r",
             ),
         ] {
             let error = read(text).unwrap_err();

@@ -1,5 +1,5 @@
-//! A project that is a package itself: from where it can be imported, and what Python is to know of it. It is made known as an
-//! editable installation would, but without its build backend: nothing of it runs, and nothing is fetched.
+//! A project that is a package itself: the folders that it is imported from, and its metadata for Python. This stands in
+//! for an editable installation, but without the build backend: nothing is run, and nothing is downloaded.
 
 use std::{
     collections::BTreeMap,
@@ -11,22 +11,22 @@ use toml::{Table, Value};
 use super::dependencies;
 use crate::disk;
 
-/// A larger file says nothing plainly.
+/// Maximum size in bytes of a file that is read.
 const LARGEST: u64 = 1 << 20;
-/// The version of a project that only its build backend knows.
+/// The version if only the build backend knows it.
 const UNKNOWN_VERSION: &str = "0";
 
 /// A project as Python's import system sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Package {
-    /// Folders whose modules can be imported from everywhere, from the project's root on; the root itself is empty.
+    /// Folders whose modules can be imported from everywhere, relative to the project root; empty for the root itself.
     pub folders: Vec<String>,
-    /// Files that tell Python's `importlib.metadata` of the project, by their paths in a folder to import from.
+    /// Files that describe the project for Python's `importlib.metadata`, by their paths in an import folder.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl Package {
-    /// Of the project at `root`. `folders` are those from the artifact's on: a member of a workspace is a project, too.
+    /// Reads the project at `root`. `folders` are the artifact's and those above it: a workspace member is a project, too.
     pub(super) fn read(root: &Path, folders: &[PathBuf]) -> Self {
         let mut package = Self { folders: vec![String::new(), "src".into()], metadata: BTreeMap::new() };
         for folder in folders.iter().filter(|folder| folder.starts_with(root)) {
@@ -54,9 +54,9 @@ struct Declared {
     is_project: bool,
     name: Option<String>,
     version: Option<String>,
-    /// By group: `name = target` lines.
+    /// `name = target` lines, by group.
     entry_points: BTreeMap<String, BTreeMap<String, String>>,
-    /// Folders that hold its packages.
+    /// Folders that contain its packages.
     places: Vec<String>,
 }
 
@@ -132,7 +132,7 @@ impl Declared {
         }
     }
 
-    /// `setup.cfg` and `setup.py` are not run: what they write plainly is taken.
+    /// Takes the plain values of a `setup.cfg` or `setup.py`, which is not run.
     fn take_text(&mut self, text: &str) {
         let pattern = |expression: &str| regex::Regex::new(expression).expect("it is a regular expression");
         let first = |expression: &str| Some(pattern(expression).captures(text)?.get(1)?.as_str().to_owned());
@@ -175,7 +175,7 @@ impl Declared {
     }
 }
 
-/// A folder below the one that names it.
+/// Whether the path stays below the folder that names it.
 fn is_inside(place: &str) -> bool {
     let plain = |part: std::path::Component<'_>| {
         matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir)
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn python_is_told_the_version_and_the_entry_points() {
+    fn metadata_has_the_version_and_the_entry_points() {
         let text = "[project]\nname = 'my-x'\nversion = '1.2'\n[project.scripts]\nfit-it = 'x.cli:main'\n\
                     [project.entry-points.'x.models']\nnet = 'x.net:Net'\n";
         let metadata = of(&[("pyproject.toml", text)], "").metadata;

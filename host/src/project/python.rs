@@ -1,4 +1,4 @@
-//! Which Python a project asks for, by its own word.
+//! Finds the Python version that a project requires.
 
 use std::path::PathBuf;
 
@@ -8,26 +8,26 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Beyond this, a `.python-version` names no Python.
+/// Maximum size of a `.python-version` in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// Those that there are, as minor versions of Python 3.
+/// The minor versions of Python 3 that are supported.
 const KNOWN: std::ops::RangeInclusive<u32> = 8..=14;
-/// Taken where the project leaves it open.
+/// The minor version to prefer if several match.
 const USUAL: u32 = 11;
 
-/// The Python that a project asks for.
+/// The Python that a project requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Python {
-    /// All that will do, as `3.11`, the best first.
+    /// All versions that match, such as `3.11`, the best first.
     pub versions: Vec<String>,
-    /// What the project says, and where, for a person to read.
+    /// What the project requires, and where, for messages.
     pub origin: String,
 }
 
-/// By the environment file or the script's header that was chosen, else by the nearest `.python-version`, else by what the
-/// dependency file or the `pyproject.toml` requires. `None` if the project does not say. `notes` takes what was seen and not
-/// used.
+/// Returns the Python that the chosen environment file or script header requires, or else the nearest
+/// `.python-version`, or else the dependency file or the `pyproject.toml`. `None` if the project requires none. Versions
+/// that are not used are added to `notes`.
 pub(super) fn of(
     folders: &[PathBuf],
     dependencies: Option<&Dependencies>,
@@ -44,16 +44,16 @@ pub(super) fn of(
             let Some(pin) = lines.iter().find_map(|line| pin(line)) else {
                 let said = lines.join(", ");
                 notes.push(format!(
-                    ".python-version says {said}, which is not used: it is no version of CPython 3; \
-                     --config.base_image=IMAGE names an image that has it"
+                    ".python-version has {said}, which is not used: not a version of CPython 3; \
+                     to use it, choose an image that has it with --config.base_image=IMAGE"
                 ));
                 return None;
             };
             if pin.is_free_threaded {
                 let version = &pin.range;
                 notes.push(format!(
-                    ".python-version asks for a free-threaded Python: the usual {version} is taken instead; \
-                     --config.base_image=IMAGE names an image that has it"
+                    ".python-version requires a free-threaded Python: using the standard {version} instead; \
+                     to use it, choose an image that has it with --config.base_image=IMAGE"
                 ));
             }
             Some((pin.range, ".python-version".to_owned()))
@@ -69,26 +69,26 @@ pub(super) fn of(
     let Some((range, file)) = by_environment.or_else(&mut pinned).or(declared).or_else(required) else {
         return Ok(None);
     };
-    let origin = format!("Python {range} by {file}");
+    let origin = format!("Python {range} ({file})");
     let mut minors: Vec<u32> = KNOWN.filter(|minor| accepts(&range, *minor)).collect();
-    // The usual one first, then newer ones, then older ones, each by its distance.
+    // The preferred one first, then newer ones, then older ones, each by its distance.
     minors.sort_by_key(|minor| if *minor >= USUAL { minor - USUAL } else { 100 + USUAL - minor });
     if minors.is_empty() {
-        return Err(Error::invalid(format!("the project asks for {origin}, and there is no such Python"))
-            .hint(format!("change {file}: it can be 3.{} to 3.{}", KNOWN.start(), KNOWN.end())));
+        return Err(Error::invalid(format!("the project requires {origin}, which is not supported"))
+            .hint(format!("change {file}: use 3.{} to 3.{}", KNOWN.start(), KNOWN.end())));
     }
     Ok(Some(Python { versions: minors.iter().map(|minor| format!("3.{minor}")).collect(), origin }))
 }
 
-/// What a line of a `.python-version` says.
+/// A line of a `.python-version`.
 #[derive(Debug, PartialEq, Eq)]
 struct Pin {
     range: String,
     is_free_threaded: bool,
 }
 
-/// `3.11.4`, `>=3.12`, `3.14.0rc2`, `3.13t`, `python-3.12.3`, also as uv writes them. Names of environments and other
-/// Pythons say nothing about a base image.
+/// Parses a line such as `3.11.4`, `>=3.12`, `3.14.0rc2`, `3.13t` or `python-3.12.3`, also as uv writes them. `None` for
+/// names of environments and other Pythons, for which there is no base image.
 fn pin(line: &str) -> Option<Pin> {
     let line = line.to_lowercase();
     if line.starts_with(['>', '<', '=', '~', '!']) {
@@ -108,12 +108,12 @@ fn pin(line: &str) -> Option<Pin> {
     let is_known = rest.is_empty() || rest == "t" || is_pre_release;
     let parts: Option<Vec<u32>> = numbers.split('.').map(|part| part.parse().ok()).collect();
     let parts = parts.filter(|parts| is_known && parts.first() == Some(&3))?;
-    // Of a version that is not out yet, there is an image of its minor version only.
+    // For a pre-release, there is only an image of its minor version.
     let range = if is_pre_release { parts.iter().take(2) } else { parts.iter().take(3) };
     Some(Pin { range: range.map(u32::to_string).collect::<Vec<_>>().join("."), is_free_threaded })
 }
 
-/// A range as PEP 440 or Poetry writes it takes some Python 3.`minor`.
+/// Whether a range of PEP 440 or Poetry accepts some Python 3.`minor`.
 fn accepts(range: &str, minor: u32) -> bool {
     range.split("||").any(|range| range.split(',').map(str::trim).all(|clause| clause_accepts(clause, minor)))
 }
@@ -207,16 +207,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seen_and_not_used_is_told() {
+    fn versions_that_are_not_used_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(".python-version"), "pypy3.10\n").unwrap();
         let mut notes = Vec::new();
         assert_eq!(of(&[folder.path().to_owned()], None, &mut notes).unwrap(), None);
-        assert!(notes[0].starts_with(".python-version says pypy3.10, which is not used"), "{notes:?}");
+        assert!(notes[0].starts_with(".python-version has pypy3.10, which is not used"), "{notes:?}");
     }
 
     #[test]
-    fn the_projects_own_word_counts() {
+    fn the_projects_own_version_is_used() {
         let first =
             |files: &[(&str, &str)]| of_files(files).unwrap().map(|(versions, _)| versions[0].clone());
         let project =
@@ -235,6 +235,6 @@ mod tests {
             Some("3.10")
         );
         let none = of_files(&[(".python-version", "3.99\n")]).unwrap_err();
-        assert!(none.message().contains("Python 3.99 by .python-version"), "{}", none.message());
+        assert!(none.message().contains("Python 3.99 (.python-version)"), "{}", none.message());
     }
 }

@@ -1,5 +1,5 @@
-//! A training folder's own Dockerfile, and what goes with it, in `alekseylearn/` beside the artifact. They stand in for
-//! what a build driver would write.
+//! A project's own Dockerfile and its files, in `alekseylearn/` beside the artifact. They replace what a build driver
+//! would write.
 
 use std::{
     collections::BTreeMap,
@@ -13,19 +13,19 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Beside the artifact; counts as soon as it holds a Dockerfile.
+/// The recipe's folder beside the artifact, which is used if it has a Dockerfile.
 pub const RECIPE_FOLDER: &str = "alekseylearn";
-/// What makes the folder a recipe.
+/// The file that makes the folder a recipe.
 const DOCKERFILE: &str = "Dockerfile";
 /// The part of a build driver's own files that a recipe replaces as a whole.
 pub const RUNNER: &str = "runner/";
-/// It is held in memory: data belongs beside the artifact.
+/// Maximum size of a recipe in bytes: it is held in memory.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// A Dockerfile and files of the user's own.
+/// The user's own Dockerfile and its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipe {
-    /// The folder, absolute.
+    /// Absolute path of the folder.
     pub folder: PathBuf,
     /// The Dockerfile's text.
     pub dockerfile: String,
@@ -34,7 +34,7 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The recipe of a training folder; none where it has no Dockerfile of its own.
+    /// Reads the recipe of a project; `None` if it has no Dockerfile of its own.
     ///
     /// # Errors
     /// It cannot be read, or is too large.
@@ -51,14 +51,14 @@ impl Recipe {
             let source = disk::open(&file.source).map_err(cannot_read)?;
             source.take(room + 1).read_to_end(&mut content).map_err(cannot_read)?;
             room = room.checked_sub(content.len() as u64).ok_or_else(|| {
-                Error::invalid(format!("{} holds more than 16 MiB", folder.display()))
-                    .hint("it is for the Dockerfile and what goes with it: put data beside the artifact")
+                Error::invalid(format!("{} is larger than 16 MiB", folder.display()))
+                    .hint("move data out of it: it is only for the Dockerfile and its files")
             })?;
             contents.insert(file.path, content);
         }
         if contents.keys().any(|path| path.starts_with("code/")) {
             return Err(Error::invalid(format!("{} has a folder `code`", folder.display()))
-                .hint("that name is taken by the training folder in the build: rename it"));
+                .hint("rename it: the build uses that name for the project"));
         }
         let dockerfile = contents.remove(DOCKERFILE).unwrap_or_default();
         let dockerfile = String::from_utf8(dockerfile).map_err(|error| {
@@ -67,19 +67,19 @@ impl Recipe {
         Ok(Some(Self { folder, dockerfile, files: contents }))
     }
 
-    /// Where the Dockerfile lies.
+    /// Path of the Dockerfile.
     pub fn dockerfile_path(&self) -> PathBuf {
         self.folder.join(DOCKERFILE)
     }
 
-    /// The images that its stages start from, as written.
+    /// Returns the images that its stages start from, as written.
     pub fn base_images(&self) -> impl Iterator<Item = &str> {
         let is_from = |line: &&str| line.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("FROM "));
         let lines = self.dockerfile.lines().map(str::trim).filter(is_from);
         lines.filter_map(|line| line.split_whitespace().skip(1).find(|word| !word.starts_with("--")))
     }
 
-    /// The line of the instruction that a builder names in what it says, counted from 1.
+    /// Returns the line of the instruction that a builder's message names, counted from 1.
     pub fn line_of(&self, said: &str) -> Option<usize> {
         let said = plain(said);
         let mut start = None;
@@ -104,7 +104,7 @@ impl Recipe {
     }
 }
 
-/// Builders tell an instruction with its spaces changed.
+/// Unifies spaces, which builders change when they print an instruction.
 fn plain(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,4 +1,4 @@
-//! Which folder is sent with an artifact, and where in it the artifact runs.
+//! Finds the project root of an artifact, and the folder in which the artifact runs.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 use super::clues::{Clues, Standpoint};
 use crate::error::{Error, Kind, Result};
 
-/// What makes a folder a project. Files of that name, or a folder.
+/// Files or folders that mark a project root.
 const MARKERS: [&str; 24] = [
     ".git",
     ".hg",
@@ -35,9 +35,9 @@ const MARKERS: [&str; 24] = [
     "dvc.yaml",
     ".dockerignore",
 ];
-/// Nothing above a folder that holds one of these belongs to it.
+/// Markers of the top of a repository: nothing above it belongs to the project.
 const TOPS: [&str; 3] = [".git", ".hg", ".jj"];
-/// Folders that hold a part of a project by custom: one that is run from the folder above needs that folder.
+/// Usual names of folders that are a part of a project: what is run from the folder above needs that folder.
 const PARTS: [&str; 20] = [
     "src",
     "source",
@@ -61,48 +61,48 @@ const PARTS: [&str; 20] = [
     "training",
 ];
 
-/// The folder to send, and what follows from it.
+/// The project root, and what follows from it.
 #[derive(Debug)]
 pub(super) struct Place {
-    /// The folder to send, absolute.
+    /// Absolute path of the project root.
     pub(super) root: PathBuf,
-    /// The working folder, from the root; empty where it is the root.
+    /// The working folder, relative to the root; empty if it is the root.
     pub(super) workdir: String,
-    /// Where the files that declare dependencies may lie: the artifact's folder and those above it, up to the top of the
+    /// Folders that may have dependency files: the artifact's folder and those above it, up to the top of the
     /// repository.
     pub(super) folders: Vec<PathBuf>,
 }
 
-/// What decides about the place.
+/// What determines the project root.
 pub(super) struct Asked<'a> {
-    /// The artifact, absolute, without links.
+    /// Absolute path of the artifact, in a folder without links.
     pub(super) artifact: &'a Path,
-    /// Its code, as far as it is Python.
+    /// Its Python code.
     pub(super) code: Vec<String>,
     /// The folder that it is imported from, if it is a module.
     pub(super) base: Option<&'a Path>,
     /// It runs in its own folder, as a notebook does.
     pub(super) in_its_folder: bool,
-    /// What it is called with.
+    /// Its arguments.
     pub(super) arguments: &'a [String],
-    /// Where the user stands.
+    /// The current folder.
     pub(super) current: &'a Path,
     /// The user's home folder.
     pub(super) home: &'a Path,
-    /// The root that the user names.
+    /// The project root, if the user names one.
     pub(super) root: Option<&'a Path>,
 }
 
 impl Place {
     /// Finds the project of an artifact.
     ///
-    /// It is the nearest folder at or above the artifact with a marker. A project further out takes its place where the
-    /// code needs something of it: a module, or a path that it names; or where the user stands there and the artifact
-    /// lies in a folder that is only a part by its name, such as `src`. Without any marker it is the artifact's folder,
-    /// and the folder where the user stands is looked at in the same way.
+    /// The root is the nearest folder with a marker, at or above the artifact. An outer project is used instead if the
+    /// code needs something of it, a module or a path that it names. It is also used if it is the current folder, and
+    /// the artifact's folder is only a part by its name, such as `src`. Without any marker, the root is the artifact's
+    /// folder, or the current folder under the same conditions.
     ///
     /// # Errors
-    /// The root would be a home folder, or the user names one that does not hold the artifact.
+    /// The root would be a home folder, or the user names one that does not contain the artifact.
     pub(super) fn find(asked: Asked<'_>) -> Result<Self> {
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let (current, home) = (real(asked.current), real(asked.home));
@@ -118,7 +118,7 @@ impl Place {
             false => &root,
         };
         let workdir = working.strip_prefix(&root).ok().and_then(Path::to_str).unwrap_or_default().to_owned();
-        // Above a root without any marker, a file may be anybody's.
+        // Without a marker, files above the root may belong to something else.
         let last = above.iter().rposition(|above| has_marker(above) || **above == *root);
         let folders = above[..last.map_or(1, |last| last + 1).min(above.len())].to_vec();
         Ok(Self {
@@ -164,8 +164,8 @@ fn found(
     Ok(root.to_owned())
 }
 
-/// The folder and those above it that may be a project: up to the top of the repository, below the home folder, and
-/// below what everybody may write to.
+/// Returns the folder and those above it that may be a project root: up to the top of the repository, below the home
+/// folder, and below folders that everybody may write to.
 fn above(folder: &Path, home: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for folder in folder.ancestors() {
@@ -180,7 +180,7 @@ fn above(folder: &Path, home: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A home folder, what holds it, and a folder where others may put files: never a project.
+/// Whether the folder can never be a project root: a home folder, one that contains it, or a shared folder.
 fn is_too_wide(folder: &Path, home: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     const ALL_MAY_WRITE: u32 = 0o1002;
@@ -192,7 +192,7 @@ fn has_marker(folder: &Path) -> bool {
     MARKERS.iter().any(|marker| folder.join(marker).exists())
 }
 
-/// Where a package lies that the folder is a part of.
+/// Returns the folder that contains the package of which `folder` is a part.
 fn package_parent(folder: &Path) -> Option<&Path> {
     let mut ancestors = folder.ancestors();
     let first = ancestors.next().filter(|folder| folder.join("__init__.py").is_file())?;
@@ -203,18 +203,14 @@ fn package_parent(folder: &Path) -> Option<&Path> {
 fn named(root: &Path, artifact: &Path, home: &Path) -> Result<PathBuf> {
     let folder = root.canonicalize().ok().filter(|folder| folder.is_dir()).ok_or_else(|| {
         Error::new(Kind::NotFound, format!("there is no folder {}", root.display()))
-            .hint("--root takes the folder to send, from the current folder on")
+            .hint("--root takes a path relative to the current folder")
     })?;
     if is_too_wide(&folder, home) {
         return Err(never_sent(&folder, home));
     }
     if !artifact.starts_with(&folder) {
-        return Err(Error::invalid(format!(
-            "{} does not lie in the root {}",
-            artifact.display(),
-            root.display()
-        ))
-        .hint("name a folder at or above the artifact with --root"));
+        return Err(Error::invalid(format!("{} is not in the root {}", artifact.display(), root.display()))
+            .hint("choose a folder at or above the artifact with --root"));
     }
     Ok(folder)
 }
@@ -222,7 +218,7 @@ fn named(root: &Path, artifact: &Path, home: &Path) -> Result<PathBuf> {
 fn never_sent(folder: &Path, home: &Path) -> Error {
     let what = match () {
         () if folder == home => "your home folder",
-        () if home.starts_with(folder) => "a folder that holds your home folder",
+        () if home.starts_with(folder) => "a folder that contains your home folder",
         () => "a folder that all users share",
     };
     Error::invalid(format!("cannot send {}: it is {what}", folder.display()))
@@ -292,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_code_needs_of_an_outer_project_comes_along() {
+    fn an_outer_project_that_the_code_needs_is_the_root() {
         for (code, files) in [
             ("from common.io import read", vec![("x/common/io.py", "")]),
             ("import mytrainer", vec![("x/src/mytrainer/__init__.py", "")]),
@@ -358,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_where_everybody_may_write_means_nothing() {
+    fn a_marker_in_a_shared_folder_is_ignored() {
         use std::os::unix::fs::PermissionsExt;
         let disk = Disk::new(&[("tmp/requirements.txt", ""), ("tmp/x/train.py", "open('a')"), ("tmp/a", "")]);
         fs::set_permissions(disk.1.join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();

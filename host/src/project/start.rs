@@ -1,4 +1,4 @@
-//! What the user names as the training artifact, and how it is started.
+//! Finds the training artifact that the user names, and how it is started.
 
 use std::{
     io::Read,
@@ -14,9 +14,9 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// A larger file is no script.
+/// Maximum size of a script in bytes.
 const LARGEST: u64 = 16 << 20;
-/// As much of a file as shows which program runs it.
+/// Bytes that are read to find the program in a file's first line.
 const FIRST_LINE: u64 = 256;
 
 /// How an artifact is started.
@@ -26,15 +26,15 @@ pub enum Start {
     Script,
     /// Cell by cell.
     Notebook,
-    /// `sh FILE`, or what its first line names.
+    /// `sh FILE`, or the program in its first line.
     Shell,
     /// `python -m MODULE`.
     Module(String),
-    /// A call of a function without arguments, as the command that an installation would make.
+    /// A function, called without arguments, as by the command that an installation would create.
     Function {
-        /// The module that has it.
+        /// The function's module.
         module: String,
-        /// Its name there, such as `main` or `cli.run`.
+        /// Its name in the module, such as `main` or `cli.run`.
         function: String,
         /// The command's name, if it has one.
         name: Option<String>,
@@ -42,7 +42,7 @@ pub enum Start {
 }
 
 impl Start {
-    /// What the runner reads, beside the artifact's path and its folder.
+    /// Describes the start for the runner, besides the artifact's path and folder.
     pub(super) fn description(&self) -> Value {
         match self {
             Self::Script => json!({ "kind": "script" }),
@@ -57,7 +57,7 @@ impl Start {
     }
 }
 
-/// What the user names.
+/// The artifact as the user names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Named {
     /// A file; or, if there is no such file, a function as `package.module:function` or a command of the project.
@@ -69,17 +69,17 @@ pub enum Named {
 /// An artifact that was found.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// Its file, absolute; a link keeps its place.
+    /// Absolute path of its file; a link is not resolved.
     pub(super) path: PathBuf,
     pub(super) start: Start,
     /// The folder that its module is imported from.
     pub(super) base: Option<PathBuf>,
 }
 
-/// Finds what the user names from the folder where they stand.
+/// Finds what the user names, relative to the current folder.
 ///
 /// # Errors
-/// There is no such thing, or it is nothing that can be trained.
+/// It does not exist, or cannot be trained.
 pub(super) fn find(named: &Named, current: &Path) -> Result<Found> {
     let path = match named {
         Named::Module(module) => {
@@ -109,8 +109,10 @@ pub(super) fn find(named: &Named, current: &Path) -> Result<Found> {
     if let Some(target) = command(text, current)? {
         return match function(&target) {
             Some((module, function)) => of_function(module, function, Some(text), current),
-            None => Err(Error::invalid(format!("the command `{text}` of this project is `{target}`"))
-                .hint("a command names a function as package.module:function")),
+            None => Err(Error::invalid(format!(
+                "the command `{text}` of this project is not a function: `{target}`"
+            ))
+            .hint("define the command as package.module:function")),
         };
     }
     Err(nothing(path))
@@ -129,7 +131,7 @@ fn of_function(module: &str, function: &str, name: Option<&str>, current: &Path)
     Ok(Found { path, start: Start::Function { module, function, name }, base: Some(base) })
 }
 
-/// By its name, else by its first line.
+/// Finds out how a file is started: by its name, or else by its first line.
 fn kind_of(whole: &Path, path: &Path) -> Result<Start> {
     match whole.extension().and_then(|end| end.to_str()).unwrap_or_default() {
         "py" => return Ok(Start::Script),
@@ -153,12 +155,12 @@ fn kind_of(whole: &Path, path: &Path) -> Result<Start> {
         () if runs(&["sh", "bash", "dash"]) => Ok(Start::Shell),
         () => Err(Error::invalid(format!("{} is neither a script nor a notebook", path.display())).hint(
             "a training artifact is a Python script (.py), a Jupyter notebook (.ipynb) or a shell script (.sh); a file \
-             of another name needs a first line such as #!/usr/bin/env python3",
+             with another name needs a first line such as #!/usr/bin/env python3",
         )),
     }
 }
 
-/// `package.module:function`, without extras.
+/// Splits `package.module:function`; extras are ignored.
 fn function(text: &str) -> Option<(&str, &str)> {
     let (module, function) = text.split('[').next()?.trim().split_once(':')?;
     (is_dotted(module) && is_dotted(function)).then_some((module, function))
@@ -173,8 +175,8 @@ fn is_dotted(text: &str) -> bool {
     text.split('.').all(is_name)
 }
 
-/// The file of a module of the project, and the folder that it is imported from: where the user stands, the folders above it
-/// up to the top of the project, and the folder `src` in each.
+/// Returns the file of a module of the project, and the folder that it is imported from: the current folder, one above
+/// it up to the top of the project, or the folder `src` in one of these.
 fn of_module(module: &str, current: &Path) -> Result<(PathBuf, PathBuf)> {
     let missing = || {
         Error::new(Kind::NotFound, format!("there is no module {module} in this folder or its project"))
@@ -199,7 +201,7 @@ fn of_module(module: &str, current: &Path) -> Result<(PathBuf, PathBuf)> {
     Err(missing())
 }
 
-/// Where the user stands, and the folders above it up to the first that is a project's top.
+/// Returns the current folder, and those above it up to the top of a project.
 fn project_folders(current: &Path) -> Vec<PathBuf> {
     let is_top =
         |folder: &Path| [".git", "pyproject.toml", "setup.py"].iter().any(|mark| folder.join(mark).exists());
@@ -210,7 +212,7 @@ fn project_folders(current: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// The words of a shell script, without quotes.
+/// Returns the words of a shell script, without quotes.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
     let separates =
@@ -218,7 +220,7 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     lines.flat_map(move |line| line.split(separates)).filter(|word| !word.is_empty())
 }
 
-/// The Python scripts and modules that a shell script runs.
+/// Returns the code of the Python scripts and modules that a shell script runs.
 pub(super) fn python_of(text: &str, folder: &Path, current: &Path) -> Vec<String> {
     let words: Vec<&str> = words(text).collect();
     let script = |word: &&&str| word.ends_with(".py");
@@ -231,7 +233,7 @@ pub(super) fn python_of(text: &str, folder: &Path, current: &Path) -> Vec<String
     scripts.chain(modules).filter_map(|path| disk::text(&path, LARGEST).ok()).collect()
 }
 
-/// What a command of the project calls, as its nearest `pyproject.toml` or `setup.cfg` declares it.
+/// Returns the function that a command of the project calls, as the nearest `pyproject.toml` declares it.
 fn command(name: &str, current: &Path) -> Result<Option<String>> {
     if name.is_empty() || name.contains('/') {
         return Ok(None);
@@ -309,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn modules_functions_and_commands_are_found_from_where_the_user_stands() {
+    fn modules_functions_and_commands_are_found_from_the_current_folder() {
         let scripts = "[project]\nname = 'x'\n[project.scripts]\ntrain = 'pkg.cli:main'\n\
                        [tool.poetry.scripts]\nfit-it = { reference = 'pkg.cli:app.run', type = 'console' }\n";
         let (_folder, root) = disk(&[

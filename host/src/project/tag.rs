@@ -4,23 +4,26 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Cleaned to what every registry takes: lower-case letters, digits, and single `.`, `_` or `-` between them.
+/// Returns the tag of an artifact, reduced to what every registry accepts: lower-case letters, digits, and single `.`,
+/// `_` or `-` between them.
 ///
 /// # Errors
-/// Nothing of the name is left by the cleaning.
+/// The artifact's name has no such character.
 pub fn tag_of(folder: &Path, artifact: &str) -> Result<String> {
     let folder_name = folder.file_name().map_or_else(Default::default, |name| name.to_string_lossy());
     let stem = Path::new(artifact).file_stem().map_or_else(Default::default, |stem| stem.to_string_lossy());
     let stem = clean(&stem);
     if stem.is_empty() {
-        return Err(Error::invalid(format!("`{artifact}` holds no letter or digit to name an image by"))
-            .hint("rename it, for example to train.py"));
+        return Err(Error::invalid(format!(
+            "cannot name an image after `{artifact}`: it has no letter or digit"
+        ))
+        .hint("rename it, for example to train.py"));
     }
     let folder = clean(&folder_name);
     Ok(if folder.is_empty() { stem } else { format!("{folder}/{stem}") })
 }
 
-/// The artifact that a tag would mean in the project where the user stands, whether or not it has any job.
+/// Returns the artifact that has the tag in the current project, whether or not it has any job.
 pub fn artifact_of_tag(tag: &str, current: &Path) -> Option<PathBuf> {
     let (parent, stem) = tag.rsplit_once('/').unwrap_or(("", tag));
     let is_top = |folder: &Path| [".git", "pyproject.toml"].iter().any(|mark| folder.join(mark).exists());

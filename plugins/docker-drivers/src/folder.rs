@@ -1,4 +1,4 @@
-//! The job's folder, which outlives the process.
+//! Files in the job's folder, which outlives the process.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ pub(crate) fn in_job(file: &str) -> PathBuf {
     Path::new("/job").join(file)
 }
 
-/// Whole or not at all: another process may read at any moment.
+/// Writes a file atomically: another process may read it at any moment.
 pub(crate) fn write_whole(file: &str, content: &[u8]) -> Result<(), Error> {
     let partial = in_job(&format!("{file}.part"));
     fs::write(&partial, content)

@@ -1,4 +1,4 @@
-//! The build driver: one Dockerfile for every training folder, its layers in the order in which they change.
+//! The build driver: one Dockerfile for every project, with the layers that change least often first.
 
 use alekseylearn_sdk::{Error, OptionSpec, Training, build, docker};
 
@@ -7,23 +7,23 @@ use crate::{
     install::{Installation, system, system_packages},
 };
 
-/// Taken where the project does not say which one it wants.
+/// The Python version if the project does not name one.
 const USUAL_PYTHON: &str = "3.11";
-/// The project in the image. What is installed from its own code is installed here, and stays here.
+/// The project's folder in the image. The project's own packages are installed from here, so it must stay here.
 const CODE: &str = "/opt/alekseylearn/code";
-/// What makes the project known to Python as a package that is installed.
+/// Metadata that makes the project look like an installed package to Python.
 const PACKAGE: &str = "/opt/alekseylearn/package";
 
 impl<M: Machine> build::Guest for Docker<M> {
     fn options() -> Vec<OptionSpec> {
         let base = OptionSpec::text(
             "base_image",
-            "Image to start from, with Python 3 and pip; python:3.X-slim for the project's Python",
+            "Base image, with Python 3 and pip (default: python:3.X-slim for the project's Python)",
         );
-        let platform = OptionSpec::text("platform", "Platform that the image is for, as os/architecture");
+        let platform = OptionSpec::text("platform", "Platform of the image, as os/architecture");
         let system = OptionSpec::text(
             "system_packages",
-            "Packages of the base image's system to install, as libgl1,ffmpeg; by its own package manager",
+            "System packages to install with the base image's package manager, such as libgl1,ffmpeg",
         );
         vec![base, platform.default_to("linux/amd64"), system]
     }
@@ -52,15 +52,15 @@ impl<M: Machine> build::Guest for Docker<M> {
     }
 }
 
-/// All that decides how the Dockerfile reads.
+/// Everything that determines the Dockerfile's text.
 struct Recipe {
     installation: Installation,
-    /// Packages of the system.
+    /// System packages.
     system: Vec<String>,
     python: Option<Python>,
-    /// The folders of the project whose modules can be imported from everywhere.
+    /// Folders of the project that are on Python's import path.
     imports: Vec<String>,
-    /// It is a package.
+    /// Whether the project is a package.
     package: bool,
 }
 
@@ -74,7 +74,7 @@ impl Recipe {
         let python =
             training.python().map(|python| Python { versions: python.versions(), origin: python.origin() });
         let options = training.options();
-        // Where no engine answers, nothing is built either: this shows what would be.
+        // If no engine answers, nothing is built, and this only shows what would be built.
         let keeps_downloads = docker::buildkit().unwrap_or(true);
         let platform = options.text("platform").unwrap_or_default();
         let installation = Installation {
@@ -99,7 +99,7 @@ impl Recipe {
 
     fn dockerfile(&self, base: &str) -> String {
         let mut lines = Vec::new();
-        // What is built from source needs them, and so may what runs.
+        // Builds from source need the system packages, and so may the script.
         let base = match self.system.as_slice() {
             [] => base,
             packages => {
@@ -117,7 +117,7 @@ impl Recipe {
         } else {
             lines.extend(self.installation.lines());
         }
-        // As an editable installation would, without one: code that changes leaves this layer as it is.
+        // Works like an editable installation, but changed code does not invalidate this layer.
         let folders = self.imports.iter().map(|folder| quoted(&in_code(folder)));
         let folders: Vec<String> = folders.chain([PACKAGE.to_owned()]).collect();
         lines.push(format!(
@@ -131,8 +131,8 @@ impl Recipe {
         lines.push("ENV PATH=/opt/alekseylearn/venv/bin:$PATH VIRTUAL_ENV=/opt/alekseylearn/venv".into());
         lines.push("COPY runner/ /opt/alekseylearn/runner/".into());
         lines.push(format!("WORKDIR {CODE}"));
-        // Exec form: a shell would keep SIGTERM from the script. Isolated, and without what `site` would load: files of the
-        // project take no module's place in the runner.
+        // Exec form, because a shell would keep SIGTERM from the script. Isolated and without `site`, so that no file
+        // of the project shadows a module of the runner.
         lines.push(
             r#"ENTRYPOINT ["/opt/alekseylearn/venv/bin/python", "-I", "-S", "/opt/alekseylearn/runner"]"#
                 .into(),
@@ -148,16 +148,16 @@ impl Recipe {
 }
 
 impl Python {
-    /// A step that fails where the base image has another Python; what it says becomes the error.
+    /// A step that fails if the base image has another Python. Its output becomes the error.
     fn check(&self) -> String {
         let versions: Vec<String> = self.versions.iter().map(|version| quoted(version)).collect();
         let text = "import sys; v = \"%d.%d\" % sys.version_info[:2]; v in sys.argv[2:] or \
-                    sys.exit(\"alekseylearn: the base image has Python \" + v + \", and the project asks for \" + sys.argv[1])";
+                    sys.exit(\"alekseylearn: the base image has Python \" + v + \", but the project requires \" + sys.argv[1])";
         format!("RUN python3 -c {} {} {}", quoted(text), quoted(&self.origin), versions.join(" "))
     }
 }
 
-/// A folder of the project, in the image.
+/// The path of a project's folder in the image.
 pub(crate) fn in_code(folder: &str) -> String {
     if folder.is_empty() { CODE.to_owned() } else { format!("{CODE}/{folder}") }
 }
@@ -207,14 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_installed_where_nothing_is_asked_for() {
+    fn nothing_is_installed_without_dependencies() {
         let text = recipe(None, false).dockerfile("base");
         assert!(!text.contains("pip install"), "{text}");
         assert!(!text.contains("machine"), "{text}");
     }
 
     #[test]
-    fn the_machine_stays_out_of_the_final_stage() {
+    fn machine_settings_stay_out_of_the_final_stage() {
         let text = recipe(Some(Form::Requirements), false).dockerfile("base");
         let last_stage = text.rsplit("FROM ").next().unwrap();
         assert!(text.contains("COPY machine/") && text.contains("type=secret,id=netrc"), "{text}");
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn locks_are_installed_as_they_stand() {
+    fn lock_files_are_not_updated() {
         let text = recipe(Some(Form::UvLock), false).dockerfile("base");
         assert!(text.contains("uv export") && text.contains("--frozen"), "{text}");
         let poetry = |locked| recipe(Some(Form::Poetry { locked }), false).dockerfile("base");
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn downloads_are_kept_where_the_builder_can() {
+    fn downloads_are_cached_if_the_builder_supports_it() {
         let mut recipe = recipe(Some(Form::Requirements), false);
         assert!(recipe.dockerfile("base").contains("id=alekseylearn-uv-linux-amd64"));
         recipe.installation.cache = None;
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_base_is_of_the_projects_python() {
+    fn the_default_base_has_the_projects_python() {
         let mut recipe = recipe(None, false);
         assert_eq!(recipe.usual_base(), "python:3.11-slim");
         recipe.python =
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_imported_is_installed_if_it_is_still_missing() {
+    fn imported_packages_are_installed_if_still_missing() {
         let mut recipe = recipe(Some(Form::Requirements), false);
         recipe.installation.imported = vec![("sklearn".into(), "scikit-learn".into())];
         recipe.installation.as_of = Some("2023-05-31".into());
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn packages_of_the_system_are_there_when_others_are_built_and_run() {
+    fn system_packages_are_in_the_build_and_the_final_stage() {
         let mut recipe = recipe(None, false);
         recipe.system = vec!["libgl1".into(), "ffmpeg".into()];
         let text = recipe.dockerfile("base");
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notebook_gets_papermill_also_without_requirements() {
+    fn a_notebook_gets_papermill_even_without_requirements() {
         let text = recipe(None, true).dockerfile("base");
         assert!(text.contains("--requirement '/opt/notebook-requirements.txt'"), "{text}");
     }

@@ -1,4 +1,4 @@
-//! How what a project needs is installed: the part of the Dockerfile that only the first stage has.
+//! Installs a project's dependencies: the part of the Dockerfile that only the first stage has.
 
 use alekseylearn_sdk::Error;
 use runner::{POETRY, POETRY_EXPORT, UV};
@@ -6,50 +6,50 @@ use serde_json::json;
 
 use crate::image::{in_code, quoted};
 
-/// What runs a notebook. Without versions: the training's own list can hold any of them.
+/// Packages that run a notebook. Unpinned, because the project may pin any version of them.
 pub(crate) const NOTEBOOK_REQUIREMENTS: &str = "papermill\nipykernel\n";
-/// Prints what of the imported packages is missing.
+/// A script that prints which imported packages are missing.
 pub(crate) const MISSING: &str = include_str!("missing.py");
-/// The dependency files, while they are installed. That is the same folder wherever they lie in the project, so that equal
-/// dependencies are an equal layer.
+/// Folder of the dependency files during the installation. It does not depend on where they are in the project, so that
+/// equal dependencies give an equal layer.
 const DECLARED: &str = "/opt/alekseylearn/project";
-/// What installers must know of this machine's network.
+/// Network settings of this machine for the installers.
 const MACHINE: &str = "/opt/alekseylearn/machine";
-/// Where a build mounts the caches of the tools: what they hold is in no layer.
+/// Where a build mounts the tools' caches, which become part of no layer.
 const CACHES: &str = "/var/cache/alekseylearn";
-/// What a lock says, as requirements.
+/// A lock file's packages, as requirements.
 const LOCKED: &str = "/opt/locked-requirements.txt";
-/// What was installed, by version: the host reads it.
+/// List of the installed packages and versions, which the host reads.
 const INSTALLED: &str = "/opt/alekseylearn/venv/installed.txt";
 const PYTHON: &str = "/opt/alekseylearn/venv/bin/python";
 
-/// What is to be installed, and with what.
+/// What to install, and how.
 #[derive(Default)]
 pub(crate) struct Installation {
-    /// What a file of the project declares.
+    /// Dependencies that a file of the project declares.
     pub(crate) declared: Option<Declared>,
-    /// Packages that the user named, as requirements.
+    /// Packages that the user added, as requirements.
     pub(crate) added: Vec<String>,
-    /// Modules that the code imports, each with the requirement that brings it.
+    /// Modules that the code imports, each with the requirement that provides it.
     pub(crate) imported: Vec<(String, String)>,
-    /// The day as of which versions are chosen.
+    /// The day whose newest versions are chosen.
     pub(crate) as_of: Option<String>,
-    /// Programs of the system that the installation needs.
+    /// System programs that the installation needs.
     pub(crate) programs: Vec<String>,
-    /// A notebook is to be run.
+    /// Whether the training artifact is a notebook.
     pub(crate) notebook: bool,
-    /// Downloads are kept from one build to the next, for this platform.
+    /// The platform whose downloads are cached between builds; `None` if the builder has no cache.
     pub(crate) cache: Option<String>,
 }
 
-/// A file of the project.
+/// Dependencies that a file of the project declares.
 pub(crate) struct Declared {
     pub(crate) form: Form,
-    /// From the folder on in which it lies.
+    /// The file's path from the folder that holds it.
     pub(crate) file: String,
-    /// That folder in the project, if its own code is installed from there.
+    /// That folder's path in the project, if the project's own code is installed from there.
     pub(crate) place: Option<String>,
-    /// The member of a uv workspace to install for.
+    /// The member of a uv workspace whose dependencies are installed.
     pub(crate) member: Option<String>,
     pub(crate) extras: Vec<String>,
     pub(crate) groups: Vec<String>,
@@ -76,12 +76,12 @@ impl Installation {
         })
     }
 
-    /// Nothing is to be installed.
+    /// Whether there is nothing to install.
     pub(crate) fn is_empty(&self) -> bool {
         self.declared.is_none() && self.added.is_empty() && self.imported.is_empty() && !self.notebook
     }
 
-    /// Files that the build needs beside those of the project.
+    /// Files that the build needs besides those of the project.
     pub(crate) fn files(&self) -> Vec<(&'static str, String)> {
         let mut files = Vec::new();
         if self.notebook {
@@ -98,11 +98,11 @@ impl Installation {
         files
     }
 
-    /// The lines that install all of it into a new virtual environment.
+    /// The Dockerfile's lines that install everything into a new virtual environment.
     pub(crate) fn lines(&self) -> Vec<String> {
-        // Only this stage sees what the machine's network needs: nothing of it is left in the image.
+        // Only this stage has the machine's network settings: none of them are left in the image.
         let mut lines = vec![format!("COPY machine/ {MACHINE}/")];
-        // An index of the user's own need not have uv.
+        // The user's own index may not have uv.
         lines.push(format!(
             "RUN {}install() {{ python3 -m pip install --quiet --no-input --disable-pip-version-check {}\
              --root-user-action=ignore --target /opt/uv {UV}; }}; \
@@ -132,14 +132,14 @@ impl Installation {
         lines
     }
 
-    /// What files and the user list, in one resolution.
+    /// Installs what the files and the user list, in one resolution.
     fn listed(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let mut lists = Vec::new();
         let mut options = String::new();
         let place = self.declared.as_ref().and_then(|found| found.place.as_deref());
         let folder = place.map_or_else(|| DECLARED.to_owned(), in_code);
-        // Where the Dockerfile itself names it, the builder would put in variables.
+        // The builder expands variables in a path that the Dockerfile itself names.
         let named = folder.replace('$', "\\$");
         if let Some(declared) = &self.declared {
             lines.push(format!("COPY {}", json!(["dependencies/", format!("{named}/")])));
@@ -193,8 +193,8 @@ impl Installation {
         )
     }
 
-    /// Writes what a lock says where `uv pip install` reads it. The project itself is the training folder's code, and
-    /// what is for its developers only is left.
+    /// Exports a lock file to requirements that `uv pip install` reads. The project itself and its development
+    /// dependencies are left out.
     fn export(&self, declared: &Declared, folder: &str) -> Option<String> {
         let parent = declared.file.rsplit_once('/').map_or("", |(parent, _)| parent);
         let start = format!("RUN {}cd {}", self.installing("uv"), quoted(&format!("{folder}/{parent}")));
@@ -208,7 +208,7 @@ impl Installation {
                 let member = declared.member.as_ref();
                 let member = member.map_or_else(String::new, |name| format!(" --package {}", quoted(name)));
                 let extras = named("extra", &declared.extras);
-                // `--no-dev` leaves out the developers' group alone, and `uv` takes other groups only by name.
+                // `--no-dev` leaves out only the group `dev`, and `uv` includes other groups only by name.
                 let groups = named("group", &declared.groups);
                 let defaults = if groups.contains("'dev'") {
                     " --no-default-groups"
@@ -237,8 +237,8 @@ impl Installation {
         }
     }
 
-    /// The start of a RUN that installs: where the tool keeps its downloads between builds, who logs in at the package
-    /// index, and where that is.
+    /// The start of a RUN that installs: mounts for the tool's cache and the package index's credentials, and the
+    /// index's address.
     fn installing(&self, tool: &str) -> String {
         let mounts = self.cache.as_ref().map_or_else(String::new, |platform| {
             format!(
@@ -246,7 +246,7 @@ impl Installation {
                  --mount=type=secret,id=netrc "
             )
         });
-        // Said to the tools, for whoever the base image's user is, and wherever that one's home.
+        // Set explicitly, because the base image's user and home folder are unknown.
         let places = match self.cache {
             Some(_) => format!("export NETRC=/run/secrets/netrc PIP_CACHE_DIR={CACHES}/pip && "),
             None => String::new(),
@@ -256,7 +256,7 @@ impl Installation {
 
     fn uv_cache(&self) -> String {
         match self.cache {
-            // The cache lies in another file system than the image.
+            // The cache is on another file system than the image.
             Some(_) => format!(" --cache-dir {CACHES}/uv --link-mode copy"),
             None => " --no-cache".to_owned(),
         }
@@ -287,7 +287,7 @@ impl Declared {
     }
 }
 
-/// A shell command that installs packages of the base image's system, given by their names.
+/// A shell command that installs system packages in the base image.
 pub(crate) fn system(packages: &str) -> String {
     format!(
         "if command -v apt-get > /dev/null; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
@@ -299,7 +299,7 @@ pub(crate) fn system(packages: &str) -> String {
     )
 }
 
-/// The names of packages of the system, as the user lists them.
+/// The system packages that the user lists.
 pub(crate) fn system_packages(list: &str) -> Result<Vec<String>, Error> {
     let names: Vec<String> =
         list.split([',', ' ']).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
@@ -309,7 +309,7 @@ pub(crate) fn system_packages(list: &str) -> Result<Vec<String>, Error> {
     };
     match names.iter().find(|name| !is_name(name)) {
         Some(name) => Err(Error::invalid(format!("`{name}` is not the name of a system package"))
-            .hint("--config.system_packages takes names such as libgl1,ffmpeg")),
+            .hint("set --config.system_packages to names such as libgl1,ffmpeg")),
         None => Ok(names),
     }
 }
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_system_packages_are_names() {
+    fn only_plain_names_of_system_packages_are_accepted() {
         assert_eq!(system_packages("libgl1, ffmpeg git=1:2.39").unwrap(), ["libgl1", "ffmpeg", "git=1:2.39"]);
         for bad in ["a;b", "$(x)", "-y", "a\nb", "a'b"] {
             assert!(system_packages(bad).is_err(), "{bad}");

@@ -1,5 +1,5 @@
-//! What plugins share that use the Docker engine of the user's machine: a build driver that makes images, and a train
-//! driver that runs them by SageMaker's container contract, as a true rehearsal of the cloud.
+//! The drivers that plugins for the user's Docker engine share: a build driver that makes images, and a train driver
+//! that runs them as SageMaker runs its training containers.
 
 mod folder;
 mod image;
@@ -18,32 +18,32 @@ pub struct Docker<M>(PhantomData<M>);
 
 /// What a kind of machine adds to the drivers.
 pub trait Machine: 'static {
-    /// Instructions at the end of each Dockerfile, each with its line feed.
+    /// Instructions at the end of each Dockerfile, each ending in a line feed.
     const INSTRUCTIONS: &'static str = "";
 
-    /// More options of the train driver.
+    /// Additional options of the train driver.
     fn options() -> Vec<OptionSpec> {
         Vec::new()
     }
 
-    /// Looks before anything is built.
+    /// Checks the machine before anything is built.
     ///
     /// # Errors
-    /// The engine is not such a machine.
+    /// The engine is not a machine of this kind.
     fn check(_training: &Training) -> Result<Vec<Finding>, Error> {
         Ok(Vec::new())
     }
 
-    /// Gives the container what the machine has.
+    /// Gives the container the machine's devices.
     ///
     /// # Errors
-    /// An option is wrong.
+    /// An option is invalid.
     fn equip(_container: &docker::Container, _training: &Training) -> Result<(), Error> {
         Ok(())
     }
 }
 
-/// Any machine.
+/// A machine without anything to add.
 pub enum Plain {}
 
 impl Machine for Plain {}

@@ -1,6 +1,6 @@
-//! The logs of all nodes as one.
+//! The merged log of all nodes.
 //!
-//! A cursor holds how far each node was read: `{"algo-1": "42"}`.
+//! A cursor holds the position in each node's log: `{"algo-1": "42"}`.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(crate) fn page(job: &Job, cursor: Option<&str>) -> Result<LogPage, Error> {
     for node in nodes::of(&job.options()) {
         let page = match docker::logs(job, &node, cursors.get(&node).map(String::as_str)) {
             Ok(page) => page,
-            // Not started yet, or never.
+            // Not started yet, or never started.
             Err(Error::NotFound(_)) if node != "algo-1" => continue,
             Err(error) => return Err(error),
         };
@@ -25,12 +25,13 @@ pub(crate) fn page(job: &Job, cursor: Option<&str>) -> Result<LogPage, Error> {
         drained &= page.drained;
         cursors.insert(node, page.cursor);
     }
-    // As they were written.
+    // In the order in which they were written.
     lines.sort_by_key(|line| line.time);
     Ok(LogPage { lines, cursor: serde_json::to_string(&cursors).unwrap_or_default(), drained })
 }
 
 fn read(cursor: Option<&str>) -> Result<Cursors, Error> {
     let Some(cursor) = cursor else { return Ok(Cursors::new()) };
-    serde_json::from_str(cursor).map_err(|error| Error::invalid(format!("`{cursor}` is no cursor: {error}")))
+    serde_json::from_str(cursor)
+        .map_err(|error| Error::invalid(format!("`{cursor}` is not a valid cursor: {error}")))
 }

@@ -1,5 +1,5 @@
-"""Prints the requirements of those modules that this Python does not have: each line of the file names a module and the
-requirement that brings it."""
+"""Print the requirements of the modules that this Python lacks. Each line of the file names a module and the requirement
+that provides it."""
 
 import importlib.util
 import sys

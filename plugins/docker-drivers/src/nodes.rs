@@ -1,25 +1,23 @@
-//! The machines of a job: containers on this one, named as SageMaker names its instances.
+//! The nodes of a job: containers on this machine, named as SageMaker names its instances.
 
 use alekseylearn_sdk::{Error, Job, OptionSpec, Training, Values, docker};
 use serde_json::{Value, json};
 
 const COUNT: &str = "train_instance_count";
-/// More containers than any rehearsal needs.
+/// More containers than a test on one machine needs.
 const MOST: i64 = 20;
 
 pub(crate) fn option() -> OptionSpec {
-    OptionSpec::integer(COUNT, "Number of containers, on a network of their own")
-        .within(1..=MOST)
-        .default_to("1")
+    OptionSpec::integer(COUNT, "Number of containers, on their own network").within(1..=MOST).default_to("1")
 }
 
-/// `algo-1` to `algo-N`.
+/// The names of the nodes, `algo-1` to `algo-N`.
 pub(crate) fn of(options: &Values) -> Vec<String> {
     let count = options.integer(COUNT).unwrap_or(1);
     (1..=count).map(|number| format!("algo-{number}")).collect()
 }
 
-/// What SageMaker writes into `resourceconfig.json`, but for the type of an instance: there is none here.
+/// What SageMaker writes into `resourceconfig.json`, with `local` as the instance type.
 pub(crate) fn resources(current: &str, nodes: &[String]) -> Value {
     json!({
         "current_host": current,
@@ -33,7 +31,7 @@ pub(crate) fn resources(current: &str, nodes: &[String]) -> Value {
     })
 }
 
-/// The user's own variables come last.
+/// The container's variables. The user's own come last.
 pub(crate) fn environment(training: &Training) -> Vec<(String, String)> {
     let name = training.job_name();
     let arn = format!("arn:aws:sagemaker:local:000000000000:training-job/{name}");
@@ -45,17 +43,17 @@ pub(crate) fn environment(training: &Training) -> Vec<(String, String)> {
     variables
 }
 
-/// The same for a preview: the host adds the secrets, and only it has their values.
+/// The variables for a preview. The host adds the secrets, and only the host has their values.
 pub(crate) fn shown_environment(training: &Training) -> Vec<(String, String)> {
     let mut variables = environment(training);
     variables.extend(training.secrets().into_iter().map(|name| (name, "***".to_owned())));
     variables
 }
 
-/// A node as it is now.
+/// A node's current state.
 pub(crate) struct Node {
     pub(crate) name: String,
-    /// None where it has no container.
+    /// `None` if it has no container.
     pub(crate) state: Option<docker::NodeState>,
 }
 

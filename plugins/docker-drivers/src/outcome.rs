@@ -1,4 +1,4 @@
-//! How a job ended, kept in its folder: the containers are gone then.
+//! How a job ended, recorded in its folder because its containers are removed.
 
 use std::{fs, io::ErrorKind};
 
@@ -10,10 +10,10 @@ use crate::{
     nodes,
 };
 
-/// Written last of all that is collected.
+/// Written after everything else is collected.
 const OUTCOME: &str = "outcome.json";
 
-/// How a job ended, kept in its folder.
+/// How a job ended.
 pub(crate) struct Outcome {
     pub(crate) stopped: bool,
     pub(crate) exit_code: i32,
@@ -21,7 +21,7 @@ pub(crate) struct Outcome {
     pub(crate) reason: Option<String>,
     pub(crate) started: Option<u64>,
     pub(crate) finished: Option<u64>,
-    /// The containers have been removed.
+    /// Whether the containers have been removed.
     pub(crate) released: bool,
 }
 
@@ -58,8 +58,7 @@ impl Outcome {
         write_whole(OUTCOME, value.to_string().as_bytes())
     }
 
-    /// Lets the containers go, which are not needed any more. Written down only then: a program that is killed between
-    /// leaves it to the next one.
+    /// Removes the containers, and only then records it: if this process is killed in between, the next one repeats it.
     pub(crate) fn release(&mut self, job: &Job) -> Result<(), Error> {
         for node in nodes::of(&job.options()) {
             docker::remove(job, &node)?;
@@ -81,13 +80,9 @@ impl Outcome {
             status.phase("Training", started, self.finished);
         }
         match &self.reason {
-            _ if self.out_of_memory => {
-                status.reason("it was killed: the machine has too little memory for it")
-            }
+            _ if self.out_of_memory => status.reason("killed: out of memory"),
             Some(reason) => status.reason(reason),
-            None if state == State::Failed => {
-                status.reason(&format!("it ended with exit code {}", self.exit_code))
-            }
+            None if state == State::Failed => status.reason(&format!("exited with code {}", self.exit_code)),
             None => {}
         }
         status

@@ -14,15 +14,15 @@ use crate::{
     outcome::Outcome,
 };
 
-/// What SageMaker gives a container between SIGTERM and SIGKILL.
+/// Seconds that SageMaker gives a container between SIGTERM and SIGKILL.
 const STOP_GRACE_SECONDS: u32 = 120;
-/// As much of `/opt/ml/output/failure` as SageMaker keeps.
+/// Characters of `/opt/ml/output/failure` that SageMaker keeps.
 const REASON_LENGTH: usize = 1024;
 
 const MODEL: &str = "model.tar.gz";
 const OUTPUT: &str = "output.tar.gz";
 const CHECKPOINTS: &str = "checkpoints.tar.gz";
-/// The exit code of what SIGTERM ended.
+/// The exit code of a process that SIGTERM ended.
 const STOPPED: i32 = 143;
 
 impl<M: Machine> train::Guest for Docker<M> {
@@ -30,27 +30,27 @@ impl<M: Machine> train::Guest for Docker<M> {
         let mut options = vec![
             OptionSpec::entries(
                 "hyperparameters",
-                "Arguments of the script, as --config.hyperparameters.NAME=VALUE",
+                "Hyperparameters of the script, as --config.hyperparameters.NAME=VALUE",
             ),
             OptionSpec::entries(
                 "environment",
-                "Variables of the container, as --config.environment.NAME=VALUE",
+                "Environment variables of the container, as --config.environment.NAME=VALUE",
             ),
             OptionSpec::inputs(
                 "input",
-                "Folders that the script finds in /opt/ml/input/data/NAME, and can only read",
+                "Folders to mount read-only at /opt/ml/input/data/NAME, as --config.input.NAME=FOLDER",
                 &["s3".to_owned()],
             ),
             nodes::option(),
             OptionSpec::text(runner::PROCESSES.0, runner::PROCESSES.1),
             OptionSpec::text(
                 "shm_size",
-                "Size of /dev/shm, such as 8g; `half` of the machine's memory is what SageMaker gives",
+                "Size of /dev/shm, such as 8g, or `half` of the machine's memory as on SageMaker",
             )
             .default_to("half"),
             OptionSpec::metrics(
                 "metrics",
-                "Regular expressions whose group is the value, by which metrics are found in the log",
+                "Regular expressions that find metrics in the log; the group is the value",
             ),
         ];
         options.extend(M::options());
@@ -61,9 +61,9 @@ impl<M: Machine> train::Guest for Docker<M> {
         for (name, folder) in training.options().entries("input") {
             if folder.starts_with("s3://") {
                 return Err(Error::unsupported(format!(
-                    "--config.input.{name}: a container here reads no {folder}"
+                    "--config.input.{name}: local containers cannot read {folder}"
                 ))
-                .hint("bring the data here (`aws s3 sync`), and name the folder"));
+                .hint("download the data with `aws s3 sync`, and set the option to its folder"));
             }
         }
         M::check(training)
@@ -88,7 +88,7 @@ impl<M: Machine> train::Guest for Docker<M> {
     }
 
     fn submit(training: &Training) -> Result<String, Error> {
-        let image = training.image().ok_or_else(|| Error::failed("there is no image to run"))?;
+        let image = training.image().ok_or_else(|| Error::failed("no image to run"))?;
         let options = training.options();
         let nodes = nodes::of(&options);
         for node in &nodes {
@@ -135,10 +135,10 @@ impl<M: Machine> train::Guest for Docker<M> {
             return Ok(collect(job, &nodes)?.status(job));
         }
         if let Some(failed) = failed(job, &nodes) {
-            // One failure ends all, as with the service.
+            // One failed node ends the job, as on SageMaker.
             let running: Vec<&Node> = nodes.iter().filter(|node| node.is_running()).collect();
             if !running.is_empty() {
-                progress::stage(&format!("Stopping the other nodes: {} has failed", failed.name));
+                progress::stage(&format!("Stopping the other nodes: {} failed", failed.name));
                 let running: Vec<String> = running.iter().map(|node| node.name.clone()).collect();
                 docker::stop(job, &running, STOP_GRACE_SECONDS)?;
             }
@@ -151,7 +151,7 @@ impl<M: Machine> train::Guest for Docker<M> {
         let status = JobStatus::new(match started {
             _ if stop_requested() => State::Stopping,
             Some(_) => State::Running,
-            // Made, and never started: whoever was to start it was cut off.
+            // Created but never started, because the process that created it was killed.
             None => State::Queued,
         });
         status.ask_again(0);
@@ -186,19 +186,19 @@ impl<M: Machine> train::Guest for Docker<M> {
     }
 
     fn find(_location: String, _prefix: String) -> Result<Vec<String>, Error> {
-        Err(Error::unsupported("local jobs have no location in the cloud")
-            .hint("leave the location away: `alekseylearn fetch DIR TAG`"))
+        Err(Error::unsupported("local jobs have no cloud location")
+            .hint("leave out the location: `alekseylearn fetch DIR TAG`"))
     }
 }
 
-/// The first node that failed. One that is gone though the job was submitted has failed too.
+/// The first node that failed. A node without a container has failed if the job was submitted.
 fn failed<'a>(job: &Job, nodes: &'a [Node]) -> Option<&'a Node> {
     let gone = nodes.iter().find(|node| node.state.is_none() && job.reference().is_some());
     let failed = nodes.iter().filter(|node| node.exit_code().is_some_and(|code| code != 0));
     gone.or(failed.min_by_key(|node| node.finished()))
 }
 
-/// Brings home what the ended containers hold, and lets them go.
+/// Saves the results of the ended containers, and removes them.
 fn collect(job: &Job, nodes: &[Node]) -> Result<Outcome, Error> {
     progress::stage("Collecting the model");
     let there: Vec<String> =
@@ -214,7 +214,7 @@ fn collect(job: &Job, nodes: &[Node]) -> Result<Outcome, Error> {
         stopped: stop_requested(),
         exit_code: match failed {
             Some(node) => node.exit_code().unwrap_or(STOPPED),
-            // One that was made and never started ends with the stop.
+            // A node that was created but never started ends when the job is stopped.
             None if nodes.iter().any(|node| node.exit_code().is_none()) => STOPPED,
             None => 0,
         },
@@ -234,10 +234,10 @@ fn collect(job: &Job, nodes: &[Node]) -> Result<Outcome, Error> {
     Ok(outcome)
 }
 
-/// What a failed node says of it.
+/// Why a node failed.
 fn reason(job: &Job, node: &Node, count: usize) -> Result<Option<String>, Error> {
     if node.state.is_none() {
-        return Ok(Some(format!("the container of {} is gone: another program removed it", node.name)));
+        return Ok(Some(format!("the container of {} was removed by another program", node.name)));
     }
     let said = docker::read(job, &node.name, "/opt/ml/output/failure")?
         .map(|bytes| String::from_utf8_lossy(&bytes).chars().take(REASON_LENGTH).collect::<String>());
@@ -245,7 +245,7 @@ fn reason(job: &Job, node: &Node, count: usize) -> Result<Option<String>, Error>
         Some(said) if count > 1 => Some(format!("{}: {said}", node.name)),
         None if count > 1 => {
             let code = node.exit_code().unwrap_or(STOPPED);
-            Some(format!("{} ended with exit code {code}", node.name))
+            Some(format!("{} exited with code {code}", node.name))
         }
         said => said,
     })
@@ -253,14 +253,14 @@ fn reason(job: &Job, node: &Node, count: usize) -> Result<Option<String>, Error>
 
 fn lost(job: &Job) -> Result<JobStatus, Error> {
     if job.reference().is_none() {
-        return Err(Error::not_found("there is no container of this job, and never was one"));
+        return Err(Error::not_found("this job has no container, and never had one"));
     }
     let status = JobStatus::new(State::Failed);
-    status.reason("its container is gone, and no result of it was kept: it was removed by another program");
+    status.reason("its container was removed by another program before the results were saved");
     Ok(status)
 }
 
-/// As SageMaker describes them.
+/// The input channels, as SageMaker describes them.
 fn channels(options: &Values) -> Value {
     let channel = json!({
         "TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None",
@@ -268,7 +268,7 @@ fn channels(options: &Values) -> Value {
     options.entries("input").into_iter().map(|(name, _)| (name, channel.clone())).collect()
 }
 
-/// All values are text, as SageMaker has it.
+/// An object of strings only, as SageMaker has it.
 fn texts(entries: &[(String, String)]) -> Value {
     entries.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect()
 }

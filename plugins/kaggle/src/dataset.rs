@@ -1,5 +1,5 @@
-//! A training folder that is too large for the kernel's text: a private dataset, named by its content, so that the same
-//! folder is sent once.
+//! Uploads a project that is too large for the kernel's source as a private dataset. Its name is a hash of the content,
+//! so that the same project is uploaded only once.
 
 use std::{
     fs::{self, File},
@@ -13,23 +13,23 @@ use crate::{api, source::Folder};
 
 const ARCHIVE: &str = "folder.packed";
 const UPLOAD: &str = "upload.json";
-/// As often as an upload that breaks is gone on with.
+/// How often an interrupted upload is resumed.
 const ATTEMPTS: u32 = 10;
-/// Sent at once: the host takes it whole, and sends it in time that is none of the driver's.
+/// Bytes sent at once. The time that the host takes to send a chunk does not count against the driver's time limit.
 const CHUNK: u64 = 8 << 20;
 const POLL_SECONDS: u32 = 5;
 /// A quarter of an hour.
 const POLLS: u32 = 180;
 
-/// Sends the folder, unless Kaggle has it, and gives the dataset's name.
+/// Uploads the project unless Kaggle has it, and returns the dataset's name.
 pub(crate) fn send(training: &Training, user: &str) -> Result<(String, Folder), Error> {
-    progress::stage("Packing the training folder");
+    progress::stage("Packing the project");
     let sha256 = training.pack(ARCHIVE)?;
     let slug = format!("alekseylearn-{}", &sha256[..16]);
-    // No archive to Kaggle, which would unpack it.
+    // The extension keeps Kaggle from unpacking it.
     let file = format!("{slug}.bin");
     match status(user, &slug)? {
-        Some(_) => progress::stage("Nothing changed: Kaggle has the training folder"),
+        Some(_) => progress::stage("Project unchanged: already on Kaggle"),
         None => {
             let token = upload(&file, &sha256)?;
             let request = json!({
@@ -43,15 +43,15 @@ pub(crate) fn send(training: &Training, user: &str) -> Result<(String, Folder), 
             let answer = api::act("datasets.DatasetApiService/CreateDataset", &request)?;
             if let Some(error) = answer["error"].as_str().filter(|error| !error.is_empty()) {
                 return Err(Error::failed(format!(
-                    "Kaggle makes no dataset of the training folder: {error}"
+                    "cannot create a Kaggle dataset for the project: {error}"
                 ))
-                .hint("what lies beside the artifact and is not needed can be named in .dockerignore"));
+                .hint("list files that the training does not need in .dockerignore"));
             }
         }
     }
     wait(user, &slug)?;
     for left in [ARCHIVE, UPLOAD] {
-        // It is there where this run has packed it.
+        // The file exists only if this run packed the project.
         let _ = fs::remove_file(in_job(left));
     }
     Ok((format!("{user}/{slug}"), Folder::Dataset { file, sha256 }))
@@ -64,17 +64,19 @@ fn wait(user: &str, slug: &str) -> Result<(), Error> {
             Some(state)
                 if state.to_lowercase().contains("error") || state.to_lowercase().contains("fail") =>
             {
-                return Err(Error::failed(format!("Kaggle cannot take the dataset {user}/{slug}: {state}"))
-                    .hint("delete it on Kaggle's page, and run the same command again"));
+                return Err(Error::failed(format!(
+                    "Kaggle cannot process the dataset {user}/{slug}: {state}"
+                ))
+                .hint("delete the dataset on Kaggle's page, and run the same command again"));
             }
-            _ => progress::wait("Kaggle prepares the training folder", POLL_SECONDS),
+            _ => progress::wait("Waiting for Kaggle to process the project", POLL_SECONDS),
         }
     }
-    Err(Error::unavailable(format!("Kaggle does not come to an end with the dataset {user}/{slug}"))
-        .hint("run the same command again later: it goes on from there"))
+    Err(Error::unavailable(format!("timed out waiting for Kaggle to process the dataset {user}/{slug}"))
+        .hint("run the same command again later to resume"))
 }
 
-/// None where there is no such dataset.
+/// The dataset's status; `None` if there is no such dataset.
 fn status(user: &str, slug: &str) -> Result<Option<String>, Error> {
     let asked = json!({ "ownerSlug": user, "datasetSlug": slug });
     match api::ask("datasets.DatasetApiService/GetDatasetStatus", &asked) {
@@ -84,11 +86,11 @@ fn status(user: &str, slug: &str) -> Result<Option<String>, Error> {
     }
 }
 
-/// Gives the token of what was uploaded.
+/// Uploads the packed project, and returns the upload's token.
 fn upload(name: &str, sha256: &str) -> Result<String, Error> {
     let size = fs::metadata(in_job(ARCHIVE)).map_err(|error| unreadable(&error))?.len();
-    progress::stage(&format!("Sending the training folder, {:.1} MB packed", size as f64 / 1e6));
-    let mut last = Error::unavailable("the upload did not come to an end");
+    progress::stage(&format!("Uploading the project ({:.1} MB packed)", size as f64 / 1e6));
+    let mut last = Error::unavailable("the upload did not finish");
     let mut begun = begun(sha256);
     for _ in 0..ATTEMPTS {
         let (token, url, mut at) = match begun.take() {
@@ -107,23 +109,23 @@ fn upload(name: &str, sha256: &str) -> Result<String, Error> {
                 Ok((200 | 201, _)) => return Ok(token),
                 Ok((308, Some(next))) if next > at => at = next,
                 Ok((status @ (308 | 429 | 500..), _)) => {
-                    break Error::unavailable(format!("the upload was answered with {status}"));
+                    break Error::unavailable(format!("the upload failed with HTTP status {status}"));
                 }
                 Ok((status, _)) => {
-                    return Err(api::refusal(status.into(), "the upload of the training folder"));
+                    return Err(api::refusal(status.into(), "cannot upload the project"));
                 }
                 Err(error @ Error::Unavailable(_)) => break error,
                 Err(error) => return Err(error),
             }
         };
-        // What arrived is not sent again.
+        // Resumes after the last byte that arrived.
         begun = Some((token, url));
-        progress::wait("going on with the upload", 1);
+        progress::wait("Resuming the upload", 1);
     }
-    Err(last.hint("run the same command again: it goes on from there"))
+    Err(last.hint("run the same command again to resume the upload"))
 }
 
-/// An upload that an earlier run began.
+/// The token and URL of an upload that an earlier run began.
 fn begun(sha256: &str) -> Option<(String, String)> {
     let known: Value = serde_json::from_str(&fs::read_to_string(in_job(UPLOAD)).ok()?).ok()?;
     let text = |name: &str| known[name].as_str().map(str::to_owned);
@@ -135,13 +137,13 @@ fn begin(name: &str, size: u64, sha256: &str) -> Result<(String, String), Error>
         "type": "DATASET",
         "name": name,
         "contentLength": size,
-        // Its name tells the content: there is no other version of it.
+        // The name is a hash of the content, so there is only one version.
         "lastModifiedEpochSeconds": 0,
     });
     let answer = api::act("blobs.BlobApiService/StartBlobUpload", &request)?;
     let text = |name: &str| {
         answer[name].as_str().map(str::to_owned).ok_or_else(|| {
-            Error::failed("Kaggle does not say where the training folder goes").hint("try again later")
+            Error::failed("Kaggle returned no upload address for the project").hint("try again later")
         })
     };
     let (token, url) = (text("token")?, text("createUrl")?);
@@ -154,11 +156,11 @@ fn begin(name: &str, size: u64, sha256: &str) -> Result<(String, String), Error>
 enum Reached {
     All,
     Bytes(u64),
-    /// It cannot be gone on with.
+    /// The upload cannot be resumed.
     Nothing,
 }
 
-/// How much of an upload has arrived.
+/// Asks how much of an upload has arrived.
 fn reached(url: &str, size: u64) -> Result<Reached, Error> {
     let ask = http::Request::new("PUT", url).header("content-length", "0");
     let answer = ask.header("content-range", &format!("bytes */{size}")).send()?;
@@ -169,18 +171,18 @@ fn reached(url: &str, size: u64) -> Result<Reached, Error> {
             Some(at) if at < size => Reached::Bytes(at),
             Some(_) => Reached::Nothing,
         },
-        429 | 500.. => return Err(Error::unavailable("the upload cannot be gone on with now")),
+        429 | 500.. => return Err(Error::unavailable("the upload cannot be resumed now")),
         _ => Reached::Nothing,
     })
 }
 
-/// The first byte that has not arrived, of `bytes=0-1000`.
+/// The offset of the first byte that has not arrived, from a header such as `bytes=0-1000`.
 fn next(answer: &http::Response) -> Option<u64> {
     let last = answer.header("range")?.rsplit('-').next()?.parse::<u64>().ok()?;
     Some(last + 1)
 }
 
-/// Sends a chunk. The status, and where to go on.
+/// Sends a chunk. Returns the status, and the offset to continue from.
 fn put(url: &str, at: u64, size: u64) -> Result<(u16, Option<u64>), Error> {
     let length = CHUNK.min(size - at);
     let mut chunk = vec![0; usize::try_from(length).unwrap_or_default()];
@@ -194,7 +196,7 @@ fn put(url: &str, at: u64, size: u64) -> Result<(u16, Option<u64>), Error> {
 }
 
 fn unreadable(error: &std::io::Error) -> Error {
-    Error::failed(format!("cannot read the packed training folder: {error}"))
+    Error::failed(format!("cannot read the packed project: {error}"))
 }
 
 fn in_job(file: &str) -> String {

@@ -1,4 +1,4 @@
-//! The kernel that a training becomes: the request for it, and what is wrong with that before it is sent.
+//! The kernel that runs a job: the request that creates it, and the checks of that request before it is sent.
 
 use alekseylearn_sdk::{Error, Finding, Training, Values, credentials, progress};
 use serde_json::{Map, Value, json};
@@ -10,29 +10,28 @@ use crate::{
     source,
 };
 
-/// What became of accelerators that are no more: the service says nothing.
+/// Retired accelerators, and what Kaggle silently uses instead.
 const RETIRED: [(&str, &str); 5] = [
-    ("nvidiateslap100", "Kaggle runs it on the default GPU, NvidiaTeslaT4"),
-    ("tpuv38", "Kaggle runs it on the default TPU, TpuV5E8"),
-    ("tpu1vmv38", "Kaggle runs it on the default TPU, TpuV5E8"),
-    ("tpuv232", "Kaggle runs it on a CPU, with no accelerator at all"),
-    ("tpuv2256", "Kaggle runs it on a CPU, with no accelerator at all"),
+    ("nvidiateslap100", "Kaggle uses the default GPU instead, NvidiaTeslaT4"),
+    ("tpuv38", "Kaggle uses the default TPU instead, TpuV5E8"),
+    ("tpu1vmv38", "Kaggle uses the default TPU instead, TpuV5E8"),
+    ("tpuv232", "Kaggle runs the job on a CPU, without an accelerator"),
+    ("tpuv2256", "Kaggle runs the job on a CPU, without an accelerator"),
 ];
-/// As many versions of a kernel are looked through for a job.
+/// How many versions of a kernel are searched for a job.
 const RECENT_VERSIONS: u64 = 5;
 
-/// Whose kernels: by the option, else by the credential.
+/// The Kaggle user: from the option, else from the credentials.
 pub(crate) fn user(options: &Values) -> Result<String, Error> {
     if let Some(user) = options.text("username") {
         return Ok(user);
     }
     credentials::user(API)?.ok_or_else(|| {
-        Error::invalid("the credential does not tell whose it is")
-            .hint("name yourself with --config.username")
+        Error::invalid("cannot determine the Kaggle user from the credentials").hint("set --config.username")
     })
 }
 
-/// One version of a kernel, as `user/slug/3`. The number is missing where the service did not tell it.
+/// One version of a kernel, as `user/slug/3`. The number is missing if the service did not return it.
 pub(crate) struct Kernel {
     pub(crate) user: String,
     pub(crate) slug: String,
@@ -45,7 +44,7 @@ impl Kernel {
         let (user, slug, version) = match parts[..] {
             [user, slug] => (user, slug, None),
             [user, slug, version] => (user, slug, version.parse().ok()),
-            _ => return Err(Error::invalid(format!("`{reference}` is no kernel such as user/name/3"))),
+            _ => return Err(Error::invalid(format!("`{reference}` is not a kernel such as user/name/3"))),
         };
         Ok(Self { user: user.to_owned(), slug: slug.to_owned(), version })
     }
@@ -57,17 +56,17 @@ impl Kernel {
         }
     }
 
-    /// The page of it.
+    /// The URL of its page.
     pub(crate) fn page(&self) -> String {
         format!("https://www.kaggle.com/code/{}/{}", self.user, self.slug)
     }
 
-    /// The label of a version: a bare number is not understood.
+    /// The label of a version; the API does not accept a bare number.
     pub(crate) fn label(&self) -> Option<String> {
         self.version.map(|version| format!("v{version}"))
     }
 
-    /// How requests name it.
+    /// The members that name it in a request.
     pub(crate) fn named(&self) -> Map<String, Value> {
         let mut named = Map::new();
         named.insert("userName".into(), self.user.clone().into());
@@ -79,7 +78,7 @@ impl Kernel {
     }
 }
 
-/// The request to save and run it, with the text and the dataset that the training folder became.
+/// The request that saves and runs the kernel, with its source and the project's dataset.
 pub(crate) fn request(training: &Training, user: &str, text: &str, dataset: Option<&str>) -> Value {
     let options = training.options();
     let title = name::title(&options, &training.tag());
@@ -92,7 +91,7 @@ pub(crate) fn request(training: &Training, user: &str, text: &str, dataset: Opti
         "language": "python",
         "kernelType": if training.is_notebook() { "notebook" } else { "script" },
         "isPrivate": options.boolean("private"),
-        // What the client says of them where machineShape counts.
+        // Kaggle's client sends the same if machineShape is set.
         "enableGpu": false,
         "enableTpu": false,
         "enableInternet": options.boolean("internet"),
@@ -112,7 +111,7 @@ pub(crate) fn request(training: &Training, user: &str, text: &str, dataset: Opti
     request
 }
 
-/// Saves and runs it.
+/// Saves and runs the kernel.
 pub(crate) fn save(user: &str, request: &Value) -> Result<Kernel, Error> {
     let answer = api::act("kernels.KernelsApiService/SaveKernel", request)?;
     if let Some(error) = answer["error"].as_str().filter(|error| !error.is_empty()) {
@@ -129,12 +128,12 @@ pub(crate) fn save(user: &str, request: &Value) -> Result<Kernel, Error> {
             answer[member].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if !dropped.is_empty() {
             progress::warning(&format!(
-                "Kaggle runs it without these of --config.{what}, which it does not know: {}",
+                "Kaggle ignored unknown values of --config.{what}: {}",
                 dropped.join(", ")
             ));
         }
     }
-    // The service decides about the address in the end: `/code/user/slug`.
+    // The service has the last word on the address: `/code/user/slug`.
     let told: Vec<&str> = answer["ref"].as_str().unwrap_or_default().rsplit('/').take(2).collect();
     let asked = request["slug"].as_str().unwrap_or_default().rsplit('/').next().unwrap_or_default();
     let (user, slug) = match told[..] {
@@ -145,19 +144,18 @@ pub(crate) fn save(user: &str, request: &Value) -> Result<Kernel, Error> {
     Ok(Kernel { user: user.to_owned(), slug: slug.to_owned(), version })
 }
 
-/// An error under a status of success.
+/// An error in a response whose status is a success.
 fn refused(message: &str) -> Error {
     let text = message.to_lowercase();
-    let error = format!("Kaggle refuses: {}", message.trim_end_matches('.'));
+    let error = format!("Kaggle rejected the request: {}", message.trim_end_matches('.'));
     if ["maximum", "quota", "limit", "too many"].iter().any(|word| text.contains(word)) {
-        Error::quota(error)
-            .hint("wait until other sessions have ended, or end one on https://www.kaggle.com/code")
+        Error::quota(error).hint("wait for other sessions to end, or stop one at https://www.kaggle.com/code")
     } else {
-        Error::invalid(error).hint("correct what it names, and try again")
+        Error::invalid(error).hint("fix what the message names, and try again")
     }
 }
 
-/// The version that holds this job, of a submission to which no answer came.
+/// Finds the version that runs this job, if the response to its submission was lost.
 pub(crate) fn find(user: &str, slug: &str, job_name: &str) -> Result<Option<Kernel>, Error> {
     let mark = source::mark(job_name);
     let mut kernel = Kernel { user: user.to_owned(), slug: slug.to_owned(), version: None };
@@ -165,7 +163,7 @@ pub(crate) fn find(user: &str, slug: &str, job_name: &str) -> Result<Option<Kern
         let asked = Value::Object(kernel.named());
         let answer = match api::ask("kernels.KernelsApiService/GetKernel", &asked) {
             Ok(answer) => answer,
-            // Both are what it says of a kernel that is not there.
+            // Kaggle answers either of these for a missing kernel.
             Err(Error::NotFound(_) | Error::Denied(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -181,7 +179,7 @@ pub(crate) fn find(user: &str, slug: &str, job_name: &str) -> Result<Option<Kern
     Ok(None)
 }
 
-/// What would be refused, or come out otherwise than the user thinks.
+/// Values that Kaggle would reject or treat in an unexpected way.
 pub(crate) fn findings(training: &Training) -> Vec<Finding> {
     let options = training.options();
     let mut findings = Vec::new();
@@ -190,7 +188,7 @@ pub(crate) fn findings(training: &Training) -> Vec<Finding> {
     }
     let shape = options.text("machine_shape").unwrap_or_default();
     if let Some((_, instead)) = RETIRED.iter().find(|(retired, _)| *retired == shape.trim().to_lowercase()) {
-        findings.push(Finding::warning(&format!("the accelerator {shape} is no more"), instead));
+        findings.push(Finding::warning(&format!("the accelerator {shape} is retired"), instead));
     }
     for (option, parts) in [
         ("dataset_sources", 2..=3),
@@ -202,8 +200,8 @@ pub(crate) fn findings(training: &Training) -> Vec<Finding> {
             let is_name = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
             if !parts.contains(&source.split('/').count()) || !source.split('/').all(is_name) {
                 findings.push(Finding::problem(
-                    &format!("--config.{option}: `{source}` is no name of that kind"),
-                    "write it as the address of its page has it, such as user/name",
+                    &format!("--config.{option}: `{source}` is not a valid name"),
+                    "copy the name from the address of its page, such as user/name",
                 ));
             }
         }
@@ -211,30 +209,30 @@ pub(crate) fn findings(training: &Training) -> Vec<Finding> {
     if let Some(dependencies) = training.dependencies() {
         let file = dependencies.file();
         if options.boolean("internet") == Some(false) && dependencies.form() == "none" {
-            // The image has the usual packages, and nobody listed others.
+            // Kaggle's image has the common packages, and the project lists no others.
         } else if options.boolean("internet") == Some(false) {
             findings.push(Finding::warning(
-                &format!("what {file} lists is not installed, for the session has no internet"),
-                "Kaggle's own image has the usual packages; --config.internet=true installs the others",
+                &format!("the packages in {file} will not be installed: the session has no internet access"),
+                "set --config.internet=true if Kaggle's image lacks any of them",
             ));
         } else if !source::FORMS.contains(&dependencies.form().as_str()) {
             findings.push(Finding::problem(
-                &format!("this driver cannot install what {file} lists"),
-                "list the dependencies in a requirements.txt, and name it with --env-file",
+                &format!("this driver cannot install from {file}"),
+                "list the dependencies in a requirements.txt, and pass it with --env-file",
             ));
         }
     }
     findings
 }
 
-/// How much of the week's accelerator time is left; asking also shows whether the credential is good.
+/// The accelerator time that is left this week. The request also shows whether the credentials are valid.
 pub(crate) fn quota(options: &Values) -> Result<Vec<Finding>, Error> {
     let shape = options.text("machine_shape").unwrap_or_default().to_lowercase();
     let answer = match api::ask("kernels.KernelsApiService/GetAcceleratorQuotaStatistics", &json!({})) {
         Ok(answer) => answer,
         Err(error @ (Error::Denied(_) | Error::Unavailable(_))) => return Err(error),
         Err(error) => {
-            return Ok(vec![Finding::note(&format!("Kaggle does not tell the quota: {}", error.message()))]);
+            return Ok(vec![Finding::note(&format!("cannot read the Kaggle quota: {}", error.message()))]);
         }
     };
     let mut findings = Vec::new();
@@ -253,7 +251,7 @@ pub(crate) fn quota(options: &Values) -> Result<Vec<Finding>, Error> {
                 let day = answer["quotaRefreshTime"].as_str().unwrap_or_default();
                 let day =
                     day.split('T').next().filter(|day| !day.is_empty()).unwrap_or("the end of the week");
-                findings.push(Finding::problem(&says, &format!("train without it, or after {day}")));
+                findings.push(Finding::problem(&says, &format!("train without a {kind}, or after {day}")));
             }
             true => progress::stage(&says),
             false => findings.push(Finding::note(&says)),
@@ -267,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_is_all_that_is_needed() {
+    fn a_reference_identifies_a_kernel() {
         for text in ["ada/models-train/3", "ada/models-train"] {
             assert_eq!(Kernel::of_reference(text).unwrap().reference(), text);
         }
@@ -278,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_told_from_mistakes() {
+    fn limits_are_distinguished_from_invalid_requests() {
         assert!(matches!(refused("Maximum batch GPU session count of 2 reached."), Error::Quota(_)));
         assert!(matches!(refused("Invalid title."), Error::Invalid(_)));
     }

@@ -1,5 +1,5 @@
-//! The `kaggle` plugin: a train driver for Kaggle's kernels. There is no image: the kernel's text brings the training
-//! folder and the runner, and runs in Kaggle's own.
+//! The `kaggle` plugin: a train driver for Kaggle's kernels. It builds no image: the kernel's source carries the
+//! project and the runner, and runs in Kaggle's own image.
 
 mod api;
 mod dataset;
@@ -18,7 +18,7 @@ use alekseylearn_sdk::{
 use kernel::Kernel;
 use source::Folder;
 
-/// Written before the service is asked: what comes after may have been heard.
+/// Written before the request is sent: from then on, the service may have received it.
 const ASKED: &str = "/job/asked";
 
 struct Kaggle;
@@ -27,10 +27,10 @@ alekseylearn_sdk::plugin!(
     train = Kaggle,
     origins = [
         "https://api.kaggle.com" with "kaggle",
-        // What sessions left.
+        // Results of sessions.
         "https://www.kaggleusercontent.com",
         "https://storage.googleapis.com",
-        // Where datasets go.
+        // Uploads of datasets.
         "https://www.googleapis.com",
     ]
 );
@@ -54,11 +54,8 @@ impl train::Guest for Kaggle {
             let length = source::text(training, &Folder::Embedded(Vec::new()))?.len();
             if length >= source::LONGEST {
                 findings.push(Finding::problem(
-                    &format!(
-                        "{} is too long: Kaggle takes less than a megabyte of source",
-                        training.artifact()
-                    ),
-                    "move code to modules, and data to files beside it: these may be of any size",
+                    &format!("{} is too long: Kaggle accepts less than 1 MB of source", training.artifact()),
+                    "move code to modules and data to files, which may have any size",
                 ));
             }
         }
@@ -70,7 +67,7 @@ impl train::Guest for Kaggle {
         let (folder, dataset) = match embedded(training)? {
             Some(folder) => (folder, None),
             None => {
-                let told = "(told by the packing)".to_owned();
+                let told = "(known after packing)".to_owned();
                 (
                     Folder::Dataset { file: told.clone(), sha256: told.clone() },
                     Some(format!("{user}/alekseylearn-{told}")),
@@ -105,7 +102,7 @@ impl train::Guest for Kaggle {
         let written = fs::write(ASKED, "");
         written.map_err(|error| Error::failed(format!("cannot write to the job's folder: {error}")))?;
         let kernel = kernel::save(&user, &request)?;
-        alekseylearn_sdk::progress::stage(&format!("Kaggle shows it at {}", kernel.page()));
+        alekseylearn_sdk::progress::stage(&format!("View the job on Kaggle: {}", kernel.page()));
         Ok(kernel.reference())
     }
 
@@ -119,8 +116,8 @@ impl train::Guest for Kaggle {
 
     fn stop(job: &Job) -> Result<(), Error> {
         let kernel = kernel_of(job)?;
-        Err(Error::unsupported("Kaggle lets no program stop a session").hint(format!(
-            "stop it on its page, {}, under Logs; or let --config.timeout end the next one",
+        Err(Error::unsupported("Kaggle's API cannot stop a session").hint(format!(
+            "stop it on its page, {}, under Logs; set --config.timeout to limit the next one",
             kernel.page()
         )))
     }
@@ -130,16 +127,16 @@ impl train::Guest for Kaggle {
     }
 
     fn find(_location: String, _prefix: String) -> Result<Vec<String>, Error> {
-        Err(Error::unsupported("Kaggle keeps no results in S3")
-            .hint("leave the location away: `alekseylearn fetch DIR TAG`"))
+        Err(Error::unsupported("Kaggle does not keep results in S3")
+            .hint("leave out the location: `alekseylearn fetch DIR TAG`"))
     }
 }
 
-/// The training folder, where it is small enough for the kernel's text.
+/// The packed project, if it is small enough for the kernel's source.
 fn embedded(training: &Training) -> Result<Option<Folder>, Error> {
     let most = if training.is_notebook() {
         let cells = source::text(training, &Folder::Embedded(Vec::new()))?.len();
-        // A cell holds it as a text in a text: quotes and line ends are longer there, base64 is not.
+        // A cell holds it as a string within a string: escaping makes quotes and line ends longer, but not base64.
         u32::try_from(source::LONGEST.saturating_sub(cells) / 4 * 3).unwrap_or(0).saturating_sub(1_000)
     } else {
         source::LARGEST_FOLDER
@@ -154,5 +151,5 @@ fn kernel_of(job: &Job) -> Result<Kernel, Error> {
     let options = job.options();
     let slug = name::slug(&name::title(&options, &job.tag()));
     kernel::find(&kernel::user(&options)?, &slug, &job.name())?
-        .ok_or_else(|| Error::not_found(format!("Kaggle has no kernel of the job {}", job.name())))
+        .ok_or_else(|| Error::not_found(format!("no Kaggle kernel found for the job {}", job.name())))
 }

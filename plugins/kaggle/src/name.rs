@@ -1,12 +1,12 @@
-//! The kernel's title, and the slug that Kaggle makes of it.
+//! The kernel's title, and the slug that Kaggle derives from it.
 
 use alekseylearn_sdk::Values;
 
 const SHORTEST: usize = 5;
-/// Beyond this the service fails without a word.
+/// The service fails without a message if a title is longer.
 const LONGEST: usize = 50;
 
-/// The title that the user gave, or one of our own: no kernel of the user's is made a version of ours.
+/// The user's title, or a default that does not collide with the user's own kernels.
 pub(crate) fn title(options: &Values, tag: &str) -> String {
     options.text("title").unwrap_or_else(|| own_title(tag))
 }
@@ -18,7 +18,7 @@ fn own_title(tag: &str) -> String {
     format!("{}{MARK}", room.trim()).trim().to_owned()
 }
 
-/// As Kaggle and its client make it.
+/// The slug of a title, as Kaggle and its client compute it.
 pub(crate) fn slug(title: &str) -> String {
     let letters: Vec<char> = title.chars().collect();
     let mut slug = String::new();
@@ -34,27 +34,25 @@ pub(crate) fn slug(title: &str) -> String {
     slug.trim_end_matches('-').to_owned()
 }
 
-/// What is wrong with a title, and what to do.
+/// What is wrong with a title, and the fix; `None` if it is valid.
 pub(crate) fn problem(title: &str) -> Option<(String, String)> {
-    let fix = || "give another with --config.title, of 5 to 50 plain letters, digits and spaces".to_owned();
+    let fix = || "set --config.title to 5 to 50 ASCII letters, digits and spaces".to_owned();
     let length = title.chars().count();
     let slug = slug(title);
     if length > LONGEST {
         Some((
-            format!("the title `{title}` has {length} characters, and Kaggle takes at most {LONGEST}"),
+            format!("the title `{title}` has {length} characters, but Kaggle allows at most {LONGEST}"),
             fix(),
         ))
     } else if !title.is_ascii() {
         Some((
-            format!(
-                "the title `{title}` has letters of which nobody but Kaggle knows what address they make"
-            ),
+            format!("the title `{title}` has characters that Kaggle converts unpredictably in the address"),
             fix(),
         ))
     } else if length < SHORTEST || slug.len() < SHORTEST {
         Some((
             format!(
-                "the title `{title}` makes the address `{slug}`, and Kaggle wants at least {SHORTEST} characters"
+                "the title `{title}` gives the address `{slug}`, but Kaggle requires at least {SHORTEST} characters"
             ),
             fix(),
         ))
@@ -67,9 +65,9 @@ pub(crate) fn problem(title: &str) -> Option<(String, String)> {
 mod tests {
     use super::*;
 
-    /// As python-slugify has them, which Kaggle's client uses.
+    /// Expected values come from python-slugify, which Kaggle's client uses.
     #[test]
-    fn slugs_are_the_clients() {
+    fn slugs_are_those_of_kaggles_client() {
         for (title, expected) in [
             ("models train alekseylearn", "models-train-alekseylearn"),
             ("Models/Train_2!", "models-train-2"),
@@ -82,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_of_our_own_always_do() {
+    fn default_titles_are_always_valid() {
         for tag in ["models/train", "a", &"long/".repeat(30), "x_y/z.w", "ä"] {
             let title = own_title(tag);
             assert_eq!(problem(&title), None, "{title}");
@@ -91,12 +89,12 @@ mod tests {
     }
 
     #[test]
-    fn others_may_not() {
+    fn invalid_titles_are_reported() {
         for (title, says) in [
             ("abc", "at least 5"),
-            ("a - - - b", "makes the address `a-b`"),
+            ("a - - - b", "gives the address `a-b`"),
             (&"x".repeat(51), "has 51 characters"),
-            ("Übung eins", "nobody but Kaggle"),
+            ("Übung eins", "converts unpredictably"),
         ] {
             assert!(problem(title).unwrap().0.contains(says), "{title}");
         }

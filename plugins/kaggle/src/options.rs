@@ -2,50 +2,50 @@
 
 use alekseylearn_sdk::{OptionSpec, Values};
 
-/// A week: no session is longer.
+/// One week in seconds: no session is longer.
 const LONGEST_SESSION: i64 = 7 * 24 * 3600;
 
 pub(crate) fn specs() -> Vec<OptionSpec> {
     let text = OptionSpec::text;
     let boolean = OptionSpec::boolean;
     vec![
-        text("username", "Kaggle user to train as; the credential's own unless told"),
+        text("username", "Kaggle user (default: the credentials' user)"),
         text(
             "title",
-            "The kernel's title, of 5 to 50 characters; its address follows from it. Each run is a version of it",
+            "Title of the kernel, 5 to 50 characters; its address follows from it, and each job is a version of it",
         ),
-        boolean("private", "Only you see the kernel").default_to("true"),
-        text("machine_shape", "Accelerator, such as NvidiaTeslaT4 or TpuV5E8; none unless told"),
-        boolean("internet", "The session reaches the internet; requirements are installed only then")
+        boolean("private", "Make the kernel visible only to you").default_to("true"),
+        text("machine_shape", "Accelerator, such as NvidiaTeslaT4 or TpuV5E8 (default: none)"),
+        boolean("internet", "Give the session internet access, which installing dependencies needs")
             .default_to("true"),
-        text("dataset_sources", "Datasets below /kaggle/input, as user/name, with commas between them"),
-        text("kernel_sources", "Kernels whose output is below /kaggle/input, likewise"),
-        text(
-            "competition_sources",
-            "Competitions whose data is below /kaggle/input, with commas between them",
-        ),
+        text("dataset_sources", "Datasets in /kaggle/input, comma-separated, as user/name"),
+        text("kernel_sources", "Kernels whose output is in /kaggle/input, comma-separated, as user/name"),
+        text("competition_sources", "Competitions whose data is in /kaggle/input, comma-separated"),
         text(
             "model_sources",
-            "Models below /kaggle/input, as user/model/framework/variation/version, likewise",
+            "Models in /kaggle/input, comma-separated, as user/model/framework/variation/version",
         ),
-        text("keywords", "Tags of the kernel, with commas between them"),
+        text("keywords", "Tags of the kernel, comma-separated"),
         OptionSpec::integer(
             "timeout",
-            "Seconds after which Kaggle ends the session; its own limit unless told",
+            "Maximum run time of the session in seconds (default: Kaggle's limit)",
         )
         .within(60..=LONGEST_SESSION),
-        text("docker_image", "One of Kaggle's own images, by its digest"),
-        text("docker_image_pinning", "Which of Kaggle's images: the first one used, or the latest")
+        text("docker_image", "Digest of one of Kaggle's images"),
+        text("docker_image_pinning", "Kaggle image to use: the kernel's original one, or the latest")
             .one_of(&["original", "latest"]),
-        OptionSpec::entries("hyperparameters", "Arguments of the script, or variables of the notebook"),
+        OptionSpec::entries(
+            "hyperparameters",
+            "Hyperparameters of the script or notebook, as --config.hyperparameters.NAME=VALUE",
+        ),
         OptionSpec::entries(
             "environment",
-            "Variables that the script sees, as --config.environment.NAME=VALUE",
+            "Environment variables of the script, as --config.environment.NAME=VALUE",
         ),
     ]
 }
 
-/// The parts of an option that has commas between them.
+/// The values of a comma-separated option.
 pub(crate) fn list(options: &Values, key: &str) -> Vec<String> {
     let text = options.text(key).unwrap_or_default();
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()

@@ -1,4 +1,4 @@
-//! A session: its status, its log, and what it left.
+//! A session: its status, log and results.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::{
 };
 
 const NODE: &str = "kaggle";
-/// The line with which `start.py` ends where the training fails.
+/// The start of the last line that `start.py` prints if the training fails.
 const FAILED: &str = "alekseylearn: the training failed with exit code ";
 const END_OF_LOG: &str = "END_OF_LOG";
-/// A live log that is silent for so long has nothing more for now.
+/// A live log that is silent for this long has no more lines for now.
 const SILENCE: Duration = Duration::from_secs(1);
-/// As many lines as one page has.
+/// Lines of one page.
 const PAGE_LINES: usize = 10_000;
 const PAGE_FILES: u64 = 100;
-/// More pages than any session leaves files for.
+/// More pages than the files of any session fill.
 const MOST_PAGES: usize = 1_000;
 
 pub(crate) fn status(kernel: &Kernel) -> Result<JobStatus, Error> {
@@ -30,11 +30,11 @@ pub(crate) fn status(kernel: &Kernel) -> Result<JobStatus, Error> {
     let (state, known) = state(word);
     let status = JobStatus::new(state);
     if !known {
-        status.detail(&format!("Kaggle says {word}, which this driver does not know: taken as running"));
+        status.detail(&format!("unknown Kaggle status {word}, treated as running"));
     }
     let message = answer["failureMessage"].as_str().filter(|message| !message.is_empty());
     if state == State::Failed {
-        // Not to have the log is no second failure.
+        // A missing log is not an error of its own.
         let own =
             lines(kernel, 0).ok().and_then(|(lines, _)| lines.iter().rev().find_map(|line| failure(line)));
         if let Some((code, _)) = &own {
@@ -51,7 +51,7 @@ pub(crate) fn status(kernel: &Kernel) -> Result<JobStatus, Error> {
     Ok(status)
 }
 
-/// The state, and whether the word for it is known. Words come in several cases.
+/// The state, and whether the service's word for it is known. The API uses several cases.
 fn state(word: &str) -> (State, bool) {
     let mut plain = word.to_lowercase();
     plain.retain(|c| c.is_ascii_alphanumeric());
@@ -68,15 +68,15 @@ fn state(word: &str) -> (State, bool) {
     (state, true)
 }
 
-/// The exit code and the reason of `start.py`'s last line.
+/// The exit code and reason from `start.py`'s last line.
 fn failure(line: &str) -> Option<(i32, String)> {
     let (code, reason) = line.trim().strip_prefix(FAILED)?.split_once(": ")?;
     Some((code.parse().ok()?, reason.to_owned()))
 }
 
-/// The lines after the cursor, which is how many there were: the service begins anew each time.
+/// The lines after the cursor. The cursor counts lines, because the service always sends the log from its start.
 pub(crate) fn log(kernel: &Kernel, cursor: Option<&str>) -> Result<LogPage, Error> {
-    let wrong = |_| Error::invalid(format!("`{}` is no cursor", cursor.unwrap_or_default()));
+    let wrong = |_| Error::invalid(format!("`{}` is not a valid cursor", cursor.unwrap_or_default()));
     let seen = cursor.map_or(Ok(0), str::parse::<usize>).map_err(wrong)?;
     let (lines, drained) = lines(kernel, seen)?;
     let cursor = (seen + lines.len()).to_string();
@@ -84,14 +84,14 @@ pub(crate) fn log(kernel: &Kernel, cursor: Option<&str>) -> Result<LogPage, Erro
     Ok(LogPage { lines: lines.into_iter().map(line).collect(), cursor, drained })
 }
 
-/// At most a page of lines after those that were seen, and whether these are all.
+/// At most a page of lines after the first `seen`, and whether these are all.
 fn lines(kernel: &Kernel, seen: usize) -> Result<(Vec<String>, bool), Error> {
     let Kernel { user, slug, .. } = kernel;
     let label = kernel.label().map_or_else(String::new, |label| format!("?versionLabel={label}"));
     let url = format!("{API}/v1/kernels/logs/stream/{user}/{slug}{label}");
     let answer = http::get(&url).header("accept", "text/event-stream, */*").silence(SILENCE).send()?;
     if answer.status() == 404 {
-        // Nothing runs yet.
+        // The session has not started.
         return Ok((Vec::new(), true));
     }
     let live = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"));
@@ -119,7 +119,7 @@ struct Page {
 }
 
 impl Page {
-    /// One event holds one line or several, the last with its end or without.
+    /// Adds an event's lines. The last one may lack its line end.
     fn add(&mut self, data: &str) {
         for line in data.strip_suffix('\n').unwrap_or(data).split('\n') {
             if self.at >= self.seen && !self.is_full() {
@@ -133,7 +133,7 @@ impl Page {
         self.lines.len() > PAGE_LINES
     }
 
-    /// Until the end, or until nothing comes for a while. Where the connection breaks, the next call begins anew.
+    /// Reads until the log ends or is silent. If the connection breaks, the next call starts over.
     fn read_events(&mut self, mut events: impl BufRead) {
         let mut line = Vec::new();
         while !self.is_full() {
@@ -141,7 +141,7 @@ impl Page {
             match events.read_until(b'\n', &mut line) {
                 Ok(0) => return,
                 Ok(_) => {}
-                // Half a line comes again.
+                // An incomplete line is sent again.
                 Err(error) if error.kind() == ErrorKind::TimedOut => return,
                 Err(_) => return,
             }
@@ -158,11 +158,11 @@ impl Page {
         }
     }
 
-    /// What is kept of a session that has ended: a list of the same events, else text.
+    /// Reads the log of a session that has ended: a list of the same events, else text.
     fn read_whole(&mut self, mut answer: impl Read) -> Result<(), Error> {
         let mut bytes = Vec::new();
         let read = answer.read_to_end(&mut bytes);
-        read.map_err(|error| Error::unavailable(format!("the log broke off: {error}")))?;
+        read.map_err(|error| Error::unavailable(format!("cannot read the log: {error}")))?;
         let text = String::from_utf8_lossy(&bytes);
         match serde_json::from_str::<Vec<Value>>(&text) {
             Ok(events) => {
@@ -175,7 +175,7 @@ impl Page {
     }
 }
 
-/// What `start.py` left, found by its very names: any other, such as one that leads out of its folder, is none of ours.
+/// The files that `start.py` leaves, found by their exact names. All others are ignored.
 pub(crate) fn artifacts(kernel: &Kernel) -> Result<Vec<Artifact>, Error> {
     let kinds = [("model.tar.gz", ArtifactKind::Model), ("output.tar.gz", ArtifactKind::OutputData)];
     let mut found = Vec::new();
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_come_in_several_cases() {
+    fn statuses_are_read_in_any_case() {
         for (word, expected) in [
             ("QUEUED", State::Queued),
             ("running", State::Running),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_begins_anew_is_gone_on_with() {
+    fn a_log_is_continued_after_the_lines_seen() {
         let events = "data: {\"data\":\"one\"}\n\n: still there\ndata: {\"data\":\"two\\nthree\\n\"}\n\ndata: four\ndata: END_OF_LOG\ndata: no\n";
         let read = |seen| {
             let mut page = Page { seen, at: 0, lines: Vec::new() };
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_tells_why() {
+    fn the_last_line_holds_the_exit_code_and_reason() {
         let line = "alekseylearn: the training failed with exit code 3: ValueError: no: data";
         assert_eq!(failure(line), Some((3, "ValueError: no: data".to_owned())));
         assert_eq!(failure("something else"), None);

@@ -1,4 +1,4 @@
-//! The kernel's text: a script that holds the training folder, or the notebook between two cells of ours.
+//! The kernel's source: a script that holds the project, or the notebook with a cell before and after it.
 
 use std::io::Write;
 
@@ -8,30 +8,30 @@ use flate2::{Compression, write::ZlibEncoder};
 use serde_json::{Map, Value, json};
 
 const START: &str = include_str!("start.py");
-/// The service takes less than a megabyte.
+/// The service accepts less than one megabyte.
 pub(crate) const LONGEST: usize = 1_000_000;
-/// As large as the packed training folder may be to go into the text: with what base64 adds, the runner and, of a
-/// notebook, its cells.
+/// Maximum size of a packed project that is embedded in the source. It leaves space for base64's overhead, the runner
+/// and a notebook's cells.
 pub(crate) const LARGEST_FOLDER: u32 = 500_000;
 
-/// Where the session finds the training folder.
+/// Where the session finds the project.
 pub(crate) enum Folder {
-    /// In the text.
+    /// In the kernel's source.
     Embedded(Vec<u8>),
-    /// In a file of a dataset, with that SHA-256.
+    /// In a file of a dataset, with this SHA-256.
     Dataset { file: String, sha256: String },
 }
 
-/// The whole text.
+/// The whole source.
 pub(crate) fn text(training: &Training, folder: &Folder) -> Result<String, Error> {
     let job = job(training, folder);
     if training.is_notebook() { notebook(training, &job) } else { Ok(script(&job, "train")) }
 }
 
-/// Forms of dependencies that `start.py` installs from.
+/// Forms of dependency files that `start.py` can install from.
 pub(crate) const FORMS: [&str; 5] = ["none", "requirements", "pyproject", "uv-lock", "poetry"];
 
-/// What is to be installed, where the session reaches what is to be fetched for it.
+/// The dependencies to install; `None` if the session has no internet access.
 fn dependencies(training: &Training) -> Option<Value> {
     let found = training.dependencies().filter(|_| training.options().boolean("internet") == Some(true))?;
     Some(json!({
@@ -79,11 +79,11 @@ fn job(training: &Training, folder: &Folder) -> Map<String, Value> {
 fn packed_runner() -> String {
     let files: Value = runner::FILES.iter().map(|(name, text)| ((*name).to_owned(), json!(text))).collect();
     let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
-    zlib.write_all(files.to_string().as_bytes()).expect("memory takes all");
-    BASE64_STANDARD.encode(zlib.finish().expect("memory takes all"))
+    zlib.write_all(files.to_string().as_bytes()).expect("writing to memory cannot fail");
+    BASE64_STANDARD.encode(zlib.finish().expect("writing to memory cannot fail"))
 }
 
-/// The line by which a run is found again, whatever came of the answer to it.
+/// A line that identifies the job's kernel if the response to its submission is lost.
 pub(crate) fn mark(job_name: &str) -> String {
     format!("alekseylearn: the job {job_name}.")
 }
@@ -93,7 +93,7 @@ fn script(job: &Map<String, Value>, step: &str) -> String {
     let mut job = job.clone();
     job.insert("step".into(), step.into());
     let name = job["name"].as_str().unwrap_or_default().to_owned();
-    // A JSON text is a literal of Python's, too.
+    // A JSON string is also a Python literal.
     let literal = Value::String(Value::Object(job).to_string()).to_string();
     format!("# {}\nimport json\nJOB = json.loads({literal})\n{START}", mark(&name))
 }
@@ -102,15 +102,15 @@ fn notebook(training: &Training, job: &Map<String, Value>) -> Result<String, Err
     let path = training.artifact();
     let bytes = training.read(&path)?;
     let broken = |what: &str| {
-        Error::invalid(format!("{path} is no notebook that Kaggle can run: {what}"))
-            .hint("open it in Jupyter and save it again")
+        Error::invalid(format!("Kaggle cannot run the notebook {path}: {what}"))
+            .hint("open the notebook in Jupyter and save it again")
     };
     let mut book: Value = serde_json::from_slice(&bytes).map_err(|error| broken(&error.to_string()))?;
     let with_ids = (book["nbformat"].as_u64(), book["nbformat_minor"].as_u64()) >= (Some(4), Some(5));
     let cells = book["cells"].as_array_mut().ok_or_else(|| broken("it has no cells"))?;
     for cell in cells.iter_mut() {
         if let Some(lines) = cell["source"].as_array() {
-            // The service fails at a list.
+            // The service does not accept a list.
             cell["source"] = lines.iter().filter_map(Value::as_str).collect::<String>().into();
         }
         if cell["cell_type"] == "code" {
@@ -144,7 +144,7 @@ fn notebook(training: &Training, job: &Map<String, Value>) -> Result<String, Err
     Ok(book.to_string())
 }
 
-/// A step that leaves no names behind.
+/// A cell that runs a step and defines no names.
 fn cell(job: &Map<String, Value>, step: &str) -> String {
     let name = job["name"].as_str().unwrap_or_default();
     let literal = Value::String(script(job, step));
@@ -154,7 +154,7 @@ fn cell(job: &Map<String, Value>, step: &str) -> String {
     )
 }
 
-/// Hyperparameters as assignments, those that can be names; the others are in SM_HPS.
+/// Assignments of the hyperparameters that are valid Python names. The others are only in SM_HPS.
 fn variables(hyperparameters: &Value) -> Option<String> {
     let name = |key: &str| {
         let plain = |c: char| c.is_alphanumeric() || c == '_';
@@ -173,7 +173,7 @@ fn variables(hyperparameters: &Value) -> Option<String> {
     (!lines.is_empty()).then(|| format!("# Parameters\n{}", lines.join("\n")))
 }
 
-/// As Python writes it.
+/// A JSON value as a Python literal.
 fn literal(value: &Value) -> String {
     match value {
         Value::Null => "None".to_owned(),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runner_leaves_room_for_the_folder() {
+    fn the_runner_leaves_space_for_the_project() {
         assert!(packed_runner().len() + START.len() < 100_000, "{}", packed_runner().len());
         assert!(LARGEST_FOLDER as usize * 4 / 3 + 100_000 < LONGEST);
     }

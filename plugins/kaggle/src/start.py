@@ -1,5 +1,5 @@
-# What Kaggle runs around a training artifact: it brings the training folder and the runner to where the artifact finds
-# them on every service, and what the artifact leaves to where Kaggle keeps it.
+# What Kaggle runs around a training artifact. It puts the project and the runner where they are on every service, and
+# the results where Kaggle keeps them.
 import atexit
 import base64
 import contextlib
@@ -23,9 +23,9 @@ CODE = HOME / "code"
 RUNNER = HOME / "runner"
 WORKING = Path("/kaggle/working")
 INPUT = Path("/kaggle/input")
-# What was there before a notebook's first cell.
+# The files that existed before a notebook's first cell.
 BEFORE = HOME / "before.json"
-# Where a dataset lies below /kaggle/input has changed before.
+# Kaggle has changed the place of datasets below /kaggle/input before.
 DEEPEST_MOUNT = 5
 PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
 QUIET = ["--no-cache", "--quiet", "--python", sys.executable]
@@ -34,7 +34,7 @@ KEPT = "ALEKSEYLEARN_KEPT"
 
 
 def bring():
-    """Lay everything out, and install what is asked for."""
+    """Unpack everything, and install the dependencies."""
     if HOME.exists():
         shutil.rmtree(HOME)
     RUNNER.mkdir(parents=True)
@@ -52,7 +52,7 @@ def bring():
     os.environ.update(JOB["environment"])
     if JOB["dependencies"] is not None:
         install(**JOB["dependencies"])
-    # As in an image: the project's modules can be imported from everywhere, after what is installed.
+    # As in an image, the project's modules are on the import path, after the installed packages.
     package = HOME / "package"
     for path, text in JOB["package"].items():
         (package / path).parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def bring():
 
 
 def folder():
-    """The training folder as it was packed."""
+    """Return the packed project."""
     if JOB["folder"] is not None:
         return base64.b64decode(JOB["folder"])
     name, digest = JOB["file"], JOB["sha256"]
@@ -72,23 +72,23 @@ def folder():
         for path in INPUT.glob("/".join(["*"] * (depth - 1) + [name])):
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() != digest:
-                end("{} is not what was sent: its checksum is another one".format(path))
+                end("{} is damaged: its checksum does not match".format(path))
             return content
-    end("the dataset with the training folder is not below {}: {} is nowhere".format(INPUT, name))
+    end("the project's dataset is not attached: found no {1} below {0}".format(INPUT, name))
 
 
 def install(form, file, place, member, extras, groups, added, imported, as_of):
-    """Install what the project asks for, into the Python that runs this."""
+    """Install the dependencies into the Python that runs this."""
     inside, place = place, HOME / "dependencies"
     if inside is not None:
-        # Code of the project is installed from where it stays.
+        # The project's own packages are installed from their place in the project.
         shutil.copytree(place, CODE / inside, dirs_exist_ok=True)
         place = CODE / inside
 
     def run(command, what, folder=HOME):
         code = subprocess.call(command, cwd=str(folder))
         if code != 0:
-            end("{} cannot be installed: see what is said before this".format(what), code)
+            end("cannot install {}: see the output above".format(what), code)
 
     def uv():
         path = HOME / "uv" / "bin" / "uv"
@@ -100,7 +100,7 @@ def install(form, file, place, member, extras, groups, added, imported, as_of):
         if as_of is None and (form == "none" or form == "requirements" and not file.endswith(".toml")):
             run(PIP + arguments, what, folder)
         else:
-            # The others are not for pip to read.
+            # pip cannot read the other forms.
             start = [uv(), "pip", "install"] + QUIET + ["--break-system-packages"]
             run(start + (["--exclude-newer", as_of] if as_of is not None else []) + arguments, what, folder)
 
@@ -136,7 +136,7 @@ def install(form, file, place, member, extras, groups, added, imported, as_of):
     importlib.invalidate_caches()
     missing = sorted({requirement for module, requirement in imported if not is_there(module)})
     if missing:
-        print("alekseylearn: installing what the code imports: {}".format(", ".join(missing)), flush=True)
+        print("alekseylearn: installing imported packages: {}".format(", ".join(missing)), flush=True)
         packages(missing, ", ".join(missing))
 
 
@@ -149,18 +149,18 @@ def is_there(module):
 
 
 def train():
-    """Run the script by the runner, as in an image."""
-    # The log takes whole lines as they come.
+    """Run the script with the runner, as in an image."""
+    # Unbuffered, because the log shows each line as soon as it is complete.
     code = subprocess.call([sys.executable, "-I", "-S", "-u", str(RUNNER), "train"])
     keep()
     if code != 0:
         failure = ML / "output" / "failure"
         lines = failure.read_text(encoding="utf-8", errors="replace").splitlines() if failure.exists() else []
-        end(lines[0] if lines else "it ended with exit code {}".format(code), code)
+        end(lines[0] if lines else "exited with code {}".format(code), code)
 
 
 def enter():
-    """Make a notebook's kernel what the runner makes of it: variables, folder, places to import from."""
+    """Prepare a notebook's kernel as the runner does: variables, folder, import path."""
     with runner("roots", "job", "environment", "written") as (roots, job, environment, written):
         places = roots.Roots.from_environment()
         places.make_output_folders()
@@ -169,13 +169,13 @@ def enter():
         written.Snapshot.of(CODE).save(BEFORE)
         os.chdir(str(read.working_folder(places)))
     sys.path.insert(1, os.getcwd())
-    # Where a cell fails, the last one is never run.
+    # If a cell fails, the last cell never runs.
     atexit.register(lambda: KEPT in os.environ or leave(well=False))
 
 
 @contextlib.contextmanager
 def runner(*names):
-    """Some of the runner's modules, for a moment: modules of the user's may have the same names."""
+    """Import some of the runner's modules temporarily: the user's modules may have the same names."""
     own = {path.stem for path in RUNNER.glob("*.py")} - {"__main__"}
     others = {name: sys.modules.pop(name) for name in own if name in sys.modules}
     sys.path.insert(0, str(RUNNER))
@@ -197,13 +197,13 @@ def leave(well=True):
             for line in leavings.gather(job.read_job(places), places, written.Snapshot.load(BEFORE), well):
                 print("alekseylearn: " + line)
         except OSError as error:
-            print("alekseylearn: what the notebook wrote cannot be kept: {}".format(error.strerror or error))
+            print("alekseylearn: cannot keep the notebook's files: {}".format(error.strerror or error))
         print(leavings.manifest(places), flush=True)
     keep()
 
 
 def keep():
-    """Pack what the artifact left, as one archive each."""
+    """Pack the model and the output data, each as one archive."""
     with runner("leavings") as (leavings,):
         for place, name in ((ML / "model", "model.tar.gz"), (ML / "output" / "data", "output.tar.gz")):
             if not place.is_dir() or not any(place.iterdir()):

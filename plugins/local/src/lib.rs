@@ -1,4 +1,4 @@
-//! The `local` plugin: builds and trains with the Docker engine of the user's machine.
+//! The `local` plugin: builds and trains with the user's Docker engine.
 
 use docker_drivers::{Docker, Plain};
 

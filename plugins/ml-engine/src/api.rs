@@ -1,24 +1,24 @@
-//! Calls of Google's APIs, and what their refusals mean.
+//! Calls to Google's APIs, and what their errors mean.
 
 use alekseylearn_sdk::{Error, http};
 use serde_json::Value;
 
-/// Asks a service for something. That it is asked too often passes.
+/// Sends a GET request. Too many requests are a passing error.
 pub(crate) fn ask(url: &str) -> Result<Value, Error> {
     answer(http::get(url).send()?).map_err(Error::passing)
 }
 
-/// Asks for something by POST, as some services want it. That it is asked too often passes.
+/// Sends a POST request that only reads, as some services require. Too many requests are a passing error.
 pub(crate) fn ask_by_post(url: &str, body: &Value) -> Result<Value, Error> {
     act(url, body).map_err(Error::passing)
 }
 
-/// Asks a service to do something. That it is asked for too much is a limit.
+/// Sends a POST request that changes something. Too many requests are reported as a quota.
 pub(crate) fn act(url: &str, body: &Value) -> Result<Value, Error> {
     answer(http::post(url).json(&body.to_string()).send()?)
 }
 
-/// The content of a small object; none where there is no such object.
+/// The content of a small object; `None` if there is no such object.
 pub(crate) fn content(url: &str) -> Result<Option<String>, Error> {
     let response = http::get(url).send()?;
     match response.status() {
@@ -35,57 +35,57 @@ fn answer(response: http::Response) -> Result<Value, Error> {
     if status < 300 { Ok(value) } else { Err(refusal(status, &value["error"])) }
 }
 
-/// What an answer that says no means.
+/// The error that a failed response means.
 fn refusal(status: u16, error: &Value) -> Error {
     let message = error["message"].as_str().unwrap_or_default().trim().trim_end_matches('.');
-    let said = if message.is_empty() { format!("it answers {status}") } else { message.to_owned() };
+    let said = if message.is_empty() { format!("HTTP status {status}") } else { message.to_owned() };
     if let Some(service) = disabled(error) {
-        let hint = format!("run `gcloud services enable {service}`, with --project and the project's name");
-        return Error::denied(format!("the project does not use {service} yet: {said}")).hint(hint);
+        let hint = format!("run `gcloud services enable {service} --project PROJECT`");
+        return Error::denied(format!("{service} is not enabled in the project: {said}")).hint(hint);
     }
     if reason(error, "USER_PROJECT_DENIED").is_some() {
         return Error::denied(format!(
-            "Google does not bill the requests to the credential's quota project: {said}"
+            "the credentials' quota project cannot be billed: {said}"
         ))
         .hint(
-            "run `gcloud auth application-default set-quota-project PROJECT` with a project that you may use \
-                 (serviceusage.services.use), or set GOOGLE_CLOUD_QUOTA_PROJECT to it",
+            "run `gcloud auth application-default set-quota-project PROJECT` with a project in which you have \
+                 serviceusage.services.use, or set GOOGLE_CLOUD_QUOTA_PROJECT to it",
         );
     }
     let lower = said.to_lowercase();
     if (status == 400 || status == 403) && (lower.contains("act as") || lower.contains("actas")) {
-        return Error::denied(format!("Google does not allow it: {said}")).hint(
-            "you need the role Service Account User (roles/iam.serviceAccountUser) on --config.service_account, or \
-             leave that option out",
+        return Error::denied(format!("Google denied access: {said}")).hint(
+            "ask for the role Service Account User (roles/iam.serviceAccountUser) on --config.service_account, or \
+             leave out that option",
         );
     }
     match status {
-        401 => Error::denied(format!("Google does not accept the credential: {said}")).hint(
-            "run `gcloud auth application-default login` again; a job that was submitted goes on meanwhile",
+        401 => Error::denied(format!("Google rejected the credentials: {said}")).hint(
+            "run `gcloud auth application-default login` again; submitted jobs keep running",
         ),
-        403 => Error::denied(format!("Google does not allow it: {said}")).hint(
-            "you need the roles Vertex AI User, Artifact Registry Writer, Storage Object User and Logs Viewer in the \
-             project; see --config.project and --config.output_path",
+        403 => Error::denied(format!("Google denied access: {said}")).hint(
+            "check --config.project and --config.output_path; you need the roles Vertex AI User, Artifact Registry \
+             Writer, Storage Object User and Logs Viewer in the project",
         ),
-        404 | 410 => Error::not_found(format!("Google has no such thing: {said}"))
-            .hint("see --config.project, --config.region and --config.output_path"),
-        409 => Error::conflict(format!("Google refuses: {said}")).hint("run the same command again"),
-        429 => Error::quota(format!("a limit of the project is reached: {said}")).hint(
-            "wait a while, take another machine or region, or ask for more at \
+        404 | 410 => Error::not_found(format!("not found on Google Cloud: {said}"))
+            .hint("check --config.project, --config.region and --config.output_path"),
+        409 => Error::conflict(format!("Google reported a conflict: {said}")).hint("run the same command again"),
+        429 => Error::quota(format!("a quota of the project is exceeded: {said}")).hint(
+            "wait a while, choose another machine or region, or request a higher quota at \
              https://console.cloud.google.com/iam-admin/quotas",
         ),
-        400..500 => Error::invalid(format!("Google refuses: {said}"))
-            .hint("correct what it names, and try again"),
-        _ => Error::unavailable(format!("Google is in trouble: {said}")).hint("try again later"),
+        400..500 => Error::invalid(format!("Google rejected the request: {said}"))
+            .hint("fix what the message names, and try again"),
+        _ => Error::unavailable(format!("Google returned a server error: {said}")).hint("try again later"),
     }
 }
 
-/// The API that the project would have to use first.
+/// The API that is not enabled in the project.
 fn disabled(error: &Value) -> Option<&str> {
     reason(error, "SERVICE_DISABLED")?["metadata"]["service"].as_str()
 }
 
-/// The detail of an error that gives this reason.
+/// The error's detail with this reason.
 fn reason<'a>(error: &'a Value, reason: &str) -> Option<&'a Value> {
     error["details"].as_array()?.iter().find(|detail| detail["reason"] == reason)
 }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_refusal_has_its_kind() {
+    fn each_status_becomes_an_error_kind() {
         let said = |status, message: &str| refusal(status, &json!({ "code": status, "message": message }));
         assert!(matches!(said(400, "bad machine type"), Error::Invalid(_)));
         assert!(matches!(said(401, ""), Error::Denied(_)));
@@ -105,8 +105,8 @@ mod tests {
         assert!(matches!(said(404, ""), Error::NotFound(_)));
         assert!(matches!(said(429, ""), Error::Quota(_)));
         assert!(matches!(said(503, ""), Error::Unavailable(_)));
-        assert_eq!(said(400, "bad machine type.").message(), "Google refuses: bad machine type");
-        assert_eq!(said(502, "").message(), "Google is in trouble: it answers 502");
+        assert_eq!(said(400, "bad machine type.").message(), "Google rejected the request: bad machine type");
+        assert_eq!(said(502, "").message(), "Google returned a server error: HTTP status 502");
         let act = said(400, "You do not have permission to act as service_account: a@b.");
         assert!(
             matches!(&act, Error::Denied(problem) if problem.hint.as_deref().unwrap().contains("serviceAccountUser"))

@@ -1,4 +1,4 @@
-//! The custom job that a training becomes: the request for it, and where the service has it.
+//! The custom job that runs a training: the request that creates it, and its name and state at the service.
 
 use alekseylearn_sdk::{Error, Training, Values, credentials, progress};
 use serde_json::{Map, Value, json};
@@ -8,21 +8,21 @@ use crate::{
     storage::{Location, encoded},
 };
 
-/// Hyperparameters as one JSON object: the runner reads them where the service hands over no file.
+/// Variable with the hyperparameters as one JSON object, which the runner reads because the service provides no file.
 const HYPERPARAMETERS: &str = "ALEKSEYLEARN_HYPERPARAMETERS";
 const JOB_LABEL: &str = "alekseylearn-job";
 const PAGE_JOBS: u64 = 100;
-/// An origin whose credential is that of all others.
+/// An origin whose credentials all other origins share.
 const ANY: &str = "https://storage.googleapis.com";
 
-/// By the option, else by the credential.
+/// The project: from the option, else from the credentials.
 pub(crate) fn project(options: &Values) -> Result<String, Error> {
     if let Some(project) = options.text("project") {
         return Ok(project);
     }
     credentials::project(ANY)?.ok_or_else(|| {
-        Error::invalid("the credential does not tell in which project to train")
-            .hint("name it with --config.project")
+        Error::invalid("cannot determine the Google Cloud project from the credentials")
+            .hint("set --config.project")
     })
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn region(options: &Values) -> String {
     options.text("region").unwrap_or_default()
 }
 
-/// Where all results of a job lie.
+/// The folder of a job's results.
 pub(crate) fn output(options: &Values, job_name: &str) -> Result<Location, Error> {
     Ok(Location::parse(&options.text("output_path").unwrap_or_default())?.join(job_name))
 }
@@ -39,7 +39,7 @@ fn service(region: &str) -> String {
     format!("https://{region}-aiplatform.googleapis.com/v1")
 }
 
-/// A job that the service has: `projects/P/locations/L/customJobs/N`.
+/// A job of the service: `projects/P/locations/L/customJobs/N`.
 pub(crate) struct CustomJob {
     name: String,
     pub(crate) project: String,
@@ -49,7 +49,7 @@ pub(crate) struct CustomJob {
 
 impl CustomJob {
     pub(crate) fn of_reference(name: &str) -> Result<Self, Error> {
-        let wrong = || Error::invalid(format!("`{name}` is no name of a custom job"));
+        let wrong = || Error::invalid(format!("`{name}` is not the name of a custom job"));
         let part = |text: &str| {
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '_');
             !text.is_empty() && text.chars().all(plain)
@@ -69,7 +69,7 @@ impl CustomJob {
         self.name.clone()
     }
 
-    /// The page of it.
+    /// The URL of its page.
     pub(crate) fn page(&self) -> String {
         let Self { project, region, id, .. } = self;
         format!(
@@ -77,18 +77,18 @@ impl CustomJob {
         )
     }
 
-    /// As the service has it now.
+    /// The job's current description.
     pub(crate) fn get(&self) -> Result<Value, Error> {
         api::ask(&format!("{}/{}", service(&self.region), self.name))
     }
 
-    /// Asks for its end. One that has ended is left alone.
+    /// Cancels the job. Does nothing if it has ended.
     pub(crate) fn cancel(&self) -> Result<(), Error> {
         api::act(&format!("{}/{}:cancel", service(&self.region), self.name), &json!({})).map(drop)
     }
 }
 
-/// The request, but for the image.
+/// The request that creates the job.
 pub(crate) fn request(training: &Training, image: &str) -> Result<Value, Error> {
     let options = training.options();
     let pool = |replicas: i64| {
@@ -98,13 +98,13 @@ pub(crate) fn request(training: &Training, image: &str) -> Result<Value, Error> 
                 "acceleratorType": options.text("accelerator_type"),
                 "acceleratorCount": options.text("accelerator_type").map(|_| options.integer("accelerator_count").unwrap_or(1)),
             },
-            // Numbers of 64 bits are texts.
+            // 64-bit numbers are strings in the API.
             "replicaCount": replicas.to_string(),
             "diskSpec": { "bootDiskType": options.text("disk_type"), "bootDiskSizeGb": options.integer("disk_size") },
             "containerSpec": { "imageUri": image, "args": ["train"], "env": variables(training, &options) },
         })
     };
-    // The first pool has the one machine that leads.
+    // The first pool holds only the primary replica.
     let replicas = options.integer("replica_count").unwrap_or(1);
     let mut pools = vec![pool(1)];
     if replicas > 1 {
@@ -141,12 +141,12 @@ fn variables(training: &Training, options: &Values) -> Vec<Value> {
     }
     variables.extend(training.runner_environment());
     variables.extend(options.entries("environment"));
-    // The service would put other variables' values there.
+    // The service would expand it to another variable's value.
     let literal = |value: String| value.replace("$(", "$$(");
     variables.into_iter().map(|(name, value)| json!({ "name": name, "value": literal(value) })).collect()
 }
 
-/// What is not said is left out.
+/// Removes null and empty members.
 fn without_nothing(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -158,7 +158,7 @@ fn without_nothing(value: &mut Value) {
     }
 }
 
-/// Has the service run it.
+/// Creates the job.
 pub(crate) fn create(options: &Values, request: &Value) -> Result<CustomJob, Error> {
     let (project, region) = (project(options)?, region(options));
     let answer =
@@ -166,7 +166,7 @@ pub(crate) fn create(options: &Values, request: &Value) -> Result<CustomJob, Err
     CustomJob::of_reference(answer["name"].as_str().unwrap_or_default())
 }
 
-/// The job of that name, of a submission to which no answer came.
+/// Finds the job by name, if the response to its submission was lost.
 pub(crate) fn find(options: &Values, job_name: &str) -> Result<Option<CustomJob>, Error> {
     let (project, region) = (project(options)?, region(options));
     let filter = encoded(&format!("display_name=\"{job_name}\""));
@@ -180,16 +180,16 @@ pub(crate) fn find(options: &Values, job_name: &str) -> Result<Option<CustomJob>
     found.map(|job| CustomJob::of_reference(job["name"].as_str().unwrap_or_default())).transpose()
 }
 
-/// Shows whether the service can be used at all.
+/// Checks that the service can be used.
 pub(crate) fn look(options: &Values) -> Result<(), Error> {
     let (project, region) = (project(options)?, region(options));
     api::ask(&format!("{}/projects/{project}/locations/{region}/customJobs?pageSize=1", service(&region)))
         .map(drop)
 }
 
-/// Tells where to look at it.
+/// Shows the URL of the job's page.
 pub(crate) fn announce(job: &CustomJob) {
-    progress::stage(&format!("Vertex AI shows it at {}", job.page()));
+    progress::stage(&format!("View the job on Vertex AI: {}", job.page()));
 }
 
 #[cfg(test)]
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_is_all_that_is_needed() {
+    fn a_reference_identifies_a_job() {
         let name = "projects/123456789012/locations/europe-west4/customJobs/8800000000000000001";
         let job = CustomJob::of_reference(name).unwrap();
         assert_eq!((job.reference().as_str(), job.region.as_str()), (name, "europe-west4"));

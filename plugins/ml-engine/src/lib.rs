@@ -1,8 +1,8 @@
-//! The `ml-engine` plugin: a train driver for custom jobs of Vertex AI, which took ML Engine's place.
+//! The `ml-engine` plugin: a train driver for custom jobs of Vertex AI, the successor of ML Engine.
 //!
-//! The image goes to Artifact Registry. Its runner brings what the training leaves to Cloud Storage: below
-//! `<output_path>/<job>`, the model file by file in `model/`, where Vertex AI's Model Registry looks, and as
-//! `model.tar.gz`, with all that a file is, for `fetch`.
+//! The image is pushed to Artifact Registry. Its runner uploads the results to Cloud Storage, below
+//! `<output_path>/<job>`: the model as files in `model/` for Vertex AI's Model Registry, and as `model.tar.gz`, which
+//! keeps modes and links, for `fetch`.
 
 mod api;
 mod job;
@@ -66,7 +66,7 @@ impl train::Guest for MlEngine {
     }
 
     fn preview(training: &Training) -> Result<String, Error> {
-        let image = format!("{}@sha256:(told by the push)", registry::address(training)?);
+        let image = format!("{}@sha256:(known after push)", registry::address(training)?);
         Ok(job::request(training, &image)?.to_string())
     }
 
@@ -81,11 +81,11 @@ impl train::Guest for MlEngine {
 
     fn submit(training: &Training) -> Result<String, Error> {
         let options = training.options();
-        // An earlier try may have been heard, though its answer was not.
+        // An earlier attempt may have created the job although its response was lost.
         if let Some(job) = job::find(&options, &training.job_name())? {
             return Ok(job.reference());
         }
-        let image = training.image().ok_or_else(|| Error::failed("there is no image to train"))?;
+        let image = training.image().ok_or_else(|| Error::failed("no image to run"))?;
         let job = job::create(&options, &job::request(training, &image)?)?;
         job::announce(&job);
         Ok(job.reference())
@@ -110,7 +110,7 @@ impl train::Guest for MlEngine {
         };
         let there = output.list()?;
         let kinds = [(ArtifactKind::Model, MODEL), (ArtifactKind::OutputData, OUTPUT)];
-        // By their very names: any other object, such as one that leads out of a folder, is none of ours.
+        // Only objects with these exact names are results of the job. All others are ignored.
         let archives = kinds.into_iter().filter(|(_, own)| there.has(own));
         let mut artifacts: Vec<Artifact> =
             archives.map(|(kind, own)| Artifact::web_object(kind, &output.join(own).download())).collect();
@@ -144,5 +144,5 @@ fn custom_job(job: &Job) -> Result<CustomJob, Error> {
         return CustomJob::of_reference(&reference);
     }
     job::find(&job.options(), &job.name())?
-        .ok_or_else(|| Error::not_found(format!("Vertex AI has no job of the name {}", job.name())))
+        .ok_or_else(|| Error::not_found(format!("no Vertex AI job named {}", job.name())))
 }

@@ -1,8 +1,8 @@
 //! The job's log in Cloud Logging.
 //!
-//! An entry may arrive later than others that were written after it: each machine sends its own. So the next page begins
-//! a minute before the newest entry, and what is known of that minute is passed over. A cursor holds that time and the
-//! known entries: of the whole minute, or as many as it may hold, and then nothing older than these is asked for.
+//! Each machine sends its own entries, so an entry may arrive after later ones. The next page therefore starts a minute
+//! before the newest entry, and skips the known entries of that minute. A cursor holds the start time and the known
+//! entries. If the minute has more entries than a cursor may hold, the next page starts at the oldest one it holds.
 
 use std::{
     collections::BTreeMap,
@@ -16,15 +16,15 @@ use crate::{api, job::CustomJob, time};
 
 const LOGGING: &str = "https://logging.googleapis.com/v2/entries:list";
 const PAGE_ENTRIES: u32 = 1_000;
-/// As many lines as one page may grow to before the rest waits for the next call.
+/// Lines after which a page ends. The next call returns the rest.
 const PAGE_LINES: usize = 10_000;
-/// An empty page may have a next one, but not without end.
+/// An empty page may have a next one; this bounds them.
 const MOST_PAGES: usize = 1_000;
-/// Nanoseconds that an entry may be late.
+/// Maximum delay of an entry, in nanoseconds.
 const LATE: u64 = 60_000_000_000;
-/// As many entries as a cursor holds: they are read again by every call.
+/// Maximum number of entries in a cursor. Every call reads them again.
 const MOST_KNOWN: usize = 1_000;
-/// As many of one time: all of them are needed there, up to that.
+/// Maximum number of entries with the same time, which must all be in the cursor.
 const MOST_OF_ONE_TIME: usize = 10 * MOST_KNOWN;
 
 pub(crate) fn page(job: &CustomJob, cursor: Option<&str>) -> Result<LogPage, Error> {
@@ -61,9 +61,9 @@ pub(crate) fn page(job: &CustomJob, cursor: Option<&str>) -> Result<LogPage, Err
 }
 
 struct Read {
-    /// Nothing older is asked for.
+    /// The earliest time to read, in nanoseconds.
     start: u64,
-    /// What stands for the identifiers of the entries that were read, by their times.
+    /// Hashes of the identifiers of known entries, by time.
     known: BTreeMap<u64, Vec<u32>>,
     lines: Vec<LogLine>,
 }
@@ -74,7 +74,7 @@ impl Read {
             return Ok(Self { start: 0, known: BTreeMap::new(), lines: Vec::new() });
         };
         let (start, known) = serde_json::from_str(cursor)
-            .map_err(|error| Error::invalid(format!("`{cursor}` is no cursor: {error}")))?;
+            .map_err(|error| Error::invalid(format!("`{cursor}` is not a valid cursor: {error}")))?;
         Ok(Self { start, known, lines: Vec::new() })
     }
 
@@ -83,7 +83,7 @@ impl Read {
         let mut start = self.start.max(newest.saturating_sub(LATE));
         let mut kept = BTreeMap::new();
         let mut count = 0;
-        // The newest first. Of one time all are kept, or none and the next page begins after it.
+        // Newest first. Either all entries of one time are kept, or none and the next page starts after that time.
         for (at, entries) in self.known.range(start..).rev() {
             count += entries.len();
             let most = if kept.is_empty() { MOST_OF_ONE_TIME } else { MOST_KNOWN };
@@ -118,7 +118,7 @@ impl Read {
     }
 }
 
-/// What tells identifiers of one nanosecond apart, however long they are.
+/// A short hash that distinguishes the identifiers of one nanosecond.
 fn short(identifier: &str) -> u32 {
     let mut hasher = std::hash::DefaultHasher::new();
     identifier.hash(&mut hasher);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_one_time_are_told_apart() {
+    fn entries_of_one_time_are_distinguished() {
         let (one, two) = ("2026-11-22T00:00:01Z", "2026-11-22T00:00:02.5Z");
         let mut read = Read::from(None).unwrap();
         for entry in [entry(one, "a", "first\n"), entry(one, "b", "second"), entry(two, "a", "third\nfourth")]
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(texts(&read), ["first", "second", "third", "fourth", "fifth"]);
         assert_eq!((read.lines[0].node.as_str(), read.lines[4].node.as_str()), ("workerpool0-0", "service"));
         let mut next = next(&read);
-        // The service may write as many digits as it likes.
+        // The service may write any number of digits.
         next.add(&entry("2026-11-22T00:00:02.500Z", "a", "third\nfourth"));
         next.add(&entry(two, "z", "sixth"));
         assert_eq!(texts(&next), ["sixth"]);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_come_late_are_read_once() {
+    fn late_entries_are_read_once() {
         let mut read = Read::from(None).unwrap();
         read.add(&entry("2026-11-22T00:01:30Z", "a", "new"));
         for _ in 0..2 {
@@ -190,7 +190,7 @@ mod tests {
         assert!(read.cursor().len() < 40_000, "{}", read.cursor().len());
         let mut again = next(&read);
         assert_eq!(again.known.len(), MOST_KNOWN);
-        // It begins where it knows all, and so shows nothing twice.
+        // It starts where it knows all entries, so it repeats none.
         assert_eq!(time::text(again.start - 1), at(20_000 - MOST_KNOWN as u64 - 1));
         for number in 0..20_001 {
             if at(number) >= time::text(again.start) {
@@ -198,7 +198,7 @@ mod tests {
             }
         }
         assert_eq!(again.lines.len(), 1);
-        // Of one time, too.
+        // The same for entries of one time.
         let mut flood = Read::from(None).unwrap();
         for number in 0..=MOST_OF_ONE_TIME {
             flood.add(&entry(&at(1), &number.to_string(), "x"));

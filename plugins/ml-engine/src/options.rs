@@ -1,10 +1,10 @@
-//! The driver's options, and what is wrong with their values.
+//! The driver's options, and the checks of their values.
 
 use alekseylearn_sdk::{Error, Finding, OptionSpec, Values};
 
-/// Four hours; the service's own is a week.
+/// Default of `timeout`: four hours. The service's own default is a week.
 const USUAL_TIMEOUT: &str = "14400";
-/// Those that Vertex AI has by the discovery document of its API.
+/// Accelerators in the discovery document of Vertex AI's API.
 const ACCELERATORS: [&str; 18] = [
     "NVIDIA_TESLA_K80",
     "NVIDIA_TESLA_P100",
@@ -25,7 +25,7 @@ const ACCELERATORS: [&str; 18] = [
     "TPU_V4_POD",
     "TPU_V5_LITEPOD",
 ];
-/// Where Vertex AI is, likewise.
+/// Regions in the discovery document of Vertex AI's API.
 const REGIONS: [&str; 46] = [
     "africa-south1",
     "asia-east1",
@@ -74,7 +74,7 @@ const REGIONS: [&str; 46] = [
     "us-west4",
     "us-west8",
 ];
-/// Labels and variables of our own are among them.
+/// The service's limit, less the labels and variables that this driver adds.
 const MOST_LABELS: usize = 63;
 const MOST_VARIABLES: usize = 98;
 
@@ -84,47 +84,50 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
     vec![
         OptionSpec::location(
             "output_path",
-            "Where the results go, as gs://bucket/path; a bucket of the job's region is best",
+            "Folder of the results, as gs://bucket/path; preferably in the job's region",
             &["gs".to_owned()],
         )
         .required(),
-        text("project", "Project to train in; the credential's own unless told"),
-        text("region", "Region to train in").default_to("us-central1"),
-        text("machine_type", "Kind of machine").default_to("n1-standard-4"),
-        text("accelerator_type", "Accelerator, such as NVIDIA_TESLA_T4; none unless told"),
-        integer("accelerator_count", "Accelerators of a machine; one unless told").within(1..=16),
-        integer("replica_count", "Number of machines; the first one's results are kept")
+        text("project", "Google Cloud project (default: the credentials' project)"),
+        text("region", "Region of the job").default_to("us-central1"),
+        text("machine_type", "Machine type").default_to("n1-standard-4"),
+        text("accelerator_type", "Accelerator type, such as NVIDIA_TESLA_T4 (default: none)"),
+        integer("accelerator_count", "Number of accelerators per machine (default: 1)").within(1..=16),
+        integer("replica_count", "Number of machines; only the first one's results are kept")
             .within(1..)
             .default_to("1"),
         text(runner::PROCESSES.0, runner::PROCESSES.1),
-        text("disk_type", "Boot disk, such as pd-ssd or pd-standard; the service's choice unless told"),
-        integer("disk_size", "Boot disk of a machine in GB; 100 unless told").within(100..=64_000),
-        OptionSpec::boolean("spot", "Train on spare capacity, for less, which may be taken away")
-            .default_to("false"),
-        integer("timeout", "Seconds after which the job is stopped; 4 hours, the service's own is a week")
-            .within(60..)
-            .default_to(USUAL_TIMEOUT),
-        text("service_account", "Service account that the job runs as; Vertex AI's own agent unless told"),
-        text("network", "VPC network to join, as projects/NUMBER/global/networks/NAME"),
+        text("disk_type", "Boot disk type, such as pd-ssd or pd-standard (default: the service's choice)"),
+        integer("disk_size", "Boot disk size in GB (default: 100)").within(100..=64_000),
+        OptionSpec::boolean("spot", "Use cheaper Spot VMs, which may be preempted").default_to("false"),
+        integer("timeout", "Maximum run time in seconds").within(60..).default_to(USUAL_TIMEOUT),
+        text("service_account", "Service account of the job (default: Vertex AI's service agent)"),
+        text("network", "VPC network of the job, as projects/NUMBER/global/networks/NAME"),
         text(
             "repository",
-            "Artifact Registry repository for the image; REGION-docker.pkg.dev/PROJECT/alekseylearn unless told, made where missing",
+            "Artifact Registry repository for the image (default: REGION-docker.pkg.dev/PROJECT/alekseylearn, created if missing)",
         ),
-        OptionSpec::entries("labels", "Labels of the job, for lists and bills"),
+        OptionSpec::entries("labels", "Labels of the job, as --config.labels.NAME=VALUE"),
         OptionSpec::entries(
             "prices",
-            "What kinds of machines and accelerators cost you, in USD an hour, as --config.prices.n1-standard-4=0.22",
+            "Prices of machines and accelerators in USD per hour, as --config.prices.n1-standard-4=0.22",
         ),
-        OptionSpec::entries("environment", "Variables that the script sees, at most 98"),
-        OptionSpec::entries("hyperparameters", "Arguments of the script, or variables of the notebook"),
+        OptionSpec::entries(
+            "environment",
+            "Environment variables of the script (at most 98), as --config.environment.NAME=VALUE",
+        ),
+        OptionSpec::entries(
+            "hyperparameters",
+            "Hyperparameters of the script or notebook, as --config.hyperparameters.NAME=VALUE",
+        ),
         OptionSpec::metrics(
             "metrics",
-            "Regular expressions whose group is the value, by which metrics are found in the log",
+            "Regular expressions that find metrics in the log; the group is the value",
         ),
     ]
 }
 
-/// What the service would refuse, or does otherwise than one may think.
+/// Values that the service would reject or treat in an unexpected way.
 pub(crate) fn findings(options: &Values) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut problem = |key: &str, what: &str, fix: &str| {
@@ -141,25 +144,21 @@ pub(crate) fn findings(options: &Values) -> Vec<Finding> {
         ("output_path", |text| crate::storage::Location::parse(text).is_ok(), "write it as gs://bucket/path"),
     ] {
         if let Some(value) = given(key).filter(|value| !is_good(value)) {
-            problem(key, &format!("`{value}` is none"), fix);
+            problem(key, &format!("`{value}` is not valid"), fix);
         }
     }
     if options.integer("accelerator_count").is_some() && given("accelerator_type").is_none() {
         problem(
             "accelerator_count",
-            "there is no accelerator to count",
+            "needs --config.accelerator_type",
             "add --config.accelerator_type=NVIDIA_TESLA_T4",
         );
     }
     let labels = options.entries("labels");
     for (name, value) in &labels {
         if !is_label(name) || !name.starts_with(|c: char| c.is_ascii_lowercase()) || !is_label(value) {
-            let what = format!("`{value}` is no label's value, or its name none");
-            problem(
-                &format!("labels.{name}"),
-                &what,
-                "labels have at most 63 lower-case letters, digits, - and _",
-            );
+            let what = format!("the label's name or its value `{value}` is not valid");
+            problem(&format!("labels.{name}"), &what, "use at most 63 lower-case letters, digits, - and _");
         }
     }
     let variables = options.entries("environment");
@@ -167,37 +166,30 @@ pub(crate) fn findings(options: &Values) -> Vec<Finding> {
         [("labels", MOST_LABELS, labels.len()), ("environment", MOST_VARIABLES, variables.len())]
     {
         if count > most {
-            problem(name, &format!("{count} are too many"), &format!("give at most {most}"));
+            problem(name, &format!("{count} entries are too many"), &format!("set at most {most}"));
         }
     }
     for (name, _) in &variables {
         if !is_variable(name) {
-            problem(
-                &format!("environment.{name}"),
-                "that is no name of a variable",
-                "name it by letters, digits and _",
-            );
+            problem(&format!("environment.{name}"), "not a valid variable name", "use letters, digits and _");
         }
     }
     if let Some(kind) = given("accelerator_type").filter(|kind| !ACCELERATORS.contains(&kind.as_str())) {
         findings.push(Finding::warning(
-            &format!("the accelerator {kind} is not known here"),
-            "the service may know more by now, and decides",
+            &format!("unknown accelerator {kind}"),
+            "the service decides: it may be newer than this driver",
         ));
     }
     findings
 }
 
-/// An error of a service that may not be there.
+/// Explains a connection error if the region is unknown.
 pub(crate) fn explain(error: Error, region: &str) -> Error {
     if REGIONS.contains(&region) || matches!(error, Error::Denied(_)) {
         return error;
     }
-    Error::invalid(format!(
-        "the region {region} is not known here, and nobody serves it: {}",
-        error.message()
-    ))
-    .hint(format!("train in one of {}", REGIONS.join(", ")))
+    Error::invalid(format!("unknown region {region}, and its service cannot be reached: {}", error.message()))
+        .hint(format!("set --config.region to one of {}", REGIONS.join(", ")))
 }
 
 fn all(text: &str, may: impl Fn(char) -> bool) -> bool {
@@ -215,7 +207,7 @@ pub(crate) fn is_region(text: &str) -> bool {
         && text.ends_with(|c: char| c.is_ascii_digit())
 }
 
-/// Also with a domain before it, as older ones have, and as a number.
+/// A project's ID, also with a domain prefix as older ones have, or its number.
 fn is_project(text: &str) -> bool {
     (4..=63).contains(&text.len()) && all(text, |c| plain(c) || c == '.' || c == ':')
 }
@@ -252,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shapes_are_the_services() {
+    fn values_are_checked_as_the_service_does() {
         assert!(is_region("us-central1") && is_region("northamerica-northeast1"));
         assert!(
             !is_region("us")

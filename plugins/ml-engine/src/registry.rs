@@ -1,4 +1,4 @@
-//! Artifact Registry: where the image goes.
+//! Artifact Registry, which stores the image.
 
 use alekseylearn_sdk::{Error, Training, progress};
 use serde_json::{Value, json};
@@ -8,11 +8,11 @@ use crate::{api, job, storage::encoded};
 const REGISTRY: &str = "https://artifactregistry.googleapis.com/v1";
 const USUAL: &str = "alekseylearn";
 const OF_GOOGLE: &str = "-docker.pkg.dev";
-/// Seconds between two looks at an operation, and how many looks.
+/// Seconds between two polls of an operation, and the maximum number of polls.
 const PAUSE: u32 = 1;
 const MOST_LOOKS: usize = 300;
 
-/// The repository for images: the user's own, or one that is made.
+/// The repository for images: the user's, or the default one.
 pub(crate) fn repository(training: &Training) -> Result<String, Error> {
     let options = training.options();
     match options.text("repository") {
@@ -21,19 +21,19 @@ pub(crate) fn repository(training: &Training) -> Result<String, Error> {
     }
 }
 
-/// Where the image is to be pushed, without a tag.
+/// The image's address, without a tag.
 pub(crate) fn address(training: &Training) -> Result<String, Error> {
     Ok(format!("{}/{}", repository(training)?, training.tag()))
 }
 
-/// Makes the repository where it is missing; those of other registries are left to their owners. False where it is still
-/// to be made, in a rehearsal.
+/// Creates the repository if it is missing, unless it is in another registry. Returns false if a dry run would have to
+/// create it.
 pub(crate) fn ensure(training: &Training) -> Result<bool, Error> {
     let repository = repository(training)?;
     let Some((location, rest)) = repository.split_once(&format!("{OF_GOOGLE}/")) else { return Ok(true) };
     let parts: Vec<&str> = rest.split('/').collect();
     let [project, name, ..] = parts[..] else {
-        return Err(Error::invalid(format!("--config.repository: `{repository}` names no repository"))
+        return Err(Error::invalid(format!("--config.repository: `{repository}` is not a repository"))
             .hint("write it as REGION-docker.pkg.dev/PROJECT/NAME"));
     };
     let parent = format!("projects/{}/locations/{location}", project);
@@ -42,9 +42,9 @@ pub(crate) fn ensure(training: &Training) -> Result<bool, Error> {
         Ok(found) => {
             let format = found["format"].as_str().unwrap_or("another format");
             return Err(Error::invalid(format!(
-                "the repository {repository} is for {format}, not for images"
+                "the repository {repository} holds {format}, not Docker images"
             ))
-            .hint("name another one with --config.repository"));
+            .hint("set --config.repository to another one"));
         }
         Err(Error::NotFound(_)) => {}
         Err(error) => return Err(error),
@@ -52,11 +52,11 @@ pub(crate) fn ensure(training: &Training) -> Result<bool, Error> {
     if training.is_rehearsal() {
         return Ok(false);
     }
-    progress::stage(&format!("Making the repository {repository}"));
+    progress::stage(&format!("Creating the repository {repository}"));
     let url = format!("{REGISTRY}/{parent}/repositories?repositoryId={}", encoded(name));
     match api::act(&url, &json!({ "format": "DOCKER" })) {
         Ok(operation) => finish(operation).map(|()| true),
-        // Another run made it meanwhile.
+        // Another run created it at the same time.
         Err(Error::Conflict(_)) => Ok(true),
         Err(error) => Err(error),
     }
@@ -68,18 +68,18 @@ fn finish(mut operation: Value) -> Result<(), Error> {
             return match operation["error"]["message"].as_str() {
                 None => Ok(()),
                 Some(message) => {
-                    Err(Error::failed(format!("Artifact Registry made no repository: {message}"))
-                        .hint("make it by hand, and name it with --config.repository"))
+                    Err(Error::failed(format!("cannot create the Artifact Registry repository: {message}"))
+                        .hint("create it yourself, and set --config.repository to it"))
                 }
             };
         }
-        progress::wait("Artifact Registry makes the repository", PAUSE);
+        progress::wait("Waiting for Artifact Registry to create the repository", PAUSE);
         let name = operation["name"].as_str().unwrap_or_default();
         if !name.starts_with("projects/") || name.contains(['?', '#']) || name.contains("..") {
-            return Err(Error::failed("Artifact Registry told of an operation without a name"));
+            return Err(Error::failed("Artifact Registry returned an operation without a name"));
         }
         operation = api::ask(&format!("{REGISTRY}/{name}"))?;
     }
-    Err(Error::unavailable("Artifact Registry does not come to an end with the repository")
+    Err(Error::unavailable("timed out waiting for Artifact Registry to create the repository")
         .hint("run the same command again"))
 }

@@ -1,4 +1,4 @@
-//! Vertex AI's states as the contract's.
+//! Maps Vertex AI's states to the contract's.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,13 +6,13 @@ use alekseylearn_sdk::{Error, JobStatus, State};
 
 use crate::{api, job::CustomJob, storage::Location, time};
 
-/// The one that leads.
+/// The primary replica.
 const FIRST_REPLICA: &str = "workerpool0-0";
-/// RESOURCE_EXHAUSTED, INTERNAL and UNAVAILABLE: no failure of the training's.
+/// RESOURCE_EXHAUSTED, INTERNAL and UNAVAILABLE: failures of the service, not of the training.
 const OF_THE_SERVICE: [i64; 3] = [8, 13, 14];
-/// Seconds between two questions: Cloud Logging lets a project read sixty times a minute, for all who do.
+/// Seconds between two polls: Cloud Logging allows a project 60 reads per minute.
 const ASK_AGAIN: u32 = 5;
-/// As much of a failure as one reads.
+/// Maximum length of a failure reason.
 const LONGEST_REASON: usize = 1024;
 
 pub(crate) fn of(job: &CustomJob, output: &Location) -> Result<JobStatus, Error> {
@@ -22,8 +22,7 @@ pub(crate) fn of(job: &CustomJob, output: &Location) -> Result<JobStatus, Error>
     let status = JobStatus::new(state);
     let short = word.trim_start_matches("JOB_STATE_").to_lowercase().replace('_', " ");
     match known {
-        Known::Not => status
-            .detail(&format!("Vertex AI says {word}, which this driver does not know: taken as running")),
+        Known::Not => status.detail(&format!("unknown Vertex AI state {word}, treated as running")),
         Known::InOtherWords => status.detail(&short),
         Known::Yes => {}
     }
@@ -53,7 +52,7 @@ pub(crate) fn of(job: &CustomJob, output: &Location) -> Result<JobStatus, Error>
             (Some(reason), _) => status.reason(&reason),
             (None, Some(message)) => status.reason(message),
             (None, None) if word == "JOB_STATE_EXPIRED" => {
-                status.reason("it ran longer than --config.timeout allows");
+                status.reason("exceeded --config.timeout");
             }
             (None, None) => {}
         }
@@ -63,14 +62,14 @@ pub(crate) fn of(job: &CustomJob, output: &Location) -> Result<JobStatus, Error>
     Ok(status)
 }
 
-/// Seconds to the next question: fewer for a young job, which may be a short one.
+/// Seconds to the next poll: fewer for a young job, which may be short.
 fn pause(created: u64) -> u32 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
     let age = now.saturating_sub(created / 1000);
     u32::try_from(age / 5).unwrap_or(ASK_AGAIN).clamp(1, ASK_AGAIN)
 }
 
-/// What the runner of a replica left says more than the service knows; not to have it is no second failure.
+/// The reason that a replica's runner left, which says more than the service's. A missing one is not an error.
 fn own_reason(output: &Location, replica: Option<&str>) -> Option<String> {
     let left = |name: &str| {
         let text = api::content(&output.join(name).download()).ok().flatten()?;
@@ -86,7 +85,7 @@ fn own_reason(output: &Location, replica: Option<&str>) -> Option<String> {
 #[derive(Debug, PartialEq)]
 enum Known {
     Yes,
-    /// The state does not say it all.
+    /// Known, but the state does not say everything.
     InOtherWords,
     Not,
 }
@@ -112,7 +111,7 @@ fn exit_code(message: &str) -> Option<i32> {
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// The first that a message names.
+/// The first replica that a message names.
 fn replica(message: &str) -> Option<&str> {
     let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').find(|word| {
@@ -127,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_states_are_known_and_others_still_run() {
+    fn unknown_states_are_treated_as_running() {
         for (word, expected) in [
             ("QUEUED", State::Queued),
             ("PENDING", State::Queued),
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_tells_the_exit_code_in_its_message() {
+    fn the_exit_code_is_read_from_the_services_message() {
         let message = "The replica workerpool0-0 exited with a non-zero status of 137. To find out more, see";
         assert_eq!(exit_code(message), Some(137));
         assert_eq!(exit_code("Internal error"), None);

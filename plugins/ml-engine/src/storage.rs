@@ -1,4 +1,4 @@
-//! Cloud Storage: where a job's results lie.
+//! Cloud Storage, which holds a job's results.
 
 use alekseylearn_sdk::{Error, Finding};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -7,11 +7,11 @@ use serde_json::Value;
 use crate::api;
 
 const STORAGE: &str = "https://storage.googleapis.com";
-/// More pages than any listing of ours has.
+/// Maximum number of pages of a listing.
 const MOST_PAGES: usize = 1_000;
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// As one part of an address.
+/// Text encoded as one part of a URL.
 pub(crate) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, UNRESERVED).to_string()
 }
@@ -23,11 +23,14 @@ pub(crate) struct Location {
 }
 
 impl Location {
-    /// It is none, or has parts that mean something else to other programs.
+    /// Parses `gs://bucket/path`.
+    ///
+    /// # Errors
+    /// The text is not a location, or has parts that other programs interpret differently.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         Self::read(text).ok_or_else(|| {
-            Error::invalid(format!("`{text}` is no place in Cloud Storage"))
-                .hint("write --config.output_path=gs://bucket/path")
+            Error::invalid(format!("`{text}` is not a Cloud Storage location"))
+                .hint("set --config.output_path=gs://bucket/path")
         })
     }
 
@@ -43,7 +46,7 @@ impl Location {
         is_good.then(|| Self { bucket: bucket.to_owned(), path: path.to_owned() })
     }
 
-    /// A place below.
+    /// A location below this one.
     pub(crate) fn join(&self, name: &str) -> Self {
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}/{name}", self.path) };
         Self { bucket: self.bucket.clone(), path }
@@ -53,12 +56,12 @@ impl Location {
         format!("gs://{}/{}", self.bucket, self.path)
     }
 
-    /// Where an object's content is.
+    /// The URL of an object's content.
     pub(crate) fn download(&self) -> String {
         format!("{STORAGE}/download/storage/v1/b/{}/o/{}?alt=media", self.bucket, encoded(&self.path))
     }
 
-    /// What the names of all that lies here begin with.
+    /// The prefix of all object names below this location.
     fn prefix(&self) -> String {
         if self.path.is_empty() { String::new() } else { format!("{}/", self.path) }
     }
@@ -67,13 +70,13 @@ impl Location {
         format!("{STORAGE}/storage/v1/b/{}/o?prefix={}&{parameters}", self.bucket, encoded(&self.prefix()))
     }
 
-    /// What lies directly here.
+    /// The objects and folders directly below.
     pub(crate) fn list(&self) -> Result<Listing, Error> {
         let url = self.listing("delimiter=%2F&fields=prefixes%2Citems(name%2Csize)%2CnextPageToken");
         self.pages(&url)
     }
 
-    /// The names of all objects below, and their sizes in bytes. Those that only stand for a folder are left out.
+    /// The names and sizes in bytes of all objects below, without those that only represent a folder.
     pub(crate) fn files(&self) -> Result<Vec<(String, u64)>, Error> {
         let mut all = self.pages(&self.listing("fields=items(name%2Csize)%2CnextPageToken"))?.objects;
         all.retain(|(name, _)| !name.is_empty() && !name.ends_with('/'));
@@ -90,7 +93,7 @@ impl Location {
                 if token.is_empty() { String::new() } else { format!("&pageToken={}", encoded(&token)) };
             let answer = api::ask(&format!("{url}{page}"))?;
             let items = answer["items"].as_array().into_iter().flatten();
-            // Numbers of 64 bits are texts.
+            // 64-bit numbers are strings in the API.
             let size = |item: &Value| item["size"].as_str().and_then(|size| size.parse().ok()).unwrap_or(0);
             found.objects.extend(items.filter_map(|item| Some((own(&item["name"])?, size(item)))));
             let folders = answer["prefixes"].as_array().into_iter().flatten();
@@ -103,7 +106,7 @@ impl Location {
         Ok(found)
     }
 
-    /// What speaks against it as the place of results.
+    /// Checks the location as a place for results.
     pub(crate) fn findings(&self, region: &str) -> Result<Vec<Finding>, Error> {
         let bucket: Value =
             match api::ask(&format!("{STORAGE}/storage/v1/b/{}?fields=location%2ClocationType", self.bucket))
@@ -111,14 +114,14 @@ impl Location {
                 Ok(bucket) => bucket,
                 Err(Error::NotFound(_)) => {
                     return Ok(vec![Finding::problem(
-                        &format!("--config.output_path: there is no bucket {}", self.bucket),
+                        &format!("--config.output_path: bucket {} not found", self.bucket),
                         &format!(
-                            "make it with `gcloud storage buckets create gs://{} --location={region}`",
+                            "create it with `gcloud storage buckets create gs://{} --location={region}`",
                             self.bucket
                         ),
                     )]);
                 }
-                // Who may use objects need not be allowed to look at their bucket.
+                // Access to objects does not include access to their bucket.
                 Err(Error::Denied(_)) => return self.readable(),
                 Err(error) => return Err(error),
             };
@@ -127,8 +130,8 @@ impl Location {
         Ok(elsewhere
             .then(|| {
                 Finding::warning(
-                    &format!("the bucket {} is in {place}, and the job runs in {region}", self.bucket),
-                    "results that cross regions take longer, and cost",
+                    &format!("the bucket {} is in {place}, but the job runs in {region}", self.bucket),
+                    "transfers between regions are slower and cost money",
                 )
             })
             .into_iter()
@@ -140,14 +143,17 @@ impl Location {
             Ok(_) => Ok(Vec::new()),
             Err(Error::Denied(problem)) => Ok(vec![Finding::problem(
                 &format!("--config.output_path: {}", problem.message),
-                &format!("you and the job need the role Storage Object User on the bucket {}", self.bucket),
+                &format!(
+                    "grant yourself and the job the role Storage Object User on the bucket {}",
+                    self.bucket
+                ),
             )]),
             Err(error) => Err(error),
         }
     }
 }
 
-/// What lies at a place.
+/// The content of a location.
 #[derive(Default)]
 pub(crate) struct Listing {
     objects: Vec<(String, u64)>,

@@ -1,8 +1,8 @@
-//! Times as Google writes them.
+//! Timestamps in Google's format.
 
 const NANOSECONDS: u64 = 1_000_000_000;
 const DAY_SECONDS: u64 = 24 * 60 * 60;
-/// From the first of March of the year 0 to the first of January of 1970.
+/// Days from 1 March of the year 0 to 1 January 1970.
 const DAYS_TO_EPOCH: u64 = 719_468;
 
 /// `2026-11-22T00:00:01.123456789Z` in milliseconds since the Unix epoch.
@@ -19,14 +19,14 @@ pub(crate) fn nanoseconds(text: &str) -> Option<u64> {
     let (whole, fraction) = time.split_once('.').unwrap_or((time, ""));
     let ([year, month, day], [hour, minute, second]) =
         (numbers(date, '-')?.try_into().ok()?, numbers(whole, ':')?.try_into().ok()?);
-    // Later ones have more nanoseconds than fit.
+    // Later times have more nanoseconds than fit.
     if !(1970..=2500).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    // Years begin in March: a leap day is a year's last.
+    // Years begin in March, so that a leap day is a year's last day.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days =
         365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - DAYS_TO_EPOCH;
@@ -34,11 +34,11 @@ pub(crate) fn nanoseconds(text: &str) -> Option<u64> {
     Some((days * DAY_SECONDS + (hour * 60 + minute) * 60 + second) * NANOSECONDS + billionths)
 }
 
-/// As a filter of Cloud Logging takes it.
+/// A time as Cloud Logging's filters take it.
 pub(crate) fn text(nanoseconds: u64) -> String {
     let (seconds, billionths) = (nanoseconds / NANOSECONDS, nanoseconds % NANOSECONDS);
     let (days, second) = (seconds / DAY_SECONDS + DAYS_TO_EPOCH, seconds % DAY_SECONDS);
-    // By spans of 400 years, of which each has as many days.
+    // Counts in spans of 400 years, which all have the same number of days.
     let (span, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_written_as_they_were_read() {
+    fn times_survive_a_round_trip() {
         for known in [
             "1970-01-01T00:00:00.000000000Z",
             "2000-02-29T12:00:00.000000001Z",

@@ -1,28 +1,27 @@
-//! The runner: SageMaker's contract around a script or notebook, in plain Python. It is the first process of each image,
-//! and what a service that takes no images is handed instead. With it, the tools that install beside it.
+//! The runner: runs a script or notebook by SageMaker's contract, in plain Python. It is the first process of each
+//! image, and is sent to services that take no images. Also the versions of the tools that install dependencies.
 
 use serde_json::{Map, Value};
 
-/// What installs what a training folder asks for: pinned, so that an unchanged folder gives an unchanged layer.
+/// The tool that installs dependencies, pinned so that an unchanged project gives an unchanged layer.
 pub const UV: &str = "uv==0.13.9";
-/// Reads what Poetry declares.
+/// The tool that reads Poetry's files.
 pub const POETRY: &str = "poetry==2.2.1";
-/// Writes it for others to read.
+/// The plugin that exports Poetry's lock file.
 pub const POETRY_EXPORT: &str = "poetry-plugin-export==1.9.0";
 
-/// A variable and the value by which it makes the script's arguments what the user wrote. Without it they are what
-/// SageMaker's toolkit makes of them: `True` of `true`, `100000.0` of `1e5`.
+/// The variable and value that keep the script's arguments as the user wrote them. Without it, the runner converts them
+/// like SageMaker's toolkit: `true` to `True`, `1e5` to `100000.0`.
 pub const AS_WRITTEN: (&str, &str) = ("ALEKSEYLEARN_ARGUMENTS", "as-written");
 
-/// The option by which each machine runs several processes of the script, and its help. The host tells the runner its
-/// value.
+/// The option for several processes of the script per machine, and its help. The host passes its value to the runner.
 pub const PROCESSES: (&str, &str) = (
     "processes_per_node",
-    "Processes of the script on each machine, as torchrun starts them: `gpu` for one for each GPU, or how many; one without torchrun's variables if not given",
+    "Processes of the script per machine, as torchrun starts them: a number, or `gpu` for one per GPU (default: one, without torchrun's variables)",
 );
 
-/// Hyperparameters as they are handed over, to arrive as they are. The runner decodes JSON strings, and SageMaker takes no
-/// line ends: a text that either would change becomes a JSON string.
+/// Hyperparameters encoded so that the script gets them unchanged. The runner decodes JSON strings, and SageMaker
+/// accepts no line ends, so a text that either would change becomes a JSON string.
 pub fn hyperparameters(texts: Vec<(String, String)>) -> Map<String, Value> {
     texts.into_iter().map(|(name, text)| (name, handed_over(text).into())).collect()
 }
@@ -34,7 +33,7 @@ fn handed_over(text: String) -> String {
     text
 }
 
-/// Its files, by their names.
+/// The runner's files: names and contents.
 pub const FILES: &[(&str, &str)] = &[
     ("__main__.py", include_str!("../__main__.py")),
     ("arguments.py", include_str!("../arguments.py")),
@@ -62,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_would_arrive_changed_is_quoted() {
+    fn only_texts_that_would_change_are_quoted() {
         for text in ["true", "null", "1e5", "[1, 2]", r#"{"a": "b"}"#, "it's \"quoted\"", "\"", ""] {
             assert_eq!(handed_over(text.to_owned()), text);
         }

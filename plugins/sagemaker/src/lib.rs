@@ -42,31 +42,29 @@ impl train::Guest for Sagemaker {
         match role.trusted_services() {
             Some(services) if !services.iter().any(|service| service == SERVICE) => {
                 findings.push(Finding::problem(
-                    &format!("SageMaker may not assume the role {role_name}"),
-                    &format!("its trust policy must allow {SERVICE} to sts:AssumeRole"),
+                    &format!("SageMaker cannot assume the role {role_name}"),
+                    &format!("allow sts:AssumeRole to {SERVICE} in its trust policy"),
                 ))
             }
             Some(_) => {}
             None if role_name.starts_with("arn:") => {
-                findings.push(Finding::note("this user may not look at the role: it is taken as it is"))
+                findings.push(Finding::note("no permission to read the role: used as given"))
             }
             None => findings.push(Finding::warning(
-                &format!("this user may not look up the role {role_name}: it is taken to be {}", role.arn()),
-                "if the role has a path, SageMaker will not find it so: give its whole ARN",
+                &format!("no permission to look up the role {role_name}: assuming {}", role.arn()),
+                "set --config.role_name to the role's whole ARN if it has a path",
             )),
         }
         findings.push(match role.may_be_passed_to(SERVICE)? {
-            Some(true) => Finding::note(&format!("this user may pass {role_name} to SageMaker")),
+            Some(true) => Finding::note(&format!("iam:PassRole on {role_name}: allowed")),
             Some(false) => Finding::problem(
-                &format!("this user may not pass the role {role_name} to SageMaker"),
+                &format!("no permission to pass the role {role_name} to SageMaker"),
                 &format!("ask the account's administrator for iam:PassRole on {}", role.arn()),
             ),
-            None => {
-                Finding::note("whether this user may pass the role on (iam:PassRole) could not be checked")
-            }
+            None => Finding::note("iam:PassRole could not be checked"),
         });
         let mut request = request::of(training, &role.arn())?;
-        // A digest is as long whatever it is.
+        // All digests have the same length.
         request["AlgorithmSpecification"]["TrainingImage"] = image(training, &"0".repeat(64))?.into();
         findings.extend(request::findings(&request, &options));
         if !training.secrets().is_empty() && options.boolean("secrets_in_request") != Some(true) {
@@ -77,7 +75,7 @@ impl train::Guest for Sagemaker {
         }
         findings.extend(machines::idle_gpus(&machines::asked(&options)?, &options));
         if training.is_rehearsal() {
-            // A run that is to begin does not wait for this: the service decides at once.
+            // A run that will submit skips this check: the service decides at once.
             findings.extend(quota::findings(&request)?);
         }
         findings.push(price::ceiling(&request, &options, &region));
@@ -87,7 +85,7 @@ impl train::Guest for Sagemaker {
     fn preview(training: &Training) -> Result<String, Error> {
         let role = aws_identity::role(&training.options().text("role_name").unwrap_or_default())?;
         let mut request = request::of(training, &role.arn())?;
-        request["AlgorithmSpecification"]["TrainingImage"] = image(training, "(told by the push)")?.into();
+        request["AlgorithmSpecification"]["TrainingImage"] = image(training, "(known after push)")?.into();
         if request["Tags"].is_null() {
             request["Tags"] = json!([]);
         }
@@ -106,7 +104,7 @@ impl train::Guest for Sagemaker {
         let options = training.options();
         for (_, place) in options.entries("input") {
             if let Some(to) = request::sent_to(&options, &place)? {
-                progress::stage(&format!("Sending {place} to {to}"));
+                progress::stage(&format!("Uploading {place} to {to}"));
                 s3::send_folder(&place, &to)?;
             }
         }
@@ -115,7 +113,7 @@ impl train::Guest for Sagemaker {
         request.body(&body.to_string());
         match request.submit() {
             Ok(_) => Ok(training.job_name()),
-            // The name is this run's own: an earlier try was heard, though its answer was not.
+            // The name belongs to this run: an earlier attempt succeeded, but its response was lost.
             Err(Error::Conflict(_)) => Ok(training.job_name()),
             Err(error) => Err(error),
         }
@@ -141,7 +139,7 @@ impl train::Guest for Sagemaker {
         let Some(output) = described.output_path() else { return Ok(Vec::new()) };
         let output = output.trim_end_matches('/');
         let mut artifacts = results(&format!("{output}/{}/output", job.name()))?;
-        // Below the job's results, or where the user said.
+        // Below the job's results, or at the user's location.
         let own = |kept: &str| {
             job.options().text("checkpoints").is_some() || kept.starts_with(&format!("{output}/"))
         };
@@ -168,12 +166,12 @@ impl train::Guest for Sagemaker {
     }
 }
 
-/// What the image is called, in the account's own registry.
+/// The image's address in the account's registry.
 fn image(training: &Training, digest: &str) -> Result<String, Error> {
     Ok(format!("{}@sha256:{digest}", ecr::address(training)?))
 }
 
-/// What lies at an output path: the service may not know the job any more, nor this user.
+/// The results at an output path, without asking the service: the job may be deleted or belong to another account.
 fn found(output: &str, job: &str) -> Result<Vec<Artifact>, Error> {
     let mut artifacts = results(&format!("{output}/{job}/output"))?;
     let checkpoints = request::checkpoints(output, job);
@@ -183,24 +181,24 @@ fn found(output: &str, job: &str) -> Result<Vec<Artifact>, Error> {
     Ok(artifacts)
 }
 
-/// What speaks against a place in S3.
+/// Checks a location in S3.
 fn of_place(option: &str, place: &str, region: &str) -> Result<Option<Finding>, Error> {
     let is_input = option.starts_with("input.");
     let bucket_region = match s3::bucket_region(place) {
         Ok(bucket_region) => bucket_region,
-        // The role may be allowed more than its user, but what a job leaves must be fetched.
+        // The role may have more permissions than the user, but the user must be able to fetch the results.
         Err(Error::Denied(problem)) if is_input => {
             return Ok(Some(Finding::warning(
                 &format!("--config.{option}: {}", problem.message),
-                "see that the role may read it",
+                "make sure that the role can read it",
             )));
         }
         Err(error) => return Err(error),
     };
     if bucket_region != region {
         return Ok(Some(Finding::problem(
-            &format!("{place} is in {bucket_region}, but the job would run in {region}"),
-            &format!("add --config.region={bucket_region}, or name a bucket in {region}"),
+            &format!("{place} is in {bucket_region}, but the job runs in {region}"),
+            &format!("set --config.region={bucket_region}, or use a bucket in {region}"),
         )));
     }
     if !is_input {
@@ -209,18 +207,18 @@ fn of_place(option: &str, place: &str, region: &str) -> Result<Option<Finding>, 
     match s3::holds_objects(place) {
         Ok(true) => Ok(None),
         Ok(false) => Ok(Some(Finding::problem(
-            &format!("--config.{option}: there is nothing at {place}"),
-            "put the data there, or name another place",
+            &format!("--config.{option}: nothing found at {place}"),
+            "upload the data there, or set another location",
         ))),
         Err(Error::Denied(problem)) => Ok(Some(Finding::warning(
             &format!("--config.{option}: {}", problem.message),
-            "see that the role may read it: it is taken as you wrote it",
+            "make sure that the role can read it: used as given",
         ))),
         Err(error) => Err(error),
     }
 }
 
-/// Credentials that end before the job was submitted, or before it ends.
+/// Checks whether the credentials expire before the job is submitted or ends.
 fn expiry(options: &Values) -> Result<Option<Finding>, Error> {
     const SOON: u64 = 15 * 60;
     let Some(expiry) = aws_identity::expiry()? else { return Ok(None) };
@@ -229,19 +227,19 @@ fn expiry(options: &Values) -> Result<Option<Finding>, Error> {
     let runtime = options.integer("max_runtime").and_then(|seconds| u64::try_from(seconds).ok());
     Ok(Some(match () {
         () if left < SOON => Finding::warning(
-            &format!("the credentials end in {} minutes: the job may not be submitted by then", left / 60),
-            "renew them first (`aws sso login`)",
+            &format!("the credentials expire in {} minutes, possibly before the job is submitted", left / 60),
+            "renew them first, for example with `aws sso login`",
         ),
         () if runtime.is_some_and(|runtime| left < runtime) => Finding::note(&format!(
-            "the credentials end in {} minutes: a job that takes longer goes on, and is followed with new ones",
+            "the credentials expire in {} minutes; a longer job keeps running, but needs new ones to follow it",
             left / 60
         )),
         () => return Ok(None),
     }))
 }
 
-/// What a job left below its place in S3: archives, or folders where its output was not to be compressed. The service
-/// names the model also where none was written: only S3 knows.
+/// A job's results in S3: archives, or folders if the output is not compressed. S3 is listed because the service
+/// returns a location even if there is no model.
 fn results(base: &str) -> Result<Vec<Artifact>, Error> {
     let model = format!("{base}/model.tar.gz");
     let (model, folders) = match s3::object_size(&model)? {
@@ -260,7 +258,7 @@ fn results(base: &str) -> Result<Vec<Artifact>, Error> {
     Ok([model.or_else(|| folder(ArtifactKind::Model, &["model"])), output].into_iter().flatten().collect())
 }
 
-/// The places in S3 that a run names, each with its option.
+/// The S3 locations in the options, each with its option.
 fn places(options: &Values) -> Vec<(String, String)> {
     let one = |key: &str| options.text(key).map(|place| (key.to_owned(), place));
     let inputs = options.entries("input").into_iter().filter(|(_, place)| place.starts_with("s3://"));

@@ -1,16 +1,16 @@
-//! CloudWatch's streams of a job, one for each node, as pages of lines.
+//! Reads a job's log streams in CloudWatch, one for each node, as pages of lines.
 //!
 //! A cursor holds the token of every stream that was read: `{"algo-1-1700000000": "f/…"}` below the job's name. An
-//! empty page is not a stream's end; the same token twice is, for now.
+//! empty page is not the end of a stream; only the same token twice means that there are no more lines for now.
 
 use std::collections::BTreeMap;
 
 use alekseylearn_sdk::{Error, Job, LogLine, LogPage, cloudwatch_logs};
 
 const GROUP: &str = "/aws/sagemaker/TrainingJobs";
-/// As many empty pages of a stream as are read before the next call goes on.
+/// Empty pages of a stream after which a page ends. The next call continues.
 const MOST_EMPTY: u32 = 10;
-/// As many lines as one page may grow to before the rest waits for the next call.
+/// Lines after which a page ends. The next call returns the rest.
 const PAGE_LINES: usize = 10_000;
 
 type Tokens = BTreeMap<String, String>;
@@ -42,17 +42,18 @@ pub(crate) fn page(job: &Job, cursor: Option<&str>) -> Result<LogPage, Error> {
             }
         }
     }
-    // The streams of several nodes, as they were written.
+    // Merges the streams in the order in which they were written.
     lines.sort_by_key(|line| line.time);
     Ok(LogPage { lines, cursor: serde_json::to_string(&tokens).unwrap_or_default(), drained })
 }
 
 fn read(cursor: Option<&str>) -> Result<Tokens, Error> {
     let Some(cursor) = cursor else { return Ok(Tokens::new()) };
-    serde_json::from_str(cursor).map_err(|error| Error::invalid(format!("`{cursor}` is no cursor: {error}")))
+    serde_json::from_str(cursor)
+        .map_err(|error| Error::invalid(format!("`{cursor}` is not a valid cursor: {error}")))
 }
 
-/// `algo-1` of `job/algo-1-1700000000`.
+/// The node of a stream: `algo-1` for `job/algo-1-1700000000`.
 fn node_of(stream: &str) -> String {
     let name = stream.rsplit('/').next().unwrap_or(stream);
     name.rsplit_once('-').map_or(name, |(node, _)| node).to_owned()
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_survives() {
+    fn a_cursor_survives_a_round_trip() {
         let tokens = Tokens::from([("a/b".into(), "f/1".into())]);
         assert_eq!(read(Some(&serde_json::to_string(&tokens).unwrap())).unwrap(), tokens);
         assert!(read(Some("x")).is_err());

@@ -1,14 +1,14 @@
-//! The machines that a job trains on: of one kind, or groups of several.
+//! The instances that a job runs on: all of one type, or groups of several types.
 
 use alekseylearn_sdk::{Error, Finding, Values};
 use serde_json::{Value, json};
 
-/// Of what kind they are, where the user names none.
+/// The default instance type.
 pub(crate) const KIND: &str = "ml.c4.2xlarge";
-/// How many they are then.
+/// The default number of instances.
 pub(crate) const COUNT: i64 = 1;
 
-/// Kinds with several GPUs, and how many, by AWS's list of instance types.
+/// Instance types with several GPUs and how many, from AWS's list of instance types.
 const GPUS: [(&str, u32); 21] = [
     ("ml.p2.8xlarge", 8),
     ("ml.p2.16xlarge", 16),
@@ -33,16 +33,16 @@ const GPUS: [(&str, u32); 21] = [
     ("ml.g6e.48xlarge", 8),
 ];
 
-/// Machines of one kind.
+/// Instances of one type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Group {
-    /// Where there are several groups.
+    /// `None` if there is only one group.
     pub(crate) name: Option<String>,
     pub(crate) kind: String,
     pub(crate) count: i64,
 }
 
-/// What the options ask for. Groups are in the order of their names.
+/// The groups that the options ask for, sorted by name.
 pub(crate) fn asked(options: &Values) -> Result<Vec<Group>, Error> {
     let groups = options.entries("instance_groups");
     if groups.is_empty() {
@@ -59,7 +59,7 @@ fn of_one_kind(options: &Values) -> Group {
     }
 }
 
-/// A machine with several GPUs of which one process may use but one.
+/// Warns of an instance with several GPUs of which a single process may use only one.
 pub(crate) fn idle_gpus(groups: &[Group], options: &Values) -> Option<Finding> {
     if options.text(runner::PROCESSES.0).is_some() {
         return None;
@@ -67,12 +67,12 @@ pub(crate) fn idle_gpus(groups: &[Group], options: &Values) -> Option<Finding> {
     let gpus = |group: &Group| GPUS.iter().find(|(kind, _)| *kind == group.kind);
     let (kind, count) = groups.iter().find_map(gpus)?;
     Some(Finding::warning(
-        &format!("{kind} has {count} GPUs, and a script that is one process may use only one of them"),
-        "start one process for each with --config.processes_per_node=gpu, unless the script does that itself",
+        &format!("{kind} has {count} GPUs, but a single process may use only one"),
+        "set --config.processes_per_node=gpu, unless the script starts a process for each GPU itself",
     ))
 }
 
-/// Options that say something which groups take the place of.
+/// Options that instance groups replace.
 pub(crate) fn idle(options: &Values) -> Vec<&'static str> {
     if options.entries("instance_groups").is_empty() {
         return Vec::new();
@@ -89,14 +89,12 @@ fn group(name: &str, text: &str) -> Result<Group, Error> {
         Some((kind, count @ 1..)) if !kind.is_empty() => {
             Ok(Group { name: Some(name.to_owned()), kind: kind.to_owned(), count })
         }
-        _ => Err(Error::invalid(format!(
-            "--config.instance_groups.{name}: `{text}` is not of the form TYPE:COUNT"
-        ))
-        .hint(format!("write it as --config.instance_groups.{name}=ml.m5.xlarge:2"))),
+        _ => Err(Error::invalid(format!("--config.instance_groups.{name}: `{text}` is not TYPE:COUNT"))
+            .hint(format!("write it as --config.instance_groups.{name}=ml.m5.xlarge:2"))),
     }
 }
 
-/// The members of `ResourceConfig` that say so.
+/// The members of `ResourceConfig` for these groups.
 pub(crate) fn members(groups: &[Group]) -> Vec<(&'static str, Value)> {
     match groups {
         [Group { name: None, kind, count }] => {
@@ -109,7 +107,7 @@ pub(crate) fn members(groups: &[Group]) -> Vec<(&'static str, Value)> {
     }
 }
 
-/// The machines that a request asks for, whoever wrote it.
+/// The groups that a request asks for.
 pub(crate) fn of(request: &Value) -> Vec<Group> {
     let resources = &request["ResourceConfig"];
     let group = |from: &Value| Group {
@@ -128,17 +126,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_is_a_kind_and_a_number() {
+    fn a_group_is_a_type_and_a_number() {
         let expected = Group { name: Some("a".into()), kind: "ml.m5.large".into(), count: 2 };
         assert_eq!(group("a", "ml.m5.large:2").unwrap(), expected);
         for text in ["ml.m5.large", "ml.m5.large:0", "ml.m5.large:-1", "ml.m5.large:many", ":2", ""] {
-            let Err(Error::Invalid(problem)) = group("a", text) else { panic!("`{text}` is none") };
+            let Err(Error::Invalid(problem)) = group("a", text) else { panic!("`{text}` is accepted") };
             assert!(problem.message.contains("--config.instance_groups.a"), "{}", problem.message);
         }
     }
 
     #[test]
-    fn a_request_tells_its_machines_again() {
+    fn groups_are_read_back_from_a_request() {
         let one = vec![Group { name: None, kind: "ml.m5.large".into(), count: 3 }];
         let many = vec![group("a", "ml.m5.large:1").unwrap(), group("b", "ml.g5.xlarge:2").unwrap()];
         for groups in [one, many] {

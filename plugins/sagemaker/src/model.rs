@@ -1,26 +1,26 @@
-//! The service's own model of CreateTrainingJob's request: types, required members, limits, values, patterns.
+//! The service's model of CreateTrainingJob's request: types, required members, limits, values, patterns.
 //!
-//! `model.json` is taken from botocore's model of the service by `tests/rig/model.py`, and a test of the rig compares
-//! the two. What the model says is checked here before anything is built; rules between members are the service's.
+//! `tests/rig/model.py` extracts `model.json` from botocore's model of the service, and a test of the rig compares the
+//! two. A request is checked against the model before anything is built. The service checks rules between members.
 
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
 const REQUEST: &str = "CreateTrainingJobRequest";
-/// As many values of a list as a message names.
+/// How many values of a list a message names.
 const FEW: usize = 8;
 
-/// The shapes by their names.
+/// The model's shapes, by name.
 pub(crate) struct Model(Map<String, Value>);
 
-/// One way in which a request is not what the service takes.
+/// One violation of the model by a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
-    /// As in `ResourceConfig.InstanceType` or `InputDataConfig[0].ChannelName`.
+    /// The member's path, such as `ResourceConfig.InstanceType` or `InputDataConfig[0].ChannelName`.
     pub(crate) path: String,
-    /// What is wrong there.
+    /// What is wrong with the member.
     pub(crate) problem: String,
-    /// It is none of the values that the model lists, and the service may know more by now.
+    /// Whether the value is only missing in the model's list, so that a newer service may accept it.
     pub(crate) may_be_newer: bool,
 }
 
@@ -29,14 +29,14 @@ impl Model {
         Self(serde_json::from_str(include_str!("model.json")).expect("the model is built in"))
     }
 
-    /// Everything that the service would refuse, as far as its model tells.
+    /// Everything that the service would reject according to its model.
     pub(crate) fn violations(&self, request: &Value) -> Vec<Violation> {
         let mut found = Vec::new();
         self.check(REQUEST, request, "", &mut found);
         found
     }
 
-    /// The value at a path is text: what is given for it need not be JSON.
+    /// Whether the value at a path is a string, so that it may be given without JSON's quotes.
     pub(crate) fn is_text(&self, path: &str) -> bool {
         let mut shape = REQUEST;
         for part in path.split('.') {
@@ -76,7 +76,7 @@ impl Model {
                 bounds(shape, number.as_f64().unwrap_or_default(), "", &mut wrong);
             }
             ("double" | "float" | "timestamp", Value::Number(_)) | ("boolean", Value::Bool(_)) => {}
-            (kind, value) => wrong(format!("{value} is no {kind}")),
+            (kind, value) => wrong(format!("{value} is not of type {kind}")),
         }
     }
 
@@ -84,11 +84,7 @@ impl Model {
         let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         for name in shape["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             if !members.contains_key(name) {
-                found.push(Violation {
-                    path: join(name),
-                    problem: "it is missing".into(),
-                    may_be_newer: false,
-                });
+                found.push(Violation { path: join(name), problem: "missing".into(), may_be_newer: false });
             }
         }
         for (name, member) in members {
@@ -97,7 +93,7 @@ impl Model {
                 None => {
                     let known = shape["members"].as_object().into_iter().flat_map(Map::keys);
                     let known: Vec<&str> = known.map(String::as_str).collect();
-                    let problem = format!("the service knows no such member; it knows {}", known.join(", "));
+                    let problem = format!("unknown member, expected one of {}", known.join(", "));
                     found.push(Violation { path: join(name), problem, may_be_newer: false });
                 }
             }
@@ -109,28 +105,28 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// `unit` is what is counted; empty for a number's own value.
+/// Checks a shape's limits. `unit` is what is counted; it is empty for a number's value.
 fn bounds(shape: &Value, measured: f64, unit: &str, wrong: &mut impl FnMut(String)) {
     let (least, most) = (shape["min"].as_f64(), shape["max"].as_f64());
     let has = if unit.is_empty() { format!("it is {measured}") } else { format!("it has {measured} {unit}") };
     if let Some(least) = least.filter(|least| measured < *least) {
-        wrong(format!("{has}, and at least {least} are needed"));
+        wrong(format!("{has}, but the minimum is {least}"));
     }
     if let Some(most) = most.filter(|most| measured > *most) {
-        wrong(format!("{has}, and at most {most} are allowed"));
+        wrong(format!("{has}, but the maximum is {most}"));
     }
 }
 
 fn string(shape: &Value, text: &str, wrong: &mut impl FnMut(String)) {
     bounds(shape, text.chars().count() as f64, "characters", wrong);
-    // A few patterns need more than this engine has: those are left to the service.
+    // The regex engine does not support a few patterns. The service checks those.
     let pattern = shape["pattern"].as_str().and_then(|pattern| Regex::new(&format!("^(?:{pattern})$")).ok());
     if pattern.is_some_and(|pattern| !pattern.is_match(text)) {
-        wrong(format!("`{text}` is not of the form {}", shape["pattern"]));
+        wrong(format!("`{text}` does not match {}", shape["pattern"]));
     }
 }
 
-/// What is wrong with a value that is none of those listed.
+/// What is wrong with a value that is not in the list.
 fn not_listed(shape: &Value, text: &str) -> Option<String> {
     let mut near: Vec<&str> = shape["enum"].as_array()?.iter().filter_map(Value::as_str).collect();
     if near.contains(&text) {
@@ -140,7 +136,7 @@ fn not_listed(shape: &Value, text: &str) -> Option<String> {
     near.sort_by_key(|value| std::cmp::Reverse((value.contains(text), shared(value))));
     let more = if near.len() > FEW { ", …" } else { "" };
     near.truncate(FEW);
-    Some(format!("`{text}` is none of its values, such as {}{more}", near.join(", ")))
+    Some(format!("unknown value `{text}`, expected one such as {}{more}", near.join(", ")))
 }
 
 #[cfg(test)]
@@ -157,7 +153,7 @@ mod tests {
         })
     }
 
-    /// What is wrong with a request that has this at a place.
+    /// The violations of a request with this value.
     fn with(pointer: &[&str], value: Value) -> Vec<String> {
         let mut request = request();
         let mut place = &mut request;
@@ -202,7 +198,7 @@ mod tests {
                 with(pointer, bad.clone())
             );
         }
-        // Its pattern counts, too.
+        // The pattern has a limit too.
         assert_eq!(
             (with(&["TrainingJobName"], long(63)).len(), with(&["TrainingJobName"], long(64)).len()),
             (0, 2)
@@ -216,23 +212,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_named_with_what_is_known() {
+    fn unknown_names_are_reported_with_known_ones() {
         let found = with(&["ResourceConfig"], json!({ "InstanceTyp": "ml.m5.large" }));
+        assert!(found[0].starts_with("ResourceConfig.InstanceTyp: unknown member"), "{found:?}");
+        let found = with(&["ResourceConfig"], json!({ "InstanceType": "ml.m5.lagre", "InstanceCount": 1 }));
         assert!(
-            found[0].starts_with("ResourceConfig.InstanceTyp: the service knows no such member"),
+            found[0].contains("unknown value `ml.m5.lagre`, expected one such as ml.m5.large"),
             "{found:?}"
         );
-        let found = with(&["ResourceConfig"], json!({ "InstanceType": "ml.m5.lagre", "InstanceCount": 1 }));
-        assert!(found[0].contains("`ml.m5.lagre` is none of its values, such as ml.m5.large"), "{found:?}");
     }
 
     #[test]
-    fn the_old_default_is_still_a_kind_of_instance() {
+    fn the_default_is_still_an_instance_type() {
         assert!(with(&["ResourceConfig"], json!({ "InstanceType": "ml.c4.2xlarge" })).is_empty());
     }
 
     #[test]
-    fn text_need_not_be_json() {
+    fn strings_may_be_given_without_json_quotes() {
         let model = Model::read();
         assert!(model.is_text("OutputDataConfig.KmsKeyId"));
         assert!(!model.is_text("ResourceConfig.InstanceGroups") && !model.is_text("Nothing.Here"));

@@ -1,10 +1,10 @@
-//! The driver's options. Their limits are the service's: `model.rs` checks the whole request.
+//! The driver's options. `model.rs` checks the whole request for the service's limits.
 
 use alekseylearn_sdk::OptionSpec;
 
 use crate::machines;
 
-/// 28 days, the service's own limit.
+/// 28 days in seconds, the service's limit.
 const LONGEST_RUNTIME: i64 = 28 * 24 * 3600;
 
 pub(crate) fn specs() -> Vec<OptionSpec> {
@@ -13,90 +13,95 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
     let boolean = |key: &str, help: &str| OptionSpec::boolean(key, help).default_to("false");
     let in_s3 = ["s3".to_owned()];
     vec![
-        OptionSpec::location("output_path", "Where the results go, as s3://bucket/path", &in_s3).required(),
-        OptionSpec::role("role_name", "Role that SageMaker runs the job as").required(),
-        OptionSpec::aws_profile("profile", "Profile of your AWS configuration; the usual one unless told"),
-        OptionSpec::aws_region("region", "Region to train in; the usual one unless told"),
-        OptionSpec::aws_endpoint("endpoint", "Address in place of AWS's own, as AWS_ENDPOINT_URL"),
-        text("train_instance_type", "Kind of instance").default_to(machines::KIND),
+        OptionSpec::location("output_path", "Folder of the results, as s3://bucket/path", &in_s3).required(),
+        OptionSpec::role("role_name", "Name or ARN of the role that SageMaker assumes for the job")
+            .required(),
+        OptionSpec::aws_profile("profile", "AWS profile (default: AWS_PROFILE, else `default`)"),
+        OptionSpec::aws_region("region", "AWS region (default: AWS_REGION, else the profile's region)"),
+        OptionSpec::aws_endpoint("endpoint", "Endpoint URL to use instead of AWS's, like AWS_ENDPOINT_URL"),
+        text("train_instance_type", "Instance type").default_to(machines::KIND),
         integer("train_instance_count", "Number of instances")
             .within(1..)
             .default_to(&machines::COUNT.to_string()),
         OptionSpec::entries(
             "instance_groups",
-            "In place of these, up to 5 groups of instances of different kinds, as --config.instance_groups.NAME=TYPE:COUNT",
+            "Up to 5 groups of different instance types instead, as --config.instance_groups.NAME=TYPE:COUNT",
         ),
         text(runner::PROCESSES.0, runner::PROCESSES.1),
-        integer("volume_size", "Disk of an instance in GiB").within(1..=16_384).default_to("30"),
-        integer("keep_alive", "Seconds that instances stay warm for a next job; they cost as in training")
+        integer("volume_size", "Disk size per instance in GiB").within(1..=16_384).default_to("30"),
+        integer("keep_alive", "Seconds to keep instances warm for the next job; billed like training")
             .within(0..=21_600),
-        integer("max_runtime", "Seconds after which the job is stopped; 4 hours, the service's own is a day")
-            .within(1..=LONGEST_RUNTIME)
-            .default_to("14400"),
-        boolean(
-            "spot",
-            "Train on spare capacity, for less, with interruptions; results go on from checkpoints",
-        ),
-        integer(
-            "max_wait",
-            "With spot: seconds for waiting and training together; twice max_runtime unless told",
-        )
-        .within(1..),
+        integer("max_runtime", "Maximum run time in seconds").within(1..=LONGEST_RUNTIME).default_to("14400"),
+        boolean("spot", "Use cheaper spot instances, which may be interrupted; jobs resume from checkpoints"),
+        integer("max_wait", "Maximum seconds of waiting and training with spot (default: twice max_runtime)")
+            .within(1..),
         OptionSpec::location(
             "checkpoints",
-            "Where /opt/ml/checkpoints is kept and comes back from; with spot a folder of the job's results",
+            "S3 location of /opt/ml/checkpoints, as s3://bucket/path (default with spot: a folder of the job's results)",
             &in_s3,
         ),
-        integer("retries", "Tries again after an error of the service's own").within(1..=30),
+        integer("retries", "Number of retries after an internal error of the service").within(1..=30),
         OptionSpec::entries(
             "hyperparameters",
-            "Arguments of the script, at most 100, of 256 characters each",
+            "Hyperparameters of the script, at most 100 of 256 characters each, as --config.hyperparameters.NAME=VALUE",
         ),
-        OptionSpec::entries("environment", "Variables of the container, of at most 512 characters each"),
+        OptionSpec::entries(
+            "environment",
+            "Environment variables of the container, at most 512 characters each, as --config.environment.NAME=VALUE",
+        ),
         boolean(
             "secrets_in_request",
-            "Send secrets as variables of the job, where all who may look at the account's training jobs can read them",
+            "Send secrets as variables of the job, which everybody who may describe the account's training jobs can read",
         ),
         OptionSpec::inputs(
             "input",
-            "Data that the script finds in /opt/ml/input/data/NAME, at most 20: s3://… or a folder, which goes to output_path/inputs",
+            "Data for /opt/ml/input/data/NAME, at most 20: s3://… or a local folder, which is uploaded to output_path/inputs",
             &in_s3,
         ),
-        OptionSpec::entries("input_modes", "How an input arrives, where that is not by input_mode"),
-        OptionSpec::entries("input_type", "MIME type of an input, for scripts that ask for it"),
-        OptionSpec::entries("input_compression", "Gzip where an input's objects are to be unpacked"),
+        OptionSpec::entries(
+            "input_modes",
+            "Mode of one input, as --config.input_modes.NAME=MODE (default: input_mode)",
+        ),
+        OptionSpec::entries("input_type", "MIME type of one input, as --config.input_type.NAME=TYPE"),
+        OptionSpec::entries(
+            "input_compression",
+            "Compression of one input, as --config.input_compression.NAME=Gzip to unpack its objects",
+        ),
         OptionSpec::entries(
             "input_sharding",
-            "ShardedByS3Key where each instance is to get its part of an input",
+            "Distribution of one input: ShardedByS3Key gives each instance a part of it",
         ),
         OptionSpec::entries(
             "input_groups",
-            "Instance groups that an input is for, with commas between them; all unless told",
+            "Instance groups that get an input, comma-separated (default: all)",
         ),
-        text("input_mode", "How inputs arrive: copied before the start, read on demand, or as a pipe")
+        text("input_mode", "How inputs arrive: copied before the start, read on demand, or streamed")
             .one_of(&["File", "FastFile", "Pipe"])
             .default_to("File"),
         OptionSpec::metrics(
             "metrics",
-            "Regular expressions whose group is the value, by which metrics are found in the log",
+            "Regular expressions that find metrics in the log; the group is the value",
         ),
-        OptionSpec::entries("tags", "Tags of the job in your account, at most 49"),
-        text("subnets", "Subnets of a VPC to train in, with commas between them; needs security_groups"),
-        text("security_groups", "Security groups of that VPC, with commas between them"),
-        boolean("network_isolation", "No network for the container"),
-        boolean("encrypt_traffic", "Encrypt what instances send each other; slower"),
-        text("output_compression", "NONE for results as objects, not archives: sooner done for large models")
-            .one_of(&["GZIP", "NONE"])
-            .default_to("GZIP"),
-        text("output_kms_key", "KMS key that encrypts the results"),
-        text("volume_kms_key", "KMS key that encrypts the instances' disks"),
+        OptionSpec::entries("tags", "AWS tags of the job, at most 49, as --config.tags.KEY=VALUE"),
+        text("subnets", "VPC subnets of the job, comma-separated; needs security_groups"),
+        text("security_groups", "VPC security groups of the job, comma-separated; needs subnets"),
+        boolean("network_isolation", "Run the container without network access"),
+        boolean("encrypt_traffic", "Encrypt traffic between instances; slower"),
+        text(
+            "output_compression",
+            "Compression of the results; NONE stores objects instead of archives, faster for large models",
+        )
+        .one_of(&["GZIP", "NONE"])
+        .default_to("GZIP"),
+        text("output_kms_key", "KMS key for the results"),
+        text("volume_kms_key", "KMS key for the instances' disks"),
         OptionSpec::entries(
             "prices",
-            "What kinds of instances cost you, in USD an hour, as --config.prices.ml.m5.xlarge=0.23: newer than the known ones",
+            "Prices of instances in USD per hour that replace the known ones, as --config.prices.ml.m5.xlarge=0.23",
         ),
         OptionSpec::entries(
             "request",
-            "Anything else of CreateTrainingJob, as --config.request.MEMBER.MEMBER=JSON; null leaves a member out",
+            "Other members of CreateTrainingJob, as --config.request.MEMBER.MEMBER=JSON; null removes a member",
         ),
     ]
 }

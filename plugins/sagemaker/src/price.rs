@@ -1,13 +1,13 @@
-//! What instances cost: a table of a day, where the user says nothing newer.
+//! Prices of instances: the user's, else those of a table from one day.
 //!
-//! `prices.json` tells where its numbers come from. A price that it does not hold is not guessed.
+//! `prices.json` names its source. A missing price is not guessed.
 
 use alekseylearn_sdk::{Finding, Values};
 use serde_json::Value;
 
 use crate::machines::{self, Group};
 
-/// What an option says, or the table.
+/// Prices from the option and the table.
 struct Prices {
     given: Vec<(String, String)>,
     table: Value,
@@ -20,34 +20,34 @@ impl Prices {
         Self { given: options.entries("prices"), table, region: region.to_owned() }
     }
 
-    /// Dollars an hour, and where that stands.
+    /// The price in USD per hour, and its source.
     fn of(&self, kind: &str) -> Result<(f64, String), String> {
         if let Some((name, price)) = self.given.iter().find(|(name, _)| name == kind) {
             return match price.parse::<f64>() {
                 Ok(price) if price.is_finite() && price >= 0.0 => {
                     Ok((price, format!("--config.prices.{name}")))
                 }
-                _ => Err(format!("--config.prices.{name} is no price: `{price}`")),
+                _ => Err(format!("--config.prices.{name} is not a price: `{price}`")),
             };
         }
         let table = &self.table;
         let unknown = || {
-            format!("no price of {kind} in {} is known: say --config.prices.{kind}=USD-AN-HOUR", self.region)
+            format!("no price known for {kind} in {}: set --config.prices.{kind}=USD_PER_HOUR", self.region)
         };
         if table["region"] != self.region.as_str() {
             return Err(unknown());
         }
         let price = table["usd_per_hour"][kind].as_f64().ok_or_else(unknown)?;
-        Ok((price, format!("AWS's prices of {} in {}", text(&table["date"]), self.region)))
+        Ok((price, format!("AWS's prices for {} on {}", self.region, text(&table["date"]))))
     }
 
-    /// Dollars an hour for all machines, what each costs, and where that stands.
+    /// The price in USD per hour of all instances, the price of each, and their source.
     fn of_all(&self, groups: &[Group]) -> Result<(f64, String, String), String> {
         let (mut sum, mut parts, mut sources) = (0.0, Vec::new(), Vec::new());
         for Group { kind, count, .. } in groups {
             let (price, source) = self.of(kind)?;
             sum += price * *count as f64;
-            parts.push(format!("{count} × {kind} at {price} USD an hour"));
+            parts.push(format!("{count} × {kind} at {price} USD per hour"));
             if !sources.contains(&source) {
                 sources.push(source);
             }
@@ -60,7 +60,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// What a request costs at most: all of its machines for as long as they may run.
+/// The maximum cost of a request: all of its instances for the maximum run time.
 pub(crate) fn ceiling(request: &Value, options: &Values, region: &str) -> Finding {
     let (most, basis) = reckoned(&Prices::new(options, region), request);
     Finding::cost(most, &basis)
@@ -76,7 +76,7 @@ fn reckoned(prices: &Prices, request: &Value) -> (Option<f64>, String) {
     let warm_text = if warm > 0.0 { format!(" and {} kept warm", hours(warm)) } else { String::new() };
     let spot = if request["EnableManagedSpotTraining"] == true { "; spot costs less" } else { "" };
     let basis = format!(
-        "{machines}, for {} (--config.max_runtime){warm_text}, by {source}; without disks and data{spot}",
+        "{machines}, for {} (--config.max_runtime){warm_text}, by {source}, excluding disks and data{spot}",
         hours(runtime)
     );
     (Some(hourly * (runtime + warm) / 3600.0), basis)
@@ -87,8 +87,8 @@ fn hours(seconds: f64) -> String {
     if hours >= 1.0 { format!("{:.4} h", hours).replace(".0000", "") } else { format!("{seconds} s") }
 }
 
-/// What a job cost, where that is known. The service charges each machine for the billable seconds, spot's discount
-/// taken off.
+/// What a job cost in USD; `None` if a price is unknown. The service bills each instance for the billable seconds, from
+/// which spot's discount is already deducted.
 pub(crate) fn charged(options: &Values, region: &str, billable_seconds: u64) -> Option<f64> {
     if options.entries("request").iter().any(|(path, _)| path.starts_with("ResourceConfig")) {
         return None;
@@ -117,10 +117,10 @@ mod tests {
     }
 
     #[test]
-    fn the_ceiling_is_all_machines_for_all_of_their_time() {
+    fn the_maximum_is_all_instances_for_the_maximum_run_time() {
         let (most, basis) = reckoned(&prices(&[], "us-east-1"), &request("ml.m5.xlarge", 3));
         assert!((most.unwrap() - 3.0 * 0.23 * 2.0).abs() < 1e-9, "{most:?}");
-        assert!(basis.contains("3 × ml.m5.xlarge at 0.23 USD an hour, for 2 h"), "{basis}");
+        assert!(basis.contains("3 × ml.m5.xlarge at 0.23 USD per hour, for 2 h"), "{basis}");
         assert!(basis.contains("2025-01-26"), "{basis}");
         let groups = json!({
             "ResourceConfig": { "KeepAlivePeriodInSeconds": 1800, "InstanceGroups": [
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_guessed() {
+    fn unknown_prices_are_not_guessed() {
         for (prices, kind) in [
             (prices(&[], "us-east-1"), "ml.c4.2xlarge"),
             (prices(&[], "eu-west-1"), "ml.m5.xlarge"),

@@ -1,4 +1,4 @@
-//! Whether the account may use as many instances as a request asks for.
+//! Checks the account's quota for the instances of a request.
 
 use std::collections::BTreeMap;
 
@@ -23,13 +23,13 @@ pub(crate) fn findings(request: &Value) -> Result<Vec<Finding>, Error> {
 fn judge(kind: &str, count: i64, spot: bool, quota: Option<u32>) -> Finding {
     let usage = if spot { "spot training job usage" } else { "training job usage" };
     match quota {
-        None => Finding::note(&format!("how many {kind} the account may use at once could not be found out")),
+        None => Finding::note(&format!("the account's quota of {kind} is unknown")),
         Some(quota) if i64::from(quota) < count => Finding::problem(
-            &format!("the job asks for {count} × {kind}, and the account may use {quota} at once"),
+            &format!("the job needs {count} × {kind}, but the account's quota is {quota}"),
             &format!(
-                "ask for more of \"{kind} for {usage}\" in Service Quotas, or take another kind or number"
+                "request a higher quota for \"{kind} for {usage}\" in Service Quotas, or use another type or fewer instances"
             ),
         ),
-        Some(quota) => Finding::note(&format!("the account may use {quota} × {kind} at once")),
+        Some(quota) => Finding::note(&format!("the account's quota is {quota} × {kind}")),
     }
 }

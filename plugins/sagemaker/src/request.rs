@@ -1,4 +1,4 @@
-//! From options to the JSON that CreateTrainingJob takes, and what is wrong with it.
+//! Builds CreateTrainingJob's request from the options, and checks it.
 
 use alekseylearn_sdk::{Error, Finding, Training, Values, s3};
 use serde_json::{Map, Value, json};
@@ -8,21 +8,21 @@ use crate::{
     model::{Model, Violation},
 };
 
-/// What the documentation of the training contract allows for a value; the service's model allows more.
+/// Maximum length of a value by the documentation of the training contract; the service's model allows more.
 const LONGEST_HYPERPARAMETER: usize = 256;
-/// The service takes no more variables.
+/// The service's limit.
 const MOST_VARIABLES: usize = 100;
-/// Beside our own.
+/// The service's limit, less the tag that alekseylearn adds.
 const MOST_TAGS: usize = 49;
-/// What the training itself decides.
+/// Members that `--config.request` cannot set.
 const NOT_TO_BE_SET: [&str; 4] = ["TrainingJobName", "RoleArn", "OutputDataConfig.S3OutputPath", "Tags"];
 
-/// Members that an option of its own sets.
+/// Members that another option sets.
 const SET_BY: [(&str, &str); 21] = [
     ("TrainingJobName", "the training artifact's name"),
     (
         "AlgorithmSpecification.TrainingImage",
-        "the image's name, made of the folder's and the training artifact's",
+        "the image's name, from the folder's and the training artifact's",
     ),
     ("RoleArn", "--config.role_name"),
     ("OutputDataConfig.S3OutputPath", "--config.output_path"),
@@ -45,7 +45,7 @@ const SET_BY: [(&str, &str); 21] = [
     ("Tags", "--config.tags"),
 ];
 
-/// The request, all but the image.
+/// The request, without the image.
 pub(crate) fn of(training: &Training, role_arn: &str) -> Result<Value, Error> {
     let options = training.options();
     let missing = |key: &str| Error::invalid(format!("--config.{key} is missing"));
@@ -60,7 +60,7 @@ pub(crate) fn of(training: &Training, role_arn: &str) -> Result<Value, Error> {
         "OutputDataConfig": {
             "S3OutputPath": output,
             "KmsKeyId": options.text("output_kms_key"),
-            // The service's own default is not said.
+            // The service's default is left out.
             "CompressionType": options.text("output_compression").filter(|kind| kind != "GZIP"),
         },
         "ResourceConfig": {
@@ -123,14 +123,14 @@ pub(crate) fn of(training: &Training, role_arn: &str) -> Result<Value, Error> {
     if let Some(resources) = request["ResourceConfig"].as_object_mut()
         && resources.contains_key("InstanceGroups")
     {
-        // The service takes the one or the other.
+        // The service accepts only one of the two.
         resources.remove("InstanceType");
         resources.remove("InstanceCount");
     }
     Ok(request)
 }
 
-/// Texts with commas between them.
+/// The values of a comma-separated text.
 fn listed(text: &str) -> Value {
     text.split(',').map(|part| json!(part.trim())).collect()
 }
@@ -152,7 +152,7 @@ fn environment(training: &Training, options: &Values, has_arguments: bool) -> Ma
     all
 }
 
-/// Where a folder of this machine goes to, named by its content; none for a place in S3.
+/// The S3 location that a local folder is uploaded to, named by its content; `None` if the input is in S3.
 pub(crate) fn sent_to(options: &Values, place: &str) -> Result<Option<String>, Error> {
     if place.starts_with("s3://") {
         return Ok(None);
@@ -161,12 +161,12 @@ pub(crate) fn sent_to(options: &Values, place: &str) -> Result<Option<String>, E
     Ok(Some(format!("{}/inputs/{}", output.trim_end_matches('/'), s3::folder_hash(place)?)))
 }
 
-/// Where the checkpoints of a spot job are kept, unless told.
+/// The default location of a spot job's checkpoints.
 pub(crate) fn checkpoints(output: &str, job: &str) -> String {
     format!("{}/{job}/checkpoints", output.trim_end_matches('/'))
 }
 
-/// One object lies at a place. Where the user may not look, the place is taken as it is written.
+/// Whether a location is an object. Without permission to look, a trailing slash decides.
 fn is_object(place: &str) -> Result<bool, Error> {
     match s3::object_size(place) {
         Ok(size) => Ok(size.is_some()),
@@ -175,7 +175,7 @@ fn is_object(place: &str) -> Result<bool, Error> {
     }
 }
 
-/// A prefix of `data` would also take `database`: a folder ends in a slash.
+/// A location as a folder, which ends in a slash: the prefix `data` would also match `database`.
 fn folder(place: &str) -> String {
     format!("{}/", place.trim_end_matches('/'))
 }
@@ -186,7 +186,7 @@ fn inputs(options: &Values) -> Result<Vec<Value>, Error> {
     let about = |key: &str| -> Result<Map<String, Value>, Error> {
         let entries = entries(options, key);
         match entries.keys().find(|name| !inputs.iter().any(|(input, _)| input == *name)) {
-            Some(name) => Err(Error::invalid(format!("--config.{key}.{name} is about no input"))
+            Some(name) => Err(Error::invalid(format!("--config.{key}.{name} matches no input"))
                 .hint(format!("add --config.input.{name}=s3://bucket/path"))),
             None => Ok(entries),
         }
@@ -220,12 +220,12 @@ fn inputs(options: &Values) -> Result<Vec<Value>, Error> {
     inputs.iter().map(channel).collect()
 }
 
-/// What a user wrote for a member.
+/// The value that the user gave for a member.
 fn given(path: &str, text: &str) -> Result<Value, Error> {
     match serde_json::from_str(text) {
         Ok(value) => Ok(value),
         Err(_) if Model::read().is_text(path) => Ok(text.into()),
-        Err(error) => Err(Error::invalid(format!("--config.request.{path}: `{text}` is no JSON: {error}"))
+        Err(error) => Err(Error::invalid(format!("--config.request.{path}: `{text}` is not valid JSON: {error}"))
             .hint("quote it for the shell, as in --config.request.Tags='[{\"Key\": \"team\", \"Value\": \"vision\"}]'")),
     }
 }
@@ -235,7 +235,7 @@ fn set(request: &mut Value, path: &str, value: Value) -> Result<(), Error> {
         || path.starts_with("AlgorithmSpecification.Training") && path.ends_with("Image")
     {
         let by = set_by(path).unwrap_or("the build");
-        return Err(Error::invalid(format!("--config.request.{path} cannot be set: {by} decides it"))
+        return Err(Error::invalid(format!("--config.request.{path} cannot be set: it comes from {by}"))
             .hint("leave it out"));
     }
     let mut place = request;
@@ -245,9 +245,9 @@ fn set(request: &mut Value, path: &str, value: Value) -> Result<(), Error> {
         }
         let Some(members) = place.as_object_mut() else {
             return Err(Error::invalid(format!(
-                "--config.request.{path} leads through something with no members"
+                "--config.request.{path} cannot be set: its parent is not an object"
             ))
-            .hint("give the whole list or map as JSON"));
+            .hint("set the whole list or map as JSON"));
         };
         place = members.entry(part).or_insert(Value::Null);
     }
@@ -270,48 +270,49 @@ fn set_by(path: &str) -> Option<&'static str> {
     SET_BY.iter().find(|(member, _)| path.starts_with(member)).map(|(_, option)| *option)
 }
 
-/// What the service would refuse, in the words of the options.
+/// What the service would reject, in terms of the options.
 pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
     let mut problems: Vec<(String, &str)> = Vec::new();
     let mut findings = Vec::new();
     let variables = request["Environment"].as_object().map_or(0, Map::len);
     for Violation { path, problem, may_be_newer } in Model::read().violations(request) {
         if path == "Environment" && variables > MOST_VARIABLES {
-            // Said below, in the user's words.
+            // Reported below in terms of the options.
             continue;
         }
         let option = option_of(&path, request, options);
         let message = format!("{option}: {problem}");
         if may_be_newer && option.starts_with("--config.request.") {
-            findings.push(Finding::warning(&message, "the service may know more by now, and decides"));
+            findings
+                .push(Finding::warning(&message, "the service decides: it may be newer than this driver"));
         } else if may_be_newer {
-            let fix = format!("correct it, or have the service decide with --config.request.{path}=VALUE");
+            let fix = format!("fix it, or set --config.request.{path}=VALUE to let the service decide");
             findings.push(Finding::problem(&message, &fix));
         } else {
-            problems.push((message, "SageMaker would refuse it"));
+            problems.push((message, "fix the value: SageMaker would reject it"));
         }
     }
     for (name, value) in request["HyperParameters"].as_object().into_iter().flatten() {
         if value.as_str().is_some_and(|value| value.chars().count() > LONGEST_HYPERPARAMETER) {
             problems.push((
                 format!("--config.hyperparameters.{name} is too long"),
-                "a value has at most 256 characters: put more into a file beside the script",
+                "use at most 256 characters, or put the value into a file of the project",
             ));
         }
     }
     if variables > MOST_VARIABLES {
         problems.push((
             format!(
-                "the script's arguments and --config.environment make {variables} variables, and SageMaker takes \
+                "the script's arguments and --config.environment need {variables} variables, but SageMaker allows \
                  {MOST_VARIABLES}"
             ),
-            "put long arguments into a file of the project, and give the script its path",
+            "put long arguments into a file of the project, and pass its path to the script",
         ));
     }
     if request["Tags"].as_array().is_some_and(|tags| tags.len() > MOST_TAGS) {
         problems.push((
-            format!("--config.tags: at most {MOST_TAGS} are allowed, beside the one that alekseylearn adds"),
-            "leave some out",
+            format!("--config.tags: at most {MOST_TAGS} are allowed besides the one that alekseylearn adds"),
+            "remove some tags",
         ));
     }
     let stopping = &request["StoppingCondition"];
@@ -320,7 +321,7 @@ pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
     if wait.is_some() && wait < runtime {
         problems.push((
             "--config.max_wait is less than --config.max_runtime".into(),
-            "it counts waiting and training together",
+            "increase it: it includes waiting and training",
         ));
     }
     if options.integer("max_wait").is_some() && request.get("EnableManagedSpotTraining").is_none() {
@@ -329,7 +330,7 @@ pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
     problems.extend(unknown_groups(request));
     let inputs = options.entries("input");
     for (at, (name, _)) in inputs.iter().enumerate() {
-        // A script finds them by `SM_CHANNEL_NAME`, in capitals.
+        // The script finds an input by `SM_CHANNEL_NAME` in capitals.
         let same = |(other, _): &&(String, String)| other.to_uppercase() == name.to_uppercase();
         if let Some((other, _)) = inputs[..at].iter().find(same) {
             problems.push((
@@ -337,13 +338,13 @@ pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
                     "--config.input.{name} and --config.input.{other} are both SM_CHANNEL_{}",
                     name.to_uppercase()
                 ),
-                "give one of them another name",
+                "rename one of them",
             ));
         }
     }
     findings.extend(machines::idle(options).into_iter().map(|option| {
         Finding::warning(
-            &format!("--config.{option} is not used: --config.instance_groups takes its place"),
+            &format!("--config.{option} is ignored: --config.instance_groups replaces it"),
             "leave one of them out",
         )
     }));
@@ -351,7 +352,7 @@ pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
     findings
 }
 
-/// Inputs for instances that there are none of.
+/// Inputs for instance groups that do not exist.
 fn unknown_groups(request: &Value) -> Vec<(String, &'static str)> {
     let known: Vec<String> = machines::of(request).into_iter().filter_map(|group| group.name).collect();
     let mut problems = Vec::new();
@@ -361,8 +362,8 @@ fn unknown_groups(request: &Value) -> Vec<(String, &'static str)> {
         for group in groups.into_iter().flatten().filter_map(Value::as_str) {
             if !known.iter().any(|known| known == group) {
                 problems.push((
-                    format!("--config.input_groups.{name}: there is no instance group `{group}`"),
-                    "name one of --config.instance_groups.NAME=TYPE:COUNT",
+                    format!("--config.input_groups.{name}: no instance group `{group}`"),
+                    "use the NAME of one of --config.instance_groups.NAME=TYPE:COUNT",
                 ));
             }
         }
@@ -370,7 +371,7 @@ fn unknown_groups(request: &Value) -> Vec<(String, &'static str)> {
     problems
 }
 
-/// How the user says what stands at a path.
+/// The option that sets the member at a path.
 fn option_of(path: &str, request: &Value, options: &Values) -> String {
     let by_request =
         options.entries("request").into_iter().map(|(key, _)| key).find(|key| path.starts_with(key));

@@ -1,4 +1,4 @@
-//! SageMaker's statuses as the contract's states.
+//! Maps SageMaker's statuses to the contract's states.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,9 +6,9 @@ use alekseylearn_sdk::{JobStatus, State, Values, sagemaker::TrainingJob};
 
 use crate::price;
 
-/// How the reasons of a failure begin that is not the training's own.
+/// Prefixes of the failure reasons that are not the training's fault.
 const OF_THE_SERVICE: [&str; 2] = ["CapacityError", "InternalServerError"];
-/// Seconds between two questions: the service lets an account ask a few times a second, for all who do.
+/// Seconds between two polls: the service allows an account only a few requests per second.
 const ASK_AGAIN: u32 = 5;
 const ASK_AGAIN_WAITING: u32 = 10;
 const READ_LOG_AGAIN: u32 = 3;
@@ -37,13 +37,13 @@ pub(crate) fn of(job: &TrainingJob, options: &Values) -> JobStatus {
         }
     } else if is_final(state) {
         match secondary.as_str() {
-            "MaxRuntimeExceeded" => status.reason("it ran longer than --config.max_runtime allows"),
+            "MaxRuntimeExceeded" => status.reason("exceeded --config.max_runtime"),
             "MaxWaitTimeExceeded" => {
-                status.reason("no spot capacity came in the time that --config.max_wait allows");
+                status.reason("no spot capacity within --config.max_wait");
                 status.by_service();
             }
             "Interrupted" => {
-                status.reason("its spot instances were taken back, and no time was left to start again");
+                status.reason("its spot instances were interrupted, and too little time was left to restart");
                 status.by_service();
             }
             _ => {}
@@ -61,18 +61,18 @@ pub(crate) fn of(job: &TrainingJob, options: &Values) -> JobStatus {
     status
 }
 
-/// Seconds to the next question: fewer for a young job, which may be a short one.
+/// Seconds to the next poll: fewer for a young job, which may be short.
 fn pause(age: u64, most: u32) -> u32 {
     u32::try_from(age / 5).unwrap_or(most).clamp(1, most)
 }
 
-/// Of a time in milliseconds since the Unix epoch.
+/// Seconds since a time in milliseconds since the Unix epoch.
 fn seconds_since(time: u64) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
     now.saturating_sub(time / 1000)
 }
 
-/// The service's word for what happens, and while the job waits, what it says of that: such as a lack of capacity.
+/// The service's secondary status. While the job waits, also its message, such as a lack of capacity.
 fn detail(state: State, secondary: &str, message: Option<&str>) -> String {
     match message.filter(|message| state == State::Queued && !message.is_empty()) {
         Some(message) => format!("{secondary}: {message}"),
@@ -80,7 +80,7 @@ fn detail(state: State, secondary: &str, message: Option<&str>) -> String {
     }
 }
 
-/// Both lists of statuses may grow: what is not known still runs.
+/// The state. Both lists of statuses may grow, so an unknown status counts as running.
 fn state(primary: &str, secondary: &str) -> State {
     match (primary, secondary) {
         ("Completed", _) => State::Completed,
@@ -96,7 +96,7 @@ fn is_final(state: State) -> bool {
     matches!(state, State::Completed | State::Failed | State::Stopped)
 }
 
-/// `AlgorithmError: …, exit code: 139`
+/// The exit code at the end of a reason, such as `AlgorithmError: …, exit code: 139`.
 fn exit_code(reason: &str) -> Option<i32> {
     let at = reason.to_lowercase().rfind("exit code: ")?;
     let digits = &reason[at + "exit code: ".len()..];
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses_that_are_not_known_still_run() {
+    fn unknown_statuses_are_treated_as_running() {
         assert_eq!(state("InProgress", "Starting"), State::Queued);
         assert_eq!(state("InProgress", "SomethingNew"), State::Running);
         assert_eq!(state("BrandNew", ""), State::Running);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_waits_tells_what_for() {
+    fn a_waiting_job_has_the_services_message() {
         let message = Some("Insufficient capacity error from EC2 while launching instances, retrying!");
         assert!(detail(State::Queued, "Starting", message).contains("Insufficient capacity"));
         assert_eq!(detail(State::Running, "Training", message), "Training");
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_stands_at_the_end_of_the_reason() {
+    fn the_exit_code_is_at_the_end_of_the_reason() {
         assert_eq!(exit_code("AlgorithmError: boom, exit code: 139"), Some(139));
         assert_eq!(exit_code("AlgorithmError: , Exit Code: 1"), Some(1));
         assert_eq!(exit_code("CapacityError"), None);

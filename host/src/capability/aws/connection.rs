@@ -1,4 +1,4 @@
-//! How requests reach AWS: the certificates that are trusted, the proxy in between, and how long an answer may take.
+//! The connection to AWS: trusted certificates, the proxy, and timeouts.
 
 use std::time::Duration;
 
@@ -26,14 +26,14 @@ use crate::{
     error::{Context, Error, Kind, Result},
 };
 
-/// Until a connection is made.
+/// Timeout for a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// From the start of a request to the start of its answer.
+/// Timeout from the start of a request to the start of its response.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-/// All tries of one request together.
+/// Timeout for all attempts of one request together.
 const END_WITHIN: Duration = Duration::from_secs(100);
 
-/// For requests that are small and answered at once.
+/// Timeouts of small requests that are answered at once.
 pub(super) fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_WITHIN)
@@ -42,7 +42,7 @@ pub(super) fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// For requests that send or copy gigabytes: the SDK itself ends those that stand still.
+/// Timeouts of requests that send or copy gigabytes. The SDK itself ends those that stall.
 pub(super) fn timeouts_of_large() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_WITHIN)
@@ -51,10 +51,10 @@ pub(super) fn timeouts_of_large() -> TimeoutConfig {
         .build()
 }
 
-/// A client that trusts a bundle beside the system's certificates.
+/// A client that trusts a bundle in addition to the system's certificates.
 ///
 /// # Errors
-/// The bundle is none.
+/// The bundle is not valid.
 pub(super) fn client(bundle: Option<&CertificateBundle>) -> Result<SharedHttpClient> {
     let mut trusted = TrustStore::default();
     if let Some(bundle) = bundle {
@@ -75,7 +75,7 @@ pub(super) fn client(bundle: Option<&CertificateBundle>) -> Result<SharedHttpCli
     Ok(SharedHttpClient::new(Explaining(inner)))
 }
 
-/// Tells what a broken connection means, and lets only that be tried again which may pass.
+/// Explains connection errors, and allows retries only for passing ones.
 struct Explaining<T>(T);
 
 impl<T> std::fmt::Debug for Explaining<T> {
@@ -104,7 +104,7 @@ impl HttpConnector for Explaining<SharedHttpConnector> {
         let sent = self.0.call(request);
         HttpConnectorFuture::new(async move {
             sent.await.map_err(|error| match why(&error, &address) {
-                // What the user is to change does not pass: it is not tried again.
+                // An error that the user has to fix does not pass, so it is not retried.
                 Some(why) => ConnectorError::user(why.into()),
                 None => error,
             })
@@ -112,7 +112,7 @@ impl HttpConnector for Explaining<SharedHttpConnector> {
     }
 }
 
-/// Why no try of a request can reach AWS.
+/// Why no attempt can reach AWS; `None` if a retry may succeed.
 fn why(error: &ConnectorError, address: &str) -> Option<Error> {
     let text = causes(error);
     let cause = text.lines().next_back().unwrap_or_default().to_owned();
@@ -131,7 +131,7 @@ fn why(error: &ConnectorError, address: &str) -> Option<Error> {
         })
     };
     (text.contains("connect timeout") || is_connecting()).then(|| {
-        Error::new(Kind::Unavailable, format!("the proxy {proxy} cannot be reached, or refuses"))
+        Error::new(Kind::Unavailable, format!("cannot connect through the proxy {proxy}"))
             .hint(proxy::HINT)
             .source(cause)
     })

@@ -1,4 +1,4 @@
-//! The credentials themselves: whether there are any, and how long they last. What they are stays here.
+//! AWS credentials: whether there are any, and how long they are valid. Their values do not leave this module.
 
 use std::{
     fmt,
@@ -17,21 +17,21 @@ use tokio::sync::Mutex;
 use super::{Ask, Aws, failure};
 use crate::error::{Error, Kind, Result};
 
-/// Credentials that end sooner are no good for a request that takes a while.
+/// Credentials that expire sooner are not used, because a request may take a while.
 const ENDS_EARLY: Duration = Duration::from_secs(60);
 const SESSION: &str = "alekseylearn";
 
-/// Credentials, as far as a person may see them.
+/// The source and expiry of credentials, without secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// Where they come from.
+    /// Their source.
     pub source: &'static str,
-    /// When they end, where that is known.
+    /// When they expire; `None` if that is unknown.
     pub expiry: Option<SystemTime>,
 }
 
-/// Credentials that were looked at before the SDK signs with them, which panics at a key with a line end; and got once, as
-/// long as they last: a login may ask its user.
+/// A provider that validates credentials, because the SDK panics at a key with a line end, and caches them until they
+/// expire, because a login may ask the user.
 pub(super) struct Checked {
     inner: SharedCredentialsProvider,
     got: Mutex<Option<aws_credential_types::Credentials>>,
@@ -70,12 +70,12 @@ impl ProvideCredentials for Checked {
     }
 }
 
-/// Without spaces and line ends around them.
+/// The credentials without surrounding white space.
 fn tidy(found: aws_credential_types::Credentials) -> Provided {
     let parts = [Some(found.access_key_id()), Some(found.secret_access_key()), found.session_token()];
     if parts.iter().flatten().any(|part| !part.trim().bytes().all(|byte| byte.is_ascii_graphic())) {
-        let error = Error::new(Kind::Denied, "the AWS credentials hold characters that no key has")
-            .hint("copy the access key, its secret and the session token again, each as one line");
+        let error = Error::new(Kind::Denied, "the AWS credentials have invalid characters")
+            .hint("copy the access key, its secret and the session token again, each on one line");
         return Err(CredentialsError::invalid_configuration(error));
     }
     if parts.iter().flatten().all(|part| part.trim() == *part) {
@@ -94,9 +94,9 @@ fn tidy(found: aws_credential_types::Credentials) -> Provided {
     Ok(tidied)
 }
 
-/// The credentials of a profile whose role asks for a code of the user's device, which the SDK passes over.
+/// The credentials of a profile whose role requires an MFA code, which the SDK does not support.
 pub(super) struct WithMfa {
-    /// With the credentials of the source profile.
+    /// A client with the credentials of the source profile.
     pub(super) config: SdkConfig,
     pub(super) profile: String,
     pub(super) role: String,
@@ -114,10 +114,10 @@ impl WithMfa {
         let code = asked.map_err(CredentialsError::unhandled)?.map_err(CredentialsError::unhandled)?;
         let code = code.filter(|code| !code.is_empty()).ok_or_else(|| {
             let message = format!(
-                "the AWS profile {} needs an MFA code, and there is no terminal to ask on",
+                "the AWS profile {} needs an MFA code, but there is no terminal to ask for it",
                 self.profile
             );
-            let hint = "run this on a terminal, or get credentials first: `eval $(aws configure \
+            let hint = "run this in a terminal, or get credentials first: `eval $(aws configure \
                         export-credentials --profile NAME --format env)`";
             CredentialsError::invalid_configuration(Error::new(Kind::Denied, message).hint(hint))
         })?;
@@ -136,7 +136,7 @@ impl WithMfa {
                     format!("cannot assume the role of the AWS profile {} with MFA", self.profile);
                 CredentialsError::provider_error(failure::explain(operation, error))
             })?;
-        let nothing = || CredentialsError::provider_error("AWS gave no credentials for the MFA code");
+        let nothing = || CredentialsError::provider_error("AWS returned no credentials for the MFA code");
         let given = answer.credentials.ok_or_else(nothing)?;
         let mut credentials = aws_credential_types::Credentials::builder()
             .access_key_id(given.access_key_id)
@@ -166,10 +166,10 @@ impl ProvideCredentials for WithMfa {
 }
 
 impl Aws {
-    /// The credentials that requests are signed with; none where there are none.
+    /// The credentials that sign requests; `None` if there are none.
     ///
     /// # Errors
-    /// There are some, but they cannot be got.
+    /// Credentials are configured, but cannot be loaded.
     pub async fn credentials(&self) -> Result<Option<Credentials>> {
         let Some(provider) = self.config().await?.credentials_provider() else { return Ok(None) };
         match provider.provide_credentials().await {
@@ -178,23 +178,21 @@ impl Aws {
                 expiry: found.expiry(),
             })),
             Err(CredentialsError::CredentialsNotLoaded(_)) => Ok(None),
-            // The last place to look, where no other has any: most machines have no such service.
+            // IMDS is the last source. Most machines have no such service.
             Err(error) if failure::causes(&error).contains("IMDS") => Ok(None),
-            Err(error) => {
-                Err(failure::without_credentials("the AWS credentials cannot be got".into(), &error))
-            }
+            Err(error) => Err(failure::without_credentials("cannot load the AWS credentials".into(), &error)),
         }
     }
 
-    /// Where requests go instead of to AWS, where the surroundings say so; without any login in it.
+    /// The custom endpoint in the configuration, without a login in it; `None` if requests go to AWS.
     ///
     /// # Errors
-    /// The surroundings cannot be read.
+    /// The configuration cannot be read.
     pub async fn endpoint(&self) -> Result<Option<String>> {
         let endpoint = self.config().await?.endpoint_url();
         Ok(endpoint.map(|endpoint| match endpoint.parse::<url::Url>() {
             Ok(address) => address.origin().ascii_serialization(),
-            Err(_) => "an endpoint that is not an address".to_owned(),
+            Err(_) => "an invalid endpoint URL".to_owned(),
         }))
     }
 }
@@ -213,6 +211,6 @@ fn source(features: Option<&Vec<AwsCredentialFeature>>) -> &'static str {
         () if has(&[Feature::CredentialsEnvVars]) => "the environment",
         () if has(&[Feature::CredentialsEnvVarsStsWebIdToken]) => "a web identity",
         () if has(&[Feature::CredentialsProfile]) => "a profile",
-        () => "the usual places",
+        () => "the default credential chain",
     }
 }

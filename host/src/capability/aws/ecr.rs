@@ -16,17 +16,17 @@ use crate::{
 /// A repository of the account's registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repository {
-    /// Its name in the registry.
+    /// The repository's name.
     pub name: String,
-    /// Where the engine pushes to, without a tag.
+    /// The repository's address, without a tag.
     pub address: String,
 }
 
 impl Aws {
-    /// The repository of that name; made where it is missing.
+    /// The repository of this name, created if it is missing.
     ///
     /// # Errors
-    /// The user may neither see nor make it.
+    /// The user may neither read nor create it.
     pub async fn ensure_repository(&self, name: &str) -> Result<Repository> {
         if let Some(found) = self.repository(name).await? {
             return Ok(found);
@@ -34,36 +34,37 @@ impl Aws {
         let made = self.ecr().await?.create_repository().repository_name(name).send().await;
         match made {
             Ok(answer) => self.of(name, answer.repository).await,
-            // Another run made it meanwhile.
-            Err(error) if code(&error) == "RepositoryAlreadyExistsException" => self
-                .repository(name)
-                .await?
-                .ok_or_else(|| Error::failed(format!("the repository {name} comes and goes"))),
-            Err(error) => Err(explain(format!("cannot make the ECR repository {name}"), error)),
+            // Another run created it at the same time.
+            Err(error) if code(&error) == "RepositoryAlreadyExistsException" => {
+                self.repository(name).await?.ok_or_else(|| {
+                    Error::failed(format!("the ECR repository {name} exists, but cannot be found"))
+                })
+            }
+            Err(error) => Err(explain(format!("cannot create the ECR repository {name}"), error)),
         }
     }
 
-    /// The repository of that name as it would be made: in the account's own registry.
+    /// The repository of this name as it would be created: in the account's registry.
     ///
     /// # Errors
-    /// It cannot be told whose it would be.
+    /// The account cannot be determined.
     pub async fn missing_repository(&self, name: &str) -> Result<Repository> {
         let address = format!("{}/{name}", self.registry().await?);
         Ok(Repository { name: name.to_owned(), address })
     }
 
-    /// What the service says of a repository. The image and the login go to that address, so it must be in the account's
-    /// own registry, unless the user chose another endpoint than AWS's.
+    /// Checks the repository that the service returned. The image and the login go to its address, so it must be in the
+    /// account's registry, unless the user set a custom endpoint.
     async fn of(&self, name: &str, repository: Option<EcrRepository>) -> Result<Repository> {
         let address = repository.and_then(|repository| repository.repository_uri);
-        let address =
-            address.ok_or_else(|| Error::failed(format!("ECR told no address of the repository {name}")))?;
+        let address = address
+            .ok_or_else(|| Error::failed(format!("ECR returned no address for the repository {name}")))?;
         let foreign = |expected: &str| {
             Error::new(
                 Kind::Denied,
-                format!("ECR names {address} as the repository {name}, which is not in {expected}"),
+                format!("ECR returned {address} for the repository {name}, which is not {expected}"),
             )
-            .hint("nothing was pushed: check which endpoint your AWS configuration names for ECR")
+            .hint("check the ECR endpoint in your AWS configuration; nothing was pushed")
         };
         if self.has_own_endpoint().await? {
             return match address.strip_suffix(name).is_some_and(|registry| registry.ends_with('/')) {
@@ -74,11 +75,11 @@ impl Aws {
         let registry = self.registry().await?;
         match address == format!("{registry}/{name}") {
             true => Ok(Repository { name: name.to_owned(), address }),
-            false => Err(foreign(&format!("your own registry, {registry}"))),
+            false => Err(foreign(&format!("in your registry, {registry}"))),
         }
     }
 
-    /// The user names another address than AWS's for ECR, on the command line or in the surroundings.
+    /// Whether the user set a custom endpoint for ECR, on the command line or in the configuration.
     async fn has_own_endpoint(&self) -> Result<bool> {
         let config = self.config().await?;
         let of_ecr =
@@ -88,16 +89,16 @@ impl Aws {
         Ok(config.endpoint_url().is_some() || named.is_some())
     }
 
-    /// The host of the account's own registry.
+    /// The host of the account's registry.
     async fn registry(&self) -> Result<String> {
         let (account, region) = (self.account().await?, self.region().await?);
         Ok(registry_of(&account, &region, self.partition().await?))
     }
 
-    /// The repository of that name; none where it is missing.
+    /// The repository of this name; `None` if it is missing.
     ///
     /// # Errors
-    /// The user may not see it.
+    /// The user may not read it.
     pub async fn repository(&self, name: &str) -> Result<Option<Repository>> {
         match self.ecr().await?.describe_repositories().repository_names(name).send().await {
             Ok(answer) => self.of(name, answer.repositories.unwrap_or_default().pop()).await.map(Some),
@@ -106,10 +107,10 @@ impl Aws {
         }
     }
 
-    /// The digest that a tag has in a repository; none where there is no such tag.
+    /// The digest of a tag in a repository; `None` if there is no such tag.
     ///
     /// # Errors
-    /// The user may not look.
+    /// The user may not read it.
     pub async fn digest(&self, repository: &Repository, tag: &str) -> Result<Option<String>> {
         let image = ImageIdentifier::builder().image_tag(tag).build();
         let asked = self
@@ -129,11 +130,11 @@ impl Aws {
             {
                 Ok(None)
             }
-            Err(error) => Err(explain(format!("cannot look for {}:{tag} in ECR", repository.name), error)),
+            Err(error) => Err(explain(format!("cannot look up {}:{tag} in ECR", repository.name), error)),
         }
     }
 
-    /// Who pushes to the account's registry. Lasts 12 hours.
+    /// The login for pushes to the account's registry, valid for 12 hours.
     ///
     /// # Errors
     /// The user may not push.
@@ -150,7 +151,7 @@ impl Aws {
         let decoded = token.and_then(|token| String::from_utf8(BASE64_STANDARD.decode(token).ok()?).ok());
         let login = decoded.as_deref().and_then(|text| text.split_once(':'));
         let (user, password) =
-            login.ok_or_else(|| Error::new(Kind::Denied, "ECR gave no login that can be read"))?;
+            login.ok_or_else(|| Error::new(Kind::Denied, "ECR returned an unreadable login"))?;
         Ok(Login { user: user.to_owned(), password: password.to_owned() })
     }
 
@@ -159,7 +160,7 @@ impl Aws {
     }
 }
 
-/// Where the registries of one of AWS's worlds are.
+/// The domain of a partition's registries.
 fn domain_of(partition: &str) -> &'static str {
     match partition {
         "aws-cn" => "amazonaws.com.cn",

@@ -1,4 +1,4 @@
-//! What AWS's errors mean to a user.
+//! Explains AWS's errors to the user.
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
@@ -10,14 +10,14 @@ use crate::{
 const CREDENTIALS: &str = "log in (`aws sso login`, or `aws configure`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and \
                            AWS_SECRET_ACCESS_KEY; `aws sts get-caller-identity` shows who you are";
 
-const CLOCK: &str = "this machine's clock is wrong: set it (`timedatectl set-ntp true`), and try again";
+const CLOCK: &str = "correct this machine's clock with `timedatectl set-ntp true`, and try again";
 
-/// Most services call a signature wrong that is only of another time.
+/// Whether a signature is rejected only because of its time, which most services report as a wrong signature.
 fn is_of_another_time(message: &str) -> bool {
     message.starts_with("Signature expired") || message.starts_with("Signature not yet current")
 }
 
-/// `operation` is a sentence: what could not be done.
+/// Explains an error. `operation` says what failed, such as `cannot list X`.
 pub(super) fn explain<E>(operation: impl Into<String>, error: SdkError<E>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -42,7 +42,7 @@ where
     }
 }
 
-/// The same for an answer to HEAD, which has no body that could say more than its status.
+/// The same for a response to HEAD, which has only a status and no body.
 pub(super) fn explain_head<E>(operation: impl Into<String>, error: SdkError<E>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -70,12 +70,12 @@ where
     Error::new(kind, format!("{}: {why}", operation.into())).hint(hint)
 }
 
-/// An error of this program's own that a request ended with.
+/// An error of this program that ended a request.
 fn known<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
     std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
 }
 
-/// What it means for an operation.
+/// That error, for an operation.
 fn said(operation: String, known: &Error) -> Error {
     let error = Error::new(known.kind(), operation).source(known.chain());
     match known.hint_text() {
@@ -84,7 +84,7 @@ fn said(operation: String, known: &Error) -> Error {
     }
 }
 
-/// There are credentials, but they cannot be got.
+/// The error if credentials are configured, but cannot be loaded.
 pub(super) fn without_credentials(operation: String, error: &(dyn std::error::Error + 'static)) -> Error {
     if let Some(known) = known(error) {
         return said(operation, known);
@@ -92,12 +92,12 @@ pub(super) fn without_credentials(operation: String, error: &(dyn std::error::Er
     Error::new(Kind::Denied, operation).hint(CREDENTIALS).source(last_causes(&causes(error)))
 }
 
-/// The code of the service's answer, where there is one.
+/// The code of the service's error; empty if there is none.
 pub(super) fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
     error.code().unwrap_or_default()
 }
 
-/// A refused value can come with all values that there are.
+/// Shortens a message: for an invalid value, AWS may list all valid ones.
 fn shorten(message: &str) -> String {
     const LONGEST: usize = 400;
     match message.char_indices().nth(LONGEST) {
@@ -167,9 +167,9 @@ where
     let status = error.raw_response().map(|answer| answer.status().as_u16());
     let named = lower.contains("credential") || lower.contains("identity provider") || lower.contains("sso");
     match error {
-        // Credentials that are got from a service, and it is not reached, are not missing.
+        // Credentials are not missing if their service cannot be reached.
         _ if named && !is_of_the_network(error) && !lower.contains("dns error") => {
-            Error::new(Kind::Denied, format!("{operation}: there are no usable AWS credentials"))
+            Error::new(Kind::Denied, format!("{operation}: no usable AWS credentials"))
                 .hint(CREDENTIALS)
                 .source(last_causes(text))
         }
@@ -177,27 +177,28 @@ where
             "{operation}: no AWS region is set"
         ))
         .hint("set AWS_REGION, or `region` in your AWS profile (`aws configure set region us-east-1`)"),
-        // Something between here and AWS, such as a proxy.
+        // The response of something between this machine and AWS, such as a proxy.
         SdkError::ServiceError(_) | SdkError::ResponseError(_)
             if status.is_some_and(|status| status >= 300) =>
         {
             let status = status.unwrap_or_default();
             let kind = if status >= 500 { Kind::Unavailable } else { Kind::Failed };
-            Error::new(kind, format!("{operation}: the answer was {status}, and not in AWS's words")).hint(
-                "see whether a proxy stands between, and any custom endpoint (AWS_ENDPOINT_URL) is right",
+            Error::new(
+                kind,
+                format!("{operation}: unexpected response that is not from AWS (HTTP status {status})"),
             )
+            .hint("check the proxy and any custom endpoint (AWS_ENDPOINT_URL)")
         }
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => Error::new(
-            Kind::Unavailable,
-            format!("{operation}: AWS cannot be reached"),
-        )
-        .hint("see whether the network, the region and any custom endpoint (AWS_ENDPOINT_URL) are right")
-        .source(cause()),
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
+            Error::new(Kind::Unavailable, format!("{operation}: cannot reach AWS"))
+                .hint("check the network, the region and any custom endpoint (AWS_ENDPOINT_URL)")
+                .source(cause())
+        }
         _ => Error::failed(operation).source(cause()),
     }
 }
 
-/// No connection was made, or it broke.
+/// Whether no connection was made, or it broke.
 fn is_of_the_network(error: &(dyn std::error::Error + 'static)) -> bool {
     use std::io::ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut,
@@ -216,17 +217,17 @@ fn is_of_the_network(error: &(dyn std::error::Error + 'static)) -> bool {
     })
 }
 
-/// The innermost of the causes that says anything.
+/// The innermost cause with a useful message.
 fn cause(text: &str) -> &str {
     text.lines().rfind(|line| says(line)).unwrap_or("no reason was given")
 }
 
-/// The library has causes that say nothing.
+/// Whether a cause's message is useful, which those of the library may not be.
 fn says(line: &str) -> bool {
     !matches!(line, "" | "Error" | "unhandled error" | "service error" | "error")
 }
 
-/// The innermost causes of a login that fails: the last one alone may not name the file or profile that it is about.
+/// The innermost causes of a failed login: the last one alone may not name the file or profile.
 fn last_causes(text: &str) -> String {
     const MOST: usize = 3;
     let mut lines: Vec<&str> = text.lines().map(str::trim).filter(|line| says(line)).collect();
@@ -235,7 +236,7 @@ fn last_causes(text: &str) -> String {
     without_secrets(&told)
 }
 
-/// With the variables' names in the place of their values, which may be secrets that were put there by mistake.
+/// Replaces values of variables by their names, because a secret may have been put there by mistake.
 fn without_secrets(text: &str) -> String {
     const VARIABLES: [&str; 4] = [
         "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -259,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_says_something() {
+    fn the_innermost_useful_cause_is_found() {
         assert_eq!(cause("service error\nunhandled error\nError\n"), "no reason was given");
         assert_eq!(cause("dispatch failure\nrefused\nError\n"), "refused");
     }

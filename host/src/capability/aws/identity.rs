@@ -1,4 +1,4 @@
-//! Who the user is, and which roles there are.
+//! The user's identity, and IAM roles.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::error::{Error, Kind, Result};
 
-/// How long an answer is waited for without which a run can do.
+/// Timeout for an optional answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A role of the account.
@@ -19,11 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct Role {
     /// `arn:aws:iam::…:role/…`
     pub arn: String,
-    /// The services that may assume it; none where the account does not let the user look.
+    /// The services that may assume it; `None` if the user may not read that.
     pub trusted_services: Option<Vec<String>>,
 }
 
-/// Whose credentials these are.
+/// The identity of the credentials.
 #[derive(Debug)]
 pub(super) struct Caller {
     account: String,
@@ -31,8 +31,8 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Whose policies decide, as IAM names it: a session's role stands for it. None for the account itself, which may do
-    /// anything, and for what has no policies of its own.
+    /// The ARN whose policies apply: for a session, its role. `None` for the root user, who may do anything, and for
+    /// identities without policies.
     fn principal(&self) -> Option<String> {
         if self.arn.contains(":user/") {
             return Some(self.arn.clone());
@@ -43,7 +43,7 @@ impl Caller {
     }
 }
 
-/// Asked again, the service would say the same.
+/// Whether a retry would fail again.
 fn is_final(code: &str) -> bool {
     !matches!(kind_of(code).0, Kind::Unavailable)
         && !matches!(
@@ -56,12 +56,12 @@ impl Aws {
     /// The account's twelve digits.
     ///
     /// # Errors
-    /// There are no credentials, or they are not valid.
+    /// The credentials are missing or not valid.
     pub async fn account(&self) -> Result<String> {
         self.caller().await.map(|caller| caller.account.clone())
     }
 
-    /// Which of AWS's separate worlds this account is in, such as `aws` or `aws-cn`.
+    /// The account's partition, such as `aws` or `aws-cn`.
     pub(super) async fn partition(&self) -> Result<&str> {
         let arn = &self.caller().await?.arn;
         Ok(arn.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws"))
@@ -73,21 +73,18 @@ impl Aws {
                 .get_caller_identity()
                 .send()
                 .await
-                .map_err(|error| explain("cannot tell which AWS account this is", error))?;
-            let (account, arn) = answer
-                .account
-                .zip(answer.arn)
-                .ok_or_else(|| Error::failed("AWS did not tell which account this is"))?;
+                .map_err(|error| explain("cannot determine the AWS account", error))?;
+            let (account, arn) =
+                answer.account.zip(answer.arn).ok_or_else(|| Error::failed("AWS returned no account"))?;
             Ok(Caller { account, arn })
         });
         asked.await
     }
 
-    /// Whether the user may pass a role to a service; none where the account does not let the user ask, or knows no such
-    /// question.
+    /// Whether the user may pass a role to a service; `None` if the user may not ask, or AWS does not support it.
     ///
     /// # Errors
-    /// AWS cannot be asked at all.
+    /// AWS cannot be reached.
     pub async fn may_pass(&self, role: &str, service: &str) -> Result<Option<bool>> {
         let Some(caller) = self.caller().await?.principal() else { return Ok(None) };
         let iam = aws_sdk_iam::Client::new(self.config().await?);
@@ -103,20 +100,20 @@ impl Aws {
             .resource_arns(role)
             .context_entries(context)
             .send();
-        // Not to be told in time is no problem of the run either.
+        // A late answer is not an error of the run either.
         let Ok(asked) = tokio::time::timeout(PATIENCE, asked).await else { return Ok(None) };
         match asked {
             Ok(answer) => {
                 let first = answer.evaluation_results.unwrap_or_default().into_iter().next();
                 Ok(first.map(|result| result.eval_decision == PolicyEvaluationDecisionType::Allowed))
             }
-            // Not to be told is no problem of the run.
+            // A missing answer is not an error of the run.
             Err(error) if error.raw_response().is_some() && is_final(code(&error)) => Ok(None),
-            Err(error) => Err(explain(format!("cannot ask whether the role {role} may be passed on"), error)),
+            Err(error) => Err(explain(format!("cannot check iam:PassRole on the role {role}"), error)),
         }
     }
 
-    /// A role by name or ARN. Where the user may not look roles up, the ARN is made from the name.
+    /// A role by name or ARN. If the user may not look up roles, the ARN is built from the name.
     ///
     /// # Errors
     /// There is no such role.
@@ -127,13 +124,10 @@ impl Aws {
             Ok(answer) => {
                 let role = answer
                     .role
-                    .ok_or_else(|| Error::failed(format!("AWS told nothing of the role {name}")))?;
+                    .ok_or_else(|| Error::failed(format!("AWS returned nothing for the role {name}")))?;
                 if !is_of_name(&role.arn, name) {
-                    return Err(Error::new(
-                        Kind::NotFound,
-                        format!("there is no role {name} in this account"),
-                    )
-                    .hint(format!("the role of that name is {}: give this, if it is the one", role.arn)));
+                    return Err(Error::new(Kind::NotFound, format!("no role {name} in this account"))
+                        .hint(format!("set --config.role_name={} if you mean this role", role.arn)));
                 }
                 Ok(Role {
                     trusted_services: role.assume_role_policy_document.map(|text| services(&text)),
@@ -141,8 +135,8 @@ impl Aws {
                 })
             }
             Err(error) if code(&error) == "NoSuchEntity" => {
-                Err(Error::new(Kind::NotFound, format!("there is no role {name} in this account"))
-                    .hint("`aws iam list-roles` lists them; SageMaker needs one that it may assume"))
+                Err(Error::new(Kind::NotFound, format!("no role {name} in this account"))
+                    .hint("run `aws iam list-roles` to list them, and choose one that SageMaker may assume"))
             }
             Err(error) if matches!(code(&error), "AccessDenied" | "AccessDeniedException") => {
                 let arn = match name.starts_with("arn:") {
@@ -159,12 +153,12 @@ impl Aws {
     }
 }
 
-/// An ARN is that of a role by its name, its path and name, or its whole ARN.
+/// Whether a name, a path and name, or a whole ARN names the role with this ARN.
 fn is_of_name(arn: &str, name: &str) -> bool {
     arn == name || !name.starts_with("arn:") && arn.ends_with(&format!("/{name}"))
 }
 
-/// Who is allowed to assume a role, out of its trust policy: JSON, percent-encoded.
+/// The services that a trust policy allows to assume the role. The policy is percent-encoded JSON.
 fn services(policy: &str) -> Vec<String> {
     let text = percent_encoding::percent_decode_str(policy).decode_utf8_lossy();
     let policy: Value = serde_json::from_str(&text).unwrap_or_default();
@@ -187,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_stands_for_its_role() {
+    fn the_principal_of_a_session_is_its_role() {
         let principal = |arn: &str| Caller { account: "1".into(), arn: arn.into() }.principal();
         assert_eq!(principal("arn:aws:iam::1:user/a").as_deref(), Some("arn:aws:iam::1:user/a"));
         let session = principal("arn:aws-cn:sts::1:assumed-role/Dev/me@example.com");

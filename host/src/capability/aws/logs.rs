@@ -16,11 +16,11 @@ pub struct LogEvent {
 }
 
 impl Aws {
-    /// The names of a group's streams that begin with a prefix, in order; none where the group does not exist: before
-    /// an account's first job it does not.
+    /// The sorted names of a group's streams with a prefix. Empty if the group does not exist, as before an account's
+    /// first job.
     ///
     /// # Errors
-    /// The user may not look.
+    /// The user may not list them.
     pub async fn log_streams(&self, group: &str, prefix: &str) -> Result<Vec<String>> {
         let mut pages = self
             .cloudwatch_logs()
@@ -45,8 +45,8 @@ impl Aws {
         Ok(names)
     }
 
-    /// The events of a stream from its head, or from a token on, and the token to go on from. The same token again
-    /// means that there are no more for now.
+    /// The events of a stream from its start or from a token on, and the next token. The same token again means that
+    /// there are no more events for now.
     ///
     /// # Errors
     /// The user may not read them.

@@ -1,5 +1,5 @@
-//! AWS, by its SDK: profiles, regions, credentials and endpoints are found as every AWS tool finds them, and stay
-//! here.
+//! AWS, through its SDK. Profiles, regions, credentials and endpoints are found as in every AWS tool, and do not leave
+//! this module.
 
 mod connection;
 mod credentials;
@@ -41,24 +41,24 @@ use crate::{
 use credentials::{Checked, WithMfa};
 use profiles::Profiles;
 
-/// As many tries of one request as throttling services need.
+/// Maximum number of attempts of a request, enough for throttling.
 const ATTEMPTS: u32 = 8;
-/// Until there are credentials: a login may ask its user.
+/// Timeout for credentials: a login may ask the user.
 const LOGIN_WITHIN: Duration = Duration::from_secs(300);
 
 /// Asks the user for a short text; `None` if there is nobody to ask.
 pub type Ask = Arc<dyn Fn(&str) -> Result<Option<String>> + Send + Sync>;
 
-/// What the surroundings give to all requests.
+/// The environment of all requests.
 #[derive(Clone)]
 pub struct Surroundings {
-    /// The bundle of certificates that this network needs.
+    /// The certificate bundle that this network needs.
     pub certificates: Option<CertificateBundle>,
     /// `AWS_PROFILE`.
     pub profile: Option<String>,
-    /// Somebody watches, and can answer what a login asks.
+    /// Whether a user is present who can answer a login's questions.
     pub terminal: bool,
-    /// Asks that person.
+    /// Asks the user.
     pub ask: Ask,
 }
 
@@ -68,7 +68,7 @@ impl fmt::Debug for Surroundings {
     }
 }
 
-/// The user's AWS account, as settings and surroundings name it. Nothing is read or asked before a first verb needs it.
+/// The user's AWS account, as settings and environment name it. Nothing is read or requested before it is needed.
 pub struct Aws {
     settings: AwsSettings,
     surroundings: Surroundings,
@@ -80,7 +80,7 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Asks for nothing yet.
+    /// Creates the client without reading or requesting anything.
     pub fn new(settings: AwsSettings, surroundings: Surroundings) -> Self {
         let (config, caller, training_quotas) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
         Self { settings, surroundings, config, caller, training_quotas, secrets: Mutex::default() }
@@ -108,7 +108,7 @@ impl Aws {
         };
         let bundle = CertificateBundle::of_aws().or_else(of_this_profile).or_else(|| usual.clone());
         if let Some(usual) = usual {
-            // Where it is none, nothing would be left to trust, and the SDK panics.
+            // Without a valid certificate, the SDK would trust nothing and panic.
             certificates::read(usual)?;
         }
         let http = connection::client(bundle.as_ref())?;
@@ -139,7 +139,7 @@ impl Aws {
                 .profile_name(profiles::encoded(name))
                 .build()
         };
-        // Who names a profile by an option means its credentials, whatever keys there are in variables.
+        // A profile set by an option takes precedence over keys in variables.
         let keys_come_first = profile.is_none() && Environment::variable("AWS_ACCESS_KEY_ID").is_some();
         let found = match (of_profile("mfa_serial"), of_profile("role_arn"), of_profile("source_profile")) {
             (Some(serial), Some(role), Some(source)) if !keys_come_first => {
@@ -167,10 +167,10 @@ impl Aws {
         Ok(config.into_builder().credentials_provider(checked).build())
     }
 
-    /// The region that requests go to.
+    /// The region of requests.
     ///
     /// # Errors
-    /// None is set.
+    /// No region is set.
     pub async fn region(&self) -> Result<String> {
         self.config().await?.region().map(ToString::to_string).ok_or_else(|| {
             Error::invalid("no AWS region is set").hint(

@@ -1,7 +1,7 @@
 //! The user's AWS configuration: `~/.aws/config` and `~/.aws/credentials`.
 //!
-//! The SDK reads them more strictly than AWS's own tools: it ignores the quotes that `aws configure` writes, and passes
-//! over a profile that does not exist. So the files are read here, and the SDK gets them in its own words.
+//! The SDK reads them more strictly than AWS's own tools: it does not understand the quotes that `aws configure`
+//! writes, and ignores a profile that does not exist. So the files are read here, and rewritten for the SDK.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// What the SDK takes in a name.
+/// Characters that the SDK does not accept in a name.
 const IN_A_NAME: AsciiSet = NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'-')
@@ -27,20 +27,20 @@ const IN_A_NAME: AsciiSet = NON_ALPHANUMERIC
     .remove(b'@')
     .remove(b':')
     .remove(b'+');
-/// The properties whose value is such a name.
+/// Properties whose value is such a name.
 const NAMES: [&str; 2] = ["source_profile", "sso_session"];
-/// In bytes.
+/// Maximum size of a file in bytes.
 const LARGEST: u64 = 4 << 20;
 const COMMAND: &str = "credential_process";
-/// What `aws login` leaves in a profile.
+/// The property that `aws login` writes into a profile.
 const LOGIN: &str = "login_session";
-/// Before a command that may ask its user something.
+/// Prefix of a command that may ask the user.
 const ON_THE_TERMINAL: &str = "exec </dev/tty 2>/dev/tty;";
 
 /// The properties of one profile.
 pub(super) type Profile = BTreeMap<String, String>;
 
-/// The files, read.
+/// The profiles in both files.
 #[derive(Debug, Default)]
 pub(super) struct Profiles {
     profiles: BTreeMap<String, Profile>,
@@ -49,7 +49,7 @@ pub(super) struct Profiles {
 }
 
 impl Profiles {
-    /// Reads both files. `terminal`: somebody is there to answer what a credential process asks.
+    /// Reads both files. `terminal`: a user is present who can answer a credential process's questions.
     ///
     /// # Errors
     /// A line is neither a section nor a property, or a file cannot be read.
@@ -62,27 +62,27 @@ impl Profiles {
         Ok(all)
     }
 
-    /// A profile by its name.
+    /// The profile of this name.
     pub(super) fn get(&self, name: &str) -> Option<&Profile> {
         self.profiles.get(name)
     }
 
-    /// The profile that somebody named.
+    /// The profile that the user chose.
     ///
     /// # Errors
-    /// There is none of that name.
+    /// No profile has this name.
     pub(super) fn named(&self, name: &str) -> Result<&Profile> {
         self.get(name).ok_or_else(|| {
             let known: Vec<&str> = self.profiles.keys().map(String::as_str).collect();
             let hint = match known.as_slice() {
-                [] => "there is no profile at all: make one with `aws configure`".to_owned(),
-                known => format!("the profiles are: {}", known.join(", ")),
+                [] => "create a profile with `aws configure`; there is none yet".to_owned(),
+                known => format!("choose one of the existing profiles: {}", known.join(", ")),
             };
-            Error::new(Kind::Denied, format!("there is no AWS profile `{name}`")).hint(hint)
+            Error::new(Kind::Denied, format!("no AWS profile `{name}`")).hint(hint)
         })
     }
 
-    /// The files as the SDK reads them.
+    /// The files rewritten for the SDK.
     pub(super) fn files(&self) -> EnvConfigFiles {
         EnvConfigFiles::builder()
             .with_contents(EnvConfigFileKind::Config, &self.config)
@@ -90,7 +90,7 @@ impl Profiles {
             .build()
     }
 
-    /// Takes one file's profiles, and gives the file in the SDK's words.
+    /// Adds one file's profiles, and returns the file rewritten for the SDK.
     fn add(&mut self, text: &str, shown: &str, is_config: bool, terminal: bool) -> Result<String> {
         let mut rewritten = String::new();
         let mut section: Option<Section> = None;
@@ -101,7 +101,7 @@ impl Profiles {
                     "cannot read {shown}: line {} is neither `[NAME]` nor `name = value`",
                     index + 1
                 ))
-                .hint("correct that line")
+                .hint("fix that line")
             };
             let bare = line.trim();
             if bare.is_empty() || bare.starts_with(['#', ';']) {
@@ -118,7 +118,7 @@ impl Profiles {
                 continue;
             }
             let Some(section) = &section else { return Err(odd()) };
-            // What goes on with the property before, such as its sub-properties.
+            // Continues the previous property, such as with sub-properties.
             if line.starts_with([' ', '\t']) {
                 rewritten.push_str(&format!("{line}\n"));
                 continue;
@@ -131,7 +131,7 @@ impl Profiles {
             let value = match name.as_str() {
                 name if NAMES.contains(&name) => encoded(value),
                 COMMAND if terminal => format!("{ON_THE_TERMINAL} {value}"),
-                // Whoever logged in by `aws login` has the AWS CLI, which keeps that session alive.
+                // A user of `aws login` has the AWS CLI, which renews that session.
                 LOGIN => {
                     rewritten.push_str(&format!("{COMMAND} = {}\n", exported(section)));
                     continue;
@@ -148,10 +148,10 @@ impl Profiles {
     }
 }
 
-/// What a pair of brackets opens.
+/// A section of a file.
 enum Section {
     Profile(String),
-    /// Such as `sso-session`, and its name.
+    /// Another kind, such as `sso-session`, and its name.
     Other(String, String),
 }
 
@@ -160,7 +160,7 @@ impl Section {
         let text = text.trim();
         let (kind, name) = match text.split_once([' ', '\t']) {
             Some((kind, name)) if is_config => (kind, name),
-            // AWS's own tools do not take it for a profile there.
+            // AWS's own tools do not treat it as a profile in this file.
             None if is_config && text != "default" => ("", text),
             _ => ("profile", text),
         };
@@ -182,22 +182,22 @@ impl Section {
     }
 }
 
-/// The command that tells a profile's credentials.
+/// The command that prints a profile's credentials.
 fn exported(section: &Section) -> String {
     let (Section::Profile(name) | Section::Other(_, name)) = section;
     let quoted = name.replace('\'', r"'\''");
     format!("aws configure export-credentials --format process --profile '{quoted}'")
 }
 
-/// A name as the SDK takes it.
+/// A name encoded for the SDK.
 pub(super) fn encoded(name: &str) -> String {
     utf8_percent_encode(name, &IN_A_NAME).to_string()
 }
 
-/// Where a file is, and how it is called to the user: never by a variable's value.
+/// A file's path, and its name in messages, which never is a variable's value.
 fn place(variable: &str, name: &str) -> (PathBuf, String) {
     match Environment::variable(variable) {
-        Some(path) => (from_home(&path), format!("the file that {variable} names")),
+        Some(path) => (from_home(&path), format!("the file in {variable}")),
         None => (from_home(&format!("~/.aws/{name}")), format!("~/.aws/{name}")),
     }
 }
@@ -215,7 +215,7 @@ fn text(path: &Path, shown: &str) -> Result<String> {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
         Err(error) => Err(Error::invalid(format!("cannot read {shown}"))
-            .hint("make it a text file that you may read")
+            .hint("make sure that it is a text file that you can read")
             .source(error)),
     }
 }
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_as_awss_own_tools_write_them() {
+    fn names_are_read_as_the_aws_cli_writes_them() {
         let mut all = Profiles::default();
         let config = "[default]\nregion = eu-west-1\n# a comment\n[profile \"two words\"]\nrole_arn = a\n\
                       source_profile = two words\ns3 =\n  max = 1\n[profile 'x']\ncredential_process = ask me\n\
@@ -248,11 +248,14 @@ mod tests {
             assert!(rewritten.lines().any(|known| known == line), "{line} in {rewritten}");
         }
         let error = all.named("twowords").unwrap_err();
-        assert_eq!(error.hint_text(), Some("the profiles are: console, default, two words, x"));
+        assert_eq!(
+            error.hint_text(),
+            Some("choose one of the existing profiles: console, default, two words, x")
+        );
     }
 
     #[test]
-    fn an_odd_line_is_told_by_its_number_alone() {
+    fn an_invalid_line_is_reported_only_by_its_number() {
         for (text, line) in [("a = b\n", 1), ("[x]\n\nSECRET\n", 3), ("[x\n", 1), ("[x]\n= SECRET\n", 2)] {
             let error = Profiles::default().add(text, "~/.aws/config", true, false).unwrap_err();
             assert!(error.message().contains(&format!("~/.aws/config: line {line} ")), "{error:?}");

@@ -1,4 +1,4 @@
-//! Service Quotas: how much the account may use at once.
+//! Service Quotas: how many instances the account may use at once.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -6,30 +6,29 @@ use tokio::time::timeout;
 
 use super::Aws;
 
-/// SageMaker has thousands, in pages of a hundred, and not even their names can be asked for.
+/// Timeout: SageMaker has thousands of quotas in pages of 100, and the request cannot filter by name.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAGE: i32 = 100;
-/// What the names of those for training end in, after the instance's type.
+/// Suffixes of the names of training quotas, after the instance type.
 const ON_DEMAND: &str = " for training job usage";
 const SPOT: &str = " for spot training job usage";
 
-/// Numbers of instances by the quotas' names.
+/// Numbers of instances, by quota name.
 pub(super) type TrainingQuotas = HashMap<String, u32>;
 
 impl Aws {
-    /// How many instances of a type may train at once; none where the account does not tell. All are read for the first
-    /// that is asked for.
+    /// How many instances of a type may train at once; `None` if that is unknown. The first call reads all quotas.
     pub async fn training_quota(&self, instance_type: &str, spot: bool) -> Option<u32> {
         let quotas = self.training_quotas.get_or_init(|| async {
             let mut quotas = TrainingQuotas::new();
-            // What was read in time is as true without the rest.
+            // The quotas that were read in time are valid without the rest.
             let _ = timeout(PATIENCE, self.read_training_quotas(&mut quotas)).await;
             quotas
         });
         quotas.await.get(&format!("{instance_type}{}", if spot { SPOT } else { ON_DEMAND })).copied()
     }
 
-    /// As far as they can be read: not to be told is no problem of a run.
+    /// Reads as many quotas as possible: a missing quota is not an error of a run.
     async fn read_training_quotas(&self, quotas: &mut TrainingQuotas) {
         let Ok(config) = self.config().await else { return };
         let mut pages = aws_sdk_servicequotas::Client::new(config)
@@ -41,7 +40,7 @@ impl Aws {
         while let Some(Ok(page)) = pages.next().await {
             let named = page.quotas().iter().filter_map(|quota| quota.quota_name().zip(quota.value()));
             let of_training = named.filter(|(name, _)| name.ends_with(ON_DEMAND) || name.ends_with(SPOT));
-            // They are whole numbers, told as others.
+            // They are whole numbers, returned as floats.
             quotas.extend(of_training.map(|(name, value)| (name.to_owned(), value as u32)));
         }
     }

@@ -1,4 +1,4 @@
-//! S3: what is there, and bytes of it.
+//! S3: lists and reads objects.
 
 use std::{fmt, ops::Range};
 
@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// One object of S3.
+/// An object in S3.
 #[derive(Clone)]
 pub struct S3Object {
     client: aws_sdk_s3::Client,
@@ -31,7 +31,7 @@ impl Source for S3Object {
         let ask = client.head_object().bucket(&at.bucket).key(&at.key);
         match ask.checksum_mode(ChecksumMode::Enabled).send().await {
             Ok(answer) => {
-                // An object that was put in parts may have a checksum of theirs; its ETag tells their number.
+                // An object that was uploaded in parts may have a checksum of the parts; its ETag has their number.
                 let in_one = answer.e_tag.as_ref().is_none_or(|etag| !etag.contains('-'));
                 let whole = answer.checksum_type.map_or(in_one, |kind| kind == ChecksumType::FullObject);
                 let checksum = [
@@ -49,7 +49,7 @@ impl Source for S3Object {
                 }))
             }
             Err(error) if matches!(code(&error), "NotFound" | "NoSuchKey") => Ok(None),
-            Err(error) => Err(explain_head(format!("cannot look for {at}"), error)),
+            Err(error) => Err(explain_head(format!("cannot look up {at}"), error)),
         }
     }
 
@@ -65,8 +65,8 @@ impl Source for S3Object {
             .await
             .map_err(|error| match code(&error) {
                 "PreconditionFailed" => {
-                    Error::new(Kind::Conflict, format!("{at} changed while it was coming"))
-                        .hint("nothing was written: fetch it again")
+                    Error::new(Kind::Conflict, format!("{at} changed during the download"))
+                        .hint("fetch it again; nothing was written")
                 }
                 _ => explain(format!("cannot read {at}"), error),
             })?;
@@ -84,29 +84,28 @@ impl fmt::Display for S3Object {
     }
 }
 
-/// As S3 writes it, in base64; a dash and a number behind it say that it is one of several parts' checksums.
+/// Parses a checksum in base64. A dash and a number after it mark a checksum of the parts' checksums.
 fn checksum(algorithm: CrcAlgorithm, text: Option<&str>) -> Option<(CrcAlgorithm, u64)> {
     let bytes = BASE64_STANDARD.decode(text?).ok()?;
     let number = bytes.iter().try_fold(0_u64, |sum, byte| Some(sum.checked_mul(256)? | u64::from(*byte)));
     Some((algorithm, number?))
 }
 
-/// What the keys of all that lies below a place begin with.
+/// The prefix of all keys below a location.
 fn folder(at: &Location) -> String {
     if at.key.is_empty() { String::new() } else { format!("{}/", at.key) }
 }
 
 impl Aws {
-    /// The object at a place, whether there is one or not.
+    /// The object at a location, which may not exist.
     ///
     /// # Errors
-    /// The surroundings cannot be read.
+    /// The configuration cannot be read.
     pub async fn object(&self, at: &Location) -> Result<S3Object> {
         Ok(S3Object { client: self.s3().await?, at: at.clone() })
     }
 
-    /// All objects below a place: what their keys say after it, and their sizes. Those that only stand for a folder
-    /// are left out.
+    /// All objects below a location, with relative keys and sizes, without those that only represent a folder.
     ///
     /// # Errors
     /// There is no such bucket, or the user may not list it.
@@ -130,7 +129,7 @@ impl Aws {
         Ok(found)
     }
 
-    /// Whether there is an object at a place, or below it: not one whose key only begins like it.
+    /// Whether there is an object at a location or below it. A key that only has the same prefix does not count.
     ///
     /// # Errors
     /// There is no such bucket, or the user may not list it.
@@ -147,7 +146,7 @@ impl Aws {
         Ok(false)
     }
 
-    /// The names directly below a place that end in `/`, without the slash.
+    /// The folders directly below a location, without the slash.
     ///
     /// # Errors
     /// There is no such bucket, or the user may not list it.
@@ -176,10 +175,10 @@ impl Aws {
         Ok(names)
     }
 
-    /// Where a bucket is.
+    /// The region of a bucket.
     ///
     /// # Errors
-    /// There is no such bucket, or the user may not look.
+    /// There is no such bucket, or the user may not access it.
     pub async fn bucket_region(&self, bucket: &str) -> Result<String> {
         match self.s3().await?.head_bucket().bucket(bucket).send().await {
             Ok(answer) => match answer.bucket_region {
@@ -190,19 +189,19 @@ impl Aws {
                 let response = error.raw_response();
                 let region = response.and_then(|answer| answer.headers().get("x-amz-bucket-region"));
                 match (response.map(|answer| answer.status().as_u16()), region) {
-                    // S3 tells the region of any bucket, also of one that is another account's.
+                    // S3 returns the region even of another account's bucket.
                     (Some(403), _) => Err(Error::new(
                         Kind::Denied,
                         format!(
-                            "this user may not use the bucket {bucket}: it may belong to another account"
+                            "no permission to use the bucket {bucket}, which may belong to another account"
                         ),
                     )
-                    .hint("name a bucket of your own, or ask its owner for s3:ListBucket on it")),
-                    (Some(404), _) => Err(Error::new(Kind::NotFound, format!("there is no bucket {bucket}"))
-                        .hint(format!("make it with `aws s3 mb s3://{bucket}`, or name another one"))),
-                    // Asked from another region, S3 refuses and tells the right one.
+                    .hint("use your own bucket, or ask its owner for s3:ListBucket")),
+                    (Some(404), _) => Err(Error::new(Kind::NotFound, format!("no bucket {bucket}"))
+                        .hint(format!("create it with `aws s3 mb s3://{bucket}`, or use another one"))),
+                    // For another region, S3 returns an error with the right region.
                     (_, Some(region)) => Ok(region.to_owned()),
-                    _ => Err(explain_head(format!("cannot look at the bucket {bucket}"), error)),
+                    _ => Err(explain_head(format!("cannot access the bucket {bucket}"), error)),
                 }
             }
         }
@@ -210,7 +209,7 @@ impl Aws {
 
     pub(super) async fn s3(&self) -> Result<aws_sdk_s3::Client> {
         let config = self.config().await?;
-        // A service on this machine has no name for each bucket, as `bucket.localhost` would be one.
+        // A service on this machine has no host names for buckets, such as `bucket.localhost`.
         let is_local =
             config.endpoint_url().and_then(|endpoint| endpoint.parse::<Url>().ok()).is_some_and(|endpoint| {
                 endpoint.host_str().is_some_and(|host| host == "localhost" || host.ends_with(".localhost"))

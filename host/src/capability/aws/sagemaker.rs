@@ -17,26 +17,26 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// Marks the jobs that alekseylearn made.
+/// The tag on jobs that alekseylearn created.
 const TAG_KEY: &str = "alekseylearn:tag";
 
-/// What CreateTrainingJob is asked.
+/// A request to CreateTrainingJob.
 #[derive(Clone, Debug, Default)]
 pub struct TrainingJobRequest {
-    /// Unique in the account and region, for ever.
+    /// The job's name, unique in the account and region forever.
     pub name: String,
     /// The image with its digest.
     pub image: String,
     /// The tag of the training artifact.
     pub tag: String,
-    /// Variables of the job that go before the others, and that the driver knows by their names alone.
+    /// Secrets: variables that replace others of the same name, and of which the driver knows the names only.
     pub secrets: Arc<SecretValues>,
-    /// All else, as the service takes it.
+    /// All other members, as the service takes them.
     pub body: Map<String, Value>,
 }
 
 impl TrainingJobRequest {
-    /// The request as the service gets it: what this holds goes before what the body says of the same.
+    /// The whole request. The fields of this struct replace the same members of the body.
     fn whole(self) -> Value {
         let mut body = self.body;
         body.insert("TrainingJobName".into(), self.name.into());
@@ -57,7 +57,7 @@ impl TrainingJobRequest {
     }
 }
 
-/// A part of what DescribeTrainingJob answers.
+/// The relevant part of DescribeTrainingJob's response.
 #[derive(Clone, Debug, Default)]
 pub struct TrainingJob {
     /// Its ARN.
@@ -70,27 +70,27 @@ pub struct TrainingJob {
     pub failure_reason: Option<String>,
     /// `S3OutputPath`
     pub output_path: Option<String>,
-    /// Where its checkpoints are kept.
+    /// The location of its checkpoints.
     pub checkpoint_path: Option<String>,
-    /// How many instances it asked for.
+    /// The number of its instances.
     pub instance_count: u32,
-    /// Only after its end.
+    /// `None` until the job has ended.
     pub billable_seconds: Option<u64>,
     /// Name, start and end, in milliseconds since the Unix epoch.
     pub transitions: Vec<(String, u64, Option<u64>)>,
-    /// What the service says of the present status.
+    /// The service's message about the current status.
     pub status_message: Option<String>,
     /// Hides its secrets.
     secrets: Mask,
 }
 
 impl Aws {
-    /// The new job's ARN.
+    /// Creates a job, and returns its ARN.
     ///
     /// # Errors
-    /// The name is taken ([`Kind::Conflict`]), or the service refuses the request.
+    /// The name is taken ([`Kind::Conflict`]), or the service rejects the request.
     pub async fn create_training_job(&self, request: TrainingJobRequest) -> Result<String> {
-        let operation = format!("SageMaker refuses the job {}", request.name);
+        let operation = format!("SageMaker rejected the job {}", request.name);
         let mask = request.secrets.mask();
         let body = request.whole().to_string();
         let answer = self
@@ -98,7 +98,7 @@ impl Aws {
             .await?
             .create_training_job()
             .customize()
-            // The SDK's own types would lose what they do not know. It signs what goes out after this.
+            // The SDK's types would drop members that they do not know. The SDK signs the request after this.
             .mutate_request(move |request| {
                 request.headers_mut().insert("content-length", body.len().to_string());
                 *request.body_mut() = body.clone().into();
@@ -109,7 +109,7 @@ impl Aws {
         Ok(answer.training_job_arn.unwrap_or_default())
     }
 
-    /// Hides the secrets of a job, which only the service has any more.
+    /// Returns the mask of a job's secrets, whose values are in the job's own variables.
     ///
     /// # Errors
     /// There is no such job in this account and region.
@@ -124,19 +124,22 @@ impl Aws {
         }
     }
 
-    /// A job as it is now. `secrets` are the names of its variables whose values nothing of it may show.
+    /// A job's current state. `secrets` are the names of variables whose values are masked in it.
     ///
     /// # Errors
     /// There is no such job in this account and region.
     pub async fn training_job(&self, name: &str, secrets: &[String]) -> Result<TrainingJob> {
         let answer = self.sagemaker().await?.describe_training_job().training_job_name(name).send().await;
         let job = answer.map_err(|error| {
-            // The service calls an unknown job invalid.
+            // The service returns a validation error for an unknown job.
             if code(&error) == "ValidationException" || code(&error) == "ResourceNotFound" {
-                return Error::new(Kind::NotFound, format!("SageMaker knows no job {name} here"))
-                    .hint("see whether AWS_REGION and the profile are those it was submitted with");
+                return Error::new(
+                    Kind::NotFound,
+                    format!("no SageMaker job {name} in this account and region"),
+                )
+                .hint("use the region and profile that it was submitted with");
             }
-            explain(format!("cannot ask for the job {name}"), error)
+            explain(format!("cannot get the job {name}"), error)
         })?;
         let mask = hidden(job.environment.as_ref(), secrets);
         if !secrets.is_empty() {
@@ -170,7 +173,7 @@ impl Aws {
         })
     }
 
-    /// Asks a job to stop: SIGTERM, and two minutes later SIGKILL. Nothing happens to one that has ended.
+    /// Stops a job: SIGTERM, and two minutes later SIGKILL. Does nothing if it has ended.
     ///
     /// # Errors
     /// There is no such job, or the user may not stop it.
@@ -178,7 +181,7 @@ impl Aws {
         match self.sagemaker().await?.stop_training_job().training_job_name(name).send().await {
             Ok(_) => Ok(()),
             Err(error) if code(&error) == "ValidationException" => {
-                // Either it has ended, or there never was one.
+                // The job has ended, or never existed.
                 self.training_job(name, &[]).await.map(drop)
             }
             Err(error) => Err(explain(format!("cannot stop the job {name}"), error)),
@@ -193,24 +196,24 @@ impl Aws {
 fn refused(error: Error) -> Error {
     if error.message().contains("assume role") {
         return Error::new(Kind::Denied, error.message()).hint(
-            "the role's trust policy must name sagemaker.amazonaws.com, you need iam:PassRole on it, and \
-             --config.role_name must be its name or its whole ARN, with its path if it has one",
+            "check that the role's trust policy allows sagemaker.amazonaws.com, that you have iam:PassRole on it, and \
+             that --config.role_name is its name or its whole ARN, with its path if it has one",
         );
     }
     match error.hint_text() {
         Some(_) => error,
-        None => error.hint(
-            "change the option that it names: `alekseylearn driver show sagemaker` tells what each takes",
-        ),
+        None => {
+            error.hint("change the option that it names; `alekseylearn driver show sagemaker` lists them")
+        }
     }
 }
 
-/// The values of variables of these names.
+/// Returns the mask of the values of these variables.
 fn hidden(environment: Option<&HashMap<String, String>>, names: &[String]) -> Mask {
     Mask::new(names.iter().filter_map(|name| environment?.get(name)))
 }
 
-/// Of the one kind, or of all groups together.
+/// The number of instances, in all groups together.
 fn machines(resources: &ResourceConfig) -> u32 {
     let of_groups = resources.instance_groups().iter().filter_map(|group| group.instance_count).sum::<i32>();
     let count = resources.instance_count.filter(|count| *count > 0).unwrap_or(of_groups);
@@ -226,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name_image_and_tag_are_the_trainings_whatever_the_body_says() {
+    fn name_image_and_tag_override_the_body() {
         let body = json!({
             "TrainingJobName": "another",
             "AlgorithmSpecification": { "TrainingImage": "another", "TrainingInputMode": "File" },

@@ -1,7 +1,7 @@
-//! A folder of this machine, sent to S3: named by its content, and beside an earlier one only what changed.
+//! Uploads a local folder to S3, named by its content. Files that an earlier folder beside it has are copied within S3.
 //!
-//! `PARENT/HASH/…` are the files, and `PARENT/HASH.json` lists their hashes: it is written last, so that where it is, all
-//! is there. What an earlier folder beside it has, S3 copies by itself.
+//! `PARENT/HASH/…` are the files, and `PARENT/HASH.json` lists their hashes. The list is written last, so its
+//! presence means that the upload is complete.
 
 use std::{
     collections::BTreeMap,
@@ -27,36 +27,36 @@ use crate::{
 
 const AT_ONCE: usize = 8;
 const TICK: Duration = Duration::from_millis(100);
-/// What S3 takes in one request.
+/// Maximum size of one request to S3.
 const LARGEST: u64 = 5 << 30;
-/// Of a key that is copied from.
+/// Characters that are encoded in the source key of a copy.
 const IN_A_KEY: AsciiSet = NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 
-/// One file to be sent.
+/// A file to upload.
 #[derive(Clone, Debug)]
 pub struct ToSend {
     /// Its name below the folder, with `/`.
     pub name: String,
-    /// Where its content is.
+    /// The path of the file.
     pub source: PathBuf,
-    /// In bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Of its content.
+    /// The SHA-256 of its content.
     pub sha256: [u8; 32],
 }
 
-/// What lies below a folder: names and hashes, in hex.
+/// The files below a folder: names, and hashes in hex.
 type Index = BTreeMap<String, String>;
 
 impl Aws {
-    /// Sends files to below a place, whose name tells their content. Where they are already, nothing happens.
+    /// Uploads files to a location whose name is their hash. Does nothing if they are already there.
     ///
     /// # Errors
-    /// A file is too large, changed meanwhile or cannot be read, or the user may not write there.
+    /// A file is too large, changed during the upload or cannot be read, or the user may not write to the location.
     pub async fn send(&self, files: &[ToSend], to: &Location, listener: Listener<'_>) -> Result<()> {
         if let Some(large) = files.iter().find(|file| file.size > LARGEST) {
             return Err(Error::invalid(format!("{} is larger than 5 GiB", large.source.display()))
-                .hint(format!("send it by `aws s3 cp`, and name the place in S3: this goes to {to}")));
+                .hint("upload it with `aws s3 cp`, and set the input to its location in S3"));
         }
         let client = self.s3().await?;
         let index_key = format!("{}.json", to.key);
@@ -71,7 +71,7 @@ impl Aws {
         let mut waiting = files.iter();
         let mut going = JoinSet::new();
         let mut ticks = tokio::time::interval(TICK);
-        let tell = |done| listener(Progress::Bytes { what: "sending", done, total: Some(total) });
+        let tell = |done| listener(Progress::Bytes { what: "uploading", done, total: Some(total) });
         loop {
             while going.len() < AT_ONCE
                 && let Some(file) = waiting.next()
@@ -88,26 +88,26 @@ impl Aws {
                 break;
             }
             tokio::select! {
-                Some(went) = going.join_next() => went.context(|| format!("cannot send to {to}"))??,
+                Some(went) = going.join_next() => went.context(|| format!("cannot upload to {to}"))??,
                 _ = ticks.tick() => tell(done.load(Ordering::Relaxed)),
             }
         }
         tell(total);
         let index: Index = files.iter().map(|file| (file.name.clone(), hex::encode(file.sha256))).collect();
-        let index = serde_json::to_vec(&index).context(|| format!("cannot send to {to}"))?;
+        let index = serde_json::to_vec(&index).context(|| format!("cannot upload to {to}"))?;
         let put = client.put_object().bucket(&to.bucket).key(&index_key).body(ByteStream::from(index));
         put.send().await.map(drop).map_err(|error| explain(format!("cannot write to {to}"), error))
     }
 }
 
-/// The newest folder beside the one to be made: its key, and what it holds.
+/// The newest folder beside the new one: its key and its files.
 async fn earlier(client: &Client, to: &Location) -> Result<(String, Index)> {
     let parent = to.key.rsplit_once('/').map_or(String::new(), |(parent, _)| format!("{parent}/"));
     let mut pages =
         client.list_objects_v2().bucket(&to.bucket).prefix(&parent).delimiter("/").into_paginator().send();
     let mut newest = None;
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| explain(format!("cannot list what is beside {to}"), error))?;
+        let page = page.map_err(|error| explain(format!("cannot list the folders beside {to}"), error))?;
         for object in page.contents.unwrap_or_default() {
             let key = object.key.filter(|key| key.ends_with(".json"));
             newest = newest.max(object.last_modified.map(|time| time.as_nanos()).zip(key));
@@ -121,7 +121,7 @@ async fn earlier(client: &Client, to: &Location) -> Result<(String, Index)> {
     Ok((key.trim_end_matches(".json").to_owned(), index))
 }
 
-/// A file may have gigabytes.
+/// A configuration with timeouts for files of gigabytes.
 fn patiently() -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::config::Builder::new().timeout_config(timeouts_of_large())
 }
@@ -135,17 +135,17 @@ async fn one(client: &Client, file: &ToSend, to: &Location, copy: Option<String>
         if copied.is_ok() {
             return Ok(());
         }
-        // It is gone since, or may not be read: it is sent from here.
+        // If the copy's source is gone or unreadable, the file is uploaded.
     }
     let body = ByteStream::from_path(&file.source).await;
     let body = body.context(|| format!("cannot read {}", file.source.display()))?;
     let put = client.put_object().bucket(&to.bucket).key(&key).body(body);
-    // S3 refuses what is not that content any more.
+    // S3 rejects the upload if the content has changed.
     let put = put.checksum_sha256(BASE64_STANDARD.encode(file.sha256));
     let put = put.customize().config_override(patiently()).send().await;
     put.map(drop).map_err(|error| match super::failure::code(&error) {
-        "BadDigest" => Error::failed(format!("{} changed while it was sent", file.source.display()))
-            .hint("run the same command again, when nothing writes there any more"),
+        "BadDigest" => Error::failed(format!("{} changed during the upload", file.source.display()))
+            .hint("run the same command again once nothing writes to the file"),
         _ => explain(format!("cannot write s3://{}/{key}", to.bucket), error),
     })
 }

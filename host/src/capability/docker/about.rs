@@ -1,4 +1,4 @@
-//! What an engine says of itself.
+//! Information about an engine.
 
 use std::path::PathBuf;
 
@@ -7,34 +7,34 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, explain, gpus::GpuSupport};
 use crate::error::Result;
 
-/// An engine, for a person who asks whether it will do.
+/// Properties of an engine, for checks.
 #[derive(Clone, Debug)]
 pub struct About {
     /// The engine's own version.
     pub version: String,
-    /// That of its API.
+    /// The version of its API.
     pub api: String,
-    /// `linux/amd64`.
+    /// Its platform, such as `linux/amd64`.
     pub platform: String,
-    /// It builds by BuildKit.
+    /// Whether it builds with BuildKit.
     pub buildkit: bool,
-    /// It offers NVIDIA's GPUs, by a runtime or by CDI.
+    /// Whether it offers NVIDIA GPUs, through a runtime or CDI.
     pub gpus: bool,
-    /// Where it keeps its images, if that is on this machine.
+    /// The folder of its images; `None` if it is on another machine.
     pub folder: Option<PathBuf>,
 }
 
-/// An engine among all others.
+/// What identifies an engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineIdentity {
-    /// The engine's own, whatever address it is reached at; `None` if it has none that stays.
+    /// The engine's ID, independent of its address; `None` if it has no permanent one.
     pub id: Option<String>,
-    /// Where it was reached.
+    /// Its address.
     pub address: String,
 }
 
 impl EngineIdentity {
-    /// Both are of one engine.
+    /// Whether both identify the same engine.
     pub fn is_same(&self, other: &Self) -> bool {
         match (&self.id, &other.id) {
             (Some(id), Some(other)) => id == other,
@@ -44,24 +44,24 @@ impl EngineIdentity {
 }
 
 impl Engine {
-    /// Which engine it is.
+    /// The engine's identity.
     ///
     /// # Errors
     /// It does not answer.
     pub async fn identity(&self) -> Result<EngineIdentity> {
-        let failed = |error| explain("the Docker engine does not tell about itself", error);
+        let failed = |error| explain("cannot get the Docker engine's information", error);
         let info = self.docker.info().await.map_err(failed)?;
-        // Podman makes a new one for each answer.
+        // Podman returns a new ID each time.
         let id = info.id.filter(|id| !id.is_empty() && !self.podman);
         Ok(EngineIdentity { id, address: self.address.url.clone() })
     }
 
-    /// Asks the engine about itself.
+    /// The engine's properties.
     ///
     /// # Errors
     /// It does not answer.
     pub async fn about(&self) -> Result<About> {
-        let failed = |error| explain("the Docker engine does not tell about itself", error);
+        let failed = |error| explain("cannot get the Docker engine's information", error);
         let version = self.docker.version().await.map_err(failed)?;
         let info = self.docker.info().await.map_err(failed)?;
         let text = |value: Option<String>| value.unwrap_or_else(|| "?".into());

@@ -1,5 +1,5 @@
-//! Where the engine is, by the rules of Docker's own command line: `DOCKER_HOST`, then `DOCKER_CONTEXT`, then the
-//! context that `docker context use` chose, then the usual socket, or another one where that is missing.
+//! Finds the engine by the rules of Docker's own command line: `DOCKER_HOST`, then `DOCKER_CONTEXT`, then the context
+//! that `docker context use` chose, then the default socket, or another one if that is missing.
 
 use std::path::{Path, PathBuf};
 
@@ -14,21 +14,21 @@ use crate::{
 
 const USUAL: &str = "/var/run/docker.sock";
 
-/// Where an engine listens.
+/// The address of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
-    /// `unix://`, `tcp://` or `ssh://`.
+    /// A URL that starts with `unix://`, `tcp://` or `ssh://`.
     pub(super) url: String,
-    /// Who said so, for people.
+    /// Where the address comes from, for messages.
     pub(super) origin: String,
-    /// A folder with `ca.pem`, and `cert.pem` and `key.pem` where the engine wants to know who asks.
+    /// A folder with `ca.pem`, and `cert.pem` and `key.pem` if the engine requires a client certificate.
     pub(super) certificates: Option<PathBuf>,
 }
 
 /// Chooses the engine.
 ///
 /// # Errors
-/// The context is unknown or damaged, or wants what is not supported.
+/// The context is unknown, damaged or not supported.
 pub(super) fn choose(docker: &DockerEnvironment) -> Result<Address> {
     if let Some(host) = &docker.host {
         return of_host(host, docker);
@@ -59,12 +59,12 @@ fn of_host(host: &str, docker: &DockerEnvironment) -> Result<Address> {
             let folder = docker.certificates.clone().unwrap_or_else(|| docker.config.clone());
             Ok(Address { url: tcp(rest, secure), origin, certificates: secure.then_some(folder) })
         }
-        _ => Err(Error::invalid("DOCKER_HOST does not hold the address of an engine")
-            .hint("it may begin with unix://, tcp:// or ssh://")),
+        _ => Err(Error::invalid("DOCKER_HOST is not an engine's address")
+            .hint("use an address that starts with unix://, tcp:// or ssh://")),
     }
 }
 
-/// Docker's ports are those that a URL need not name.
+/// Adds Docker's default port.
 fn tcp(authority: &str, secure: bool) -> String {
     let authority = authority.trim_end_matches('/');
     let authority =
@@ -78,11 +78,11 @@ fn tcp(authority: &str, secure: bool) -> String {
 }
 
 fn unverified(message: &str) -> Error {
-    Error::new(Kind::Unsupported, format!("{message}: the engine could be anybody"))
-        .hint("give the engine a certificate, and set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH")
+    Error::new(Kind::Unsupported, format!("{message}: the engine's identity would not be verified"))
+        .hint("set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, with a certificate on the engine")
 }
 
-/// In bytes.
+/// Maximum size in bytes.
 const LARGEST_CONFIG: u64 = 16 << 20;
 
 /// The context that `docker context use` chose.
@@ -93,10 +93,10 @@ fn current_context(config: &Path) -> Result<Option<String>> {
         current: Option<String>,
     }
     let path = config.join("config.json");
-    // Docker itself goes on without it, too.
+    // Docker also continues without the file.
     let Ok(text) = disk::text(&path, LARGEST_CONFIG) else { return Ok(None) };
     let config: Config = serde_json::from_str(&text)
-        .map_err(|error| Error::invalid(format!("{} is no JSON", path.display())).source(error))?;
+        .map_err(|error| Error::invalid(format!("{} is not valid JSON", path.display())).source(error))?;
     Ok(config.current.filter(|name| !name.is_empty()))
 }
 
@@ -121,8 +121,8 @@ fn of_context(config: &Path, name: &str, origin: String) -> Result<Address> {
     let id = hex::encode(Sha256::digest(name));
     let path = config.join("contexts/meta").join(&id).join("meta.json");
     let text = disk::text(&path, LARGEST_CONFIG).map_err(|error| {
-        Error::new(Kind::NotFound, format!("there is no Docker context {name}"))
-            .hint("`docker context ls` lists them; DOCKER_CONTEXT=default is this machine's own engine")
+        Error::new(Kind::NotFound, format!("no Docker context {name}"))
+            .hint("run `docker context ls` to list the contexts, or set DOCKER_CONTEXT=default for this machine's engine")
             .source(error)
     })?;
     let meta: Meta = serde_json::from_str(&text).context(|| format!("{} is damaged", path.display()))?;
@@ -133,27 +133,27 @@ fn of_context(config: &Path, name: &str, origin: String) -> Result<Address> {
             let tls = config.join("contexts/tls").join(&id).join("docker");
             let secure = tls.is_dir();
             if endpoint.skip_tls_verify {
-                return Err(unverified(&format!("the Docker context {name} skips the verification")));
+                return Err(unverified(&format!("the Docker context {name} skips TLS verification")));
             }
             Ok(Address { url: tcp(rest, secure), origin, certificates: secure.then_some(tls) })
         }
         _ => Err(Error::invalid(format!(
-            "the Docker context {name} is at `{}`, which cannot be spoken to",
+            "the Docker context {name} has the address `{}`, which is not supported",
             endpoint.host
         ))
-        .hint("choose another: `docker context use NAME`, or DOCKER_CONTEXT=NAME")),
+        .hint("choose another one with `docker context use NAME` or DOCKER_CONTEXT=NAME")),
     }
 }
 
-/// The usual socket; where it is missing, the first of the others that is there.
+/// The default socket; if it is missing, the first other one that exists.
 fn of_socket(docker: &DockerEnvironment, exists: impl Fn(&Path) -> bool) -> Address {
-    let usual = (PathBuf::from(USUAL), "the usual socket");
+    let usual = (PathBuf::from(USUAL), "the default socket");
     let chosen = std::iter::once(usual.clone()).chain(others(docker)).find(|(path, _)| exists(path));
     let (path, origin) = chosen.unwrap_or(usual);
     Address { url: format!("unix://{}", path.display()), origin: origin.into(), certificates: None }
 }
 
-/// Where engines listen that are not the system's own, on Linux and macOS.
+/// Sockets of engines other than the system's, on Linux and macOS.
 fn others(docker: &DockerEnvironment) -> Vec<(PathBuf, &'static str)> {
     let mut all = Vec::new();
     let runtime = docker.runtime.as_ref();
@@ -191,7 +191,7 @@ mod tests {
         }
     }
 
-    /// Docker's own files for a context.
+    /// Writes Docker's files for a context.
     fn context(config: &Path, name: &str, endpoint: &str, tls: bool) {
         let id = hex::encode(Sha256::digest(name));
         let meta = config.join("contexts/meta").join(&id);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_dockers() {
+    fn the_precedence_is_dockers() {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path();
         context(config, "far", r#"{"Host": "ssh://me@far"}"#, false);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_said() {
+    fn unusable_addresses_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path();
         context(config, "loose", r#"{"Host": "tcp://lab", "SkipTLSVerify": true}"#, false);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn another_socket_is_taken_where_the_usual_one_is_missing() {
+    fn another_socket_is_used_if_the_default_one_is_missing() {
         let docker = user(Path::new("/config"));
         let found =
             |there: &[&str]| of_socket(&docker, |path| there.iter().any(|one| path == Path::new(one))).url;

@@ -1,5 +1,5 @@
-//! Files in and out of containers, by the engine's tar streams: nothing is mounted, so nothing on the user's disk is
-//! ever owned by root, and it works the same with an engine on another machine.
+//! Copies files into and out of containers with the engine's tar streams. Nothing is mounted, so no file on the user's
+//! disk is owned by root, and an engine on another machine works the same.
 
 use std::{
     collections::HashSet,
@@ -20,7 +20,7 @@ use crate::{
     error::{Context, Error, Result},
 };
 
-/// As much of one file as `read` gives.
+/// Maximum number of bytes that `read` returns.
 const LONGEST_READ: u64 = 64 << 10;
 
 /// A tar stream of a few small files.
@@ -38,7 +38,7 @@ pub(super) fn of_files(files: &[(String, Vec<u8>)]) -> Result<Vec<u8>> {
 }
 
 impl Engine {
-    /// The beginning of a file in a container; none where there is no such file.
+    /// The first bytes of a file in a container; `None` if there is no such file.
     ///
     /// # Errors
     /// There is no such container, or the engine does not answer.
@@ -61,16 +61,16 @@ impl Engine {
         .context(|| format!("cannot read {path} of the container {name}"))
     }
 
-    /// A folder's content in all of these containers together, as a `.tar.gz`, flat: the folder itself has no part in
-    /// the names. Of what several have under one name, the first one's is taken. False where there is no such folder,
-    /// or an empty one; then no archive is left. `archive` is a path below the folder `to`.
+    /// Packs a folder of several containers into one `.tar.gz`. Names are relative to the folder. If several containers
+    /// have the same name, the first one wins. Returns false if no container has the folder, or all are empty; then no
+    /// archive is left. `archive` is a path below the folder `to`.
     ///
     /// # Errors
     /// There is no such container, or the disk is full.
     pub async fn collect(&self, names: &[String], folder: &str, to: &Folder, archive: &Path) -> Result<bool> {
         let failed = |name: &str, error| {
-            Error::failed(format!("cannot bring {folder} of the container {name} to {}", archive.display()))
-                .hint("the container is kept: free some disk if that is full, and ask again")
+            Error::failed(format!("cannot save {folder} of the container {name} to {}", archive.display()))
+                .hint("free some disk space if the disk is full, and run the command again; the container is kept")
                 .source(error)
         };
         let mut packing = None;
@@ -87,7 +87,7 @@ impl Engine {
         packing.complete().map_err(|error| failed(names.last().map_or("", String::as_str), error))
     }
 
-    /// None where there is no such path.
+    /// The tar stream of a path; `None` if there is no such path.
     async fn download(&self, name: &str, path: &str) -> Result<Option<impl Stream<Item = Part> + use<>>> {
         let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
         let mut stream = Box::pin(self.docker.download_from_container(name, Some(options)));
@@ -105,7 +105,7 @@ impl Engine {
 
 type Part = std::result::Result<Bytes, bollard::errors::Error>;
 
-/// Hands a stream to code that reads it on a thread of its own.
+/// Runs code that reads a stream on its own thread.
 async fn blocking<T: Send + 'static>(
     stream: impl Stream<Item = Part>,
     read: impl FnOnce(Reader) -> io::Result<T> + Send + 'static,
@@ -114,7 +114,7 @@ async fn blocking<T: Send + 'static>(
     let task = tokio::task::spawn_blocking(move || read(Reader { receiver, rest: Bytes::new() }));
     let mut stream = std::pin::pin!(stream);
     while let Some(part) = stream.next().await {
-        // The reader may have seen enough.
+        // The reader may have stopped early.
         if sender.send(part.map_err(io::Error::other)).await.is_err() {
             break;
         }
@@ -142,7 +142,7 @@ impl Read for Reader {
     }
 }
 
-/// An archive on its way, from the tar streams of one folder after the other.
+/// An archive that is written from several tar streams.
 struct Packing {
     packed: tar::Builder<GzEncoder<File>>,
     partial: Partial,
@@ -166,7 +166,7 @@ impl Packing {
                 continue;
             }
             let mut header = entry.header().clone();
-            // Who owned it in the container means nothing here.
+            // The container's owners do not exist here.
             header.set_uid(0);
             header.set_gid(0);
             header.set_username("root").and_then(|()| header.set_groupname("root"))?;
@@ -180,7 +180,7 @@ impl Packing {
                     packed.append_link(&mut header, &path, target)?;
                 }
                 _ => {
-                    // A size beyond 8 GiB stands in an extension of the header.
+                    // A size beyond 8 GiB is in an extension of the header.
                     header.set_size(entry.size());
                     packed.append_data(&mut header, &path, &mut entry)?;
                 }
@@ -189,7 +189,7 @@ impl Packing {
         Ok(())
     }
 
-    /// Whether there was anything; else no archive is left.
+    /// Finishes the archive. Returns false, and leaves no archive, if it would be empty.
     fn complete(self) -> io::Result<bool> {
         self.packed.into_inner()?.finish()?.flush()?;
         if self.names.is_empty() {
@@ -200,7 +200,7 @@ impl Packing {
     }
 }
 
-/// The engine puts the folder's own name in front of everything.
+/// A path without its first part: the engine prefixes all paths with the folder's name.
 fn without_top(path: &Path) -> Option<PathBuf> {
     let mut parts = path.components();
     parts.next();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn of_empty_folders_nothing_is_left() {
+    fn empty_folders_leave_no_archive() {
         let folder = tempfile::tempdir().unwrap();
         let mut packing =
             Packing::begin(&Folder::open(folder.path()).unwrap(), Path::new("model.tar.gz")).unwrap();

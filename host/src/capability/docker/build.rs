@@ -1,4 +1,4 @@
-//! Builds through the engine's API: by BuildKit where the engine offers it, by the classic builder where not.
+//! Builds through the engine's API: with BuildKit if the engine offers it, else with the classic builder.
 
 use std::{
     collections::HashMap,
@@ -30,15 +30,15 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// A file may be saved just when it is sent: then all is hashed anew, and sent once more.
+/// How often the context is hashed and sent again if a file changes during the transfer.
 const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(200);
-/// How often to tell how much of the context was sent.
+/// How often to report the progress of the transfer.
 const TICK: Duration = Duration::from_millis(100);
 
 impl Engine {
-    /// Builds an image, or finds the one of an equal build, unless it is to be made `anew`. The name it gets holds the
-    /// hash of all that went in.
+    /// Builds an image, or finds the image of an equal build unless `anew` is set. The image's name holds the hash of
+    /// all inputs.
     ///
     /// # Errors
     /// A file cannot be read, or a step of the Dockerfile fails.
@@ -52,17 +52,18 @@ impl Engine {
         let last = self.build_once(context, listener).await;
         last.map_err(|error| match changed(&error) {
             Some(path) => {
-                let problem = format!("{} changed each of {ATTEMPTS} times that it was sent", path.display());
-                Error::failed(problem).hint("stop what writes to it, or name it in .dockerignore")
+                let problem =
+                    format!("{} changed during the transfer in {ATTEMPTS} attempts", path.display());
+                Error::failed(problem).hint("stop the program that writes to it, or add it to .dockerignore")
             }
             None => error,
         })
     }
 
     async fn build_once(&self, context: BuildContext, listener: Listener<'_>) -> Result<Image> {
-        // Before anything is sent: the hash finds an equal build, and names and labels the image, which the engine wants to
-        // know in front of the first byte. So a file that is new or changed is read twice, the second time mostly out of
-        // the system's cache; all of them could not be held meanwhile. What is sent is held against the hash.
+        // The hash is needed before anything is sent: it finds an equal build, and gives the image's name and labels,
+        // which the engine takes before the first byte. So a new or changed file is read twice, the second time mostly
+        // from the system's cache, because memory cannot hold all files. What is sent is checked against the hash.
         let hashed = context.hashed()?;
         let reference = context.reference(&hashed.whole);
         if !context.anew
@@ -87,7 +88,7 @@ impl Engine {
             true => Some(logins::for_images_of(&context.dockerfile).await),
             false => None,
         };
-        // The library would open a session of its own for BuildKit, which hands out no secrets.
+        // The library would open its own session for BuildKit, which provides no secrets.
         let options = options.version(BuilderVersion::BuilderV1);
         let (docker, options) = match &session {
             Some(session) => {
@@ -107,7 +108,7 @@ impl Engine {
                 _ = ticks.tick(), if !all_sent => {
                     all_sent = written.is_finished();
                     let done = if all_sent { size } else { sent.load(Ordering::Relaxed).min(size) };
-                    listener(Progress::Bytes { what: "sending the context", done, total: Some(size) });
+                    listener(Progress::Bytes { what: "sending the build context", done, total: Some(size) });
                     continue;
                 }
             };
@@ -116,15 +117,15 @@ impl Engine {
                 Ok(info) => said.take(info, listener),
                 Err(error) if failure::is_end(&error) => break,
                 Err(error) => {
-                    // The writer may wait for an engine that reads no more.
+                    // The writer may wait for an engine that has stopped reading.
                     drop(answers);
                     let failed = match written.await {
-                        // A folder that could not be read shows to the engine as a broken connection.
-                        Ok(Err(reading)) if reading.kind() != ErrorKind::BrokenPipe => {
-                            Error::failed("cannot read the training folder")
-                                .hint("see that you may read it, and run the same command again")
-                                .source(reading)
-                        }
+                        // To the engine, an unreadable folder looks like a broken connection.
+                        Ok(Err(reading)) if reading.kind() != ErrorKind::BrokenPipe => Error::failed(
+                            "cannot read the project",
+                        )
+                        .hint("make sure that you can read all its files, and run the same command again")
+                        .source(reading),
                         _ => said.failed(error, listener),
                     };
                     return Err(self.about_base(failed, &base, &platform).await);
@@ -133,21 +134,22 @@ impl Engine {
         }
         let built = self.image(&reference).await?;
         built.map(|image| Image { reused: false, ..image }).ok_or_else(|| {
-            Error::failed(format!("the engine built {reference}, but does not know it")).hint("build again")
+            Error::failed(format!("the engine built {reference}, but cannot find it"))
+                .hint("run the same command again")
         })
     }
 }
 
-/// The file that was written to while it was sent, if the build failed by that.
+/// The file that changed during the transfer, if the build failed because of that.
 fn changed(error: &Error) -> Option<PathBuf> {
     let reading = std::error::Error::source(error)?.downcast_ref::<std::io::Error>()?;
     Changed::of(reading).map(Path::to_owned)
 }
 
-/// The folder of the context by which installers find their index.
+/// The file of the context that sets the installers' index.
 const MACHINE: &str = "machine/environment";
 
-/// What the image says of itself: which build made it, and out of what each of its layers.
+/// The image's labels: the hashes of the build and of each step.
 fn labels(context: &BuildContext, hashed: &Hashed) -> HashMap<String, String> {
     let steps: Vec<String> = context.steps(hashed).into_iter().map(|step| step.hash).collect();
     [(HASH_LABEL, hashed.whole.clone()), (STEPS_LABEL, steps.join(","))]
@@ -158,23 +160,26 @@ fn labels(context: &BuildContext, hashed: &Hashed) -> HashMap<String, String> {
 impl Engine {
     async fn session(&self, context: &BuildContext) -> Result<Session> {
         Session::open(&self.address, context.secrets.clone()).await.map_err(|error| {
-            Error::new(Kind::Unavailable, "the engine opens no session for the build")
-                .hint("see whether Docker still runs: `docker info`")
+            Error::new(Kind::Unavailable, "the engine did not open a session for the build")
+                .hint("check that Docker is running with `docker info`")
                 .source(error)
         })
     }
 
     fn keeps_no_secret(&self) -> Error {
-        let what = "the passwords of the package index would stay in the image";
+        let what = "the package index's passwords would stay in the image";
         if self.podman {
-            return Error::new(Kind::Unsupported, format!("{what}: Podman's builder takes no secrets"))
-                .hint("build with Docker Engine, or put the packages beside the script as wheels");
+            return Error::new(
+                Kind::Unsupported,
+                format!("{what}: Podman's builder does not support secrets"),
+            )
+            .hint("build with Docker Engine, or add the packages to the project as wheels");
         }
-        Error::new(Kind::Unsupported, format!("{what}: the classic builder takes no secrets"))
+        Error::new(Kind::Unsupported, format!("{what}: the classic builder does not support secrets"))
             .hint("build with BuildKit: unset DOCKER_BUILDKIT")
     }
 
-    /// An engine may have the base image, but not for the platform, and then says only that it cannot be pulled.
+    /// Explains a failed pull: if the engine has the base image for another platform, its error does not say so.
     async fn about_base(&self, error: Error, base: &str, platform: &str) -> Error {
         let Some(architecture) = platform.split('/').nth(1).filter(|_| error.kind() == Kind::NotFound) else {
             return error;
@@ -188,7 +193,7 @@ impl Engine {
     }
 }
 
-/// Says to the engine what is not said to the library.
+/// Changes the library's request to use BuildKit.
 fn by_buildkit(mut request: BollardRequest) -> BollardRequest {
     let uri = request.uri();
     let Some((path, query)) = uri.path_and_query().and_then(|whole| whole.as_str().split_once('?')) else {
@@ -204,13 +209,13 @@ fn by_buildkit(mut request: BollardRequest) -> BollardRequest {
     request
 }
 
-/// The image that a Dockerfile starts from.
+/// The base image of a Dockerfile.
 fn base_of(dockerfile: &str) -> &str {
     let from = dockerfile.lines().find_map(|line| line.strip_prefix("FROM "));
     from.and_then(|rest| rest.split_whitespace().next()).unwrap_or_default()
 }
 
-/// The context as a body, written by a thread of its own, and how that thread ended.
+/// The context as a request body, written by its own thread, and the thread's result.
 fn stream_of(
     context: BuildContext,
     hashed: Hashed,
@@ -225,7 +230,7 @@ fn stream_of(
         let out = std::io::BufWriter::with_capacity(CHUNK, Chunks(sender.clone(), sent));
         let outcome = context.write(out, &hashed);
         if let Err(error) = &outcome {
-            // A stream that merely ended could pass for a whole one. Nobody may be there any more to hear it.
+            // Without the error, a truncated stream would look complete. The receiver may be gone.
             let _ = sender.blocking_send(Err(error.kind().into()));
         }
         outcome

@@ -1,4 +1,4 @@
-//! Containers: started, looked at, stopped and removed.
+//! Starts, inspects, stops and removes containers.
 
 use std::{collections::HashMap, str::FromStr, sync::Arc, time::Duration};
 
@@ -23,47 +23,47 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// Processes and threads of one container: data loaders on a large machine have a few thousand.
+/// Maximum number of processes and threads of a container: data loaders on a large machine use a few thousand.
 const MOST_PROCESSES: i64 = 32_768;
 
-/// One container to be started.
+/// The specification of a container.
 #[derive(Clone, Debug, Default)]
 pub struct ContainerSpec {
-    /// Its name in the engine.
+    /// The container's name.
     pub name: String,
-    /// The job it belongs to.
+    /// The job that it belongs to.
     pub job: String,
-    /// The host name that its programs see.
+    /// Its host name.
     pub host_name: String,
     /// The image's name.
     pub image: String,
-    /// What the image's entry point gets.
+    /// Arguments of the image's entry point.
     pub arguments: Vec<String>,
-    /// Variables.
+    /// Environment variables.
     pub environment: Vec<(String, String)>,
-    /// More variables, which the driver knows by their names alone.
+    /// Secrets: variables of which the driver knows the names only.
     pub secrets: Arc<SecretValues>,
-    /// Files to be there before the start, by their absolute paths.
+    /// Files to write before the start, by absolute path.
     pub files: Vec<(String, Vec<u8>)>,
-    /// Folders kept outside of the image's layers, removed with the container.
+    /// Folders outside of the image's layers, which are removed with the container.
     pub scratch: Vec<String>,
-    /// Folders of this machine that can only be read, by their paths in the container.
+    /// Local folders to mount read-only, by path in the container.
     pub inputs: Vec<(String, String)>,
-    /// The GPUs it gets.
+    /// Its GPUs.
     pub gpus: Option<Gpus>,
-    /// The size of its `/dev/shm`; the engine's default (64 MiB) if there is none.
+    /// The size of its `/dev/shm`; `None` for the engine's default (64 MiB).
     pub shared_memory: Option<SharedMemory>,
-    /// The network on which it is found by its host name; made where it is missing.
+    /// The network on which its host name is known, created if it is missing.
     pub network: Option<String>,
 }
 
-/// The size of a container's `/dev/shm`. It takes memory only for what lies in it.
+/// The size of a container's `/dev/shm`. Only its content uses memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SharedMemory {
-    /// Half of the engine's machine, as Linux gives to itself, and as SageMaker's instances have it
+    /// Half of the engine's memory, as on Linux by default and on SageMaker's instances
     /// (<https://github.com/aws/sagemaker-python-sdk/issues/937>: 32 of 64 GiB).
     Half,
-    /// So many bytes.
+    /// A number of bytes.
     Bytes(u64),
 }
 
@@ -87,32 +87,32 @@ impl FromStr for SharedMemory {
         let size = number.zip(unit).and_then(|(number, unit)| number.checked_mul(1 << unit));
         size.filter(|size| i64::try_from(*size).is_ok()).map(Self::Bytes).ok_or_else(|| {
             Error::invalid(format!("`{text}` is not a size"))
-                .hint("write it as `docker run --shm-size` has it, such as 8g; or `half`")
+                .hint("use a size such as 8g, as for `docker run --shm-size`, or `half`")
         })
     }
 }
 
-/// A container as it is now.
+/// A container's current state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerState {
-    /// It has not ended.
+    /// Whether it is running.
     pub running: bool,
-    /// Once it has ended.
+    /// `None` until it has ended.
     pub exit_code: Option<i32>,
-    /// The kernel ended it for want of memory.
+    /// Whether the kernel killed it because it ran out of memory.
     pub out_of_memory: bool,
-    /// Milliseconds since the Unix epoch.
+    /// When it started, in milliseconds since the Unix epoch.
     pub started: Option<u64>,
-    /// Milliseconds since the Unix epoch.
+    /// When it ended, in milliseconds since the Unix epoch.
     pub finished: Option<u64>,
 }
 
-/// How often, and how long after each other, a container is made again that the engine took back.
+/// How often and at what interval to create a container again that the engine removed.
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Engine {
-    /// Creates and starts a container; where one of that name exists already, it is started if it never was.
+    /// Creates and starts a container. One of this name that was never started is only started.
     ///
     /// # Errors
     /// The image is missing, or the engine refuses.
@@ -134,12 +134,13 @@ impl Engine {
         loop {
             match self.try_start(spec, devices.clone(), shared_memory, files.clone()).await {
                 Ok(()) => return Ok(()),
-                // Its maker was cut off: the engine takes back what it had half made, and frees the name.
+                // The process that created it was killed: the engine removes the incomplete container, which frees the
+                // name.
                 Err(error) if vanished(&error, &spec.name) && tries < TRIES => {
                     tries += 1;
                     tokio::time::sleep(PAUSE).await;
                 }
-                // It has the runtime's name, and not the runtime. A refused job is forgotten, so its container must go.
+                // The runtime is configured but not installed. The job is not recorded, so its container is removed.
                 Err(error) if failure::causes(&error).contains("could not select device driver") => {
                     self.remove(&spec.name).await?;
                     return Err(no_gpus(self).source(error));
@@ -159,7 +160,7 @@ impl Engine {
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
         match self.docker.create_container(Some(options), body(spec, devices, shared_memory)).await {
             Ok(_) => {}
-            // Another process, or an earlier try, was here: go on from where it stopped.
+            // Another process or an earlier attempt created it: continue from there.
             Err(error) if failure::is_taken(&error) => {
                 let there = self.inspect(&spec.name).await?.state.unwrap_or_default();
                 if there.started_at.as_deref().and_then(milliseconds).is_some() {
@@ -177,7 +178,7 @@ impl Engine {
         self.docker.start_container(&spec.name, None::<StartContainerOptions>).await
     }
 
-    /// None if the engine's default is to be taken, or it does not say how much memory its machine has.
+    /// `None` for the engine's default, and if the engine does not report its memory.
     async fn bytes_of(&self, shared_memory: Option<SharedMemory>) -> Option<i64> {
         match shared_memory? {
             SharedMemory::Bytes(bytes) => i64::try_from(bytes).ok(),
@@ -188,8 +189,8 @@ impl Engine {
         }
     }
 
-    /// As the engine has it. Podman calls what it has not yet cleaned up after `stopped`, a word that Docker does not
-    /// know, and the library neither: it is asked again until it has.
+    /// Inspects a container. Podman reports `stopped` until it has cleaned up, which Docker and the library do not
+    /// know, so the request is repeated until then.
     pub(super) async fn inspect(
         &self,
         name: &str,
@@ -209,7 +210,7 @@ impl Engine {
         }
     }
 
-    /// None where there is no such container.
+    /// A container's state; `None` if there is no such container.
     ///
     /// # Errors
     /// The engine does not answer.
@@ -217,7 +218,7 @@ impl Engine {
         let found = match self.inspect(name).await {
             Ok(found) => found.state.unwrap_or_default(),
             Err(error) if failure::is_not_found(&error) => return Ok(None),
-            Err(error) => return Err(explain(&format!("cannot look at the container {name}"), error)),
+            Err(error) => return Err(explain(&format!("cannot inspect the container {name}"), error)),
         };
         let started = found.started_at.as_deref().and_then(milliseconds);
         let finished = found.finished_at.as_deref().and_then(milliseconds);
@@ -232,12 +233,12 @@ impl Engine {
         }))
     }
 
-    /// SIGTERM to all, and SIGKILL to those that still run after the grace. Nothing happens to what has ended.
+    /// Sends SIGTERM to all containers, and SIGKILL to those that still run after the grace period.
     ///
     /// # Errors
     /// The engine refuses.
     pub async fn stop(&self, names: &[String], grace: Duration) -> Result<()> {
-        // Not the engine's own stop: that one blocks a single request for the whole grace, beyond its time limit.
+        // The engine's stop would block one request for the whole grace period, beyond the request's timeout.
         for name in names {
             self.signal(name, "SIGTERM").await?;
         }
@@ -258,13 +259,13 @@ impl Engine {
         let options = KillContainerOptionsBuilder::new().signal(signal).build();
         match self.docker.kill_container(name, Some(options)).await {
             Ok(()) => Ok(()),
-            // It has ended, or is gone.
+            // It has ended or is gone.
             Err(error) if failure::has_status(&error, 409) || failure::is_not_found(&error) => Ok(()),
             Err(error) => Err(explain(&format!("cannot stop the container {name}"), error)),
         }
     }
 
-    /// Removes a container with its scratch folders; nothing happens where there is none.
+    /// Removes a container with its scratch folders. Does nothing if there is none.
     ///
     /// # Errors
     /// The engine refuses.
@@ -279,7 +280,7 @@ impl Engine {
 }
 
 fn no_gpus(engine: &Engine) -> Error {
-    Error::new(Kind::Unsupported, format!("{engine} gives no GPUs to containers"))
+    Error::new(Kind::Unsupported, format!("{engine} cannot give GPUs to containers"))
         .hint("install the NVIDIA driver and the NVIDIA Container Toolkit")
 }
 
@@ -296,13 +297,13 @@ fn body(
         labels: Some(labels(spec)),
         volumes: Some(spec.scratch.clone()),
         host_config: Some(HostConfig {
-            // The engine's default may rotate, and a rotated log has lost lines.
+            // The engine's default driver may rotate the log, which loses lines.
             log_config: Some(HostConfigLogConfig {
                 typ: Some("json-file".into()),
                 config: Some(HashMap::new()),
             }),
             device_requests: devices,
-            // A program of root's in the image does not make the training root, and a fork bomb has an end.
+            // A setuid program in the image cannot make the training root, and a fork bomb is limited.
             security_opt: Some(vec!["no-new-privileges".into()]),
             pids_limit: Some(MOST_PROCESSES),
             shm_size: shared_memory,
@@ -325,7 +326,7 @@ fn mount(path: &str, folder: &str) -> Mount {
     }
 }
 
-/// It is the container that is missing, and not its image.
+/// Whether the container is missing, not its image.
 fn vanished(error: &bollard::errors::Error, name: &str) -> bool {
     failure::is_not_found(error) && failure::causes(error).contains(name)
 }
@@ -341,7 +342,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_written_as_docker_has_them() {
+    fn sizes_are_parsed_as_docker_does() {
         for (text, expected) in [
             ("half", SharedMemory::Half),
             ("64m", SharedMemory::Bytes(64 << 20)),

@@ -1,5 +1,5 @@
-//! What goes into a build: hashed, so that an equal build is found again, and streamed, so that a large folder needs
-//! no memory.
+//! The build context: hashed, so that an equal build is found again, and streamed, so that a large project needs no
+//! memory.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,43 +19,43 @@ use crate::{
 };
 
 const DOCKERFILE: &str = "Dockerfile";
-/// As much of the hash as a tag shows.
+/// Digits of the hash in a tag.
 const TAG_LENGTH: usize = 16;
 
-/// The tag is the one that [`BuildContext::reference`] makes of the hash.
+/// Whether a tag is the one that [`BuildContext::reference`] makes of the hash.
 pub(super) fn is_tag_of(tag: &str, hash: &str) -> bool {
     tag.len() == TAG_LENGTH && hash.starts_with(tag)
 }
 
-/// What was found when all was read.
+/// The hashes of a context.
 #[derive(Debug)]
 pub struct Hashed {
-    /// Of all that decides the image, in hex.
+    /// The hash of all inputs of the image, in hex.
     pub whole: String,
-    /// Of the user's files, by their places in the context.
+    /// The hashes of the user's files, by path in the context.
     pub(super) contents: HashMap<String, Sum>,
 }
 
 impl Hashed {
-    /// The hash of a file of the training folder's.
+    /// The hash of a file of the project.
     pub fn of(&self, path: &str) -> Option<[u8; 32]> {
         self.contents.get(&format!("code/{path}")).map(|sum| sum.hash)
     }
 }
 
-/// The hash of a file's first bytes. A log grows while it is read: what comes later is the next run's.
+/// The hash of a file's first bytes. If a log grows while it is read, the next run gets the new lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sum {
     pub(super) size: u64,
     pub(super) hash: [u8; 32],
 }
 
-/// A file is not any more what was hashed.
+/// A file has changed since it was hashed.
 #[derive(Debug)]
 pub struct Changed(PathBuf);
 
 impl Changed {
-    /// The file, if this is why something failed.
+    /// The changed file, if it is the cause of an error.
     pub fn of(error: &io::Error) -> Option<&Path> {
         let changed = error.get_ref()?.downcast_ref::<Self>()?;
         Some(&changed.0)
@@ -64,7 +64,7 @@ impl Changed {
 
 impl fmt::Display for Changed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} changed while it was sent", self.0.display())
+        write!(f, "{} changed during the transfer", self.0.display())
     }
 }
 
@@ -73,32 +73,32 @@ impl std::error::Error for Changed {}
 /// The inputs of one build.
 #[derive(Clone, Debug, Default)]
 pub struct BuildContext {
-    /// The image's name, without a tag: the hash makes that.
+    /// The image's name without the tag, which comes from the hash.
     pub name: String,
     /// The Dockerfile's text.
     pub dockerfile: String,
-    /// `os/architecture`.
+    /// The platform, as `os/architecture`.
     pub platform: String,
-    /// Files that the driver adds, by their paths.
+    /// Files that the driver adds, by path.
     pub extra: BTreeMap<String, Vec<u8>>,
-    /// The training folder's files, under `code/`.
+    /// The project's files, below `code/`.
     pub files: Vec<File>,
-    /// Its folders without files, under `code/`.
+    /// The project's empty folders, below `code/`.
     pub folders: Vec<String>,
-    /// What the dependencies are installed from, under `dependencies/`.
+    /// The files that dependencies are installed from, below `dependencies/`.
     pub dependencies: Vec<File>,
-    /// What the installers need and no layer keeps. Not hashed: a new password makes no new image.
+    /// Secrets of the installers, which no layer keeps. Not hashed, so that a new password gives no new image.
     pub secrets: Secrets,
-    /// Where the hashes of files that do not change are kept, if they are.
+    /// The cache file for the hashes of unchanged files; `None` for no cache.
     pub known: Option<PathBuf>,
-    /// Build even where an equal build is there.
+    /// Whether to build even if an equal build exists.
     pub anew: bool,
-    /// The user's own Dockerfile, and what goes with it.
+    /// The user's own Dockerfile, and the files that belong to it.
     pub recipe: Option<Recipe>,
 }
 
 impl BuildContext {
-    /// A training folder, with no Dockerfile yet.
+    /// The context of a project, without a Dockerfile.
     pub fn of(project: &Project) -> Self {
         let mut context = Self {
             name: project.tag.clone(),
@@ -119,27 +119,27 @@ impl BuildContext {
         context
     }
 
-    /// Of the user's files, in bytes.
+    /// The size of the user's files in bytes.
     pub fn size(&self) -> u64 {
         self.placed().map(|(_, file)| file.size).sum()
     }
 
-    /// The image that it starts from, where the Dockerfile names it outright.
+    /// The base image, if the Dockerfile names it literally.
     pub fn base(&self) -> Option<String> {
         base(&self.dockerfile)
     }
 
-    /// The files alone, as a `.tar.gz` for a service that builds no image.
+    /// Packs the files as a `.tar.gz`, for a service without images.
     ///
     /// # Errors
-    /// A file cannot be read, or `out` not be written to.
+    /// A file cannot be read, or `out` cannot be written to.
     pub fn pack(&self, out: impl Write) -> io::Result<()> {
         let gzip = self.write_files(tar::Builder::new(GzEncoder::new(out, Compression::default())), None)?;
         gzip.finish()?.flush()
     }
 
-    /// With the user's recipe in the place of what the driver wrote: its Dockerfile, its runner as a whole, and each
-    /// other file of the same name.
+    /// Applies the user's recipe: it replaces the driver's Dockerfile, its whole runner, and other files of the same
+    /// name.
     pub fn settled(mut self) -> Self {
         let Some(recipe) = &self.recipe else { return self };
         self.dockerfile.clone_from(&recipe.dockerfile);
@@ -150,12 +150,12 @@ impl BuildContext {
         self
     }
 
-    /// The name of the image that is to be built: it holds the hash.
+    /// The image's name, with the hash as the tag.
     pub fn reference(&self, hash: &str) -> String {
         format!("{}:{}", self.name, &hash[..TAG_LENGTH])
     }
 
-    /// The hash of all that decides the image, in hex.
+    /// The hash of all inputs of the image, in hex.
     ///
     /// # Errors
     /// A file cannot be read.
@@ -163,7 +163,7 @@ impl BuildContext {
         Ok(self.hashed()?.whole)
     }
 
-    /// The hash of all, and of each file on the way.
+    /// The hash of all inputs, and of each file.
     ///
     /// # Errors
     /// A file cannot be read.
@@ -208,7 +208,7 @@ impl BuildContext {
         Ok(Hashed { whole: hex::encode(hash.finalize()), contents })
     }
 
-    /// Refuses two files of one name: which of them the engine takes would be for the later one to decide.
+    /// Checks that no two files have the same name, because the later one would replace the other.
     fn check_names(&self) -> Result<()> {
         let own = [DOCKERFILE.to_owned()].into_iter().chain(self.extra.keys().cloned());
         let mut names: Vec<String> = own.chain(self.placed().map(|(place, _)| place)).collect();
@@ -223,21 +223,21 @@ impl BuildContext {
         });
         match clash {
             None => Ok(()),
-            Some((_, name)) => Err(Error::invalid(format!("the build has two files of one name, {name}"))
-                .hint("rename the one of yours; if none is yours, tell the author of the build driver")),
+            Some((_, name)) => Err(Error::invalid(format!("the build context has two files named {name}"))
+                .hint("rename your file; if neither is yours, report it to the author of the build driver")),
         }
     }
 
-    /// The user's files by their places in the context.
+    /// The user's files, by path in the context.
     pub(super) fn placed(&self) -> impl Iterator<Item = (String, &File)> {
         let dependencies = self.dependencies.iter().map(|file| (format!("dependencies/{}", file.path), file));
         dependencies.chain(self.files.iter().map(|file| (format!("code/{}", file.path), file)))
     }
 
-    /// As a tar stream. Times and owners are left out: they would make equal folders differ.
+    /// Writes the context as a tar stream, without times and owners, which would make equal projects differ.
     ///
     /// # Errors
-    /// A file cannot be read, or is not any more what was hashed.
+    /// A file cannot be read, or has changed since it was hashed.
     pub(super) fn write(&self, out: impl Write, hashed: &Hashed) -> io::Result<()> {
         let mut tar = tar::Builder::new(out);
         append(&mut tar, DOCKERFILE, self.dockerfile.len() as u64, false, self.dockerfile.as_bytes())?;
@@ -248,7 +248,7 @@ impl BuildContext {
         for (path, content) in &self.extra {
             append(&mut tar, path, content.len() as u64, false, content.as_slice())?;
         }
-        // These two are there even if they are empty.
+        // These two folders exist even if they are empty.
         let own = ["code/", "dependencies/"].map(str::to_owned);
         for place in own.into_iter().chain(self.folders.iter().map(|folder| format!("code/{folder}/"))) {
             let mut folder = tar::Header::new_gnu();
@@ -278,7 +278,7 @@ impl BuildContext {
             };
             let mut source = Hashing { source: source.take(size), hash: Sha256::new(), read: 0 };
             append(&mut tar, &place, size, file.executable, &mut source)?;
-            // Else an image would hold something else than its name says, and be taken for that later on.
+            // Otherwise the image's content would not match its name, and later builds would reuse it.
             let same = expected.is_none_or(|sum| source.hash.finalize()[..] == sum.hash);
             if source.read != size || !same {
                 return Err(io::Error::other(Changed(file.source.clone())));
@@ -288,7 +288,7 @@ impl BuildContext {
     }
 }
 
-/// Hashes what is read.
+/// A reader that hashes what is read.
 struct Hashing<R> {
     source: R,
     hash: Sha256,
@@ -317,7 +317,7 @@ fn append<W: Write>(
     tar.append_data(&mut header, path, content)
 }
 
-/// Of as much as the file holds now.
+/// The hash of a file's current content.
 fn sum(file: &File) -> Result<Sum> {
     let failed = |error| cannot_read(&file.source, error);
     let source = file.open().map_err(failed)?;
@@ -368,13 +368,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_any_more_what_was_hashed_is_not_sent() {
+    fn a_file_that_changed_since_it_was_hashed_is_not_sent() {
         let (_folder, context) = context("print(1)");
         let hashed = context.hashed().unwrap();
         for text in ["print(2)", "print("] {
             fs::write(&context.files[0].source, text).unwrap();
             let error = context.write(io::sink(), &hashed).unwrap_err();
-            assert!(error.to_string().contains("train.py changed while it was sent"), "{error}");
+            assert!(error.to_string().contains("train.py changed during the transfer"), "{error}");
             assert_eq!(Changed::of(&error), Some(context.files[0].source.as_path()));
         }
     }
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recipe_stands_in_for_the_drivers_files() {
+    fn a_recipe_replaces_the_drivers_files() {
         let (_folder, mut context) = context("print(1)");
         context.extra.insert("artifact.json".into(), b"{}".to_vec());
         assert_eq!(context.clone().settled().dockerfile, "FROM scratch\n");
@@ -425,9 +425,9 @@ mod tests {
         assert_eq!(settled.extra.keys().collect::<Vec<_>>(), ["artifact.json", "runner/b.py"]);
     }
 
-    /// Whatever names the parts of a context have, no two of its files have one, and each file is there.
+    /// Whatever the parts are named, the context has all files, and no two with the same name.
     #[test]
-    fn no_two_files_of_a_context_have_one_name() {
+    fn no_two_files_of_a_context_have_the_same_name() {
         let (_folder, context) = context("print(1)");
         let pieces = ["Dockerfile", "code", "a", "train.py", "b", "dependencies"];
         let mut random = 0x2545_f491_4f6c_dd1d_u64;

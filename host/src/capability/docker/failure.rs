@@ -1,10 +1,10 @@
-//! What the engine's errors mean to a user.
+//! Explains the engine's errors to the user.
 
 use bollard::errors::Error as Bollard;
 
 use crate::error::{Error, Kind};
 
-/// `operation` is a sentence: what could not be done.
+/// Explains an error. `operation` says what failed, such as `cannot list the images`.
 pub(super) fn explain(operation: &str, error: Bollard) -> Error {
     let text = causes(&error);
     let kind = match &error {
@@ -23,19 +23,19 @@ pub(super) fn explain(operation: &str, error: Bollard) -> Error {
         false => Error::new(kind, operation),
     };
     let failure = match () {
-        () if kind == Kind::Unavailable => failure.hint("see whether Docker still runs: `docker info`"),
+        () if kind == Kind::Unavailable => failure.hint("check that Docker is running with `docker info`"),
         () => failure,
     };
     failure.source(error)
 }
 
-/// The engine's disk is full.
+/// The error if the engine's disk is full.
 pub(super) fn full(operation: &str) -> Error {
     Error::failed(operation)
-        .hint("free some disk: `docker system df` shows what uses it, `docker system prune` removes what nothing uses")
+        .hint("free some disk space with `docker system prune`; `docker system df` shows what uses it")
 }
 
-/// The engine, or the way to it, is gone.
+/// Whether the engine or the connection to it is gone.
 pub(super) fn is_lost(error: &Bollard) -> bool {
     match error {
         Bollard::RequestTimeoutError
@@ -46,7 +46,7 @@ pub(super) fn is_lost(error: &Bollard) -> bool {
     }
 }
 
-/// The error and its causes, as one text to look for words in.
+/// The error and its causes as one text, to search in.
 pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(|error| format!("{error}\n")).collect()
 }
@@ -55,7 +55,7 @@ pub(super) fn is_not_found(error: &Bollard) -> bool {
     has_status(error, 404)
 }
 
-/// There is a container of that name; Podman says so in words alone.
+/// Whether a container of this name exists. Podman says so only in the message.
 pub(super) fn is_taken(error: &Bollard) -> bool {
     has_status(error, 409) || (has_status(error, 500) && causes(error).contains("name is already in use"))
 }
@@ -64,11 +64,11 @@ pub(super) fn has_status(error: &Bollard, status: u16) -> bool {
     matches!(error, Bollard::DockerResponseServerError { status_code, .. } if *status_code == status)
 }
 
-/// The library takes the line end of a last answer, where it comes in a packet of its own, for a broken stream.
+/// Whether the error is only the end of a stream: the library reports one if the last line end is in its own packet.
 pub(super) fn is_end(error: &Bollard) -> bool {
     matches!(error, Bollard::IOError { err } if err.to_string() == "bytes remaining on stream")
 }
 
 pub(super) fn no_container(name: &str) -> Error {
-    Error::new(Kind::NotFound, format!("there is no container {name}"))
+    Error::new(Kind::NotFound, format!("no container {name}"))
 }

@@ -1,4 +1,4 @@
-//! Which GPUs a container gets, and how the engine hands them over.
+//! The GPUs of a container, and how to request them from the engine.
 
 use std::str::FromStr;
 
@@ -10,14 +10,14 @@ use crate::error::{Error, Result};
 /// The kind of device in the Container Device Interface.
 const CDI_KIND: &str = "nvidia.com/gpu";
 
-/// The GPUs that a container asks for, in the words of `docker run --gpus`.
+/// The GPUs that a container requests, as in `docker run --gpus`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gpus {
-    /// Whatever is there.
+    /// All GPUs.
     All,
-    /// So many.
+    /// A number of GPUs.
     Count(u32),
-    /// These, by number or UUID.
+    /// GPUs by number or UUID.
     Devices(Vec<String>),
 }
 
@@ -26,8 +26,8 @@ impl FromStr for Gpus {
 
     fn from_str(text: &str) -> Result<Self> {
         let invalid = || {
-            Error::invalid(format!("`{text}` are no GPUs"))
-                .hint("say `all`, how many, or which: `device=0,2` or `device=GPU-UUID`")
+            Error::invalid(format!("`{text}` is not a list of GPUs"))
+                .hint("use `all`, a number, or a list such as `device=0,2` or `device=GPU-UUID`")
         };
         if text == "all" {
             return Ok(Self::All);
@@ -39,17 +39,17 @@ impl FromStr for Gpus {
             let ids: Vec<String> = ids.split(',').map(str::to_owned).collect();
             return if ids.iter().all(|id| plain(id)) { Ok(Self::Devices(ids)) } else { Err(invalid()) };
         }
-        // More than any machine has is a mistake.
+        // No machine has more.
         text.parse().ok().filter(|count| (1..=64).contains(count)).map(Self::Count).ok_or_else(invalid)
     }
 }
 
-/// How an engine hands GPUs to containers.
+/// How an engine gives GPUs to containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GpuSupport {
-    /// By the Container Device Interface.
+    /// Through the Container Device Interface.
     Cdi,
-    /// By NVIDIA's container runtime.
+    /// Through NVIDIA's container runtime.
     Nvidia,
 }
 
@@ -57,7 +57,7 @@ impl GpuSupport {
     pub(super) fn of(info: &SystemInfo, podman: bool) -> Option<Self> {
         let devices = info.discovered_devices.iter().flatten();
         let listed = |id: Option<&String>| id.is_some_and(|id| id.starts_with(CDI_KIND));
-        // Whatever it has, Podman's compatible interface drops what a container asks of it.
+        // Podman's Docker API drops a container's requests for GPUs.
         if podman {
             return None;
         }
@@ -99,13 +99,13 @@ impl GpuSupport {
 }
 
 impl Engine {
-    /// How this engine hands over GPUs; none where it does not.
+    /// How this engine gives GPUs to containers; `None` if it cannot.
     ///
     /// # Errors
     /// The engine does not answer.
     pub async fn gpu_support(&self) -> Result<Option<GpuSupport>> {
         let info = self.docker.info().await;
-        let info = info.map_err(|error| explain("cannot ask the engine what it can do", error))?;
+        let info = info.map_err(|error| explain("cannot get the Docker engine's information", error))?;
         Ok(GpuSupport::of(&info, self.podman))
     }
 }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gpus_are_named_as_docker_does() {
+    fn gpus_are_parsed_as_docker_does() {
         assert_eq!("all".parse::<Gpus>().unwrap(), Gpus::All);
         assert_eq!("2".parse::<Gpus>().unwrap(), Gpus::Count(2));
         let two = Gpus::Devices(vec!["0".into(), "GPU-1a".into()]);
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_engine_is_asked_in_the_way_that_it_offers() {
+    fn gpus_are_requested_as_the_engine_supports_it() {
         let info = |text: &str| serde_json::from_str::<SystemInfo>(text).unwrap();
         let plain = info(r#"{"Runtimes": {"runc": {}}}"#);
         let nvidia = info(r#"{"Runtimes": {"runc": {}, "nvidia": {}}}"#);

@@ -1,6 +1,6 @@
-//! Hashes of files that have not changed since they were last read: known by their size, times and inode.
+//! Caches the hashes of files, which are identified by size, times and inode.
 //!
-//! One small file for each training folder, in the cache; whatever is wrong with it, files are read again.
+//! The cache has one small file per project. If it is damaged, all files are read again.
 
 use std::{
     collections::HashMap,
@@ -16,34 +16,34 @@ use sha2::{Digest, Sha256};
 use super::context::Sum;
 use crate::disk::{self, Folder, PRIVATE};
 
-/// A file that changed within this time may change again without its time telling, as with git's index.
+/// A file that changed this recently may change again without a new timestamp, as with git's index.
 const RACY: Duration = Duration::from_secs(2);
-/// A folder that is not trained from for so long is forgotten.
+/// How long the hashes of an unused project are kept.
 const KEPT: Duration = Duration::from_secs(60 * 24 * 60 * 60);
-/// In bytes: more than a list of a million files has.
+/// Maximum size in bytes: more than a list of a million files has.
 const LARGEST: u64 = 512 << 20;
 const HEADER: &str = "alekseylearn hashes 1";
 
-/// What changes whenever a file does: size, inode, device, and the times of its content and of its entry.
+/// Properties that change with a file: size, inode, device, and the times of content and entry.
 type Stamp = [i128; 5];
 
-/// The known hashes of one training folder.
+/// The cached hashes of one project.
 #[derive(Debug, Default)]
 pub(super) struct Hashes {
-    /// None where nothing is kept.
+    /// `None` if nothing is cached.
     path: Option<PathBuf>,
     before: HashMap<String, (Stamp, [u8; 32])>,
     now: HashMap<String, (Stamp, [u8; 32])>,
 }
 
 impl Hashes {
-    /// Those kept in a file, which may be missing.
+    /// Reads the hashes from a file, which may be missing.
     pub(super) fn open(path: &Path) -> Self {
         let before = disk::text(path, LARGEST).ok().and_then(|text| parse(&text)).unwrap_or_default();
         Self { path: Some(path.to_owned()), before, now: HashMap::new() }
     }
 
-    /// The hash of a file, by `read` where it is not known.
+    /// The hash of a file, from the cache or by `read`.
     pub(super) fn of<E>(&mut self, path: &Path, read: impl FnOnce() -> Result<Sum, E>) -> Result<Sum, E> {
         let (Some(name), Some(stamp)) = (path.to_str().filter(|name| !name.contains('\n')), stamp(path))
         else {
@@ -54,14 +54,14 @@ impl Hashes {
             Some((known, hash)) if *known == stamp => Sum { size, hash: *hash },
             _ => read()?,
         };
-        // What changed while it was read, or just before, is read again the next time.
+        // A file that changed while it was read, or just before, is read again next time.
         if self::stamp(path) == Some(stamp) && is_settled(&stamp) {
             self.now.insert(name.to_owned(), (stamp, sum.hash));
         }
         Ok(sum)
     }
 
-    /// Keeps what was asked for, and forgets the rest. That it cannot be kept costs only time.
+    /// Saves the hashes that were used, and drops the others. A failure costs only time.
     pub(super) fn keep(&self) {
         let Some(path) = self.path.as_ref().filter(|_| self.now != self.before) else { return };
         let Some(cache) = path.parent() else { return };
@@ -70,13 +70,13 @@ impl Hashes {
         let partial = Folder::open(cache).and_then(|cache| cache.begin(Path::new(name), PRIVATE));
         let Ok(mut partial) = partial else { return };
         if partial.file_mut().write_all(format(&self.now).as_bytes()).is_ok() {
-            // A process that kept its own meanwhile loses nothing that cannot be found out again.
+            // If another process saved its own meanwhile, they are only computed again.
             let _ = partial.commit_unsynced();
         }
     }
 }
 
-/// The file for a training folder.
+/// The cache file of a project.
 pub fn known_hashes(cache: &Path, folder: &Path) -> PathBuf {
     cache.join(hex::encode(Sha256::digest(folder.as_os_str().as_encoded_bytes())))
 }
@@ -98,7 +98,7 @@ fn is_settled(stamp: &Stamp) -> bool {
     stamp[3..].iter().all(|time| now - time > RACY.as_nanos() as i128)
 }
 
-/// Folders that are not trained from any more.
+/// Removes the files of unused projects.
 fn forget_old(cache: &Path) {
     for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
         let modified = entry.metadata().and_then(|data| data.modified()).ok();
@@ -108,7 +108,7 @@ fn forget_old(cache: &Path) {
     }
 }
 
-/// A header with the hash of all that follows, and a line for each file.
+/// The file's text: a header with the hash of the rest, and a line for each file.
 fn format(hashes: &HashMap<String, (Stamp, [u8; 32])>) -> String {
     let mut lines = String::new();
     for (path, (stamp, hash)) in hashes {
@@ -118,7 +118,7 @@ fn format(hashes: &HashMap<String, (Stamp, [u8; 32])>) -> String {
     format!("{HEADER} {}\n{lines}", hex::encode(Sha256::digest(&lines)))
 }
 
-/// None where a single bit of it is wrong: a wrong hash would find the wrong image.
+/// Parses a file's text. `None` if a single bit is wrong, because a wrong hash would find the wrong image.
 fn parse(text: &str) -> Option<HashMap<String, (Stamp, [u8; 32])>> {
     let (header, lines) = text.split_once('\n')?;
     if header != format!("{HEADER} {}", hex::encode(Sha256::digest(lines))) {
@@ -155,7 +155,7 @@ mod tests {
             self.0.path().join("a b.csv")
         }
 
-        /// Whether the file had to be read, by a process that starts anew; it ends with `keep`.
+        /// Whether a new process has to read the file. Ends with `keep`.
         fn is_read(&self) -> bool {
             let mut hashes = Hashes::open(&self.kept());
             let mut read = false;
@@ -175,15 +175,15 @@ mod tests {
     }
 
     #[test]
-    fn what_has_settled_is_not_read_again_until_it_changes() {
+    fn an_unchanged_file_is_not_read_again() {
         let folder = Folder::new();
         let path = folder.file();
         fs::write(&path, "1").unwrap();
         assert!(
             folder.is_read() && folder.is_read(),
-            "it changed just now, and may again within a tick of the clock"
+            "it changed just now, and may change again within a tick of the clock"
         );
-        // The time of its entry cannot be set: what is kept is made to look as if it had settled.
+        // The entry's time cannot be set, so the cached one is changed instead.
         let settled = |path: &Path| {
             let mut hashes = Hashes::open(&folder.kept());
             hashes.now.insert(path.to_str().unwrap().into(), (stamp(path).unwrap(), [7; 32]));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_of_any_kind_costs_only_time() {
+    fn a_damaged_cache_is_ignored() {
         let text = format(&[("/x/a b".to_owned(), ([1, 2, 3, -4, 5], [9; 32]))].into());
         assert_eq!(parse(&text).unwrap()["/x/a b"], ([1, 2, 3, -4, 5], [9; 32]));
         for at in 0..text.len() {

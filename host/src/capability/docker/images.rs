@@ -1,4 +1,4 @@
-//! The images that alekseylearn left in the engine: those that carry its label, and no others.
+//! The images that alekseylearn built, recognised by their label.
 
 use std::collections::HashMap;
 
@@ -15,18 +15,18 @@ use crate::error::Result;
 pub struct KeptImage {
     /// `sha256:…`
     pub id: String,
-    /// The names that alekseylearn gave it: none where a newer build took them over.
+    /// Its names from alekseylearn; empty if a newer build took them over.
     pub names: Vec<String>,
-    /// Seconds since the Unix epoch.
+    /// When it was built, in seconds since the Unix epoch.
     pub created: i64,
-    /// In bytes, layers that it shares with other images included.
+    /// Its size in bytes, including layers that it shares with other images.
     pub size: u64,
     /// The hashes of its steps.
     pub steps: Vec<String>,
 }
 
 impl Engine {
-    /// The images that alekseylearn built, the newest first; only those of a tag, where one is given.
+    /// The images that alekseylearn built, newest first, optionally only those of a tag.
     ///
     /// # Errors
     /// The engine does not answer.
@@ -41,7 +41,7 @@ impl Engine {
         Ok(kept)
     }
 
-    /// Takes one of an image's names away, and with the last one the image. False where a container still needs it.
+    /// Removes a name of an image, and with the last name the image. Returns false if a container still uses it.
     ///
     /// # Errors
     /// The engine refuses.
@@ -49,7 +49,7 @@ impl Engine {
         if self.try_remove_image(name).await? {
             return Ok(true);
         }
-        // A program that was killed while it looked into the image may have left a container of it.
+        // A program that was killed while it read from the image may have left a container.
         let Some(image) = self.image(name).await? else { return Ok(true) };
         self.remove(&peek::container_of(&image.id)).await?;
         self.try_remove_image(name).await
@@ -66,7 +66,7 @@ impl Engine {
     }
 }
 
-/// None for an image that somebody else made out of one of ours: it inherits the label, and has another name.
+/// `None` for an image that somebody built from one of ours: it inherits the label, but has another name.
 fn kept(image: ImageSummary) -> Option<KeptImage> {
     let hash = image.labels.get(HASH_LABEL)?;
     let ours = |name: &String| name.rsplit_once(':').is_some_and(|(_, tag)| is_tag_of(tag, hash));
@@ -86,7 +86,7 @@ fn kept(image: ImageSummary) -> Option<KeptImage> {
 }
 
 impl KeptImage {
-    /// It was built for this tag, such as `models/train`.
+    /// Whether it was built for this tag, such as `models/train`.
     pub fn is_of(&self, tag: &str) -> bool {
         self.names.iter().any(|name| name.rsplit_once(':').is_some_and(|(repository, _)| repository == tag))
     }

@@ -1,8 +1,8 @@
-//! What a failed installation of packages means, by what the installer said.
+//! Explains a failed installation of packages, from the installer's output.
 
 use crate::error::{Error, Kind};
 
-/// What no package can be built without, and the packages of Debian's that have it.
+/// Tools that builds need: how their absence shows, their names, and Debian's packages that provide them.
 const TOOLS: [(&[&str], &str, &str); 6] = [
     (
         &["Git executable not found", "Git operation failed", "git: not found", "'git': No such file"],
@@ -50,7 +50,7 @@ const TOOLS: [(&[&str], &str, &str); 6] = [
     ),
 ];
 
-/// An error for it. `lines` are the installer's own.
+/// The error for a failed installation. `lines` are the installer's output.
 pub(super) fn failed(lines: &str) -> Error {
     let package = package(lines);
     let said = |signs: &[&str]| signs.iter().any(|sign| lines.contains(sign));
@@ -58,25 +58,25 @@ pub(super) fn failed(lines: &str) -> Error {
         let what = package.map_or_else(|| "a package".to_owned(), |package| format!("`{package}`"));
         return Error::new(
             Kind::Invalid,
-            format!("the dependencies cannot be installed: {what} is built from source, which needs {tool}"),
+            format!("cannot install the dependencies: building {what} from source needs {tool}"),
         )
         .hint(format!(
-            "add `--config.system_packages={packages}`, or name a version that has a wheel for this Python"
+            "add `--config.system_packages={packages}`, or use a version that has a wheel for this Python"
         ));
     }
     let why = match package {
         Some(package) if lines.contains("not found in the package registry") => {
-            format!(": the package index has no `{package}`")
+            format!(": `{package}` is not in the package index")
         }
-        Some(package) => format!(": `{package}` cannot be built"),
-        None if lines.contains("No solution found") => ": no versions fit together".to_owned(),
+        Some(package) => format!(": building `{package}` failed"),
+        None if lines.contains("No solution found") => ": the required versions conflict".to_owned(),
         None => String::new(),
     };
-    Error::new(Kind::Invalid, format!("the dependencies cannot be installed{why}"))
-        .hint("change the dependency file; the lines above are the installer's own")
+    Error::new(Kind::Invalid, format!("cannot install the dependencies{why}"))
+        .hint("fix the dependency file; the installer's output is above")
 }
 
-/// The package that the installer names as the one that fails.
+/// The package that failed, from the installer's output.
 fn package(lines: &str) -> Option<&str> {
     let quoted = |start: &str| {
         let (_, rest) = lines.split_once(start)?;
@@ -97,34 +97,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_package_is_named_and_what_it_needs() {
+    fn the_failed_package_and_its_needs_are_named() {
         for (lines, message, hint) in [
             (
                 "  × Failed to build `pyyaml==5.4.1`\n  ├─▶ AttributeError: cython_sources",
-                "the dependencies cannot be installed: `pyyaml==5.4.1` cannot be built",
-                "change the dependency file",
+                "cannot install the dependencies: building `pyyaml==5.4.1` failed",
+                "fix the dependency file",
             ),
             (
                 "× Failed to build `hydra==2.5`\nerror: command 'x86_64-linux-gnu-gcc' failed: No such file or directory",
-                "the dependencies cannot be installed: `hydra==2.5` is built from source, which needs a compiler",
+                "cannot install the dependencies: building `hydra==2.5` from source needs a compiler",
                 "--config.system_packages=build-essential",
             ),
             (
                 "× Failed to download and build `six @ git+https://x/six.git`\n╰─▶ Git executable not found. Ensure it is",
-                "the dependencies cannot be installed: `six` is built from source, which needs git",
+                "cannot install the dependencies: building `six` from source needs git",
                 "--config.system_packages=git",
             ),
             (
                 "× No solution found when resolving dependencies:\n╰─▶ Because nosuch was not found in the package registry and",
-                "the dependencies cannot be installed: the package index has no `nosuch`",
-                "change the dependency file",
+                "cannot install the dependencies: `nosuch` is not in the package index",
+                "fix the dependency file",
             ),
             (
                 "× No solution found when resolving dependencies:\n╰─▶ Because a==1 depends on b>2 and you require b<2",
-                "the dependencies cannot be installed: no versions fit together",
-                "change the dependency file",
+                "cannot install the dependencies: the required versions conflict",
+                "fix the dependency file",
             ),
-            ("something else", "the dependencies cannot be installed", "change the dependency file"),
+            ("something else", "cannot install the dependencies", "fix the dependency file"),
         ] {
             let error = failed(lines);
             assert_eq!(error.message(), message);

@@ -1,5 +1,5 @@
-//! Logins for the registries of base images, as `docker login` stored them: BuildKit asks for one when it needs it, and
-//! the classic builder is given those of the images that the Dockerfile names.
+//! Logins for the registries of base images, as `docker login` stored them. BuildKit requests them when it needs them;
+//! the classic builder gets those for the images that the Dockerfile names.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 use crate::capability::logins::{DOCKER_HUB, Stored, stored};
 
-/// Answers BuildKit. It exchanges what it gets for tokens by itself.
+/// Answers BuildKit's requests. BuildKit exchanges the logins for tokens itself.
 pub(super) struct Logins;
 
 #[tonic::async_trait]
@@ -27,7 +27,7 @@ impl Auth for Logins {
         let (username, secret) = match stored(&request.into_inner().host).await {
             Stored::Password { user, password } => (user, password),
             Stored::IdentityToken(token) => (String::new(), token),
-            // What is public needs none.
+            // Public images need no login.
             Stored::Nothing | Stored::Unusable(_) => (String::new(), String::new()),
         };
         Ok(Response::new(CredentialsResponse { username, secret }))
@@ -55,7 +55,7 @@ impl Auth for Logins {
     }
 }
 
-/// For the classic builder, by their registries.
+/// The logins for the classic builder, by registry.
 pub(super) async fn for_images_of(dockerfile: &str) -> HashMap<String, DockerCredentials> {
     let mut logins = HashMap::new();
     for registry in registries(dockerfile) {
@@ -76,7 +76,7 @@ pub(super) async fn for_images_of(dockerfile: &str) -> HashMap<String, DockerCre
 
 const HUB: &str = "docker.io";
 
-/// Those that images come from by `FROM` or `COPY --from`.
+/// The registries of images in `FROM` and `COPY --from`.
 fn registries(dockerfile: &str) -> BTreeSet<String> {
     let images = dockerfile.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
@@ -89,7 +89,7 @@ fn registries(dockerfile: &str) -> BTreeSet<String> {
     images.map(registry_of).collect()
 }
 
-/// By Docker's own rule: what stands before the first slash, if it can be no part of a name.
+/// The registry by Docker's rule: the part before the first slash, if it cannot be part of a name.
 fn registry_of(image: &str) -> String {
     match image.split_once('/') {
         Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first.to_owned(),
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn registries_are_those_that_docker_would_ask() {
+    fn registries_are_found_as_docker_does() {
         let dockerfile = "# syntax=docker/dockerfile:1\n\
                           FROM --platform=linux/amd64 127.0.0.1:5000/team/base:1 AS dependencies\n\
                           RUN echo FROM a.example/b\n\

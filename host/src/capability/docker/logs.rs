@@ -1,4 +1,4 @@
-//! What containers write, line by line and without a lost one: a cursor is the number of lines seen.
+//! Reads the output of containers line by line, without losing any. A cursor is the number of lines read.
 
 use std::{
     io::{self, BufRead, BufReader, BufWriter, Write},
@@ -19,30 +19,30 @@ use crate::{
     error::{Error, Result},
 };
 
-/// One line.
+/// One line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Milliseconds since the Unix epoch.
+    /// When it was written, in milliseconds since the Unix epoch.
     pub time: Option<u64>,
-    /// Without its end.
+    /// Its text, without the line end.
     pub text: String,
 }
 
-/// Some lines, and the number of lines up to their end.
+/// Some lines, and the cursor after them.
 #[derive(Debug, Default)]
 pub struct LogLines {
-    /// In order.
+    /// The lines in order.
     pub lines: Vec<Line>,
-    /// To go on from.
+    /// The number of lines up to the end of these.
     pub seen: u64,
-    /// Nothing more was there.
+    /// Whether there are no more lines for now.
     pub drained: bool,
 }
 
-/// As many lines, and as many bytes of them, as one page holds.
+/// Maximum number of lines and bytes of a page.
 const PAGE_LINES: usize = 10_000;
 const PAGE_BYTES: usize = 1 << 20;
-/// The longest line, in bytes: what is beyond it is left out, and a note says how much.
+/// Maximum length of a line in bytes. The rest is left out, and a note says how much.
 const LONGEST_LINE: usize = 256 << 10;
 /// How long to wait for a first line, and then for another one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ const FRAMES_AHEAD: usize = 256;
 
 type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>;
 
-/// An open stream, and how far it has been read.
+/// An open stream, and how many lines of it were read.
 pub(super) struct Follower {
     container: String,
     seen: u64,
@@ -64,7 +64,7 @@ pub(super) struct Follower {
 }
 
 impl Engine {
-    /// The lines of a container after the first `seen` ones. Waits a moment where there are none yet.
+    /// The lines of a container after the first `seen` ones. Waits a moment if there are none yet.
     ///
     /// # Errors
     /// The engine does not answer, or the container is gone.
@@ -109,15 +109,15 @@ impl Engine {
         Ok(page)
     }
 
-    /// Keeps all that a container wrote in a file below a folder: a line each, its time in front.
+    /// Saves a container's log in a file below a folder: each line with its time before it.
     ///
     /// # Errors
     /// The engine does not answer, or the disk is full.
     pub async fn save_logs(&self, container: &str, folder: &Folder, file: &Path) -> Result<()> {
-        let operation = format!("cannot keep the log of {container} in {}", file.display());
+        let operation = format!("cannot save the log of {container} to {}", file.display());
         let failed = |error: io::Error| {
             Error::failed(&operation)
-                .hint("the container is kept: free some disk if that is full, and ask again")
+                .hint("free some disk space if the disk is full, and run the command again; the container is kept")
                 .source(error)
         };
         folder.make_below(file.parent().unwrap_or(Path::new(""))).map_err(failed)?;
@@ -188,8 +188,8 @@ impl Engine {
     }
 }
 
-/// Reads ahead in a task of its own. The connection hands over one frame at a time and waits until it was taken: that
-/// costs nothing between tasks, and for each line a change of threads where the reader is the program's main one.
+/// Reads ahead in its own task. The connection returns one frame at a time, and waits until it is taken. Between tasks
+/// that is cheap, but the program's main thread would need a thread switch for each line.
 fn ahead(frames: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send + 'static) -> Frames {
     let (sender, mut receiver) = mpsc::channel(FRAMES_AHEAD);
     tokio::spawn(async move {
@@ -197,7 +197,7 @@ fn ahead(frames: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> +
         loop {
             let frame = tokio::select! {
                 frame = frames.next() => frame,
-                // Nobody reads any more.
+                // The reader is gone.
                 () = sender.closed() => None,
             };
             let Some(frame) = frame else { return };
@@ -255,7 +255,7 @@ fn next_line(from: &mut impl BufRead, most: usize) -> io::Result<Option<Vec<u8>>
     }
 }
 
-/// Frames into lines. A frame is a line, or a part of a long one; every frame starts with its time.
+/// Joins frames to lines. A frame is a line, or a part of a long one, and starts with its time.
 #[derive(Default)]
 struct Splitter {
     out: Part,
@@ -268,7 +268,7 @@ struct Splitter {
 struct Part {
     time: Option<u64>,
     text: Vec<u8>,
-    /// Bytes that had no room.
+    /// Bytes beyond the maximum length.
     left_out: usize,
     open: bool,
 }
@@ -320,7 +320,7 @@ impl Part {
             && let Some(redrawn) = text.iter().rposition(|byte| *byte == b'\r')
             && text.len() - redrawn <= LONGEST_LINE
         {
-            // A progress bar is drawn over: only its last state is seen.
+            // A progress bar is overwritten, so only its last state counts.
             self.text = text[redrawn..].to_owned();
             self.left_out = 0;
             return;
@@ -334,7 +334,7 @@ impl Part {
         let part = std::mem::take(self);
         let mut text = String::from_utf8_lossy(&part.text).into_owned();
         if part.left_out > 0 {
-            text.push_str(&format!(" [{} more bytes of this line are left out]", part.left_out));
+            text.push_str(&format!(" [{} more bytes of this line left out]", part.left_out));
         }
         Line { time: part.time, text }
     }
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_are_put_together_and_streams_kept_apart() {
+    fn long_lines_are_joined_and_streams_kept_apart() {
         let mut split = Splitter::default();
         for frame in [
             out("1970-01-01T00:00:01Z one "),
@@ -383,8 +383,8 @@ mod tests {
         split.push(out("1970-01-01T00:00:01Z end\n"));
         let line = split.next().unwrap();
         let left_out = 10 * piece.len() + 3 - LONGEST_LINE;
-        assert_eq!(line.text[LONGEST_LINE..], format!(" [{left_out} more bytes of this line are left out]"));
-        // A progress bar that is drawn again and again.
+        assert_eq!(line.text[LONGEST_LINE..], format!(" [{left_out} more bytes of this line left out]"));
+        // A progress bar that is redrawn many times.
         for number in 0..100_000 {
             split.push(out(&format!("1970-01-01T00:00:01Z \r{number} of 100000")));
         }

@@ -1,5 +1,5 @@
-//! The Docker engine: builds, pushes and containers. Containers of alekseylearn carry a label and are named after
-//! their job.
+//! The Docker engine: builds, pushes and containers. alekseylearn's containers have a label, and are named after their
+//! job.
 
 mod about;
 mod address;
@@ -44,15 +44,15 @@ use crate::{
 use address::Address;
 use failure::explain;
 
-/// Marks what alekseylearn made in an engine.
+/// The label on everything that alekseylearn creates in an engine.
 pub const LABEL: &str = "io.alekseylearn.job";
-/// The hash of all that went into an image.
+/// The label with the hash of an image's inputs.
 const HASH_LABEL: &str = "io.alekseylearn.hash";
-/// The hash of each of its steps, joined by commas.
+/// The label with the hashes of its steps, comma-separated.
 const STEPS_LABEL: &str = "io.alekseylearn.steps";
-/// How long an ordinary request may take. Builds, pushes and logs are streams and have no limit.
+/// Timeout of an ordinary request. Builds, pushes and logs are streams without a timeout.
 const TIMEOUT_SECONDS: u64 = 120;
-/// Of Docker Engine 20.10.
+/// The oldest supported API, that of Docker Engine 20.10.
 const OLDEST: ClientVersion = ClientVersion { major_version: 1, minor_version: 41 };
 
 /// An image in the engine.
@@ -62,9 +62,9 @@ pub struct Image {
     pub reference: String,
     /// `sha256:…`
     pub id: String,
-    /// It was there already: nothing had to be built.
+    /// Whether it already existed, so that nothing was built.
     pub reused: bool,
-    /// `repository@sha256:…` for each registry that it is known to be in.
+    /// `repository@sha256:…` for each registry that is known to have it.
     pub digests: Vec<String>,
 }
 
@@ -72,20 +72,20 @@ pub struct Image {
 pub struct Engine {
     docker: Docker,
     address: Address,
-    /// What it calls itself.
+    /// The engine's name and version.
     product: String,
     podman: bool,
-    /// The user wants no BuildKit.
+    /// Whether the user disabled BuildKit.
     classic_builder: bool,
-    /// Logs that are being followed, so that the next page need not read from the start.
+    /// Open log streams, so that the next page does not read from the start.
     following: Mutex<Vec<logs::Follower>>,
 }
 
 impl Engine {
-    /// Connects to the engine that Docker's own command line would take, and agrees on a version.
+    /// Connects to the engine that Docker's own command line would use, and negotiates a version.
     ///
     /// # Errors
-    /// No engine answers there, or one that is too old.
+    /// No engine answers, or it is too old.
     pub async fn connect(environment: &DockerEnvironment) -> Result<Self> {
         let address = address::choose(environment)?;
         let (docker, words) = dial(&address)?;
@@ -110,7 +110,7 @@ impl Engine {
         let is_podman = podman.is_some();
         let product =
             podman.unwrap_or_else(|| format!("Docker Engine {}", version.version.unwrap_or_default()));
-        // Podman counts its compatible interface in its own way.
+        // Podman numbers its Docker API differently.
         if docker.client_version() < OLDEST && !is_podman {
             let message = format!("{product} at {} is too old", address.url);
             return Err(
@@ -127,18 +127,18 @@ impl Engine {
         })
     }
 
-    /// It runs on this machine.
+    /// Whether it runs on this machine.
     pub fn is_here(&self) -> bool {
         self.address.url.starts_with("unix://")
     }
 
-    /// The engine builds with BuildKit: unless `DOCKER_BUILDKIT=0` says otherwise, or it is Podman, which speaks the
-    /// same API and has none.
+    /// Whether the engine builds with BuildKit: unless `DOCKER_BUILDKIT=0` is set, or it is Podman, which has the same
+    /// API but no BuildKit.
     pub fn buildkit(&self) -> bool {
         !self.podman && !self.classic_builder
     }
 
-    /// How many bytes an image has; none where the engine has no such image.
+    /// An image's size in bytes; `None` if the engine has no such image.
     ///
     /// # Errors
     /// The engine does not answer.
@@ -168,7 +168,7 @@ impl Engine {
     }
 }
 
-/// Which engine, where, and why that one.
+/// The engine, its address, and where the address comes from.
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at {}, by {}", self.product, self.address.url, self.address.origin)
@@ -196,26 +196,26 @@ fn dial(address: &Address) -> Result<(Docker, Option<ssh::Words>)> {
     docker.map(|docker| (docker, None)).map_err(|error| unreachable(address, None, error))
 }
 
-/// `words` are ssh's, where it is behind that.
+/// The error for an unreachable engine. `words` is ssh's output, if the engine is behind ssh.
 fn unreachable(address: &Address, words: Option<String>, error: bollard::errors::Error) -> Error {
     let text = failure::causes(&error);
     let (url, origin) = (&address.url, &address.origin);
     let denied = text.contains("ermission denied");
     let kind = if denied && words.is_none() { Kind::Denied } else { Kind::Unavailable };
-    let failure = Error::new(kind, format!("no Docker engine answers at {url} ({origin})"));
+    let failure = Error::new(kind, format!("cannot connect to the Docker engine at {url} ({origin})"));
     let failure = match words {
         _ if denied && url.starts_with("unix://") => failure.hint(
-            "this user may not use Docker: add it to the group `docker` (`sudo usermod -aG docker $USER`) and log in again",
+            "add this user to the group `docker` (`sudo usermod -aG docker $USER`), and log in again",
         ),
         Some(words) => {
-            let failure = failure.hint("see whether `ssh HOST docker system dial-stdio` connects");
+            let failure = failure.hint("check that `ssh HOST docker system dial-stdio` connects");
             if words.is_empty() { failure } else { failure.details(words) }
         }
         None if address.certificates.is_some() => {
-            failure.hint("see whether ca.pem, cert.pem and key.pem are those of this engine, and whether it runs")
+            failure.hint("check that the engine is running, and that ca.pem, cert.pem and key.pem are for it")
         }
         None => failure.hint(
-            "start Docker (`sudo systemctl start docker`, or Docker Desktop), or set DOCKER_HOST to where it listens",
+            "start Docker (`sudo systemctl start docker`, or Docker Desktop), or set DOCKER_HOST to its address",
         ),
     };
     failure.source(error)

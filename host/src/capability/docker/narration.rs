@@ -1,4 +1,4 @@
-//! What a builder says while it works, BuildKit's way or the classic one, and what a failure of it means.
+//! Reads the output of a build, from BuildKit or the classic builder, and explains its failures.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,26 +10,26 @@ use crate::{
     error::{Error, Kind},
 };
 
-/// As many of a failed step's lines as are kept.
+/// Maximum number of lines kept of each step.
 const MOST_LINES: usize = 2_000;
-/// Of what an installer says when it fails, the first lines name the package and the last ones the cause.
+/// Of an installer's failure, the first lines name the package, and the last ones the cause.
 const FIRST_SHOWN: usize = 12;
 const LAST_SHOWN: usize = 20;
 
-/// What the builder said so far.
+/// The builder's output so far.
 #[derive(Default)]
 pub(super) struct Narration {
     names: HashMap<String, String>,
     /// The lines of each step.
     lines: HashMap<String, Vec<String>>,
     failed: Option<String>,
-    /// Bytes of the base image's layers that came, and that there are.
+    /// Bytes downloaded and total of each of the base image's layers.
     pulled: BTreeMap<String, (u64, u64)>,
-    /// The classic builder speaks in pieces of text,
+    /// The unfinished line of the classic builder,
     open: String,
-    /// and BuildKit, for each step, in what its tools write at once: a line can come in several.
+    /// and of BuildKit for each step: a line may arrive in several pieces.
     unfinished: HashMap<String, Vec<u8>>,
-    /// Never shown, whatever a tool prints.
+    /// Secrets, which are removed from the output.
     hidden: Vec<String>,
 }
 
@@ -82,7 +82,7 @@ impl Narration {
         }
     }
 
-    /// What no line feed ended.
+    /// Flushes the lines that have no line feed yet.
     fn finish(&mut self) {
         for (step, text) in std::mem::take(&mut self.unfinished) {
             for line in String::from_utf8_lossy(&text).lines() {
@@ -101,7 +101,7 @@ impl Narration {
         }
     }
 
-    /// The classic builder does one step after the other, so it is the last one that fails.
+    /// Adds a line of the classic builder. It runs one step after the other, so the last one fails.
     fn take_line(&mut self, line: &str, listener: Listener<'_>) {
         if let Some(name) = classic_step(line) {
             listener(Progress::Step(line));
@@ -124,7 +124,7 @@ impl Narration {
         let kept = self.lines.entry(step.to_owned()).or_default();
         kept.push(line);
         if kept.len() > MOST_LINES {
-            // The first lines stay.
+            // The first lines are kept.
             kept.remove(MOST_LINES / 2);
         }
     }
@@ -138,19 +138,20 @@ impl Narration {
         let text = failure::causes(&error);
         let no_space = |text: &str| text.to_lowercase().contains("no space left on device");
         let explained = match step {
-            // A full disk fails in any step, and each tool has its own words around it.
+            // A full disk fails in any step, with different messages for each tool.
             _ if no_space(&text) || lines.as_deref().is_some_and(no_space) => {
-                failure::full("the image cannot be built: the engine's disk is full")
+                failure::full("cannot build the image: the engine's disk is full")
             }
-            _ if failure::is_lost(&error) => return explain("the image cannot be built", error),
+            _ if failure::is_lost(&error) => return explain("cannot build the image", error),
             Some(_) if said(lines.as_deref()).is_some() => {
                 return Error::new(Kind::Invalid, said(lines.as_deref()).unwrap_or_default()).hint(
-                    "name another image with --config.base_image=IMAGE, or mend what the project asks for",
+                    "set --config.base_image=IMAGE to another image, or change the project's requirements",
                 );
             }
             Some(step) if is_first_use_of_python(step) && has_no_python(lines.as_deref(), &text) => {
-                return Error::new(Kind::Invalid, "the base image has no Python 3")
-                    .hint("name one that has, with its pip, by --config.base_image=IMAGE: python:3.11-slim, for example");
+                return Error::new(Kind::Invalid, "the base image has no Python 3").hint(
+                    "set --config.base_image=IMAGE to one with Python 3 and pip, such as python:3.11-slim",
+                );
             }
             Some(_)
                 if text.contains("exec format error")
@@ -162,25 +163,25 @@ impl Narration {
                 let (host, status) = refused(lines.as_deref()).unwrap_or_default();
                 return Error::new(
                     Kind::Denied,
-                    format!("the package index at {host} lets nobody in who comes like this ({status})"),
+                    format!("the package index at {host} rejected the credentials ({status})"),
                 )
-                .hint("see the user and the password that your pip, your uv or ~/.netrc has for it");
+                .hint("check its user and password in the configuration of pip or uv, or in ~/.netrc");
             }
-            // Without a word of the step's own program, the engine could not even start it.
+            // Without output or exit code of the step's program, the engine could not start it.
             Some(step)
                 if step.contains("RUN ")
                     && lines.is_none()
                     && !by_program.iter().any(|said| text.contains(said)) =>
             {
-                return Error::new(Kind::Unavailable, "the image cannot be built: the engine failed")
+                return Error::new(Kind::Unavailable, "cannot build the image: the engine failed")
                     .details(text)
-                    .hint("see `docker info` and the log of the engine");
+                    .hint("check `docker info` and the engine's log");
             }
-            Some(step) if step.contains("apt-get install") => Error::new(
-                Kind::Invalid,
-                "the system packages cannot be installed",
-            )
-            .hint("see the names in --config.system_packages; the lines above are the package manager's own"),
+            Some(step) if step.contains("apt-get install") => {
+                Error::new(Kind::Invalid, "cannot install the system packages").hint(
+                    "check the names in --config.system_packages; the package manager's output is above",
+                )
+            }
             Some(step) if step.contains("/opt/uv/bin/uv") && !step.contains("uv venv") => {
                 installation::failed(lines.as_deref().unwrap_or_default())
             }
@@ -200,7 +201,7 @@ impl Narration {
             {
                 return no_base(&text, listener);
             }
-            None => return explain("the image cannot be built", error),
+            None => return explain("cannot build the image", error),
         };
         match lines {
             Some(lines) => explained.details(lines),
@@ -209,7 +210,7 @@ impl Narration {
     }
 }
 
-/// `FROM x` of `Step 1/9 : FROM x`, or of Podman's `STEP 1/9: FROM x` and `[1/2] STEP 1/9: FROM x`.
+/// The instruction in `Step 1/9 : FROM x`, or in Podman's `STEP 1/9: FROM x` and `[1/2] STEP 1/9: FROM x`.
 fn classic_step(line: &str) -> Option<&str> {
     let line = match line.split_once("] ") {
         Some((stage, rest)) if stage.starts_with('[') => rest,
@@ -224,7 +225,7 @@ fn classic_step(line: &str) -> Option<&str> {
     counts.then(|| name.trim_start())
 }
 
-/// The lines of a failed step: all of them, or the first ones from where the failure begins, and the last ones.
+/// The lines to show of a failed step: all, or the first ones of the failure and the last ones.
 fn shown(lines: &[String]) -> String {
     const BEGINNINGS: [&str; 6] = ["error", "ERROR", "×", "x ", "Traceback", "Failed"];
     let begins = |line: &String| BEGINNINGS.iter().any(|word| line.trim_start().starts_with(word));
@@ -242,17 +243,17 @@ fn shown(lines: &[String]) -> String {
     }
 }
 
-/// What a check of the driver's own has found.
+/// The message of one of the driver's own checks.
 fn said(lines: Option<&str>) -> Option<&str> {
     lines?.lines().find_map(|line| line.strip_prefix("alekseylearn: "))
 }
 
-/// The host that let the installer not in, and its answer, as uv, pip and Poetry write it.
+/// The host that rejected the installer's credentials and its status, from the output of uv, pip or Poetry.
 fn refused(lines: Option<&str>) -> Option<(&str, &str)> {
     let answers = ["401 Unauthorized", "403 Forbidden", "401 Client Error", "403 Client Error"];
     let lines = lines?;
     let (at, status) = answers.iter().filter_map(|answer| Some((lines.rfind(answer)?, *answer))).max()?;
-    // On the same line; or before it, where what was one line arrived as several.
+    // The address is on the same line, or before it if the line arrived in pieces.
     let (before, after) = lines.split_at(at);
     let same_line = before.rfind('\n').map_or(0, |end| end + 1);
     let rest_of_line = after.lines().next().unwrap_or_default();
@@ -271,36 +272,33 @@ fn has_no_python(lines: Option<&str>, error: &str) -> bool {
     let missing = ["not found", "no such file or directory", "No such file or directory"];
     let names =
         |text: &str, what: &str| text.contains(what) && missing.iter().any(|word| text.contains(word));
-    // Where there is no shell either, the engine says so itself.
+    // Without a shell too, the error comes from the engine.
     lines.is_some_and(|lines| names(lines, "python3") || names(lines, "\"/bin/sh\""))
         || names(error, "/bin/sh")
 }
 
 pub(super) fn other_architecture() -> Error {
     Error::new(Kind::Invalid, "the base image is for another architecture")
-        .hint("name one for the platform of the image with --config.base_image=IMAGE, or another platform with --config.platform=OS/ARCHITECTURE")
+        .hint("set --config.base_image=IMAGE to one for the image's platform, or change --config.platform=OS/ARCHITECTURE")
 }
 
-/// The engine's own words lead through all of its parts: they are for who asks for details.
+/// The error for a missing base image. The engine's own message is long, so it is only a line of progress.
 fn no_base(why: &str, listener: Listener<'_>) -> Error {
     why.lines().for_each(|line| listener(Progress::Line(line)));
     let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
     if says(&["401", "403", "nauthorized", "authorization failed", "no basic auth"]) {
-        return Error::new(
-            Kind::Denied,
-            "the base image cannot be had: its registry wants another login, or one at all",
-        )
-        .hint("log in with `docker login REGISTRY`, or name another image with --config.base_image=IMAGE");
+        return Error::new(Kind::Denied, "cannot pull the base image: its registry denied access")
+            .hint("log in with `docker login REGISTRY`, or set --config.base_image=IMAGE to another image");
     }
     let unreachable =
         ["dial tcp", "i/o timeout", "no such host", "connection refused", "TLS handshake", "x509:", "EOF"];
     let reason = match () {
-        () if says(&unreachable) => "the engine does not have it, and cannot reach its registry",
-        () => "its registry has no such image, or does not show it to everybody",
+        () if says(&unreachable) => "not found locally, and the registry is unreachable",
+        () => "not found in the registry, or private",
     };
-    Error::new(Kind::NotFound, format!("the base image cannot be had: {reason}")).hint(
-        "name one that the engine has or can pull with --config.base_image=IMAGE; where it is private, log in first with \
-         `docker login`; -v shows what the engine says",
+    Error::new(Kind::NotFound, format!("cannot pull the base image: {reason}")).hint(
+        "set --config.base_image=IMAGE to another image, or log in with `docker login` if it is private; -v shows the \
+         engine's output",
     )
 }
 
@@ -309,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_that_refuses_is_named_however_its_line_arrives() {
+    fn an_index_that_rejects_credentials_is_named() {
         for text in [
             "error: x\n hint: An index URL (http://a.example:1/simple/) could not be queried (401 Unauthorized)",
             "see https://other.example\nAn index URL (\nhttp://a.example:1/simple/\n) could not be queried (401 Unauthorized)",
@@ -335,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_classic_builders_failures_are_understood() {
+    fn the_classic_builders_failures_are_explained() {
         let install =
             "Step 3/9 : RUN cd /build && /opt/uv/bin/uv pip install --requirement 'requirements.txt'";
         let lines =
@@ -343,13 +341,16 @@ mod tests {
         let error = failed(&lines, "The command '/bin/sh -c cd' returned a non-zero code: 1");
         assert_eq!((error.kind(), error.details_text()), (Kind::Invalid, Some("no such package")));
         let error = failed(&["[1/2] STEP 1/9: FROM nothing AS b"], "manifest unknown");
-        assert!(error.message().starts_with("the base image cannot be had: its registry has no"), "{error}");
+        assert!(
+            error.message().starts_with("cannot pull the base image: not found in the registry"),
+            "{error}"
+        );
         let error = failed(&["Step 1/9 : FROM a", "Step 2/9 : COPY x y"], "no such file");
         assert_eq!(error.message(), "the build failed at COPY x y");
     }
 
     #[test]
-    fn the_layers_of_a_base_image_are_one_work() {
+    fn the_layers_of_a_base_image_are_counted_together() {
         use std::sync::Mutex;
 
         use bollard::{
@@ -386,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_comes_in_pieces_is_one() {
+    fn a_line_that_arrives_in_pieces_is_joined() {
         use bollard::moby::buildkit::v1::{StatusResponse, Vertex, VertexLog};
         let digest = "sha256:a".to_owned();
         let log =
@@ -412,12 +413,12 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_that_fails_is_not_taken_for_a_bad_list() {
+    fn a_failure_of_the_engine_is_not_reported_as_a_bad_requirement() {
         let install = "Step 3/9 : RUN /opt/uv/bin/uv pip install --requirement 'requirements.txt'";
         let error = failed(&[install], "failed to create endpoint: could not find bridge docker0");
         assert_eq!(
             (error.kind(), error.message()),
-            (Kind::Unavailable, "the image cannot be built: the engine failed")
+            (Kind::Unavailable, "cannot build the image: the engine failed")
         );
     }
 
@@ -433,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_from_a_bad_requirement() {
+    fn a_full_disk_is_distinguished_from_a_bad_requirement() {
         let install = "Step 3/9 : RUN uv pip install";
         for (lines, error) in [
             (vec![install, "OSError: [Errno 28] No space left on device"], "a non-zero code: 1"),
@@ -441,13 +442,13 @@ mod tests {
             (vec![], "no space left on device"),
         ] {
             let error = failed(&lines, error);
-            assert_eq!(error.message(), "the image cannot be built: the engine's disk is full");
+            assert_eq!(error.message(), "cannot build the image: the engine's disk is full");
             assert!(error.hint_text().unwrap().contains("docker system prune"));
         }
     }
 
     #[test]
-    fn only_steps_are_steps() {
+    fn only_lines_of_steps_are_parsed_as_steps() {
         assert_eq!(classic_step("Step 2/10 : RUN a: b"), Some("RUN a: b"));
         assert_eq!(classic_step("STEP 2/10: RUN x"), Some("RUN x"));
         for line in ["Step by step: x", "Step 2 : x", "[x] y", "STEP /: x"] {

@@ -1,4 +1,4 @@
-//! The network of a job with several nodes: theirs alone, and gone with the last of them.
+//! The private network of a job with several nodes, which is removed with the last of them.
 
 use std::collections::HashMap;
 
@@ -7,17 +7,17 @@ use bollard::models::{EndpointSettings, NetworkCreateRequest, NetworkingConfig};
 use super::{Engine, LABEL, explain, failure};
 use crate::error::Result;
 
-/// A container's place on a network, where others find it by its host name.
+/// The configuration that makes a container's host name known on a network.
 pub(super) fn by_name(network: &str, host_name: &str) -> NetworkingConfig {
     let place = EndpointSettings { aliases: Some(vec![host_name.to_owned()]), ..EndpointSettings::default() };
     NetworkingConfig { endpoints_config: Some(HashMap::from([(network.to_owned(), place)])) }
 }
 
 impl Engine {
-    /// Makes a job's network where it is missing.
+    /// Creates a job's network if it is missing.
     pub(super) async fn ensure_network(&self, name: &str, job: &str) -> Result<()> {
-        let failed = |error| explain(&format!("cannot make the network {name}"), error);
-        // Not by making it first: an engine of before 23 makes a second one of the same name.
+        let failed = |error| explain(&format!("cannot create the network {name}"), error);
+        // Checked first, because an engine before version 23 creates a second network of the same name.
         match self.docker.inspect_network(name, None).await {
             Ok(_) => return Ok(()),
             Err(error) if failure::is_not_found(&error) => {}
@@ -36,14 +36,14 @@ impl Engine {
         }
     }
 
-    /// Removes a job's network once nothing is on it; nothing happens where there is none.
+    /// Removes a job's network once no container uses it. Does nothing if there is none.
     ///
     /// # Errors
     /// The engine does not answer.
     pub async fn remove_network(&self, name: &str) -> Result<()> {
         match self.docker.remove_network(name).await {
             Ok(()) => Ok(()),
-            // Nodes of the job are on it.
+            // Nodes of the job still use it.
             Err(error) if failure::has_status(&error, 403) || failure::has_status(&error, 409) => Ok(()),
             Err(error) if failure::is_not_found(&error) => Ok(()),
             Err(error) => Err(explain(&format!("cannot remove the network {name}"), error)),

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// Who pushes.
+/// The credentials for a push.
 pub struct Login {
     /// The registry's user.
     pub user: String,
@@ -23,7 +23,7 @@ pub struct Login {
 }
 
 impl Engine {
-    /// Pushes an image as `repository:tag` and tells the digest it has there.
+    /// Pushes an image as `repository:tag`, and returns its digest there.
     ///
     /// # Errors
     /// The registry refuses, or cannot be reached.
@@ -48,11 +48,11 @@ impl Engine {
             ..DockerCredentials::default()
         };
         let options = PushImageOptionsBuilder::new().tag(tag).build();
-        // The library leaves out which layer is meant; its size stands in.
+        // The library does not report the layer's name, so its size identifies it.
         let mut layers: HashMap<u64, u64> = HashMap::new();
         let mut answers = self.docker.push_image(repository, Some(options), Some(credentials));
         while let Some(answer) = answers.next().await {
-            // A failed push answers 200 and says so in the stream.
+            // A failed push has the status 200, and reports the error in the stream.
             let info = match answer {
                 Ok(info) => info,
                 Err(error) if failure::is_end(&error) => break,
@@ -67,24 +67,24 @@ impl Engine {
         }
         let pushed = self.image(&format!("{repository}:{tag}")).await?;
         pushed.and_then(|image| image.digest_in(repository).map(str::to_owned)).ok_or_else(|| {
-            Error::failed(format!("the engine pushed {repository}:{tag}, but knows no digest of it"))
-                .hint("push again")
+            Error::failed(format!("the engine pushed {repository}:{tag}, but returned no digest"))
+                .hint("run the same command again")
         })
     }
 }
 
 impl Image {
-    /// Its digest in a repository, where it was pushed to or pulled from it.
+    /// Its digest in a repository that it was pushed to or pulled from.
     pub fn digest_in(&self, repository: &str) -> Option<&str> {
         self.digests.iter().find_map(|digest| digest.strip_prefix(repository)?.strip_prefix('@'))
     }
 }
 
-/// What a push to ECR needs.
+/// The permissions for a push to ECR.
 const PERMISSIONS: &str = "ecr:BatchCheckLayerAvailability, ecr:InitiateLayerUpload, ecr:UploadLayerPart, \
                            ecr:CompleteLayerUpload and ecr:PutImage";
 
-/// The permission that ECR says is missing.
+/// The missing permission in ECR's message.
 fn permission(text: &str) -> Option<&str> {
     let start = text.find("ecr:")?;
     text[start..].split(|c: char| !c.is_ascii_alphanumeric() && c != ':').next()
@@ -94,7 +94,7 @@ fn refused(operation: &str, error: bollard::errors::Error) -> Error {
     let text = failure::causes(&error);
     if text.contains("immutable") || text.to_lowercase().contains("tag invalid") {
         return Error::new(Kind::Conflict, operation)
-            .hint("the repository keeps its tags: make them mutable, or push to another repository")
+            .hint("make the repository's tags mutable, or push to another repository")
             .source(error);
     }
     let is_denied = ["denied", "403", "forbidden"].iter().any(|word| text.to_lowercase().contains(word));
@@ -109,18 +109,15 @@ fn refused(operation: &str, error: bollard::errors::Error) -> Error {
     }
     let (kind, hint) = match () {
         () if text.contains("does not exist") || text.contains("name unknown") => {
-            (Kind::NotFound, "the repository is missing: it may have been deleted just now")
+            (Kind::NotFound, "check that the repository exists; it may have been deleted just now")
         }
         () if ["no basic auth", "denied", "unauthorized", "401", "403"]
             .iter()
             .any(|word| text.contains(word)) =>
         {
-            (
-                Kind::Denied,
-                "the registry does not take these credentials: see that they are valid and may push",
-            )
+            (Kind::Denied, "check that the registry's credentials are valid and may push")
         }
-        () => (Kind::Unavailable, "see whether the registry can be reached, and try again"),
+        () => (Kind::Unavailable, "check that the registry can be reached, and try again"),
     };
     Error::new(kind, operation).hint(hint).source(error)
 }

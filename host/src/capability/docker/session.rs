@@ -1,6 +1,5 @@
-//! A build's session: while BuildKit works, it asks back over a connection of its own, and is given the secrets that the
-//! Dockerfile mounts, and logins for the registries of its images. They never lie in the context, a layer, the build's
-//! history or its cache.
+//! A build's session: a second connection through which BuildKit requests the secrets that the Dockerfile mounts, and
+//! logins for the registries of its images. They are never in the context, a layer, the build's history or its cache.
 
 use std::{collections::BTreeMap, fmt, io, path::Path, sync::Arc};
 
@@ -38,14 +37,14 @@ use tonic::{Response, Status, transport::Server};
 
 use super::{address::Address, logins::Logins, ssh};
 
-/// What a build is given and must not keep.
+/// Secrets for a build, which it must not keep.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
-    /// By the names that the Dockerfile mounts them under.
+    /// The secrets, by the names that the Dockerfile mounts.
     pub files: BTreeMap<String, String>,
-    /// Not shown, whatever a tool in the build prints.
+    /// Texts that are removed from the build's output.
     pub words: Vec<String>,
-    /// Images may come with the logins that `docker login` stored.
+    /// Whether images may be pulled with the logins that `docker login` stored.
     pub logins: bool,
 }
 
@@ -55,9 +54,9 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// An open session, closed with this value.
+/// An open session, which is closed when it is dropped.
 pub(super) struct Session {
-    /// What a build names it by.
+    /// The ID by which a build refers to it.
     pub(super) id: String,
     server: JoinHandle<()>,
 }
@@ -86,18 +85,18 @@ impl Session {
             .map_err(io::Error::other)?;
         let answer = request.send_request(ask).await.map_err(io::Error::other)?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(io::Error::other(format!("the engine opens no session: {}", answer.status())));
+            return Err(io::Error::other(format!("the engine did not open a session: {}", answer.status())));
         }
         let mut engine = TokioIo::new(hyper::upgrade::on(answer).await.map_err(io::Error::other)?);
         let server = tokio::spawn(async move {
-            // The server takes only streams of kinds that it knows.
+            // The server accepts only streams of known types.
             let (ours, mut theirs) = duplex(1 << 16);
             let routes = Server::builder()
                 .add_service(HealthServer::new(Alive))
                 .add_optional_service(secrets.logins.then(|| AuthServer::new(Logins)))
                 .add_service(SecretsServer::new(Given(Arc::new(secrets))));
             let serving = routes.serve_with_incoming(futures_util::stream::iter([Ok::<_, io::Error>(ours)]));
-            // The build itself tells of what ends here.
+            // The build itself reports an error of the session.
             let _ = tokio::join!(serving, copy_bidirectional(&mut engine, &mut theirs), connection);
         });
         Ok(Self { id, server })
@@ -107,7 +106,7 @@ impl Session {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// A connection of its own: the library hands out none.
+/// Opens a connection, which the library does not provide.
 async fn dial(address: &Address) -> io::Result<Box<dyn Stream>> {
     let (scheme, place) = address.url.split_once("://").unwrap_or(("unix", &address.url));
     if scheme == "unix" {
@@ -133,7 +132,7 @@ fn tls(folder: &Path) -> Result<TlsConnector, Anything> {
     }
     let config = ClientConfig::builder().with_root_certificates(roots);
     let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
-    // An engine need not want to know who asks.
+    // Not every engine requires a client certificate.
     let config = match certificate.exists() || key.exists() {
         true => {
             let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
@@ -144,7 +143,7 @@ fn tls(folder: &Path) -> Result<TlsConnector, Anything> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// Gives each secret by its name.
+/// Serves the secrets by name.
 struct Given(Arc<Secrets>);
 
 #[tonic::async_trait]
@@ -156,13 +155,13 @@ impl SecretsService for Given {
         let id = request.into_inner().id;
         match self.0.files.get(&id) {
             Some(data) => Ok(Response::new(GetSecretResponse { data: data.clone().into_bytes() })),
-            // A mount that is not required is left away then.
-            None => Err(Status::not_found(format!("there is no secret {id}"))),
+            // BuildKit then skips a mount that is not required.
+            None => Err(Status::not_found(format!("no secret {id}"))),
         }
     }
 }
 
-/// BuildKit asks from time to time whether anybody is there.
+/// Answers BuildKit's health checks.
 struct Alive;
 
 #[tonic::async_trait]

@@ -1,5 +1,5 @@
-//! An engine behind ssh, as Docker's own command line reaches it: each connection is an `ssh` that runs
-//! `docker system dial-stdio` over there. The user's own ssh brings keys, agents, jump hosts and known hosts.
+//! Connects to an engine over ssh as Docker's own command line does: each connection is an `ssh` that runs
+//! `docker system dial-stdio` on the other machine. The user's ssh provides keys, agents, jump hosts and known hosts.
 
 use std::{
     io,
@@ -27,16 +27,16 @@ use tower_service::Service;
 
 use crate::error::{Error, Result};
 
-/// As much of ssh's own words as is kept.
+/// Maximum number of bytes kept of ssh's stderr.
 const LAST_WORDS: usize = 4 << 10;
-/// Half a second in all.
+/// Half a second in total.
 const WORDS_TRIES: usize = 25;
 const WORDS_PAUSE: Duration = Duration::from_millis(20);
 
-/// What ssh wrote to its standard error: why it could not connect.
+/// ssh's stderr, which says why it could not connect.
 pub(super) type Words = Arc<Mutex<String>>;
 
-/// A client whose connections are kept: a new one takes a handshake.
+/// A client that reuses its connections, because a new one needs a handshake.
 pub(super) fn connect(url: &str, timeout: u64, version: &ClientVersion) -> Result<(Docker, Words)> {
     let words = Words::default();
     let connector = Connector { arguments: Arc::new(arguments(url)?), words: words.clone() };
@@ -46,11 +46,11 @@ pub(super) fn connect(url: &str, timeout: u64, version: &ClientVersion) -> Resul
         async move { answer.await.map_err(bollard::errors::Error::from) }
     };
     let docker = Docker::connect_with_custom_transport(transport, Some("http://docker"), timeout, version)
-        .map_err(|error| Error::failed(format!("cannot speak to {url}")).source(error))?;
+        .map_err(|error| Error::failed(format!("cannot connect to {url}")).source(error))?;
     Ok((docker, words))
 }
 
-/// What ssh said when it failed. Its end is seen before its words are read, as likely as not: they get a moment.
+/// ssh's stderr after a failure. Waits a moment, because ssh's end is often seen before its output is read.
 pub(super) async fn said(words: &Words) -> String {
     let all = || words.lock().unwrap_or_else(PoisonError::into_inner).trim().to_owned();
     for _ in 0..WORDS_TRIES {
@@ -62,17 +62,16 @@ pub(super) async fn said(words: &Words) -> String {
     all()
 }
 
-/// One connection, for whoever speaks over it himself.
+/// Opens one raw connection.
 pub(super) fn open(url: &str) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>> {
     Pipe::open(&arguments(url)?, &Words::default())
-        .map_err(|error| Error::failed(format!("cannot speak to {url}")).source(error))
+        .map_err(|error| Error::failed(format!("cannot connect to {url}")).source(error))
 }
 
-/// Of `ssh://[USER@]HOST[:PORT][/SOCKET]`.
+/// The arguments of ssh for `ssh://[USER@]HOST[:PORT][/SOCKET]`.
 fn arguments(url: &str) -> Result<Vec<String>> {
     let invalid = || {
-        Error::invalid(format!("{url} is no address of an engine"))
-            .hint("it has the form ssh://USER@HOST:PORT")
+        Error::invalid(format!("{url} is not an engine's address")).hint("write it as ssh://USER@HOST:PORT")
     };
     let uri: Uri = url.parse().map_err(|_| invalid())?;
     let authority = uri.authority().ok_or_else(invalid)?;
@@ -116,10 +115,10 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// One `ssh`, ended with this value.
+/// An `ssh` process, which is killed when this is dropped.
 struct Pipe {
     _ssh: Child,
-    /// Closed is the end of what is sent.
+    /// `None` once sending has ended.
     input: Option<ChildStdin>,
     output: ChildStdout,
 }

@@ -1,6 +1,6 @@
-//! What each instruction of a Dockerfile depends on, as one hash each. Kept as a label of the image, they tell which
-//! layers the next build will find in the engine's cache. Where it is not plain what an instruction sees of the
-//! context, it is taken to see all of it: a layer may be said to be new that is not, and never the other way round.
+//! Hashes what each instruction of a Dockerfile depends on. A label of the image holds the hashes, from which the next
+//! build knows which layers are in the engine's cache. If it is unclear which files of the context an instruction uses,
+//! it counts as using all of them: a cached layer may be reported as new, but never a new one as cached.
 
 use std::collections::HashMap;
 
@@ -8,17 +8,17 @@ use sha2::{Digest, Sha256};
 
 use super::{BuildContext, Hashed};
 
-/// One instruction that makes, or may make, a layer.
+/// An instruction that may create a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// As it is written, on one line.
+    /// The instruction's text, on one line.
     pub instruction: String,
-    /// Of the instruction, of what it copies, and of all before it in its stage.
+    /// The hash of the instruction, the files it copies, and all instructions before it in its stage.
     pub hash: String,
 }
 
 impl BuildContext {
-    /// The steps of the build, in their order.
+    /// The steps of the build, in order.
     pub fn steps(&self, hashed: &Hashed) -> Vec<Step> {
         let hash = &hashed.whole;
         let mut reading = Reading { context: self, hashed, stages: HashMap::new() };
@@ -49,7 +49,7 @@ impl BuildContext {
     }
 }
 
-/// A mount that shows nothing of the context.
+/// Whether a mount has no files of the context.
 fn is_private(mount: &str) -> bool {
     ["type=cache", "type=secret", "type=ssh", "type=tmpfs"].iter().any(|kind| mount.contains(kind))
 }
@@ -61,14 +61,14 @@ struct Stage {
 
 struct Reading<'a> {
     context: &'a BuildContext,
-    /// The whole of it stands for all of the context.
+    /// The whole hash stands for the whole context.
     hashed: &'a Hashed,
-    /// The last hash of each stage so far, by its name and number.
+    /// The last hash of each stage so far, by name and number.
     stages: HashMap<String, String>,
 }
 
 impl Reading<'_> {
-    /// `FROM [--platform=…] BASE [AS NAME]`
+    /// Begins a stage: `FROM [--platform=…] BASE [AS NAME]`.
     fn begin(&mut self, words: &[&str]) -> Stage {
         let plain: Vec<&str> = words.iter().copied().filter(|word| !word.starts_with("--")).collect();
         let base = plain.first().copied().unwrap_or_default();
@@ -81,11 +81,11 @@ impl Reading<'_> {
         Stage { name, chain }
     }
 
-    /// What a COPY or ADD takes in.
+    /// The hash of what a COPY or ADD copies.
     fn copied(&mut self, words: &[&str], instruction: &str) -> String {
         let (flags, rest): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| word.starts_with("--"));
         if let Some(stage) = flags.iter().find_map(|flag| flag.strip_prefix("--from=")) {
-            // Another image, or a stage by its number: the latter is seldom, and then anything may have changed.
+            // Another image, or a stage by number, which is rare and counts as changed by anything.
             let number = stage.parse::<usize>().is_ok();
             let unknown = if number { self.hashed.whole.clone() } else { stage.to_owned() };
             return self.stages.get(stage).cloned().unwrap_or(unknown);
@@ -93,13 +93,13 @@ impl Reading<'_> {
         let list = instruction.find('[').and_then(|at| serde_json::from_str(&instruction[at..]).ok());
         let mut paths: Vec<String> =
             list.unwrap_or_else(|| rest.iter().map(|&word| word.to_owned()).collect());
-        // The last one is where it goes.
+        // The last one is the destination.
         paths.pop();
         let seen: Vec<String> = paths.iter().map(|path| self.at(path)).collect();
         of(&seen.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// What lies at a path of the context: a file, or all below a folder.
+    /// The hash of a path of the context: of a file, or of everything below a folder.
     fn at(&self, path: &str) -> String {
         let path = path.trim_start_matches("./").trim_matches('/');
         if path.is_empty() || path == "." || path.contains(['*', '?', '[', '$', '<', ':', '\\']) {
@@ -132,7 +132,7 @@ impl Reading<'_> {
     }
 }
 
-/// As many digits as never meet by chance in one image's list.
+/// A hash, with enough digits to avoid collisions within one image.
 fn of(parts: &[&str]) -> String {
     const DIGITS: usize = 16;
     let mut hash = Sha256::new();
@@ -145,8 +145,7 @@ fn of(parts: &[&str]) -> String {
     text
 }
 
-/// Comments left out, and continued lines made one.
-/// The image that the last stage starts from, where it is named outright.
+/// The base image of the last stage, if it is named literally.
 pub(super) fn base(dockerfile: &str) -> Option<String> {
     let last =
         instructions(dockerfile).into_iter().rfind(|line| line.to_ascii_uppercase().starts_with("FROM "))?;
@@ -154,6 +153,7 @@ pub(super) fn base(dockerfile: &str) -> Option<String> {
     (!base.contains('$') && base != "scratch").then_some(base)
 }
 
+/// The instructions, without comments and with continued lines joined.
 fn instructions(dockerfile: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut open = String::new();
@@ -188,7 +188,6 @@ mod tests {
         COPY runner/ /runner/\n\
         COPY code/ /code/\n";
 
-    /// The numbers of the steps that differ from those of the plain build.
     #[test]
     fn the_base_is_that_of_the_last_stage() {
         assert_eq!(base("FROM a AS b\nRUN x\nfrom --platform=linux/amd64 c:1\n").as_deref(), Some("c:1"));
@@ -196,6 +195,7 @@ mod tests {
         assert_eq!(base("FROM scratch\n"), None);
     }
 
+    /// The numbers of the steps that differ from those of the plain build.
     fn changed(dockerfile: &str, files: &[(&str, &str)], runner: &str) -> Vec<usize> {
         let folder = tempfile::tempdir().unwrap();
         let context = |dockerfile: &str, files: &[(&str, &str)], runner: &str| {
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_plain_sees_everything() {
+    fn an_unclear_instruction_depends_on_everything() {
         for copy in
             ["COPY c* /code/", "COPY . /code/", "COPY $WHERE /code/", "RUN --mount=type=bind,target=/x make"]
         {

@@ -1,4 +1,4 @@
-//! A file on the web that the host brings home itself, for a driver that was granted its origin.
+//! A file on the web that the host downloads, for a driver with a grant for its origin.
 
 use std::{fmt, ops::Range, sync::Arc};
 
@@ -21,10 +21,10 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// Decides for each address, redirects included, how it may be asked for.
+/// Decides for each address, including redirects, how it may be requested.
 pub type Way = Arc<dyn Fn(&Url) -> Result<Route> + Send + Sync>;
 
-/// The file.
+/// A file on the web.
 #[derive(Clone)]
 pub struct WebFile {
     sender: Arc<Sender>,
@@ -33,7 +33,7 @@ pub struct WebFile {
 }
 
 impl WebFile {
-    /// Asks for nothing yet.
+    /// Creates the source without sending a request.
     pub fn new(sender: Arc<Sender>, url: Url, way: Way) -> Self {
         Self { sender, url, way }
     }
@@ -44,7 +44,7 @@ impl WebFile {
             let range = format!("bytes={}-{}", range.start, range.end - 1);
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            headers.insert(RANGE, range.parse().map_err(|_| Error::failed("a range is no header"))?);
+            headers.insert(RANGE, range.parse().map_err(|_| Error::failed("a range is not a valid header"))?);
             let request = Outgoing {
                 method: "GET".into(),
                 route: (self.way)(&url)?,
@@ -60,36 +60,36 @@ impl WebFile {
             match target.filter(|_| answer.status().is_redirection()) {
                 Some(target) => {
                     url = url.join(target).map_err(|error| {
-                        Error::failed(format!("{self} leads to no address")).source(error)
+                        Error::failed(format!("{self} redirects to an invalid address")).source(error)
                     })?;
                 }
                 None => return self.good(answer),
             }
         }
-        Err(Error::failed(format!("{self} redirects without an end")))
+        Err(Error::failed(format!("{self} redirects too many times")))
     }
 
     fn good(&self, answer: Response<Content>) -> Result<Response<Content>> {
         let status = answer.status().as_u16();
         let kind = match status {
-            // An empty file has no first byte.
+            // An empty file has no range.
             200..=299 | 416 => return Ok(answer),
             401 | 403 => Kind::Denied,
             404 | 410 => Kind::NotFound,
             429 | 500.. => Kind::Unavailable,
             _ => Kind::Failed,
         };
-        let error = Error::new(kind, format!("{self} answers {status}"));
+        let error = Error::new(kind, format!("{self} returned HTTP status {status}"));
         Err(match kind {
-            Kind::Denied => error.hint("see whether the credential is still good, and fetch it again"),
-            _ => error.hint("fetch it again; if it stays so, look at the job on its service's own page"),
+            Kind::Denied => error.hint("check that the credentials are still valid, and fetch it again"),
+            _ => error.hint("fetch it again; if that fails, check the job on the service's page"),
         })
     }
 
     fn failed(&self, failure: Failure) -> Error {
         match failure {
             Failure::Refused(address) => {
-                Error::new(Kind::Denied, format!("{self} leads to {address}, which was not granted"))
+                Error::new(Kind::Denied, format!("{self} redirects to {address}, which was not granted"))
             }
             Failure::Credential(error)
             | Failure::Unknown(error)
@@ -119,7 +119,7 @@ impl Source for WebFile {
         };
         let size = match size {
             Some(size) => size,
-            // A service that does not tell is listened to the end.
+            // Without a size, the response is read to its end.
             None => {
                 let body = answer.into_body().map_err(|failure| self.failed(failure));
                 body.try_fold(0, |size, part| future::ready(Ok(size + part.len() as u64))).await?
@@ -131,8 +131,8 @@ impl Source for WebFile {
     async fn read(&self, range: Range<u64>, etag: Option<String>) -> Result<Bytestream> {
         let answer = self.get(range.clone()).await?;
         let changed = || {
-            Error::new(Kind::Conflict, format!("{self} changed while it was coming"))
-                .hint("nothing was written: fetch it again")
+            Error::new(Kind::Conflict, format!("{self} changed during the download"))
+                .hint("fetch it again; nothing was written")
         };
         if etag.is_some() && self::etag(answer.headers()) != etag {
             return Err(changed());
@@ -144,7 +144,7 @@ impl Source for WebFile {
         let skip = range.start.checked_sub(starts).ok_or_else(changed)?;
         let body = answer.into_body().map_err(|failure| match failure {
             Failure::TooSlow(error) | Failure::Broken(error) => std::io::Error::other(error.chain()),
-            _ => std::io::Error::other("the connection broke"),
+            _ => std::io::Error::other("the connection was interrupted"),
         });
         let mut window = Window { skip, left: range.end - range.start };
         Ok(body
@@ -154,7 +154,7 @@ impl Source for WebFile {
     }
 }
 
-/// The part of a body that was asked for, of a service that sends more.
+/// Cuts the requested range out of a body, if the service sends more.
 struct Window {
     skip: u64,
     left: u64,
@@ -175,18 +175,18 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// A weak one does not promise the same bytes.
+/// The ETag, unless it is weak, which does not guarantee the same bytes.
 fn etag(headers: &HeaderMap) -> Option<String> {
     text(headers, ETAG.as_str()).filter(|etag| !etag.starts_with("W/")).map(str::to_owned)
 }
 
-/// The first byte and the whole size, of `bytes 0-99/1000`.
+/// The first byte and the whole size, from `bytes 0-99/1000`.
 fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
     let (range, size) = text(headers, CONTENT_RANGE.as_str())?.strip_prefix("bytes ")?.split_once('/')?;
     Some((range.split_once('-')?.0.parse().ok()?, size.parse().ok()?))
 }
 
-/// As Cloud Storage tells it: `x-goog-hash: crc32c=…`, in base64.
+/// The checksum in Cloud Storage's header `x-goog-hash: crc32c=…`, in base64.
 fn checksum(headers: &HeaderMap) -> Option<(CrcAlgorithm, u64)> {
     let values = headers.get_all("x-goog-hash").iter().filter_map(|value| value.to_str().ok());
     let mut parts = values.flat_map(|value| value.split(','));
@@ -195,7 +195,7 @@ fn checksum(headers: &HeaderMap) -> Option<(CrcAlgorithm, u64)> {
     Some((CrcAlgorithm::Crc32Iscsi, u32::from_be_bytes(bytes).into()))
 }
 
-/// Without its query, which may hold a signature.
+/// The address without its query, which may hold a signature.
 impl fmt::Display for WebFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.url.origin().ascii_serialization(), self.url.path())
@@ -207,14 +207,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_service_that_sends_more_only_the_part_is_taken() {
+    fn only_the_requested_range_is_kept() {
         let mut window = Window { skip: 3, left: 4 };
         let parts = ["ab", "cdef", "ghij"].map(|part| window.cut(Bytes::from(part)));
         assert_eq!(parts.concat(), b"defg");
     }
 
     #[test]
-    fn headers_tell_the_size_and_the_sum() {
+    fn size_and_checksum_are_read_from_headers() {
         let headers: HeaderMap = [
             (CONTENT_RANGE, HeaderValue::from_static("bytes 5-9/1000")),
             (ETAG, HeaderValue::from_static("\"one\"")),

@@ -1,4 +1,4 @@
-//! HTTP: files from the web for the host itself, and the requests of drivers.
+//! HTTP: the host's own downloads, and the requests of drivers.
 
 mod credential;
 mod file;
@@ -20,21 +20,21 @@ use crate::{
 };
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
-/// Between two pieces of an answer.
+/// Maximum pause between two pieces of a response.
 const SILENT_FOR: Duration = Duration::from_secs(60);
 const MOST_REDIRECTS: usize = 5;
 
-/// The content behind an address, of at most `limit` bytes. Only HTTPS is spoken with other machines, also after a
-/// redirect.
+/// Downloads at most `limit` bytes. Other machines are only contacted with HTTPS, also after a redirect.
 ///
 /// # Errors
-/// The address is no such thing, the server does not answer or refuses, or sends too much.
+/// The address is not valid, the server does not respond or refuses, or the content is too large.
 pub async fn get(address: &str, limit: usize) -> Result<Vec<u8>> {
-    let no_address = || Error::invalid(format!("`{address}` is no address")).hint("write https://…");
+    let no_address =
+        || Error::invalid(format!("`{address}` is not an address")).hint("use an address such as https://…");
     let url: Url = address.parse().map_err(|_| no_address())?;
     if !is_safe(&url) {
         return Err(Error::invalid(format!(
-            "`{address}` is not safe: what it sends could be changed on its way"
+            "`{address}` is not secure: its content could be changed in transit"
         ))
         .hint("use https://"));
     }
@@ -49,14 +49,14 @@ pub async fn get(address: &str, limit: usize) -> Result<Vec<u8>> {
             _ => Kind::Failed,
         };
         return Err(
-            Error::new(kind, format!("{address} answers {status}")).hint("see that the address is right")
+            Error::new(kind, format!("{address} returned HTTP status {status}")).hint("check the address")
         );
     }
     let mut content = Vec::new();
     while let Some(part) = answer.chunk().await.map_err(failed)? {
         if content.len() + part.len() > limit {
-            return Err(Error::failed(format!("{address} sends more than {} MiB", limit >> 20))
-                .hint("it is larger than any plugin: see that the address is right"));
+            return Err(Error::failed(format!("{address} is larger than {} MiB", limit >> 20))
+                .hint("check the address: no plugin is this large"));
         }
         content.extend_from_slice(&part);
     }
@@ -66,12 +66,12 @@ pub async fn get(address: &str, limit: usize) -> Result<Vec<u8>> {
 fn client() -> Result<Client> {
     let policy = Policy::custom(|attempt| {
         if attempt.previous().len() > MOST_REDIRECTS {
-            return attempt.error("it redirects without an end");
+            return attempt.error("it redirects too many times");
         }
         let is_here = |url: &Url| url.scheme() == "http";
         match attempt.url() {
             url if !is_safe(url) => attempt.error("it redirects to an address without TLS"),
-            // A server elsewhere has no business with the programs on this machine.
+            // A server elsewhere must not reach programs on this machine.
             url if is_here(url) && !attempt.previous().first().is_some_and(is_here) => {
                 attempt.error("it redirects to this machine")
             }
@@ -85,10 +85,10 @@ fn client() -> Result<Client> {
         .read_timeout(SILENT_FOR)
         .redirect(policy);
     let client = outgoing::trusting(client, CertificateBundle::of_the_environment().as_ref())?;
-    client.build().context(|| "the HTTP client cannot start".to_owned())
+    client.build().context(|| "cannot create the HTTP client".to_owned())
 }
 
-/// HTTPS, or this very machine.
+/// Whether an address uses HTTPS or is on this machine.
 fn is_safe(url: &Url) -> bool {
     match url.scheme() {
         "https" => true,
@@ -101,12 +101,12 @@ fn explain(address: &str, error: &reqwest::Error) -> Error {
     let cause = innermost(error);
     let hint = match cause.contains("certificate") {
         true => certificates::HINT,
-        false => "see whether the network and the address are right, and try again",
+        false => "check the network and the address, and try again",
     };
-    Error::new(Kind::Unavailable, format!("cannot get {address}")).hint(hint).source(cause)
+    Error::new(Kind::Unavailable, format!("cannot download {address}")).hint(hint).source(cause)
 }
 
-/// The innermost cause says it best; the outer ones repeat the address.
+/// The innermost cause, which is the most useful; the outer ones repeat the address.
 fn innermost(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_tls_leaves_this_machine() {
+    fn other_machines_are_contacted_only_with_tls() {
         let is = |text: &str| is_safe(&text.parse().unwrap());
         assert!(is("https://example.org/a.wasm"));
         assert!(is("http://127.0.0.1:8000/a.wasm"));

@@ -1,9 +1,9 @@
-//! Requests that drivers make, sent with the credential that their user granted.
+//! Sends the requests of drivers, with the credentials that the user granted.
 //!
-//! A name is looked up once, and only addresses that were found good are connected to: no second look-up can differ.
-//! **Through a proxy the name cannot be checked**: it is the proxy that looks it up. A user who has a proxy has named
-//! it, as for every other tool; this machine itself is never asked for through one. No redirect is followed: whoever
-//! asked sees it, and its next request is a new one.
+//! A name is resolved once, and only addresses that passed the check are connected to, so a second look-up cannot
+//! differ. **Through a proxy the name cannot be checked**, because the proxy resolves it. The user has chosen that
+//! proxy, as for every other tool; requests to this machine never use it. Redirects are not followed: the driver gets
+//! them, and sends a new request.
 
 use std::{
     collections::HashMap,
@@ -35,76 +35,76 @@ use crate::{
     error::{Context, Error, Kind, Result},
 };
 
-/// Until an answer begins, once all was sent; and between two pieces of it.
+/// Maximum time from the end of a request to its response, and between two pieces of the response.
 pub const LONGEST_SILENCE: Duration = Duration::from_secs(120);
-/// From the first byte sent to the last one read.
+/// Maximum time from the first byte sent to the last one read.
 pub const LONGEST_EXCHANGE: Duration = Duration::from_secs(60 * 60);
 
-/// Whether an address may be connected to.
+/// Decides whether an address may be connected to.
 pub type Judge = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
-/// The body of an answer, as it comes.
+/// The body of a response, as a stream.
 pub type Content = BoxStream<'static, Result<Bytes, Failure>>;
 
-/// The way to an origin, as far as it may be gone.
+/// How an origin may be reached.
 #[derive(Clone)]
 pub struct Route {
-    /// Connections are kept for the next request with the same one: those have the same host and judge.
+    /// Connections are reused by requests with the same key, which have the same host and judge.
     pub key: String,
-    /// The credential to add.
+    /// The credentials to add.
     pub credential: Option<CredentialSource>,
-    /// Which addresses the name may lead to.
+    /// Decides which addresses the name may resolve to.
     pub judge: Judge,
-    /// Straight to the address, whatever proxy there is.
+    /// Whether to connect directly, without a proxy.
     pub direct: bool,
 }
 
 /// The body of a request.
 pub enum Sending {
-    /// All of it: the request can be sent once more.
+    /// The whole body, so that the request can be repeated.
     Whole(Bytes),
-    /// As it comes.
+    /// A stream.
     Stream(BoxStream<'static, Result<Bytes, Box<dyn StdError + Send + Sync>>>),
 }
 
-/// A request on its way out.
+/// A request to send.
 pub struct Outgoing {
     /// The method.
     pub method: String,
     /// The address.
     pub url: Url,
-    /// Its headers, without any credential of the host's.
+    /// Its headers, without the host's credentials.
     pub headers: HeaderMap<HeaderValue>,
     /// Its body.
     pub body: Sending,
-    /// How it gets there.
+    /// How to reach its origin.
     pub route: Route,
-    /// Until the answer begins, at most [`LONGEST_SILENCE`].
+    /// Maximum time until the response begins, at most [`LONGEST_SILENCE`].
     pub patience: Duration,
-    /// Between two pieces of it, at most [`LONGEST_SILENCE`].
+    /// Maximum time between two pieces of the response, at most [`LONGEST_SILENCE`].
     pub silence: Duration,
 }
 
-/// Why no answer came, or not all of it.
+/// Why there is no response, or an incomplete one.
 #[derive(Debug)]
 pub enum Failure {
-    /// The name leads to an address that may not be connected to, and to no other.
+    /// The name resolves only to addresses that may not be connected to.
     Refused(IpAddr),
-    /// The credential is missing.
+    /// The credentials are missing.
     Credential(Error),
-    /// The name means nothing here.
+    /// The name cannot be resolved.
     Unknown(Error),
-    /// Nobody answers at the address.
+    /// The address cannot be connected to.
     Unreachable(Error),
-    /// The other side could not show who it is.
+    /// TLS certificate verification failed.
     Untrusted(Error),
-    /// It took too long.
+    /// The request timed out.
     TooSlow(Error),
-    /// The connection was cut, or the answer is no HTTP.
+    /// The connection was interrupted, or the response is not HTTP.
     Broken(Error),
 }
 
-/// Sends requests; connections are kept for the next one of the same key.
+/// Sends requests, and reuses connections for requests with the same key.
 pub struct Sender {
     certificates: Option<CertificateBundle>,
     clients: Mutex<HashMap<String, Client>>,
@@ -112,40 +112,40 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Connects to nothing yet.
+    /// Creates the sender without connecting.
     pub fn new(certificates: Option<CertificateBundle>) -> Self {
         let credentials = Credentials::new(certificates.clone());
         Self { certificates, clients: Mutex::default(), credentials }
     }
 
-    /// Whose credential a source has, where that is known.
+    /// The user of a source's credentials, if known.
     ///
     /// # Errors
-    /// There is none.
+    /// There are no credentials.
     pub async fn user(&self, source: &CredentialSource) -> Result<Option<String>> {
         Ok(self.credentials.of(source).await?.user)
     }
 
-    /// The project that a source's credential is for, where it tells.
+    /// The project of a source's credentials, if known.
     ///
     /// # Errors
-    /// There is none.
+    /// There are no credentials.
     pub async fn project(&self, source: &CredentialSource) -> Result<Option<String>> {
         Ok(self.credentials.of(source).await?.project)
     }
 
-    /// How a source's credential logs in to a registry of images.
+    /// A source's credentials as a login for an image registry.
     ///
     /// # Errors
-    /// There is none, or it is no login.
+    /// There are no credentials, or they are not a login.
     pub async fn login(&self, source: &CredentialSource) -> Result<Login> {
         self.credentials.of(source).await?.login(source)
     }
 
-    /// Sends a request as it is, with the headers of its credential.
+    /// Sends a request once, with the headers of its credentials.
     ///
     /// # Errors
-    /// No answer came. One that says no is an answer.
+    /// There is no response. A response with an error status is not an error.
     pub(super) async fn send_once(
         &self,
         request: Outgoing,
@@ -158,8 +158,9 @@ impl Sender {
             headers.insert(name, value.clone());
         }
         let method = request.method.parse::<reqwest::Method>();
-        let method =
-            method.context(|| format!("`{}` is no method", request.method)).map_err(Failure::Broken)?;
+        let method = method
+            .context(|| format!("`{}` is not an HTTP method", request.method))
+            .map_err(Failure::Broken)?;
 
         let patience = request.patience.min(LONGEST_SILENCE);
         let silence = request.silence.min(LONGEST_SILENCE);
@@ -175,7 +176,7 @@ impl Sender {
         let sending = client.request(method, request.url).headers(headers).body(body).send();
         tokio::pin!(sending);
         let answer = loop {
-            // While the body goes out the other side may be silent.
+            // The server may be silent while it receives the body.
             let last = *sent.lock().unwrap_or_else(PoisonError::into_inner);
             let limit = (last + patience + CONNECT_WITHIN).min(end);
             match timeout_at(limit, &mut sending).await {
@@ -207,11 +208,11 @@ impl Sender {
         if request.route.direct {
             client = client.no_proxy();
         }
-        client.build().context(|| "the HTTP client cannot start".to_owned())
+        client.build().context(|| "cannot create the HTTP client".to_owned())
     }
 }
 
-/// What all clients have in common: they follow nothing, and trust what the system trusts and the bundle.
+/// The common settings of all clients: no redirects, and trust in the system's certificates and the bundle.
 pub(super) fn builder(bundle: Option<&CertificateBundle>) -> Result<ClientBuilder> {
     let client = Client::builder()
         .user_agent(concat!("alekseylearn/", env!("CARGO_PKG_VERSION")))
@@ -220,7 +221,7 @@ pub(super) fn builder(bundle: Option<&CertificateBundle>) -> Result<ClientBuilde
     trusting(client, bundle)
 }
 
-/// What the system trusts, and a bundle.
+/// Adds the system's certificates and a bundle.
 pub(super) fn trusting(client: ClientBuilder, bundle: Option<&CertificateBundle>) -> Result<ClientBuilder> {
     let Some(bundle) = bundle else { return Ok(client) };
     let certificates: reqwest::Result<Vec<Certificate>> =
@@ -228,7 +229,7 @@ pub(super) fn trusting(client: ClientBuilder, bundle: Option<&CertificateBundle>
     Ok(client.tls_certs_merge(certificates.context(|| "cannot use the certificates".to_owned())?))
 }
 
-/// The parts of an answer's body, each in its time.
+/// The pieces of a response's body, each with its timeout.
 fn pieces(
     body: Body,
     place: String,
@@ -252,7 +253,7 @@ fn lookup(name: String) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> 
     Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
 }
 
-/// Hands out only addresses that may be connected to. Other names than the request's are those of proxies.
+/// A resolver that returns only addresses that may be connected to. Names other than the request's belong to proxies.
 struct Checked {
     host: String,
     judge: Judge,
@@ -280,13 +281,13 @@ struct RefusedAddress(IpAddr);
 
 impl fmt::Display for RefusedAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} may not be connected to", self.0)
+        write!(f, "connections to {} are not allowed", self.0)
     }
 }
 
 impl StdError for RefusedAddress {}
 
-/// The address's path and query are left out: they are the driver's own.
+/// Explains an error, without the address's path and query, which come from the driver.
 fn explain(place: &str, error: reqwest::Error) -> Failure {
     let mut cause: &(dyn StdError + 'static) = &error;
     while let Some(deeper) = cause.source() {
@@ -298,11 +299,11 @@ fn explain(place: &str, error: reqwest::Error) -> Failure {
     let cause = innermost(&error);
     let failed =
         |message: String, hint: &str| Error::new(Kind::Unavailable, message).hint(hint).source(cause.clone());
-    let network = "see whether the network is there, and try again";
+    let network = "check the network, and try again";
     if error.is_timeout() {
         too_slow(place)
     } else if error.is_dns() {
-        Failure::Unknown(failed(format!("the name of {place} means nothing here"), network))
+        Failure::Unknown(failed(format!("cannot resolve the name of {place}"), network))
     } else if error.is_connect() && cause.contains("certificate") {
         Failure::Untrusted(failed(
             format!("TLS certificate verification failed for {place}"),
@@ -310,11 +311,11 @@ fn explain(place: &str, error: reqwest::Error) -> Failure {
         ))
     } else if error.is_connect() {
         Failure::Unreachable(match proxy::of(place).filter(|_| !place.contains("://127.0.0.1")) {
-            Some(proxy) => failed(format!("the proxy {proxy} cannot be reached, or refuses"), proxy::HINT),
-            None => failed(format!("{place} cannot be reached"), network),
+            Some(proxy) => failed(format!("cannot connect through the proxy {proxy}"), proxy::HINT),
+            None => failed(format!("cannot connect to {place}"), network),
         })
     } else {
-        Failure::Broken(failed(format!("{place} broke the connection"), "try again"))
+        Failure::Broken(failed(format!("{place} closed the connection"), "try again"))
     }
 }
 
@@ -322,7 +323,7 @@ fn too_slow(place: &str) -> Failure {
     Failure::TooSlow(
         Error::new(
             Kind::Unavailable,
-            format!("{place} does not answer within {} seconds", LONGEST_SILENCE.as_secs()),
+            format!("{place} did not respond within {} seconds", LONGEST_SILENCE.as_secs()),
         )
         .hint("try again later"),
     )
@@ -336,7 +337,7 @@ mod tests {
         address.to_string() != "10.0.0.5" && !address.is_loopback()
     }
 
-    /// Stands for DNS: each name leads to what it spells.
+    /// A substitute for DNS: each name resolves to the addresses that it spells.
     fn spelled(name: String) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> {
         let labels = name.split('.').filter_map(|label| label.replace('-', ".").parse::<IpAddr>().ok());
         let found = labels.map(|address| SocketAddr::new(address, 0)).collect();
@@ -356,18 +357,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_addresses_that_were_found_good_are_handed_out() {
+    async fn only_allowed_addresses_are_resolved() {
         let host = "10-0-0-5.93-184-216-34.example".to_owned();
         let resolver = Checked { host: host.clone(), judge: Arc::new(judge), lookup: spelled };
         let found: Vec<SocketAddr> = resolver.resolve(host.parse().unwrap()).await.unwrap().collect();
         assert_eq!(found, ["93.184.216.34:0".parse().unwrap()]);
-        // A proxy of the user's may well have a private address.
+        // The user's proxy may have a private address.
         let proxy = resolver.resolve("10-0-0-5.proxy".parse().unwrap()).await.unwrap();
         assert_eq!(proxy.count(), 1);
     }
 
     #[tokio::test]
-    async fn a_name_that_leads_to_a_refused_address_is_not_connected_to() {
+    async fn a_name_with_a_refused_address_is_not_connected_to() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://127-0-0-1.example:{}/", listener.local_addr().unwrap().port());
@@ -381,7 +382,7 @@ mod tests {
         assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "nobody came");
     }
 
-    /// Answers one request with the text, and goes silent with the connection open.
+    /// Sends the text as the response to one request, then nothing more on the open connection.
     async fn service(text: &'static str) -> String {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -397,7 +398,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_service_that_goes_silent_is_left_and_its_address_kept_to_itself() {
+    async fn a_silent_service_times_out_and_its_path_is_not_shown() {
         let send = async |text| {
             let silence = Duration::from_millis(50);
             let mut request = Outgoing { silence, ..request(&service(text).await) };
@@ -416,11 +417,11 @@ mod tests {
     }
 
     #[test]
-    fn certificates_that_cannot_be_read_are_said() {
+    fn unreadable_certificates_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let bundle =
             CertificateBundle { named_by: "SSL_CERT_FILE".into(), path: folder.path().join("none.pem") };
         let error = Sender::new(Some(bundle)).client(&request("https://a.example")).unwrap_err();
-        assert!(error.message().contains("that SSL_CERT_FILE names"), "{error}");
+        assert!(error.message().contains("certificates in SSL_CERT_FILE"), "{error}");
     }
 }

@@ -1,5 +1,4 @@
-//! Answers after which a request is sent once more: "not so fast", trouble that may pass, and "who are you?" where there
-//! is another credential.
+//! Retries of requests: after a rate limit, after a passing error, and after rejected credentials if there are others.
 
 use std::time::Duration;
 
@@ -8,22 +7,23 @@ use reqwest::header::{CONTENT_RANGE, HeaderMap, RETRY_AFTER};
 
 use super::outgoing::{Content, Failure, Outgoing, Sender, Sending};
 
-/// As long as one request waits in all because its service says so.
+/// Maximum total wait of one request if the service asks for it.
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
-/// Before a request is tried again where its service says nothing of when: as many times as there are waits.
+/// Pauses before retries if the service does not name a time. Their number is the maximum number of retries.
 const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+/// Methods that may be repeated safely.
 const IDEMPOTENT: [&str; 5] = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];
 
-/// Is told why a request is sent once more, and after what time.
+/// A callback for the reason and pause of a retry.
 pub type Waits<'a> = &'a (dyn Fn(&str, Duration) + Send + Sync);
 
 impl Sender {
-    /// Sends a request, with its credential. Where all of its body is known, a service that asks for patience is waited
-    /// for, one in trouble is asked a few times, and one that does not know the credential any more gets a new one, if
-    /// there is one. `waits` is told before each wait.
+    /// Sends a request with its credentials. If its whole body is known, it is retried after a rate limit, a few times
+    /// after a passing error, and with new credentials if the service rejected the old ones. `waits` is called before
+    /// each pause.
     ///
     /// # Errors
-    /// No answer came. One that says no is an answer.
+    /// There is no response. A response with an error status is not an error.
     pub async fn send(
         &self,
         mut request: Outgoing,
@@ -53,17 +53,17 @@ impl Sender {
                 continue;
             }
             let (why, wait) = match &answer {
-                // It was not heard, so that any request may be sent again.
+                // The request was not processed, so any method may be repeated.
                 Ok(answer) if answer.status() == 429 => {
                     let said = retry_after(answer.headers(), Timestamp::now());
-                    ("asks for patience", said.or_else(|| tries.next().copied()))
+                    ("asked to wait", said.or_else(|| tries.next().copied()))
                 }
                 Ok(answer) if may_repeat && [502, 503, 504].contains(&answer.status().as_u16()) => {
                     let said = retry_after(answer.headers(), Timestamp::now());
                     let tried = tries.next().copied();
-                    ("is in trouble", tried.map(|wait| said.unwrap_or(wait)))
+                    ("returned a server error", tried.map(|wait| said.unwrap_or(wait)))
                 }
-                Err(Failure::Broken(_)) if may_repeat => ("broke the connection", tries.next().copied()),
+                Err(Failure::Broken(_)) if may_repeat => ("closed the connection", tries.next().copied()),
                 _ => return answer,
             };
             let Some(wait) = wait.filter(|wait| *wait <= left) else { return answer };
@@ -82,7 +82,7 @@ impl Outgoing {
         IDEMPOTENT.contains(&self.method.as_str()) && !self.headers.contains_key(CONTENT_RANGE)
     }
 
-    /// The same once more; none where its body is gone with the first.
+    /// A copy of the request; `None` if its body was a stream.
     fn again(&self) -> Option<Self> {
         let Sending::Whole(body) = &self.body else { return None };
         Some(Self {
@@ -97,7 +97,7 @@ impl Outgoing {
     }
 }
 
-/// In seconds or as a date; at least one second, so that nobody is asked without an end.
+/// The time in `Retry-After`, as seconds or a date. At least one second, to avoid a busy loop.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = match text.parse::<u64>() {
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_says_how_long_in_two_ways() {
+    fn retry_after_is_seconds_or_a_date() {
         let now: Timestamp = "2026-10-21T07:28:00Z".parse().unwrap();
         let seconds = |text: &str| {
             let headers = [(RETRY_AFTER, text.parse().unwrap())].into_iter().collect();

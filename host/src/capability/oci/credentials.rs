@@ -1,4 +1,4 @@
-//! Docker's stored credentials, so that `docker login` is all that a user needs.
+//! The credentials for a registry. Docker's stored ones are used, so that a user only needs `docker login`.
 
 use oci_client::secrets::RegistryAuth;
 
@@ -7,10 +7,10 @@ use crate::capability::{
     logins::{Stored, stored},
 };
 
-/// Who asks a registry.
+/// The credentials for a registry.
 pub(super) struct Login {
     pub(super) auth: RegistryAuth,
-    /// Why stored credentials could not be used. Not an error yet: what is public needs none.
+    /// Why stored credentials could not be used. Not an error yet, because public artifacts need none.
     pub(super) problem: Option<String>,
 }
 
@@ -19,7 +19,7 @@ impl Login {
         let (auth, problem) = match stored(registry).await {
             Stored::Password { user, password } => (RegistryAuth::Basic(user, password), None),
             Stored::IdentityToken(_) => {
-                let problem = "Docker stored an identity token, where a user and a password are needed";
+                let problem = "Docker stored an identity token, but a user and a password are needed";
                 (RegistryAuth::Anonymous, Some(problem.to_owned()))
             }
             Stored::Nothing => (RegistryAuth::Anonymous, None),

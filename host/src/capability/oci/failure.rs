@@ -1,5 +1,5 @@
-//! What a registry's errors mean to a user. What it says itself is left out: it may be anything, and addresses that it
-//! redirects to carry signatures.
+//! Explains a registry's errors to the user. The registry's own message is left out: it may be anything, and redirect
+//! addresses carry signatures.
 
 use std::error::Error as StdError;
 
@@ -26,8 +26,8 @@ pub(super) fn explain(reference: &Reference, login: &Login, problem: Problem) ->
             Some(status) => answered(reference, login, status.as_u16()),
             None => unreachable(reference, &error),
         },
-        other => Error::failed(format!("cannot get {reference}"))
-            .hint("see that the registry's address is right")
+        other => Error::failed(format!("cannot download {reference}"))
+            .hint("check the registry's address")
             .source(other),
     }
 }
@@ -43,8 +43,8 @@ fn refused(reference: &Reference, login: &Login, envelope: &OciEnvelope) -> Erro
             | OciErrorCode::NotFound,
         ) => missing(reference),
         Some(OciErrorCode::Toomanyrequests) => answered(reference, login, 429),
-        Some(code) => Error::failed(format!("the registry does not give {reference}"))
-            .hint("see that the reference is right")
+        Some(code) => Error::failed(format!("the registry refused {reference}"))
+            .hint("check the reference")
             .source(format!("{code:?}")),
         None => answered(reference, login, 500),
     }
@@ -54,9 +54,9 @@ fn answered(reference: &Reference, login: &Login, status: u16) -> Error {
     match status {
         401 | 403 => denied(reference, login),
         404 | 410 => missing(reference),
-        429 => Error::new(Kind::Unavailable, format!("{} has had too many requests", registry(reference)))
-            .hint("try again later; `docker login` often raises the limit"),
-        _ => Error::new(Kind::Unavailable, format!("{} answers {status}", registry(reference)))
+        429 => Error::new(Kind::Unavailable, format!("{} reported too many requests", registry(reference)))
+            .hint("try again later, or raise the limit with `docker login`"),
+        _ => Error::new(Kind::Unavailable, format!("{} returned HTTP status {status}", registry(reference)))
             .hint("try again later"),
     }
 }
@@ -64,12 +64,11 @@ fn answered(reference: &Reference, login: &Login, status: u16) -> Error {
 fn denied(reference: &Reference, login: &Login) -> Error {
     let registry = registry(reference);
     let message = match login.auth {
-        RegistryAuth::Anonymous => format!("{registry} does not give {reference} without credentials"),
-        _ => format!("{registry} does not give {reference} for the credentials that Docker stored"),
+        RegistryAuth::Anonymous => format!("{registry} denied access to {reference} without credentials"),
+        _ => format!("{registry} denied access to {reference} with Docker's stored credentials"),
     };
-    let error = Error::new(Kind::Denied, message).hint(format!(
-        "log in with `docker login {registry}`; see also that the repository exists, which some registries do not tell"
-    ));
+    let error = Error::new(Kind::Denied, message)
+        .hint(format!("log in with `docker login {registry}`, and check that the repository exists"));
     match &login.problem {
         Some(problem) => error.source(format!("stored credentials cannot be used: {problem}")),
         None => error,
@@ -77,24 +76,24 @@ fn denied(reference: &Reference, login: &Login) -> Error {
 }
 
 fn missing(reference: &Reference) -> Error {
-    Error::new(Kind::NotFound, format!("there is no {reference}"))
-        .hint("see that the repository and its tag or digest are right")
+    Error::new(Kind::NotFound, format!("{reference} not found"))
+        .hint("check the repository and its tag or digest")
 }
 
 fn changed(reference: &Reference, error: &DigestError) -> Error {
-    Error::new(Kind::Plugin, format!("{reference} is not what its digest says"))
-        .hint("it was changed or damaged on its way: do not use it; ask whoever keeps the registry")
+    Error::new(Kind::Plugin, format!("{reference} does not match its digest"))
+        .hint("report this to the registry's operator: the content was changed or damaged in transit")
         .source(error.to_string())
 }
 
 fn unreachable(reference: &Reference, error: &dyn StdError) -> Error {
-    // The innermost cause says it best; the outer ones repeat addresses.
+    // The innermost cause is the most useful; the outer ones repeat addresses.
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    Error::new(Kind::Unavailable, format!("cannot get {reference}"))
-        .hint("see whether the network and the reference are right, and try again")
+    Error::new(Kind::Unavailable, format!("cannot download {reference}"))
+        .hint("check the network and the reference, and try again")
         .source(cause.to_string())
 }
 

@@ -1,5 +1,5 @@
-//! Components from image registries, as the Bytecode Alliance packages them (and `wkg oci push` does): a manifest with
-//! one layer, which is the component itself.
+//! Downloads components from image registries, packaged as by the Bytecode Alliance and `wkg oci push`: a manifest with
+//! one layer, which is the component.
 
 mod credentials;
 mod failure;
@@ -27,7 +27,7 @@ use failure::explain;
 
 const CONFIG_TYPE: &str = "application/vnd.wasm.config.v0+json";
 const LAYER_TYPE: &str = "application/wasm";
-/// All that a registry may have there: what is no plugin is to be named.
+/// All kinds of manifests, so that one that is not a plugin can be reported.
 const MANIFEST_TYPES: [&str; 4] = [
     OCI_IMAGE_MEDIA_TYPE,
     IMAGE_MANIFEST_MEDIA_TYPE,
@@ -35,30 +35,30 @@ const MANIFEST_TYPES: [&str; 4] = [
     IMAGE_MANIFEST_LIST_MEDIA_TYPE,
 ];
 const SCHEME: &str = "oci://";
-const HOW_TO_WRITE: &str = "write oci://REGISTRY/REPOSITORY:TAG, or …@sha256:DIGEST in the place of :TAG";
+const HOW_TO_WRITE: &str = "write oci://REGISTRY/REPOSITORY:TAG or oci://REGISTRY/REPOSITORY@sha256:DIGEST";
 const HOW_TO_PACKAGE: &str =
-    "a plugin is packaged as a component: `wkg oci push REGISTRY/REPOSITORY:TAG FILE.wasm`";
+    "package the plugin as a component: `wkg oci push REGISTRY/REPOSITORY:TAG FILE.wasm`";
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
-/// Between two pieces of an answer.
+/// Maximum pause between two pieces of a response.
 const SILENT_FOR: Duration = Duration::from_secs(60);
 
-/// `oci://REGISTRY/REPOSITORY:TAG` or `oci://REGISTRY/REPOSITORY@sha256:DIGEST`.
+/// A reference: `oci://REGISTRY/REPOSITORY:TAG` or `oci://REGISTRY/REPOSITORY@sha256:DIGEST`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Reference(oci_client::Reference);
 
 impl Reference {
-    /// Reads one that a user wrote. Without a tag it is `latest`, as everywhere.
+    /// Parses a reference. The default tag is `latest`.
     ///
     /// # Errors
-    /// It is none, or names no registry.
+    /// It is not a reference, or names no registry.
     pub fn parse(text: &str) -> Result<Self> {
         let bare = text.strip_prefix(SCHEME).unwrap_or(text);
-        let invalid = || Error::invalid(format!("`{text}` is no reference to a registry")).hint(HOW_TO_WRITE);
+        let invalid = || Error::invalid(format!("`{text}` is not a registry reference")).hint(HOW_TO_WRITE);
         let reference: oci_client::Reference =
             bare.parse().map_err(|error: oci_client::ParseError| invalid().source(error))?;
-        // Others would be looked for in Docker's own registry, which nobody meant.
+        // Without a registry, it would be looked up on Docker Hub, which is not intended.
         if !bare.starts_with(&format!("{}/", reference.registry())) {
             return Err(invalid());
         }
@@ -96,20 +96,20 @@ impl From<Reference> for String {
     }
 }
 
-/// A component as it was pushed.
+/// A component from a registry.
 #[derive(Debug)]
 pub struct Package {
     /// The component.
     pub component: Vec<u8>,
-    /// What was written on its manifest.
+    /// The annotations of its manifest.
     pub annotations: BTreeMap<String, String>,
 }
 
-/// The component that a reference stands for, of at most `limit` bytes: manifest and layer are what their digests say.
-/// Where `pinned` is a component's digest, that one is brought even when the tag has moved or is gone.
+/// Downloads a component of at most `limit` bytes, and checks the digests of manifest and layer. If `pinned` is a
+/// component's digest, that component is downloaded even if the tag has moved or is gone.
 ///
 /// # Errors
-/// The registry does not answer or refuses, has no such thing, or something else than one component.
+/// The registry cannot be reached or refuses, or the reference does not exist or is not a single component.
 pub async fn pull(reference: &Reference, pinned: Option<&str>, limit: usize) -> Result<Package> {
     let registry = Registry::open(reference).await?;
     let (digest, annotations) = match (registry.manifest(limit).await, pinned) {
@@ -122,17 +122,17 @@ pub async fn pull(reference: &Reference, pinned: Option<&str>, limit: usize) -> 
     Ok(Package { component: registry.layer(&digest, limit).await?, annotations })
 }
 
-/// The digest of the image that a reference stands for.
+/// The digest of the image behind a reference.
 ///
 /// # Errors
-/// The registry does not answer or refuses, or has no such thing.
+/// The registry cannot be reached or refuses, or the reference does not exist.
 pub async fn digest(reference: &Reference, login: docker::Login) -> Result<String> {
     let registry = Registry::open_as(reference, Login::given(login)).await?;
     let answer = registry.client.fetch_manifest_digest(&reference.0, &registry.login.auth).await;
     answer.map_err(|error| registry.explain(error))
 }
 
-/// A registry, and who asks it for one repository.
+/// A client for one repository of a registry.
 struct Registry<'a> {
     reference: &'a Reference,
     client: Client,
@@ -157,19 +157,19 @@ impl<'a> Registry<'a> {
         };
         let client = Client::try_from(config).map_err(|error| explain(reference, &login, error))?;
         let registry = Self { reference, client, login };
-        // Asked for here, because the library goes on without a token where it gets none, and says no more why.
+        // Requested here, because the library continues without a token if it gets none, and loses the reason.
         let token = registry.client.auth(&reference.0, &registry.login.auth, RegistryOperation::Pull).await;
         match token.map_err(|error| registry.explain(error))? {
-            // The library would put it into a header unseen.
+            // The library would put it into a header unchecked.
             Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                Err(Error::new(Kind::Unavailable, format!("{address} gave a token that cannot be used"))
+                Err(Error::new(Kind::Unavailable, format!("{address} returned an unusable token"))
                     .hint("see that the registry's address is right"))
             }
             _ => Ok(registry),
         }
     }
 
-    /// The digest of the component, and what else the manifest says.
+    /// The component's digest, and the manifest's annotations.
     async fn manifest(&self, limit: usize) -> Result<(String, BTreeMap<String, String>)> {
         let Reference(image) = self.reference;
         let answer = self.client.pull_manifest_raw(image, &self.login.auth, &MANIFEST_TYPES).await;
@@ -182,7 +182,7 @@ impl<'a> Registry<'a> {
         Ok((layer.digest.clone(), manifest.annotations.unwrap_or_default()))
     }
 
-    /// Only by its digest: other addresses, which a manifest may name, are not gone to.
+    /// Downloads a layer only by its digest. Other addresses in a manifest are ignored.
     async fn layer(&self, digest: &str, limit: usize) -> Result<Vec<u8>> {
         let answer = self.client.pull_blob_stream(&self.reference.0, digest).await;
         let mut stream = answer.map_err(|error| self.explain(error))?;
@@ -204,17 +204,17 @@ impl<'a> Registry<'a> {
 fn manifest_of_component(reference: &Reference, manifest: &[u8]) -> Result<OciImageManifest> {
     let broken =
         |problem: &str| Error::new(Kind::Plugin, format!("{reference} {problem}")).hint(HOW_TO_PACKAGE);
-    let manifest: OciManifest = serde_json::from_slice(manifest)
-        .map_err(|error| broken("has a manifest that is none").source(error))?;
+    let manifest: OciManifest =
+        serde_json::from_slice(manifest).map_err(|error| broken("has an invalid manifest").source(error))?;
     let OciManifest::Image(manifest) = manifest else {
-        return Err(broken("is a list of images, and no plugin"));
+        return Err(broken("is an image index, not a plugin"));
     };
     match manifest.config.media_type.as_str() {
         CONFIG_TYPE => Ok(manifest),
         text if text.contains("image.config") || text.contains("container.image") => {
-            Err(broken("is an image of a container, and no plugin"))
+            Err(broken("is a container image, not a plugin"))
         }
-        other => Err(broken(&format!("is packaged as {other:?}, and no plugin"))),
+        other => Err(broken(&format!("is of type {other:?}, not a plugin"))),
     }
 }
 
@@ -223,24 +223,24 @@ fn only_layer<'a>(reference: &Reference, manifest: &'a OciImageManifest) -> Resu
         |problem: &str| Error::new(Kind::Plugin, format!("{reference} {problem}")).hint(HOW_TO_PACKAGE);
     match manifest.layers.as_slice() {
         [layer] if layer.media_type == LAYER_TYPE => Ok(layer),
-        [layer] => Err(broken(&format!("holds {:?}, and no plugin", layer.media_type))),
-        layers => Err(broken(&format!("has {} layers, where a plugin is one", layers.len()))),
+        [layer] => Err(broken(&format!("holds {:?}, not a plugin", layer.media_type))),
+        layers => Err(broken(&format!("has {} layers, but a plugin has one", layers.len()))),
     }
 }
 
 fn too_large(reference: &Reference, limit: usize) -> Error {
-    Error::failed(format!("{reference} is more than {} MiB", limit >> 20))
-        .hint("it is larger than any plugin: see that the reference is right")
+    Error::failed(format!("{reference} is larger than {} MiB", limit >> 20))
+        .hint("check the reference: no plugin is this large")
 }
 
-/// What this network needs beside the system's certificates.
+/// Certificates that this network needs in addition to the system's.
 fn trusted() -> Result<Vec<Certificate>> {
     let Some(bundle) = CertificateBundle::of_the_environment() else { return Ok(Vec::new()) };
     let found = certificates::read(&bundle)?.into_iter();
     Ok(found.map(|one| Certificate { encoding: CertificateEncoding::Der, data: one.to_vec() }).collect())
 }
 
-/// Without TLS only what nobody can change on its way is asked for.
+/// Whether the registry is on this machine, where TLS is not needed.
 fn is_this_machine(registry: &str) -> bool {
     matches!(registry.split(':').next(), Some("127.0.0.1" | "localhost"))
 }

@@ -1,4 +1,4 @@
-//! A file that is still coming, read in order on a thread of its own: what comes late is waited for.
+//! Reads a file in order, on its own thread, while it is being downloaded.
 
 use std::{
     fs::File,
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::error::{Context, Error, Result};
 
-/// How much of a file is there, from its beginning on.
+/// How many bytes from the file's start have arrived.
 #[derive(Default)]
 pub(super) struct Level {
     state: Mutex<State>,
@@ -32,7 +32,7 @@ impl Level {
         self.rises.notify_all();
     }
 
-    /// How far the reader is.
+    /// The reader's position.
     pub(super) fn read(&self) -> u64 {
         self.state().read
     }
@@ -43,12 +43,12 @@ impl Level {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Numbers are whole at any time.
+        // The numbers are always consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The bytes of the file in their order.
+/// The bytes of the file in order.
 pub struct Arriving {
     file: File,
     size: u64,
@@ -57,7 +57,7 @@ pub struct Arriving {
 }
 
 impl Arriving {
-    /// The whole file's, in bytes.
+    /// The size of the whole file in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -69,12 +69,12 @@ impl Read for Arriving {
         state.read = self.at;
         while state.there <= self.at && self.at < self.size {
             if state.abandoned {
-                return Err(io::Error::other("it did not come"));
+                return Err(io::Error::other("the download failed"));
             }
             state = self.level.rises.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.abandoned {
-            return Err(io::Error::other("nobody wants it any more"));
+            return Err(io::Error::other("the reader was dropped"));
         }
         let there = usize::try_from(state.there.saturating_sub(self.at)).unwrap_or(usize::MAX);
         drop(state);
@@ -85,7 +85,7 @@ impl Read for Arriving {
     }
 }
 
-/// The thread that reads. It ends with this.
+/// The reading thread, which ends when this is dropped.
 pub(super) struct Reading<T> {
     level: Arc<Level>,
     outcome: oneshot::Receiver<Result<T>>,
@@ -104,7 +104,7 @@ impl<T: Send + 'static> Reading<T> {
         let arriving = Arriving { file, size, at: 0, level: level.clone() };
         let (sender, outcome) = oneshot::channel();
         let thread = std::thread::Builder::new().name("reading".into()).spawn(move || {
-            // Where nobody waits for it any more, nobody is to be told.
+            // The receiver may be gone.
             let _ = sender.send(read(arriving));
         });
         Ok(Self { level, outcome, thread: Some(thread.context(cannot_read)?) })
@@ -114,11 +114,11 @@ impl<T: Send + 'static> Reading<T> {
         &self.level
     }
 
-    /// What came of it.
+    /// The thread's result.
     pub(super) async fn outcome(&mut self) -> Result<T> {
         match (&mut self.outcome).await {
             Ok(outcome) => outcome,
-            Err(broken) => Err(Error::failed("the reading ended before its time").source(broken)),
+            Err(broken) => Err(Error::failed("the reading thread ended unexpectedly").source(broken)),
         }
     }
 }
@@ -126,7 +126,7 @@ impl<T: Send + 'static> Reading<T> {
 impl<T> Drop for Reading<T> {
     fn drop(&mut self) {
         self.level.abandon();
-        // It must not write where everything is about to be removed.
+        // It must not write into folders that are about to be removed.
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

@@ -1,4 +1,4 @@
-//! An object of a service into a file: in parts, several at a time, and read in order while it comes.
+//! Downloads an object into a file: in parallel parts, and read in order meanwhile.
 
 use std::{
     fs::File,
@@ -28,19 +28,20 @@ use crate::{
     error::{Context, Error, Kind, Result},
 };
 
-/// Parts that come at the same time.
+/// Number of parallel parts.
 const AT_ONCE: usize = 8;
-/// As many times a broken connection is taken up again without a byte of progress between.
+/// Maximum number of retries without any progress.
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// How often the progress is told.
+/// How often progress is reported.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
-/// Brings the object to a file, and lets `read` have its bytes in their order meanwhile. A connection that
-/// breaks is taken up again where it broke; what a killed run left of the same object is gone on with.
+/// Downloads the object into a file, and passes its bytes in order to `read` meanwhile. An interrupted connection is
+/// resumed, and so is the download of a killed run.
 ///
 /// # Errors
-/// There is no such object, it changed meanwhile, the disk is full, the service cannot be reached, or `read` fails.
+/// There is no such object, it changed during the download, the disk is full, the service cannot be reached, or `read`
+/// fails.
 pub async fn download<T: Send + 'static, S: Source>(
     from: &S,
     to: &At,
@@ -48,8 +49,8 @@ pub async fn download<T: Send + 'static, S: Source>(
     read: impl FnOnce(Arriving) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let object = from.describe().await?.ok_or_else(|| {
-        Error::new(Kind::NotFound, format!("there is no {from}"))
-            .hint("the training wrote nothing to /opt/ml/model, or the artifact was deleted since")
+        Error::new(Kind::NotFound, format!("{from} not found"))
+            .hint("check that the training writes to /opt/ml/model, and that the artifact was not deleted")
     })?;
     let folder = to.folder.path();
     let (mut parts, file) = Parts::open(to, &object).map_err(|error| room::cannot_write(folder, error))?;
@@ -83,7 +84,7 @@ pub async fn download<T: Send + 'static, S: Source>(
         }
         tokio::select! {
             Some(arrived) = coming.join_next() => {
-                let (number, sum) = arrived.context(|| format!("cannot bring {from}"))??;
+                let (number, sum) = arrived.context(|| format!("cannot download {from}"))??;
                 parts.arrived(number, sum).map_err(|error| room::cannot_write(folder, error))?;
                 reading.level().rise_to(parts.level());
             }
@@ -100,21 +101,21 @@ pub async fn download<T: Send + 'static, S: Source>(
 }
 
 /// # Errors
-/// All parts came, and they are not the object.
+/// The downloaded parts do not match the object's checksum.
 pub(super) fn verify<S: Source>(from: &S, object: &Object, parts: &Parts) -> Result<()> {
     if let Some((_, promised)) = object.checksum
         && parts.checksum() != promised
     {
-        return Err(Error::failed(format!("{from} came damaged: its checksum is another one"))
-            .hint("nothing was written: fetch it again"));
+        return Err(Error::failed(format!("{from} was damaged in transit: its checksum does not match"))
+            .hint("fetch it again; nothing was written"));
     }
     Ok(())
 }
 
-/// Lets `read` have a file of this machine, and tells how far it is.
+/// Passes a local file to `read`, and reports its progress.
 ///
 /// # Errors
-/// Those of `read`.
+/// The errors of `read`.
 pub async fn local<T: Send + 'static>(
     archive: &At,
     listener: Listener<'_>,
@@ -138,7 +139,7 @@ pub async fn local<T: Send + 'static>(
     }
 }
 
-/// What brings a part.
+/// The download of one part.
 #[derive(Clone)]
 pub(super) struct Part<S> {
     pub(super) from: S,
@@ -150,14 +151,14 @@ pub(super) struct Part<S> {
 }
 
 impl<S: Source> Part<S> {
-    /// Its checksum.
+    /// Downloads the part, and returns its checksum.
     pub(super) async fn bring(&self, range: std::ops::Range<u64>) -> Result<u64> {
         let mut sum = Digest::new(self.algorithm);
         let mut at = range.start;
         let mut attempts = 0;
         while at < range.end {
             let before = at;
-            // What keeps an answer from beginning was tried again already.
+            // Errors before the response were already retried.
             let body = self.from.read(at..range.end, self.etag.clone()).await?;
             match self.receive(body, &mut at, range.end, &mut sum).await {
                 Ok(()) => {}
@@ -177,16 +178,18 @@ impl<S: Source> Part<S> {
     async fn receive(&self, mut body: Bytestream, at: &mut u64, end: u64, sum: &mut Digest) -> Result<()> {
         let from = &self.from;
         let broken = |error| {
-            Error::new(Kind::Unavailable, format!("the connection broke while {from} was coming"))
-                .hint("fetch it again")
-                .source(error)
+            Error::new(
+                Kind::Unavailable,
+                format!("the connection was interrupted during the download of {from}"),
+            )
+            .hint("fetch it again")
+            .source(error)
         };
         while let Some(bytes) = body.try_next().await.map_err(broken)? {
             let more = bytes.len() as u64;
             if *at + more > end {
-                return Err(
-                    Error::failed(format!("{from}: more came than was asked for")).hint("fetch it again")
-                );
+                return Err(Error::failed(format!("{from}: the service sent more than was requested"))
+                    .hint("fetch it again"));
             }
             self.file.write_all_at(&bytes, *at).map_err(|error| room::cannot_write(&self.folder, error))?;
             sum.update(&bytes);
@@ -195,7 +198,7 @@ impl<S: Source> Part<S> {
         }
         if *at < end {
             return Err(
-                Error::new(Kind::Unavailable, format!("{from} came only in part")).hint("fetch it again")
+                Error::new(Kind::Unavailable, format!("{from} arrived incomplete")).hint("fetch it again")
             );
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! Many objects of a service into a folder: several at a time, each in parts. Their names were chosen by code on another
-//! machine: nothing in them is trusted.
+//! Downloads many objects into a folder, in parallel and each in parts. Code on another machine chose their names, so
+//! these are not trusted.
 
 use std::{
     collections::BTreeSet,
@@ -29,25 +29,25 @@ use crate::{
     error::{Context, Error, Kind, Result},
 };
 
-/// Objects, and parts of all of them, that come at the same time. Small ones are mostly waiting.
+/// Maximum number of parallel objects and parts. Small objects mostly wait for the service.
 const AT_ONCE: usize = 16;
 
-/// Where objects are brought to.
+/// The destination of objects.
 pub struct Destination {
-    /// How messages name all of them.
+    /// The name of all objects in messages.
     pub name: String,
-    /// Where each comes to, under a name of ours: what a killed run left there is gone on with.
+    /// The folder of the downloads, under our names. The next run resumes those of a killed one.
     pub coming: Folder,
-    /// Where all are moved to in the end, under their own names.
+    /// The folder that all are moved to in the end, under their own names.
     pub tree: Folder,
-    /// What is there already is in the way; none where it may be replaced.
+    /// Existing files that must not be replaced; `None` if they may be.
     pub beside: Option<Beside>,
 }
 
-/// Brings all objects, which come with their names and sizes. The memory it takes does not grow with their sizes.
+/// Downloads all objects, given with names and sizes. The memory that it needs does not depend on their sizes.
 ///
 /// # Errors
-/// A name leads out of the folder, an object is gone, changed or came damaged, the disk is full, or the service cannot be
+/// A name leads out of the folder, an object is gone, changed or damaged, the disk is full, or the service cannot be
 /// reached.
 pub async fn download_all<S: Source>(
     objects: Vec<(String, u64, S)>,
@@ -55,10 +55,11 @@ pub async fn download_all<S: Source>(
     listener: Listener<'_>,
 ) -> Result<Brought> {
     let hostile = |what: String| {
-        Error::failed(format!("{} is not to be trusted: {what}", to.name)).hint("nothing was written")
+        Error::failed(format!("{} is unsafe: {what}", to.name))
+            .hint("check who wrote it; nothing was written")
     };
     if objects.len() > MOST_ENTRIES {
-        return Err(hostile(format!("it holds more than {MOST_ENTRIES} files")));
+        return Err(hostile(format!("it has more than {MOST_ENTRIES} files")));
     }
     let mut names = BTreeSet::new();
     for (name, ..) in &objects {
@@ -67,13 +68,13 @@ pub async fn download_all<S: Source>(
             beside.refuse(&path)?;
         }
         if !names.insert(path) {
-            return Err(hostile(format!("it holds {name} twice")));
+            return Err(hostile(format!("it has {name} twice")));
         }
     }
-    // A file's name cannot be a folder's too; one below the other come one after the other.
+    // A file's name cannot be a folder's too. After sorting, a folder's entries follow its name.
     let clash = names.iter().zip(names.iter().skip(1)).find(|(one, next)| next.starts_with(one));
     if let Some((one, _)) = clash {
-        return Err(hostile(format!("{} is a file in it, and a folder", one.display())));
+        return Err(hostile(format!("{} is both a file and a folder in it", one.display())));
     }
 
     let total = objects.iter().fold(0, |total: u64, (_, size, _)| total.saturating_add(*size));
@@ -99,7 +100,7 @@ pub async fn download_all<S: Source>(
             break;
         }
         tokio::select! {
-            Some(came) = coming.join_next() => came.context(|| format!("cannot bring {}", to.name))??,
+            Some(came) = coming.join_next() => came.context(|| format!("cannot download {}", to.name))??,
             _ = ticks.tick() => tell(done.load(Ordering::Relaxed)),
         }
     }
@@ -115,18 +116,18 @@ pub async fn download_all<S: Source>(
     Ok(brought)
 }
 
-/// Where an object of that name comes to.
+/// The download's path for an object of this name.
 fn place(name: &str) -> String {
     hex::encode(Sha256::digest(name))
 }
 
-/// What is there already of all that comes.
+/// The size of everything that was already downloaded.
 fn size_of(folder: &Folder) -> u64 {
     let entries = folder.entries().unwrap_or_default();
     entries.iter().filter_map(|entry| folder.facts(Path::new(&entry.name)).ok()).map(|facts| facts.size).sum()
 }
 
-/// Its size.
+/// Moves a downloaded object to the tree, and returns its size.
 fn settle(from: &At, tree: &Folder, path: &Path) -> io::Result<u64> {
     if let Some(parent) = path.parent() {
         tree.make_below(parent)?;
@@ -136,7 +137,7 @@ fn settle(from: &At, tree: &Folder, path: &Path) -> io::Result<u64> {
     Ok(tree.facts(path)?.size)
 }
 
-/// What all objects share on their way.
+/// What all downloads share.
 #[derive(Clone)]
 struct Way {
     folder: Arc<Path>,
@@ -147,13 +148,13 @@ struct Way {
 impl Way {
     async fn bring<S: Source>(&self, from: &S, size: u64, at: &At) -> Result<()> {
         let object = from.describe().await?.ok_or_else(|| {
-            Error::new(Kind::Conflict, format!("{from} went away while the others were coming"))
-                .hint("nothing was written: fetch it again")
+            Error::new(Kind::Conflict, format!("{from} was deleted during the download"))
+                .hint("fetch it again; nothing was written")
         })?;
-        // What is half there, or another thing by now, must not pass for the result.
+        // An incomplete or changed object must not be used as the result.
         if object.size != size {
-            let message = format!("{from} has {} bytes, and was listed with {size}", object.size);
-            return Err(Error::new(Kind::Conflict, message).hint("nothing was written: fetch it again"));
+            let message = format!("{from} has {} bytes, but was listed with {size}", object.size);
+            return Err(Error::new(Kind::Conflict, message).hint("fetch it again; nothing was written"));
         }
         let cannot_write = |error| room::cannot_write(&self.folder, error);
         let (mut parts, file) = Parts::open(at, &object).map_err(cannot_write)?;
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_came_before_is_not_asked_for_again() {
+    async fn objects_of_an_earlier_run_are_not_downloaded_again() {
         let root = tempfile::tempdir().unwrap();
         let to = destination(root.path());
         let (all, _) = objects(&["a", "deep/er/b", "refused"]);
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_as_large_as_it_was_listed_is_refused() {
+    async fn an_object_with_another_size_than_listed_is_refused() {
         for wrong in [0, 2, 50_000] {
             let root = tempfile::tempdir().unwrap();
             let to = destination(root.path());
@@ -267,7 +268,7 @@ mod tests {
             all[1].1 = wrong;
             let error = download_all(all, &to, &|_| {}).await.unwrap_err();
             assert!(
-                error.message().contains(&format!("has 3 bytes, and was listed with {wrong}")),
+                error.message().contains(&format!("has 3 bytes, but was listed with {wrong}")),
                 "{error}"
             );
             assert_eq!(to.tree.entries().unwrap().len(), 0);
@@ -291,7 +292,7 @@ mod tests {
             let error = download_all(objects(names).0, &to, &|_| {}).await.unwrap_err();
             let said = error.message();
             assert!(
-                said.contains("is not to be trusted") || said.contains("came damaged"),
+                said.contains("is unsafe") || said.contains("was damaged in transit"),
                 "{names:?}: {error}"
             );
             assert_eq!(to.tree.entries().unwrap().len(), 0, "{names:?}");

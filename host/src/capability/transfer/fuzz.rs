@@ -1,4 +1,4 @@
-//! A model artifact, made by code on another machine.
+//! Fuzzes the unpacking of model artifacts, which code on another machine made.
 
 use std::{
     fs,
@@ -18,10 +18,10 @@ use crate::{
 /// The targets.
 pub const FUZZ: &[Target] = &[Target { name: "archive", run: archive, seeds: archives }];
 
-/// Small enough that a file that claims to be larger is none.
+/// Small, so that larger files are refused.
 const LIMIT: u64 = 1 << 20;
 
-/// Of a tar: what a checksum would keep from being changed in a `.tar.gz`.
+/// Takes a tar, because the checksum of a `.tar.gz` would reject most changes.
 fn archive(bytes: &[u8]) {
     let mut packed = GzEncoder::new(Vec::new(), Compression::none());
     packed.write_all(&settled(bytes)).expect("it is kept in memory");
@@ -48,7 +48,7 @@ fn archive(bytes: &[u8]) {
     }
 }
 
-/// Nothing but files and folders, and where all was accepted links that stay inside.
+/// Checks that there are only files and folders, and if all was accepted, links that stay inside.
 fn walk(folder: &Path, tree: &Path, accepted: bool, found: &mut Vec<PathBuf>) {
     use std::os::unix::fs::PermissionsExt;
     for entry in fs::read_dir(folder).expect("it can be listed") {
@@ -81,7 +81,7 @@ fn archives() -> Vec<Vec<u8>> {
             let mut header = Header::new_gnu();
             header.set_entry_type(*kind);
             header.set_mode(0o4755);
-            // By itself, the writer refuses the hostile ones.
+            // The writer itself would refuse hostile entries.
             if name.starts_with(['/', '.']) {
                 header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
                 header.as_old_mut().linkname[..content.len()].copy_from_slice(content.as_bytes());

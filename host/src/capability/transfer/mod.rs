@@ -1,5 +1,4 @@
-//! Brings artifacts home: bytes flow from the service to a file, and out of an archive into a folder, and nothing
-//! half-done is ever seen.
+//! Downloads artifacts to files, and unpacks archives into folders. Incomplete results are never visible.
 
 mod arriving;
 mod download;

@@ -1,5 +1,5 @@
-//! The parts of a file that is coming, and which of them are there: written down beside it, so that the next run goes on
-//! where a killed one stopped.
+//! Records which parts of a file were downloaded in a file beside it, so that the next run resumes where a killed one
+//! stopped.
 
 use std::{
     fs::File,
@@ -13,25 +13,25 @@ use crc_fast::{CrcAlgorithm, Digest, checksum, checksum_combine};
 use super::{At, source::Object};
 use crate::disk::{PRIVATE, SHARED};
 
-/// In bytes.
+/// Size of a part in bytes.
 pub(super) const PART: u64 = 8 << 20;
-/// The longest list of parts, in bytes: more than a file of 10 TiB has.
+/// Maximum size of the list of parts in bytes: more than a file of 10 TiB has.
 const LONGEST_NOTES: u64 = 64 << 20;
 
-/// What is there of a file.
+/// The downloaded parts of a file.
 pub(super) struct Parts {
     size: u64,
-    /// Of each but the last.
+    /// The size of each part but the last.
     part: u64,
     algorithm: CrcAlgorithm,
-    /// The checksum of each that is there.
+    /// The checksum of each downloaded part.
     there: Vec<Option<u64>>,
-    /// A line for each that is there: its number and its checksum.
+    /// The list, with a line for each downloaded part: its number and checksum.
     notes: File,
 }
 
 impl Parts {
-    /// What an earlier run left of the same object, if its bytes are still what they were.
+    /// The parts of an earlier run for the same object, if their checksums still match.
     pub(super) fn open(archive: &At, object: &Object) -> io::Result<(Self, File)> {
         let algorithm =
             object.checksum.as_ref().map_or(CrcAlgorithm::Crc32IsoHdlc, |(algorithm, _)| *algorithm);
@@ -42,7 +42,7 @@ impl Parts {
         let earlier = folder.read(&notes, LONGEST_NOTES).unwrap_or_default();
         let earlier = String::from_utf8_lossy(&earlier);
         let mut lines = earlier.lines();
-        // Without an ETag nothing tells whether it is still the same object.
+        // Without an ETag, it is unknown whether it is still the same object.
         let same = object.etag.is_some() && lines.next() == Some(&head);
         let file = folder.update(&archive.name, SHARED)?;
         if !same {
@@ -56,7 +56,7 @@ impl Parts {
         writeln!(parts.notes, "{head}")?;
         if same {
             for line in lines {
-                // The last line may have been cut off.
+                // The last line may be incomplete.
                 let Some((number, sum)) = line.split_once(' ') else { continue };
                 let (Ok(number), Ok(sum)) = (number.parse(), u64::from_str_radix(sum, 16)) else { continue };
                 if number < count && parts.holds(&file, number, sum)? {
@@ -89,7 +89,7 @@ impl Parts {
         start..(start + self.part).min(self.size)
     }
 
-    /// Those that are still to come.
+    /// The missing parts.
     pub(super) fn missing(&self) -> Vec<usize> {
         (0..self.there.len()).filter(|number| self.there[*number].is_none()).collect()
     }
@@ -99,19 +99,19 @@ impl Parts {
         writeln!(self.notes, "{number} {sum:x}")
     }
 
-    /// How much is there.
+    /// How many bytes were downloaded.
     pub(super) fn bytes(&self) -> u64 {
         let there = (0..self.there.len()).filter(|number| self.there[*number].is_some());
         there.map(|number| self.range(number)).map(|range| range.end - range.start).sum()
     }
 
-    /// How much is there from the beginning on.
+    /// How many bytes from the start were downloaded.
     pub(super) fn level(&self) -> u64 {
         let whole = self.there.iter().take_while(|part| part.is_some()).count();
         (whole as u64 * self.part).min(self.size)
     }
 
-    /// The checksum of the whole file, once all are there.
+    /// The checksum of the whole file, once all parts are downloaded.
     pub(super) fn checksum(&self) -> u64 {
         let start = checksum(self.algorithm, b"");
         self.there.iter().enumerate().fold(start, |sum, (number, part)| {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_is_taken_up_only_where_it_is_the_same() {
+    fn parts_are_reused_only_if_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let archive = At::new(&Folder::open(folder.path()).unwrap(), "archive");
         let content: Vec<u8> = (0..PART * 2 + 5).map(|n| (n % 251) as u8).collect();
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(parts.checksum(), checksum(parts.algorithm(), &content));
         assert_eq!(parts.level(), size);
         drop(parts);
-        // A byte that changed on the disk, and an object that changed in the bucket.
+        // A byte changed on the disk, and then the object changed in the bucket.
         file.write_all_at(b"\xff", 3).unwrap();
         let (parts, _) = Parts::open(&archive, &object(size, "one")).unwrap();
         assert_eq!(parts.missing(), [0]);

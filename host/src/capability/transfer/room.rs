@@ -1,4 +1,4 @@
-//! How much a disk can still take.
+//! Free disk space.
 
 use std::{io, path::Path};
 
@@ -8,23 +8,23 @@ use crate::{
     error::{Error, Result},
 };
 
-/// In bytes; `None` if the file system does not tell.
+/// The free disk space in bytes; `None` if the file system does not report it.
 pub fn room(folder: &Path) -> Option<u64> {
     Folder::open(folder).ok()?.room()
 }
 
 /// # Errors
-/// The disk cannot take as much.
+/// The disk does not have that much space.
 pub(super) fn make_sure_of(needed: u64, folder: &Folder) -> Result<()> {
     match folder.room() {
         Some(room) if room < needed => {
-            Err(full(folder.path()).source(format!("{needed} bytes are needed, {room} are free")))
+            Err(full(folder.path()).source(format!("{needed} bytes needed, {room} free")))
         }
         _ => Ok(()),
     }
 }
 
-/// A failed write to the folder.
+/// The error for a failed write to the folder.
 pub(super) fn cannot_write(folder: &Path, error: io::Error) -> Error {
     if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
         return full(folder).source(error);
@@ -36,13 +36,13 @@ pub(super) fn cannot_write(folder: &Path, error: io::Error) -> Error {
 
 fn full(folder: &Path) -> Error {
     Error::failed(format!("the disk of {} is full", folder.display()))
-        .hint("nothing was written: free some of it, or fetch into another folder")
+        .hint("free some disk space, or fetch into another folder; nothing was written")
 }
 
-/// Copies a file of this machine, and tells its size.
+/// Copies a local file, and returns its size.
 ///
 /// # Errors
-/// It cannot be read, something has the new name, or the disk is full.
+/// The file cannot be read, the new name exists, or the disk is full.
 pub fn copy(from: &At, to: &At) -> Result<u64> {
     let unreadable = |error| cannot_read(&from.path(), error);
     let mut source = from.folder.open_file(&from.name).map_err(unreadable)?;

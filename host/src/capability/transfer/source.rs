@@ -1,4 +1,4 @@
-//! Where archives come from.
+//! The sources of downloads.
 
 use std::{fmt, future::Future, io, ops::Range};
 
@@ -11,31 +11,31 @@ use crate::error::Result;
 /// An object, as its service describes it.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// In bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Changes with the content.
+    /// The ETag, which changes with the content.
     pub etag: Option<String>,
-    /// Of the whole content, where the service keeps one of a kind that can be put together from parts.
+    /// The checksum of the whole content, if the service has one that can be computed from parts.
     pub checksum: Option<(CrcAlgorithm, u64)>,
-    /// Parts of it can be asked for.
+    /// Whether ranges can be requested.
     pub in_parts: bool,
 }
 
-/// Bytes as they come.
+/// A stream of bytes.
 pub type Bytestream = BoxStream<'static, io::Result<Bytes>>;
 
-/// One object of a service, read from as many tasks as there are. Its name is for people.
+/// An object of a service, which several tasks may read. It is shown by its name.
 pub trait Source: Clone + fmt::Display + Send + Sync + 'static {
-    /// None where there is no such object.
+    /// The object's properties; `None` if there is no such object.
     ///
     /// # Errors
-    /// The service refuses, or does not answer.
+    /// The service refuses or does not respond.
     fn describe(&self) -> impl Future<Output = Result<Option<Object>>> + Send;
 
-    /// Bytes of the object, as long as it is still the one with that ETag.
+    /// A range of the object, if it still has this ETag.
     ///
     /// # Errors
-    /// It is gone, has changed, or the user may not read it.
+    /// The object is gone or has changed, or the user may not read it.
     fn read(
         &self,
         range: Range<u64>,

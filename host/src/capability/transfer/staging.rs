@@ -1,4 +1,4 @@
-//! The place beside the user's files where what comes is made whole, before all of it is moved there.
+//! The staging folder beside the user's files, where downloads are completed before they are moved into place.
 
 use std::{
     collections::BTreeSet,
@@ -16,79 +16,79 @@ use crate::{
     error::{Context, Error, Kind, Result},
 };
 
-/// What the names of all such places begin with; no archive may hold one.
+/// Prefix of all staging folders. No archive may have an entry with it.
 pub(super) const PREFIX: &str = ".alekseylearn-";
-/// Lists of files, and of parts, that killed programs left: more than a million entries have.
+/// Maximum size of a list of files or parts in bytes: more than a million entries have.
 const LONGEST_LIST: u64 = 256 << 20;
 
-/// The place of a file in a folder.
+/// A path in a folder.
 #[derive(Clone, Debug)]
 pub struct At {
     /// The folder.
     pub folder: Folder,
-    /// The path in it.
+    /// The path relative to it.
     pub name: PathBuf,
 }
 
 impl At {
-    /// A place in a folder.
+    /// A path in a folder.
     pub fn new(folder: &Folder, name: impl Into<PathBuf>) -> Self {
         Self { folder: folder.clone(), name: name.into() }
     }
 
-    /// For messages.
+    /// The whole path, for messages.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join(&self.name)
     }
 
-    /// Beside a file that is coming: which parts of it are there.
+    /// The list of downloaded parts, beside the file.
     pub(super) fn notes(&self) -> PathBuf {
         self.name.with_added_extension("parts")
     }
 }
 
-/// What came.
+/// The downloaded files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brought {
     /// The files, relative to the folder, sorted.
     pub files: Vec<PathBuf>,
-    /// In bytes.
+    /// Their size in bytes.
     pub size: u64,
-    /// What an archive holds that cannot come, each with the reason, for a person.
+    /// Entries of an archive that were skipped, each with the reason, for a person.
     #[serde(default)]
     pub left_out: Vec<String>,
 }
 
 /// A folder `.alekseylearn-NAME` in the user's folder, with
-/// - `archive`, and beside it `archive.parts`: what came so far, for a next run to go on from;
-/// - `coming`: the same for objects that are no archive;
-/// - `tree`: what is to be moved to the user's folder;
-/// - `ready`: written when the tree is whole. From then on it is only moved, by whoever comes next.
+/// - `archive`, and beside it `archive.parts`: the download so far, which the next run can resume;
+/// - `coming`: the same for objects that are not an archive;
+/// - `tree`: the files to move to the user's folder;
+/// - `ready`: written when the tree is complete. From then on it is only moved, if necessary by the next run.
 ///
-/// It is removed when it is dropped; a program that is killed leaves it to the next one.
+/// It is removed when it is dropped. The next run removes it for a killed program.
 pub struct Staging {
     target: Folder,
     name: PathBuf,
     folder: Folder,
     keep: bool,
-    /// What goes from the user's folder where this comes, by its first names.
+    /// Entries of the user's folder that may be replaced.
     replaceable: BTreeSet<OsString>,
-    /// Folders that were missing, the innermost first: they go too, unless something came to them.
+    /// Folders that were created, innermost first. They are removed again if they stay empty.
     made: Vec<PathBuf>,
     _lock: File,
 }
 
 impl Staging {
-    /// Takes the place of that name, and removes what killed programs left under other names.
+    /// Opens the staging folder of this name, and removes those that killed programs left under other names.
     ///
     /// # Errors
-    /// Another program is there, or the folder cannot be written to.
+    /// Another program uses it, or the folder cannot be written to.
     pub fn open(folder: &Path, name: &str) -> Result<Self> {
         let cannot_write = |error| room::cannot_write(folder, error);
         let missing = folder.ancestors().take_while(|folder| !folder.exists());
         let made = missing.map(Path::to_owned).collect();
         let target =
-            Folder::make(folder).context(|| format!("cannot make the folder {}", folder.display()))?;
+            Folder::make(folder).context(|| format!("cannot create the folder {}", folder.display()))?;
         let place = PathBuf::from(format!("{PREFIX}{name}"));
         sweep(&target, &place).map_err(cannot_write)?;
         let (inner, lock) = loop {
@@ -97,9 +97,9 @@ impl Staging {
                 Lock::Held => {
                     return Err(Error::new(
                         Kind::Conflict,
-                        format!("another alekseylearn is bringing {name} to {}", folder.display()),
+                        format!("another alekseylearn is fetching {name} into {}", folder.display()),
                     )
-                    .hint("wait for its end, or fetch into another folder"));
+                    .hint("wait until it has finished, or fetch into another folder"));
                 }
                 Lock::Gone => {}
                 Lock::Taken(lock) => break (inner, lock),
@@ -114,28 +114,28 @@ impl Staging {
         Ok(staging)
     }
 
-    /// What lies in the user's folder under these names may go.
+    /// Allows replacing entries of the user's folder with these names.
     pub fn may_replace(&mut self, names: BTreeSet<OsString>) {
         self.replaceable = names;
     }
 
-    /// What may be in the way of what comes.
+    /// The existing entries that must not be replaced.
     pub fn beside(&self) -> Beside {
         Beside { folder: self.target.clone(), replaceable: self.replaceable.clone() }
     }
 
-    /// An empty tree.
+    /// Empties the tree.
     fn clear(&self) -> io::Result<()> {
         self.folder.remove_all(Path::new("tree"))?;
         self.folder.make_below(Path::new("tree")).map(drop)
     }
 
-    /// Where an archive comes to.
+    /// The path of the downloaded archive.
     pub fn archive(&self) -> At {
         At::new(&self.folder, "archive")
     }
 
-    /// Where objects come to that are no archive.
+    /// The folder of downloaded objects that are not an archive.
     ///
     /// # Errors
     /// The folder cannot be written to.
@@ -143,15 +143,15 @@ impl Staging {
         self.folder.make_below(Path::new("coming")).map_err(|error| self.cannot_write(error))
     }
 
-    /// The archive is not needed any more.
+    /// Removes the archive.
     pub fn drop_archive(&self) {
-        // What cannot be removed now is removed with all the rest.
+        // If it cannot be removed now, it is removed with the rest.
         let archive = self.archive();
         let _ = archive.folder.remove_file(&archive.name);
         let _ = archive.folder.remove_file(&archive.notes());
     }
 
-    /// The archive is what was wanted.
+    /// Moves the archive itself to its destination.
     ///
     /// # Errors
     /// The folder cannot be written to.
@@ -168,12 +168,12 @@ impl Staging {
     }
 
     /// # Errors
-    /// Something of the name is in the user's folder.
+    /// The user's folder has an entry of this name.
     pub fn refuse(&self, name: &Path) -> Result<()> {
         self.beside().refuse(name)
     }
 
-    /// What is to be moved to the user's folder.
+    /// The files to move to the user's folder.
     ///
     /// # Errors
     /// The folder cannot be written to.
@@ -181,7 +181,7 @@ impl Staging {
         self.folder.below(Path::new("tree")).map_err(|error| self.cannot_write(error))
     }
 
-    /// What a killed program had brought, all but for the last moving.
+    /// A complete download that a killed program did not move into place.
     pub fn left(&self, of: &str) -> Result<Option<Brought>> {
         let Ok(text) = self.folder.read(Path::new("ready"), LONGEST_LIST) else { return Ok(None) };
         if let Ok((what, brought)) = serde_json::from_slice::<(String, Brought)>(&text)
@@ -194,7 +194,7 @@ impl Staging {
         Ok(None)
     }
 
-    /// Leaves to the next run what came, if anything did.
+    /// Keeps the download for the next run, if there is any.
     pub fn keep(&mut self) {
         let coming = self.folder.below(Path::new("coming"));
         let entries = coming.and_then(|coming| coming.entries()).unwrap_or_default();
@@ -208,11 +208,11 @@ impl Staging {
         });
     }
 
-    /// Moves the tree to the user's folder, all or nothing: what is cut off is finished by the next run. Files that
-    /// are there already are refused, or replaced with `overwrite`; those that may be replaced go in any case.
+    /// Moves the tree to the user's folder, all or nothing: the next run finishes an interrupted move. Existing files
+    /// are an error, or replaced with `overwrite`; those that may be replaced always are.
     ///
     /// # Errors
-    /// Something is in the way, or the folder cannot be written to.
+    /// A file exists, or the folder cannot be written to.
     pub fn publish(&self, of: &str, brought: &Brought, overwrite: bool) -> Result<()> {
         let cannot_write = |error| self.cannot_write(error);
         let tree = self.tree()?;
@@ -231,7 +231,7 @@ impl Staging {
         self.target.sync().map_err(cannot_write)
     }
 
-    /// Moves away what is there of that name: what is replaced is never seen half-removed.
+    /// Moves an existing entry away, so that it is never visible half-removed.
     fn take_away(&self, name: &OsString) -> io::Result<()> {
         if !self.target.holds(Path::new(name)) {
             return Ok(());
@@ -241,7 +241,7 @@ impl Staging {
         self.target.rename(Path::new(name), &away, Path::new(name))
     }
 
-    /// On the disk, and said so.
+    /// Syncs the tree to the disk, and marks it as ready.
     fn settle(&self, of: &str, brought: &Brought) -> io::Result<()> {
         let ready = Path::new("ready");
         if self.folder.holds(ready) {
@@ -260,15 +260,15 @@ fn names(tree: &Folder) -> io::Result<Vec<OsString>> {
 impl Drop for Staging {
     fn drop(&mut self) {
         if !self.keep {
-            // Whoever comes next removes what could not be removed.
+            // The next run removes what could not be removed.
             let _ = self.target.remove_all(&self.name);
-            // Not those that hold anything.
+            // Folders that are not empty are kept.
             let _ = self.made.iter().try_for_each(std::fs::remove_dir);
         }
     }
 }
 
-/// What lies in the user's folder already.
+/// The existing entries of the user's folder.
 #[derive(Clone, Debug)]
 pub struct Beside {
     folder: Folder,
@@ -277,15 +277,15 @@ pub struct Beside {
 
 impl Beside {
     /// # Errors
-    /// The first part of the path is in the folder, and may not be replaced.
+    /// The first part of the path exists, and must not be replaced.
     pub(super) fn refuse(&self, path: &Path) -> Result<()> {
         let Some(first) = path.iter().next().filter(|first| !self.replaceable.contains(*first)) else {
             return Ok(());
         };
         if self.folder.holds(Path::new(first)) {
             let first = self.folder.path().join(first);
-            return Err(Error::new(Kind::Conflict, format!("{} is there already", first.display()))
-                .hint("fetch into another folder, or replace it with --overwrite"));
+            return Err(Error::new(Kind::Conflict, format!("{} already exists", first.display()))
+                .hint("fetch into another folder, or use --overwrite to replace it"));
         }
         Ok(())
     }
@@ -293,9 +293,9 @@ impl Beside {
 
 enum Lock {
     Taken(File),
-    /// By a program that lives.
+    /// A running program holds the lock.
     Held,
-    /// The place was removed meanwhile.
+    /// The folder was removed meanwhile.
     Gone,
 }
 
@@ -318,7 +318,7 @@ fn locked(target: &Folder, place: &Path) -> io::Result<Lock> {
     }
 }
 
-/// Removes what killed programs left under other names. What has a name of ours and no lock of ours goes too.
+/// Removes staging folders that killed programs left under other names: those without a held lock.
 fn sweep(target: &Folder, but: &Path) -> io::Result<()> {
     for entry in target.entries()? {
         let ours = entry.name.to_string_lossy().starts_with(PREFIX) && entry.what == What::Folder;
@@ -347,13 +347,13 @@ mod tests {
         names
     }
 
-    /// What a kill leaves: the files, and no lock.
+    /// Simulates a kill: the files stay, but not the lock.
     fn killed(mut staging: Staging) {
         staging.keep = true;
     }
 
     #[test]
-    fn what_was_cut_off_while_it_was_moved_is_finished() {
+    fn an_interrupted_move_is_finished() {
         let root = tempfile::tempdir().unwrap();
         let staging = Staging::open(root.path(), "job").unwrap();
         fs::write(staging.tree().unwrap().path().join("a"), "a").unwrap();
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_something_else_is_removed() {
+    fn leftovers_of_another_job_are_removed() {
         let root = tempfile::tempdir().unwrap();
         let staging = Staging::open(root.path(), "other").unwrap();
         fs::write(staging.tree().unwrap().path().join("a"), "a").unwrap();
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_was_made_for_nothing_goes() {
+    fn a_created_folder_that_stays_empty_is_removed() {
         let root = tempfile::tempdir().unwrap();
         drop(Staging::open(&root.path().join("a/b"), "job").unwrap());
         assert!(names(root.path()).is_empty());
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_replaced_goes_and_nothing_else() {
+    fn only_replaceable_entries_are_replaced() {
         let root = tempfile::tempdir().unwrap();
         for name in ["a", "old", "mine"] {
             fs::write(root.path().join(name), "before").unwrap();
@@ -424,14 +424,14 @@ mod tests {
         let first = Staging::open(root.path(), "job").unwrap();
         assert_eq!(Staging::open(root.path(), "job").err().unwrap().kind(), Kind::Conflict);
         let beside = Staging::open(root.path(), "other").unwrap();
-        assert_eq!(names(root.path()).len(), 2, "what another program uses stays");
+        assert_eq!(names(root.path()).len(), 2, "a folder that another program uses is kept");
         drop((first, beside));
         assert!(names(root.path()).is_empty());
     }
 
-    /// What somebody else put into the user's folder before: links under the names that are ours.
+    /// Links under our names that somebody else put into the user's folder before.
     #[test]
-    fn links_that_were_there_before_lead_nowhere() {
+    fn existing_links_are_not_followed() {
         use std::os::unix::fs::symlink;
         for link in ["", "lock", "tree", "archive", "archive.parts", "coming", "ready", "replaced"] {
             let root = tempfile::tempdir().unwrap();
@@ -459,7 +459,7 @@ mod tests {
                 }
                 staging.publish("it", &brought(&["m"]), true)
             };
-            // Whether it works or not, nothing behind the link is touched.
+            // Whether it succeeds or not, nothing behind the link is changed.
             let _ = tried();
             assert_eq!(names(&victim), ["kept"], "{link}");
             assert_eq!(fs::read(victim.join("kept")).unwrap(), b"kept", "{link}");

@@ -1,4 +1,4 @@
-//! A `.tar.gz` into a folder, and nowhere else. The archive was made by code on another machine: nothing in it is
+//! Unpacks a `.tar.gz` into a folder, and nowhere else. Code on another machine made the archive, so nothing in it is
 //! trusted.
 
 use std::{
@@ -22,52 +22,52 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Model artifacts hold far fewer, folders included.
+/// Maximum number of entries, including folders. Model artifacts have far fewer.
 pub(super) const MOST_ENTRIES: usize = 1_000_000;
-/// Names, which are kept in memory, and padding: between two files, and after the last one.
+/// Maximum number of bytes of names, which are kept in memory, and padding between two files and after the last one.
 const MOST_BETWEEN: u64 = 16 << 20;
-/// A bomb expands beyond both of these; honest archives, sparse ones too, stay below one.
+/// A decompression bomb exceeds both limits. Normal archives, also sparse ones, stay below one of them.
 const BOMB_RATIO: u64 = 200;
 const BOMB_SIZE: u64 = 8 << 30;
-/// Whether the disk can take a file is asked before it is begun, for files of this size.
+/// Size of files from which the free disk space is checked first.
 const WORTH_ASKING: u64 = 1 << 20;
 
-/// Where an archive is unpacked to, and what may be.
+/// The unpacking of an archive.
 pub struct Unpack {
-    /// How messages name the archive.
+    /// The archive's name in messages.
     pub name: String,
-    /// An empty folder; nothing is written elsewhere.
+    /// An empty folder. Nothing is written elsewhere.
     pub tree: Folder,
-    /// What is there already is in the way; none where it may be replaced.
+    /// Existing files that must not be replaced; `None` if they may be.
     pub beside: Option<Beside>,
 }
 
 impl Unpack {
-    /// Unpacks all of an archive of that size.
+    /// Unpacks an archive of this size.
     ///
     /// # Errors
-    /// The archive is damaged or hostile, something is in the way, or the disk is full.
+    /// The archive is damaged or hostile, a file exists, or the disk is full.
     pub fn run(&self, size: u64, archive: impl Read) -> Result<Brought> {
         self.within(most_of(size), archive)
     }
 
-    /// Unpacks at most as many bytes as that.
+    /// Unpacks at most `limit` bytes.
     pub(super) fn within(&self, limit: u64, archive: impl Read) -> Result<Brought> {
         self.all(archive, limit).map_err(|problem| match problem {
-            Problem::Hostile(what) => Error::failed(format!("{} is not to be trusted: {what}", self.name))
-                .hint("nothing was written; fetch with --no-extract to look at the archive itself"),
+            Problem::Hostile(what) => Error::failed(format!("{} is unsafe: {what}", self.name))
+                .hint("fetch it with --no-extract to inspect the archive; nothing was written"),
             Problem::Told(error) => error,
             Problem::Io(error) if error.raw_os_error().is_some() => {
                 room::cannot_write(self.tree.path(), error)
             }
             Problem::Io(error) => Error::failed(format!("{} is damaged", self.name))
-                .hint("nothing was written; fetch it again")
+                .hint("fetch it again; nothing was written")
                 .source(error),
         })
     }
 }
 
-/// As many bytes as an honest archive of that size may hold.
+/// Maximum number of bytes in a normal archive of this size.
 fn most_of(size: u64) -> u64 {
     size.saturating_mul(BOMB_RATIO).max(BOMB_SIZE)
 }
@@ -82,11 +82,11 @@ impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::FileTooLarge if error.raw_os_error().is_none() => {
-                Self::Hostile("it holds names or padding without an end".into())
+                Self::Hostile("it has too many bytes of names or padding".into())
             }
-            // The staging folder was empty: only the archive itself can be in its own way.
+            // The staging folder was empty, so the name is from the archive.
             io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
-                Self::Hostile("one name in it stands for two things".into())
+                Self::Hostile("it has the same name twice".into())
             }
             _ => Self::Io(error),
         }
@@ -113,7 +113,7 @@ impl Unpack {
         for (number, entry) in archive.entries()?.enumerate() {
             let mut entry = entry?;
             if number >= MOST_ENTRIES {
-                return Err(Problem::Hostile(format!("it holds more than {MOST_ENTRIES} files and folders")));
+                return Err(Problem::Hostile(format!("it has more than {MOST_ENTRIES} files and folders")));
             }
             left.set(entry.size().saturating_add(MOST_BETWEEN));
             let path = safe_path(&entry.path()?).map_err(Problem::Hostile)?;
@@ -123,7 +123,7 @@ impl Unpack {
             size = size.saturating_add(entry.size());
             if size > limit {
                 return Err(Problem::Hostile(format!(
-                    "it unpacks to more than {limit} bytes, a small archive to fill a disk"
+                    "it unpacks to more than {limit} bytes, like a decompression bomb"
                 )));
             }
             if path.to_str().is_none() {
@@ -140,7 +140,7 @@ impl Unpack {
             }
             let shown = path.display().to_string();
             if !seen.insert(path.clone()) {
-                return Err(Problem::Hostile(format!("it holds {shown} twice")));
+                return Err(Problem::Hostile(format!("it has {shown} twice")));
             }
             if kind == EntryType::Fifo {
                 unpacked.left_out.push(format!("{shown} (a pipe)"));
@@ -150,7 +150,7 @@ impl Unpack {
             if entry.size() >= WORTH_ASKING {
                 room::make_sure_of(entry.size(), tree)?;
             }
-            // A folder's files mostly stand together.
+            // A folder's files mostly follow each other.
             if let Some(parent) = path.parent().filter(|parent| *parent != made.0) {
                 made = (parent.to_owned(), tree.make_below(parent)?);
             }
@@ -164,15 +164,13 @@ impl Unpack {
                 }
                 EntryType::Link => copy_of(&entry, tree, &target)?,
                 other => {
-                    return Err(Problem::Hostile(format!(
-                        "{shown} is neither a file nor a folder ({other:?})"
-                    )));
+                    return Err(Problem::Hostile(format!("{shown} is not a file or folder ({other:?})")));
                 }
             }
             unpacked.files.push(path);
             left.set(MOST_BETWEEN);
         }
-        // The tar's end is not the stream's: a cut or corrupt tail shows only when it is read.
+        // The tar may end before the stream: a truncated or corrupt tail is found only by reading it.
         io::copy(&mut archive.into_inner(), &mut io::sink())?;
         let lost = make_links(tree, &links)?;
         unpacked.files.retain(|path| !lost.contains(path));
@@ -182,7 +180,7 @@ impl Unpack {
     }
 }
 
-/// Reads on for as long as anything is left: what an archive says without holding a file has an end.
+/// A reader that limits how many bytes an archive has without a file.
 struct Metered<'a, R> {
     source: R,
     left: &'a Cell<u64>,
@@ -197,13 +195,13 @@ impl<R: Read> Read for Metered<'_, R> {
     }
 }
 
-/// Relative, without `..`, and not of our own names.
+/// Checks that a path is relative, has no `..`, and does not use our names.
 pub(super) fn safe_path(path: &Path) -> Result<PathBuf, String> {
     let mut safe = PathBuf::new();
     for part in path.components() {
         match part {
             Component::Normal(name) if safe.as_os_str().is_empty() && is_ours(name) => {
-                return Err(format!("{} is a name of our own", path.display()));
+                return Err(format!("{} is a reserved name", path.display()));
             }
             Component::Normal(name) => safe.push(name),
             Component::CurDir => {}
@@ -234,11 +232,11 @@ fn write_file<R: Read>(entry: &mut Entry<'_, R>, target: &At) -> Result<(), Prob
     Ok(())
 }
 
-/// Why a link does not come.
+/// Why a link is skipped.
 const LEADS_OUT: &str = "a link to nothing in the folder";
 
-/// Symbolic links come last, so that no file was ever written through one. Those that do not lead to something within
-/// the folder, also through others, are not left there; they are returned.
+/// Creates symbolic links last, so that no file is written through one. Links that do not lead to an entry of the
+/// folder, also through others, are removed again and returned.
 fn make_links(tree: &Folder, links: &[(PathBuf, PathBuf)]) -> io::Result<BTreeSet<PathBuf>> {
     let (absolute, mut made): (Vec<_>, Vec<_>) =
         links.iter().partition(|(_, points_to)| points_to.is_absolute());
@@ -253,7 +251,7 @@ fn make_links(tree: &Folder, links: &[(PathBuf, PathBuf)]) -> io::Result<BTreeSe
             tree.remove_file(link)?;
             lost.insert(link.clone());
         }
-        // One that led through another goes with it; none follows more than so many.
+        // A link through a removed one is removed too. No path follows more links than this.
         if out.is_empty() {
             return Ok(lost);
         }
@@ -261,10 +259,10 @@ fn make_links(tree: &Folder, links: &[(PathBuf, PathBuf)]) -> io::Result<BTreeSe
     }
 }
 
-/// As many links as a system follows for one path.
+/// How many links a system follows in one path.
 const MOST_LINKS: usize = 40;
 
-/// Whether a path leads to something in the folder, whatever links are on its way.
+/// Whether a path leads to an entry of the folder, following all links.
 fn leads_inside(tree: &Folder, path: &Path) -> bool {
     let parts = |path: &Path| path.iter().map(OsStr::to_owned).collect::<Vec<OsString>>();
     let mut rest: VecDeque<OsString> = parts(path).into();
@@ -291,12 +289,15 @@ fn leads_inside(tree: &Folder, path: &Path) -> bool {
     true
 }
 
-/// A hard link to a file of the same archive, as a copy.
+/// Unpacks a hard link to a file of the same archive as a copy.
 fn copy_of<R: Read>(entry: &Entry<'_, R>, tree: &Folder, target: &At) -> Result<(), Problem> {
     let name = entry.link_name()?.unwrap_or_default();
     let original = tree.open_file(&name);
     let Ok(mut original) = original else {
-        return Err(Problem::Hostile(format!("a link leads to {}, which is no file of it", name.display())));
+        return Err(Problem::Hostile(format!(
+            "a link leads to {}, which is not one of its files",
+            name.display()
+        )));
     };
     let mut copy = target.folder.create(&target.name, PRIVATE)?;
     io::copy(&mut original, &mut copy)?;
@@ -322,7 +323,7 @@ mod tests {
     }
     use Item::*;
 
-    /// Writes names as they are: `tar` itself refuses the hostile ones.
+    /// Writes names unchecked, because `tar` itself refuses hostile ones.
     fn archive(items: &[Item<'_>]) -> Vec<u8> {
         let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
         for item in items {
@@ -362,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn an_honest_archive_arrives() {
+    fn a_normal_archive_is_unpacked() {
         let items = [
             File("./model.txt", b"abc"),
             File("a/b.txt", b"d"),
@@ -402,14 +403,14 @@ mod tests {
         ] {
             let (root, result) = try_unpack(&archive(&items));
             let error = result.unwrap_err();
-            assert!(error.message().contains("is not to be trusted"), "{error}");
+            assert!(error.message().contains("is unsafe"), "{error}");
             assert!(!root.path().join("out").exists());
             assert!(!root.path().join("evil").exists());
         }
     }
 
     #[test]
-    fn what_cannot_come_keeps_nothing_else_away() {
+    fn skipped_entries_do_not_affect_others() {
         let items = [
             File("model.txt", b"abc"),
             File("caf\u{e9}/kept", b"x"),
@@ -426,7 +427,7 @@ mod tests {
         ];
         let mut bytes = Vec::new();
         MultiGzDecoder::new(archive(&items).as_slice()).read_to_end(&mut bytes).unwrap();
-        // As another encoding has it.
+        // A name in another encoding.
         let mut odd = tar::Header::new_gnu();
         odd.as_old_mut().name[..4].copy_from_slice(b"caf\xe9");
         odd.set_entry_type(EntryType::Regular);
@@ -465,9 +466,9 @@ mod tests {
         assert!(!root.path().join("out").exists());
     }
 
-    /// Small enough to be sent, and made of nothing that counts as a file.
+    /// A small archive without files.
     #[test]
-    fn a_bomb_of_names_or_padding_is_none_for_the_memory() {
+    fn a_bomb_of_names_or_padding_is_refused() {
         let zeros = || io::repeat(0).take(MOST_BETWEEN + (1 << 20));
         let packed = |kind: Option<EntryType>| {
             let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
@@ -487,7 +488,7 @@ mod tests {
             let bytes = packed(kind);
             assert!(bytes.len() < 1 << 20, "{}", bytes.len());
             let error = try_unpack(&bytes).1.unwrap_err();
-            assert!(error.message().contains("names or padding without an end"), "{kind:?}: {error}");
+            assert!(error.message().contains("too many bytes of names or padding"), "{kind:?}: {error}");
         }
     }
 
@@ -506,7 +507,7 @@ mod tests {
             .map(|file| file.unwrap().metadata().unwrap().len())
             .sum();
         assert!(written <= 1 << 20, "{written}");
-        // By size alone where it is small, by the ratio where it is large.
+        // Small archives are limited by size, large ones by the ratio.
         assert_eq!(most_of(1 << 10), BOMB_SIZE);
         assert_eq!(most_of(BOMB_SIZE), BOMB_SIZE * BOMB_RATIO);
     }
@@ -522,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_stays_unless_it_is_to_be_replaced() {
+    fn existing_files_are_kept_unless_replacing_is_allowed() {
         let root = tempfile::tempdir().unwrap();
         let file = archive(&[File("z.txt", b"z"), File("model.txt", b"new")]);
         let out = root.path().join("out");

@@ -1,14 +1,14 @@
-//! What one line of a log says of a training's quality. A log is full of numbers that say nothing of it: options,
-//! versions, sizes, times. So a number counts if its name is that of a quality, such as `val_loss` or `accuracy`; beside
-//! it, or in a line that says which epoch or step it is of, others count too. `corpus.txt` has what frameworks print.
+//! Finds metrics in one line of a log. Most numbers in a log are not metrics: options, versions, sizes, times. A
+//! number counts if its name is that of a quality measure, such as `val_loss` or `accuracy`; other numbers count if
+//! the line names an epoch or a step. `corpus.txt` has lines that frameworks print.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// A longer line is data, or all of a table.
+/// Maximum length of a line in bytes; a longer one is data, or a whole table.
 const LONGEST_LINE: usize = 10_000;
-/// What a quality is called; a part of a longer name, as in `eval_macro-f1`.
+/// Names of quality measures, also as a part of a longer name such as `eval_macro-f1`.
 const QUALITIES: &[&str] = &[
     "acc",
     "accuracy",
@@ -79,9 +79,9 @@ const QUALITIES: &[&str] = &[
     "ssim",
     "wer",
 ];
-/// Ends of names that are written in one word, as `valloss`.
+/// Endings of names that are one word, such as `valloss`.
 const ENDINGS: &[&str] = &["loss", "accuracy", "auc", "rmse", "logloss", "error", "score", "reward"];
-/// These stand for a quality without a sign between, too: `train loss 4.1, val loss 4.2`.
+/// Measures that a number may follow without a sign between them: `train loss 4.1, val loss 4.2`.
 const PLAIN: &[&str] = &[
     "acc",
     "accuracy",
@@ -98,7 +98,7 @@ const PLAIN: &[&str] = &[
     "rmse",
     "wer",
 ];
-/// With one of these in its name, a number is an option, a size, a counter or a time, whatever else the name says.
+/// Words that mark an option, a size, a counter or a time, whatever else the name contains.
 const NO_QUALITY: &[&str] = &[
     "alpha",
     "batch",
@@ -183,14 +183,14 @@ const NO_QUALITY: &[&str] = &[
     "workers",
     "world",
 ];
-/// Names of what is of interest in a line of a step, though one of its words is above.
+/// Names that count in a line about a step, although they contain a word of the list above.
 const OF_A_STEP: &[&str] = &["learning_rate", "learning rate", "total_loss", "total loss", "error_rate"];
 /// Words of prose before a number.
 const PROSE: &[&str] = &[
     "a", "about", "after", "and", "are", "as", "at", "be", "by", "for", "from", "in", "is", "of", "on", "or",
     "than", "the", "to", "was", "were", "with",
 ];
-/// What may stand before a quality's last word and belongs to its name: `Test accuracy`, `Mean squared error`.
+/// Words before a measure that belong to its name: `Test accuracy`, `Mean squared error`.
 const QUALIFIERS: &[&str] = &[
     "absolute",
     "auc",
@@ -241,7 +241,7 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// A quality and a number without a sign between.
+/// A measure and a number without a sign between them.
 static PLAINLY: LazyLock<Regex> =
     LazyLock::new(|| regex(&format!(r"(?i)\b(?:{})\s+[-+]?[.\d]", PLAIN.join("|"))));
 
@@ -252,7 +252,7 @@ static ROW: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// It is of an epoch, a step or a trial.
+/// The line is about an epoch, a step or a trial.
 static OF_STEP: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r#"(?ix) \b (?: epoch | step | global_step | iter | iteration | it | batch | round | episode | trial | fold )
@@ -261,7 +261,7 @@ static OF_STEP: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// Options of what is tried, such as Optuna's and scikit-learn's; and what is said of more than numbers.
+/// Options in braces or brackets, such as those of a trial of Optuna. They are removed from a line.
 static OTHER_MATTERS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?i)\b(?:parameters|params|hyperparameters|config|args|options)\b['\x22]?\s*[:=]\s*[{(\[].*?[})\]]",
@@ -272,9 +272,9 @@ fn regex(text: &str) -> Regex {
     Regex::new(text).expect("it is well formed")
 }
 
-/// The metrics that a line tells, by name.
+/// Returns the metrics in a line: names and values.
 pub(super) fn metrics(line: &str) -> Vec<(String, f64)> {
-    // Most lines of a chatty training are none, and looking for these costs next to nothing.
+    // A cheap test first: most lines of a verbose training have no metrics.
     let may_be_one = line.contains(['=', ':', '|', '│', '┃']) || PLAINLY.is_match(line);
     if !may_be_one || line.len() > LONGEST_LINE || is_remark(line) {
         return Vec::new();
@@ -287,7 +287,7 @@ pub(super) fn metrics(line: &str) -> Vec<(String, f64)> {
     NAMED.captures_iter(&line).filter_map(|found| named(&line, &found, is_of_step)).collect()
 }
 
-/// A warning, or what a library says of itself.
+/// Whether the line is a warning or another message of a library.
 fn is_remark(line: &str) -> bool {
     ["Warning:", "[LightGBM] [", "[WARNING]", "usage:"].iter().any(|mark| line.contains(mark))
 }
@@ -322,12 +322,12 @@ fn named(line: &str, found: &regex::Captures<'_>, is_of_step: bool) -> Option<(S
     judged(&full.replace("'s ", " "), number, is_of_step)
 }
 
-/// A number by its name, if that is a metric.
+/// Returns the name and the number if they are a metric.
 fn judged(name: &str, number: &str, is_of_step: bool) -> Option<(String, f64)> {
     let value: f64 = number.parse().ok()?;
     let is_fraction = number.contains(['.', 'e', 'E']) && value.is_finite();
     let counts = match is_quality(name) {
-        // A code, as in `error: 404`.
+        // An error code, as in `error: 404`, is not a metric.
         true => {
             is_fraction || !matches!(words(name).last().map(String::as_str), Some("error" | "err" | "return"))
         }
@@ -336,7 +336,7 @@ fn judged(name: &str, number: &str, is_of_step: bool) -> Option<(String, f64)> {
     counts.then(|| (name.to_owned(), value))
 }
 
-/// The name is that of a quality.
+/// Whether the name is that of a quality measure.
 fn is_quality(name: &str) -> bool {
     let words = words(name);
     let is = |word: &String| {
@@ -346,7 +346,7 @@ fn is_quality(name: &str) -> bool {
         && (is_of_a_step(name) || !words.iter().any(|word| NO_QUALITY.contains(&word.as_str())))
 }
 
-/// The name says nothing against it.
+/// Whether the name could be that of a metric.
 fn may_be_one(name: &str) -> bool {
     let words = words(name);
     let is_no_quality = |word: &String| NO_QUALITY.contains(&word.as_str()) || PROSE.contains(&word.as_str());
@@ -358,7 +358,7 @@ fn is_of_a_step(name: &str) -> bool {
     OF_A_STEP.iter().any(|ending| name.ends_with(ending))
 }
 
-/// The words of a name, in lower case: `valAcc`, `val_acc` and `val/acc` have the same.
+/// Splits a name into words in lower case: `valAcc`, `val_acc` and `val/acc` have the same.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut was_lower = false;
@@ -375,7 +375,7 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// The name with the words before it that belong to it.
+/// Adds the words before a name that belong to it.
 fn with_qualifiers(before: &str, name: &str) -> String {
     if !is_quality(name) || !before.ends_with(' ') {
         return name.to_owned();
@@ -390,7 +390,7 @@ fn with_qualifiers(before: &str, name: &str) -> String {
     format!("{}{name}", &before[start..])
 }
 
-/// It is an argument of a call, such as `Namespace(lr=0.1`, and not `Epoch 3 (loss=0.1`.
+/// Whether an argument of a call follows, as in `Namespace(lr=0.1`, and not in `Epoch 3 (loss=0.1`.
 fn is_in_call(before: &str) -> bool {
     let mut depth = 0;
     for (at, c) in before.char_indices().rev() {
@@ -408,7 +408,7 @@ fn is_in_call(before: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Lines as frameworks print them, each with the metrics that it tells.
+    /// Lines as frameworks print them, each with its metrics.
     const CORPUS: &str = include_str!("corpus.txt");
 
     #[test]
@@ -418,7 +418,7 @@ mod tests {
         let mut lines = CORPUS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         while let (Some(line), Some(expected)) = (lines.next(), lines.next()) {
             let line = line.strip_prefix("> ").expect("a line of a log").replace("\\t", "\t");
-            let expected = expected.strip_prefix("=").expect("what it tells").trim();
+            let expected = expected.strip_prefix("=").expect("its metrics").trim();
             let found: Vec<String> =
                 metrics(&line).iter().map(|(name, value)| format!("{name} = {value}")).collect();
             if found.join("; ") != expected {

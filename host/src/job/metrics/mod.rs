@@ -1,4 +1,4 @@
-//! Metrics of a training, found in its log: by the user's definitions, else by what frameworks print.
+//! Finds a training's metrics in its log: by the user's definitions, or else in the forms that frameworks print.
 
 mod line;
 
@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::ui::Metric;
 
-/// As many points as a series keeps: of more, every second one goes.
+/// Maximum points of a series; if there are more, every second one is dropped.
 const MOST_POINTS: usize = 512;
-/// As many metrics as a job has; a log that is full of numbers names no more.
+/// Maximum metrics of a job: a log may be full of numbers.
 const MOST_SERIES: usize = 64;
 
-/// The metrics of one job, as its log goes by.
+/// The metrics of one job, collected from its log line by line.
 #[derive(Debug)]
 pub struct Metrics {
     definitions: Vec<(String, Regex)>,
@@ -25,9 +25,9 @@ pub struct Metrics {
 /// The values of one metric.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Series {
-    /// As many values as there were, but for what is no number.
+    /// Number of finite values.
     pub count: u64,
-    /// The newest value; none where that is no number, as of a loss that ran away.
+    /// The newest value; `None` if it is not finite, as that of a loss that diverged.
     pub last: Option<f64>,
     /// The smallest value. Older records call it `least`.
     #[serde(alias = "least")]
@@ -35,15 +35,15 @@ pub struct Series {
     /// The largest value. Older records call it `most`.
     #[serde(alias = "most")]
     pub max: f64,
-    /// Milliseconds since the Unix epoch where the log has them, and the value: not all of many.
+    /// Time in milliseconds since the Unix epoch, if the log has it, and value; thinned out if there are many.
     pub points: Vec<(Option<u64>, f64)>,
-    /// Each of so many values is a point.
+    /// Only every value with a number that `stride` divides is a point.
     stride: u64,
 }
 
 impl Metrics {
-    /// By the user's definitions, names with regular expressions, or by what lines usually look like. An expression of
-    /// which only the service makes sense is the service's alone.
+    /// Uses the user's definitions (names and regular expressions), or the usual forms if there are none. An expression
+    /// that only the service understands is left to the service.
     pub fn new(definitions: &[(String, String)]) -> Self {
         let understood = definitions.iter().filter_map(|(name, pattern)| {
             Regex::new(pattern)
@@ -54,7 +54,7 @@ impl Metrics {
         Self { definitions: understood.collect(), series: BTreeMap::new(), changed: false }
     }
 
-    /// Looks at one line; `node` is none where there is but one.
+    /// Reads one line; `node` is `None` if the job has only one machine.
     pub fn read(&mut self, node: Option<&str>, time: Option<u64>, line: &str) {
         let named = |name: &str| match node {
             Some(node) => format!("{name} ({node})"),
@@ -77,12 +77,12 @@ impl Metrics {
         }
     }
 
-    /// All that was found, by name.
+    /// All metrics found so far, by name.
     pub fn series(&self) -> &BTreeMap<String, Series> {
         &self.series
     }
 
-    /// Whether anything was found since this was asked last.
+    /// Returns whether any value was found since the last call.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
@@ -94,7 +94,7 @@ impl Series {
         if !value.is_finite() {
             return;
         }
-        // The stride is none before the first value.
+        // The stride is 0 before the first value.
         if self.stride == 0 {
             (self.min, self.max, self.stride) = (value, value, 1);
         }
@@ -114,7 +114,7 @@ impl Series {
         }
     }
 
-    /// The best value, where the name tells which that is.
+    /// The best value, if the name shows whether lower or higher is better.
     pub fn best(&self, name: &str) -> Option<f64> {
         let name = name.to_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
@@ -155,7 +155,7 @@ impl Series {
     }
 }
 
-/// As it is told to the user.
+/// Converts the series for display.
 pub fn told(series: &BTreeMap<String, Series>) -> Vec<Metric<'_>> {
     let told = series.iter().filter(|(_, series)| series.count > 0).map(|(name, series)| Metric {
         name,
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn definitions_are_all_that_counts_where_there_are_any() {
+    fn definitions_replace_the_usual_forms() {
         let given = [("train:f1".to_owned(), "f1 is ([0-9.]+)".to_owned())];
         let mut metrics = Metrics::new(&given);
         metrics.read(None, Some(5), "loss=1 f1 is 0.5");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_that_runs_away_is_seen() {
+    fn a_loss_that_diverges_is_shown() {
         let mut metrics = Metrics::new(&[]);
         metrics.read(None, None, "loss: 2.5");
         metrics.read(None, None, "loss: nan");

@@ -1,4 +1,4 @@
-//! What the record keeps of one job.
+//! One job in the record.
 
 use std::collections::BTreeMap;
 
@@ -12,96 +12,96 @@ use crate::{
     project::KnownProject,
 };
 
-/// One job, as far as this machine knows it.
+/// A job, as far as this machine knows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
-    /// Unique.
+    /// Its unique name.
     pub name: String,
     /// The image's name.
     pub tag: String,
-    /// The training artifact, absolute.
+    /// Absolute path of the training artifact.
     pub artifact: String,
     /// The train driver's name.
     pub driver: String,
-    /// The options as the user gave them, secrets left out. They are shown without what [`Shown`] hides.
+    /// The options as the user gave them, without secrets. [`Shown`] masks them in all output.
     #[serde(serialize_with = "Shown::serialize")]
     pub options: Vec<(String, String)>,
-    /// What decides whether another run would be the same: image, driver and options.
+    /// Hash of image, driver and options: equal runs have the same.
     pub fingerprint: String,
-    /// The image that runs.
+    /// The image that the job runs.
     pub image: Option<String>,
-    /// What the driver calls the job; none as long as it has not answered.
+    /// The driver's name for the job; `None` until the driver has answered.
     pub reference: Option<String>,
     /// `submitting`, or the name of a state.
     pub state: String,
-    /// Why it failed.
+    /// Why the job failed.
     pub reason: Option<String>,
-    /// RFC 3339.
+    /// When the job was recorded, in RFC 3339 format.
     pub created: String,
-    /// RFC 3339; when the job was seen to have ended.
+    /// When the job was found to have ended, in RFC 3339 format.
     pub finished: Option<String>,
-    /// The user knows of the job: the run that submitted it came to its own end, or its end was told otherwise. An equal
-    /// run goes on with a job that is not told.
+    /// The user knows the outcome: the run that submitted the job finished, or another command reported its end. As
+    /// long as this is false, an equal run continues with the job.
     #[serde(skip)]
     pub told: bool,
-    /// What else is known of it.
+    /// More about the job.
     #[serde(skip)]
     pub details: Details,
 }
 
-/// What is known of a job beside its place in the record. Of a record of a newer alekseylearn, the rest is lost.
+/// More about a job, stored as JSON. Fields that only a newer alekseylearn knows are dropped.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Details {
-    /// The digest of the train driver's component that submitted it.
+    /// Digest of the train driver's component that submitted the job.
     pub driver_digest: Option<String>,
-    /// Who its plugin is: the job's folder is for no other of its name.
+    /// Identity of the driver's plugin: no other plugin of the same name may use the job's folder.
     pub driver_identity: Option<Identity>,
-    /// The build driver's name.
+    /// Name of the build driver.
     pub build_driver: Option<String>,
-    /// Its options as the user gave them, secrets left out.
+    /// Options of the build driver as the user gave them, without secrets.
     pub build_options: Vec<(String, String)>,
-    /// The root of its project, absolute.
+    /// Absolute path of the project root.
     pub root: Option<String>,
-    /// What the script is called with, after its hyperparameters.
+    /// The script's arguments, after its hyperparameters.
     pub arguments: Vec<String>,
-    /// The names of its secrets, whose values are kept nowhere.
+    /// The names of its secrets. The values are not recorded.
     pub secrets: Vec<String>,
-    /// Paths and patterns of what it leaves as its model.
+    /// Paths and patterns of the files that become the model.
     pub model: Vec<String>,
-    /// The job that it is to be the same as.
+    /// The job that this one runs again.
     pub reproduces: Option<String>,
     /// The hash of all files that were sent.
     pub code: Option<String>,
     /// Where it runs.
     pub home: Home,
-    /// What was installed in its image, by version; none where that is not known.
+    /// Packages in its image, with their versions; `None` if unknown.
     pub installed: Option<Vec<String>>,
-    /// What is known of its project.
+    /// Facts about its project.
     pub project: KnownProject,
-    /// What its log said of the training, as far as this machine has read it.
+    /// Metrics in its log, as far as this machine has read it.
     pub metrics: BTreeMap<String, Series>,
-    /// What its service said of its course, when it was last asked.
+    /// The outcome so far, when the service was last asked.
     pub outcome: Outcome,
-    /// What it left, as the runner said at its end; none if that is not known.
+    /// The files that it left, as listed by the runner; `None` if unknown.
     pub left: Option<Left>,
-    /// Its log was read for that, so there is no need to read it again.
+    /// Its log was already searched for `left`.
     pub left_is_looked_for: bool,
 }
 
-/// What a service says of a job beside its state.
+/// What a service reports about a job besides its state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Outcome {
-    /// What it went through.
+    /// The phases of the job.
     pub phases: Vec<Phase>,
-    /// Of the training script.
+    /// Exit code of the training script.
     pub exit_code: Option<i32>,
-    /// What the service charges for.
+    /// Seconds that the service charges for.
     pub billable_seconds: Option<u64>,
-    /// What that comes to, in dollars.
+    /// Cost in US dollars.
     pub cost_usd: Option<f64>,
-    /// On how many machines it ran.
+    /// Number of machines.
     pub nodes: u32,
 }
 
@@ -118,7 +118,7 @@ impl From<&JobStatus> for Outcome {
 }
 
 impl Details {
-    /// What is known of a job before it runs.
+    /// Returns only what is known before the job runs.
     pub fn without_outcome(&self) -> Self {
         Self {
             metrics: BTreeMap::new(),
@@ -131,14 +131,14 @@ impl Details {
 }
 
 impl Entry {
-    /// The options, as the command line gives them.
+    /// Returns the options, as if they were on the command line.
     pub fn assignments(&self) -> Vec<Assignment> {
         let options = self.options.iter().cloned();
         options.map(|(key, value)| Assignment { key, value, origin: Origin::Record }).collect()
     }
 }
 
-/// The columns that [`entry`] reads, in its order.
+/// The columns that [`entry`] reads, in this order.
 pub(super) const SELECT: &str = "SELECT name, tag, artifact, driver, options, fingerprint, image, reference, state, reason, \
                       created, finished, told, details FROM jobs";
 

@@ -1,5 +1,5 @@
-//! The record of all jobs that this user submitted, in SQLite: written before a service is asked, so that a job is
-//! found again whatever happened to the program.
+//! The record of all jobs that this user submitted, in SQLite. It is written before a service is asked, so that a
+//! job is found again even if the program was killed.
 
 mod entry;
 mod opening;
@@ -28,20 +28,20 @@ use crate::{
     plugin::AUDIT,
 };
 
-/// As many jobs as a shell is offered.
+/// Maximum jobs that are offered to a shell for completion.
 const AT_A_GLANCE: usize = 1000;
 const FILE: &str = "jobs.sqlite";
 
-/// Beside the folder of a job, once all of its results were brought home.
+/// Extension of the file beside a job's folder that marks all of its results as downloaded.
 pub(super) const FETCHED: &str = "fetched";
 
 /// The state of a job whose submission has not been answered.
 pub const SUBMITTING: &str = "submitting";
 
-/// Held by the run of `fit` that a job belongs to, for as long as that lives.
+/// A lock that the run of `fit` which owns a job holds as long as it runs.
 pub struct Claim(#[expect(dead_code, reason = "the lock ends with the file")] File);
 
-/// The record, open.
+/// The open record.
 pub struct Record {
     connection: Connection,
     folder: PathBuf,
@@ -49,10 +49,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// Opens the record, or begins it.
+    /// Opens the record, or creates it.
     ///
     /// # Errors
-    /// It is damaged, of a newer alekseylearn, held by another program, or cannot be written.
+    /// It is damaged, from a newer alekseylearn, locked by another program, or not writable.
     pub fn open(environment: &Environment) -> Result<Self> {
         let folder = environment.data.clone();
         Environment::private_folder(&folder)?;
@@ -65,10 +65,10 @@ impl Record {
         Ok(Self { connection, folder, path })
     }
 
-    /// The newest jobs, for who can do without them: nothing is begun, brought up to date or waited for.
+    /// Returns the newest jobs for a shell's completion: nothing is created, upgraded or waited for.
     ///
     /// # Errors
-    /// There is no record that can be read at once.
+    /// The record does not exist, or cannot be read at once.
     pub fn glance(environment: &Environment) -> Result<Vec<Entry>> {
         let folder = environment.data.clone();
         let path = folder.join(FILE);
@@ -76,17 +76,17 @@ impl Record {
         Self { connection, folder, path }.list(&Query { limit: Some(AT_A_GLANCE), ..Query::default() })
     }
 
-    /// The folder that a job's driver sees as `/job`.
+    /// Returns the folder that a job's driver sees as `/job`, and creates it if it is missing.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// It cannot be created.
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.place(name);
         Environment::private_folder(&folder)?;
         Ok(folder)
     }
 
-    /// One at a time may ask a job's driver: it may be bringing results home.
+    /// Locks a job: only one process at a time may ask its driver, which may be downloading results.
     ///
     /// # Errors
     /// The folder cannot be written to.
@@ -103,7 +103,7 @@ impl Record {
         }
     }
 
-    /// Makes a job the caller's; none where it belongs to a run that still lives.
+    /// Claims a job for this run; `None` if it belongs to another run that has not ended.
     ///
     /// # Errors
     /// The folder cannot be written to.
@@ -142,7 +142,7 @@ impl Record {
         Ok(())
     }
 
-    /// The driver has answered. Whoever looked before that may have taken the job for one that is gone.
+    /// Records the driver's answer. Another command may have recorded the job as failed before, which this corrects.
     ///
     /// # Errors
     /// The disk is full.
@@ -156,7 +156,7 @@ impl Record {
         Ok(())
     }
 
-    /// The service has the job, and it runs there.
+    /// Records where the job runs.
     ///
     /// # Errors
     /// The disk is full.
@@ -171,7 +171,7 @@ impl Record {
         Ok(())
     }
 
-    /// The job was seen in a state. Once it has ended, it stays as it is.
+    /// Records a job's state. The state of an ended job does not change any more.
     ///
     /// # Errors
     /// The disk is full.
@@ -187,7 +187,7 @@ impl Record {
         Ok(())
     }
 
-    /// What the service said of a job's course. Nothing is written where it is what it was.
+    /// Records what the service reports about a job. Nothing is written if that has not changed.
     ///
     /// # Errors
     /// The disk is full.
@@ -199,11 +199,11 @@ impl Record {
                  WHERE name = :name AND json_extract(details, '$.outcome') IS NOT json(:outcome)",
                 named_params! { ":name": name, ":outcome": outcome },
             )
-            .map_err(|error| self.failed("cannot record the job's course", error))?;
+            .map_err(|error| self.failed("cannot record the job's outcome", error))?;
         Ok(())
     }
 
-    /// What the log said of the training so far.
+    /// Records the metrics found in the log so far.
     ///
     /// # Errors
     /// The disk is full.
@@ -218,7 +218,7 @@ impl Record {
         Ok(())
     }
 
-    /// What the job left, as far as its whole log says.
+    /// Records which files the job left; `None` if its log does not list them.
     ///
     /// # Errors
     /// The disk is full.
@@ -230,22 +230,22 @@ impl Record {
                  WHERE name = :name",
                 named_params! { ":name": name, ":left": left },
             )
-            .map_err(|error| self.failed("cannot record what the job left", error))?;
+            .map_err(|error| self.failed("cannot record the job's files", error))?;
         Ok(())
     }
 
-    /// The user knows of the job: an equal run makes a new one.
+    /// Records that the user knows the job's outcome: an equal run then submits a new job.
     ///
     /// # Errors
     /// The disk is full.
     pub fn told(&self, name: &str) -> Result<()> {
         self.connection
             .execute("UPDATE jobs SET told = 1 WHERE name = :name", named_params! { ":name": name })
-            .map_err(|error| self.failed("cannot record what became of the job", error))?;
+            .map_err(|error| self.failed("cannot record that the job is done", error))?;
         Ok(())
     }
 
-    /// Takes a job out whose submission was refused.
+    /// Removes a job whose submission was refused.
     ///
     /// # Errors
     /// The record cannot be written.
@@ -255,11 +255,11 @@ impl Record {
                 "DELETE FROM jobs WHERE name = :name AND reference IS NULL",
                 named_params! { ":name": name },
             )
-            .map_err(|error| self.failed("cannot take the job out of the record", error))?;
+            .map_err(|error| self.failed("cannot remove the job from the record", error))?;
         Ok(())
     }
 
-    /// Takes an ended job out, with its folder and all results in it. Nothing happens to one that has not ended.
+    /// Removes an ended job, with its folder and all results in it. Returns false if the job has not ended.
     ///
     /// # Errors
     /// The record or the folder cannot be written.
@@ -270,7 +270,7 @@ impl Record {
                 "DELETE FROM jobs WHERE name = :name AND finished IS NOT NULL",
                 named_params! { ":name": name },
             )
-            .map_err(|error| self.failed("cannot take the job out of the record", error))?;
+            .map_err(|error| self.failed("cannot remove the job from the record", error))?;
         if removed == 0 {
             return Ok(false);
         }
@@ -287,12 +287,12 @@ impl Record {
         }
     }
 
-    /// Where a job's folder is, whether or not it is there.
+    /// Returns the path of a job's folder, whether or not it exists.
     pub fn place(&self, name: &str) -> PathBuf {
         self.folder.join("jobs").join(name)
     }
 
-    /// A job by its name.
+    /// Returns a job by its name.
     ///
     /// # Errors
     /// The record cannot be read.
@@ -300,7 +300,7 @@ impl Record {
         self.one("WHERE name = :text", name)
     }
 
-    /// The newest job of a tag, of the project where the user stands or of the only one that has it.
+    /// Returns the newest job with a tag in the current project, or else in the only project that has the tag.
     fn newest(&self, tag: &str, current: &Path) -> Result<Option<Entry>> {
         let current = current.canonicalize().unwrap_or_else(|_| current.to_owned());
         match which(tag, &self.candidates(tag)?, &current)? {
@@ -309,7 +309,7 @@ impl Record {
         }
     }
 
-    /// The newest job of each artifact that has the tag, the newest first.
+    /// Returns the newest job of each artifact that has the tag, newest first.
     fn candidates(&self, tag: &str) -> Result<Vec<Candidate>> {
         const QUERY: &str = "SELECT name, artifact, json_extract(details, '$.root'), max(created || printf('%020d', rowid)) AS age
              FROM jobs WHERE tag = :tag GROUP BY artifact ORDER BY age DESC";
@@ -323,25 +323,25 @@ impl Record {
         found.collect::<rusqlite::Result<_>>().map_err(failed)
     }
 
-    /// A job by its name, or by a tag: the newest of the project where the user stands, else the newest of the only project
-    /// that has the tag.
+    /// Returns a job by its name or by a tag: the newest in the current project, or else in the only project that has
+    /// the tag.
     ///
     /// # Errors
-    /// There is none, several projects have the tag, or the record cannot be read.
+    /// There is no such job, several projects have the tag, or the record cannot be read.
     pub fn find(&self, name_or_tag: &str, current: &Path) -> Result<Entry> {
         let found = match self.get(name_or_tag)? {
             Some(entry) => Some(entry),
             None => self.newest(name_or_tag, current)?,
         };
         found.ok_or_else(|| {
-            Error::new(Kind::NotFound, format!("this machine knows no job and no tag `{name_or_tag}`")).hint(
-                "`alekseylearn jobs` lists them; for one of another machine, say where its results are: \
+            Error::new(Kind::NotFound, format!("no job or tag `{name_or_tag}` on this machine")).hint(
+                "`alekseylearn jobs` lists all jobs; for a job of another machine, give the location of its results: \
                  `alekseylearn fetch DIR TAG s3://bucket/path`",
             )
         })
     }
 
-    /// The jobs of equal runs that the user was not told of, the newest first.
+    /// Returns the jobs of equal runs whose outcome the user does not know, newest first.
     ///
     /// # Errors
     /// The record cannot be read.
@@ -353,7 +353,7 @@ impl Record {
         entries.collect::<rusqlite::Result<_>>().map_err(failed)
     }
 
-    /// All jobs, the newest first.
+    /// Returns all jobs, newest first.
     ///
     /// # Errors
     /// The record cannot be read.
@@ -427,7 +427,7 @@ mod tests {
         let record = Record::open(&environment).unwrap();
         record.add(&job("one", "t", "2026-01-01T00:00:00Z")).unwrap();
         record.add(&job("two", "t", "2026-01-02T00:00:00Z")).unwrap();
-        // Seen by another command before the program that submitted it could say so.
+        // Another command may see the job before the program that submitted it has recorded the answer.
         record.seen("two", "running", None, false).unwrap();
         record.seen("two", "failed", Some("it is not there"), true).unwrap();
         record.submitted("two", "ref", "queued").unwrap();

@@ -1,4 +1,4 @@
-//! Opening the record: its tables, the versions of them, and what can be wrong with the file.
+//! Opens the record: creates and upgrades its tables, and explains errors of the file.
 
 use std::{
     path::Path,
@@ -10,11 +10,11 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::error::{Error, Kind, Result};
 
-/// Raised with every change of the tables.
+/// Version of the tables, increased with every change.
 const VERSION: i64 = 4;
-/// How long to wait for another alekseylearn that writes.
+/// How long to wait for another alekseylearn that is writing.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long to wait before a record that could not be opened is tried again.
+/// Wait before a busy record is opened again.
 const PAUSE: Duration = Duration::from_millis(20);
 
 const OPENING: &str = "cannot open the record of jobs";
@@ -43,12 +43,12 @@ const TABLES_4: &str = "
     CREATE INDEX jobs_that_run ON jobs (created) WHERE finished IS NULL;
     PRAGMA user_version = 4;";
 
-/// Opens the file, or begins it, with the tables as they are today.
+/// Opens or creates the file, and brings its tables up to date.
 pub(super) fn open(path: &Path) -> Result<Connection> {
     let begun = Instant::now();
     let (connection, version) = loop {
         match prepare(path) {
-            // Two that begin the same record at once would wait for each other: SQLite then fails one of them at once.
+            // If two processes create the record at once, they would wait for each other: SQLite fails one of them.
             Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => sleep(PAUSE),
             opened => {
                 break opened.map_err(|error| explain(path, OPENING, error))?;
@@ -56,13 +56,16 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
         }
     };
     if version > VERSION {
-        return Err(Error::new(Kind::Unsupported, format!("{} is of a newer alekseylearn", path.display()))
-            .hint("use that version, or set XDG_DATA_HOME to another folder"));
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("{} is from a newer alekseylearn", path.display()),
+        )
+        .hint("upgrade alekseylearn, or set XDG_DATA_HOME to another folder"));
     }
     Ok(connection)
 }
 
-/// Opens a file that is there as it is, at once.
+/// Opens an existing file as it is, without waiting.
 pub(super) fn glance(path: &Path) -> Result<Connection> {
     let open = || {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -72,7 +75,10 @@ pub(super) fn glance(path: &Path) -> Result<Connection> {
     };
     match open().map_err(|error| explain(path, OPENING, error))? {
         (connection, VERSION) => Ok(connection),
-        _ => Err(Error::new(Kind::Unsupported, format!("{} is of another alekseylearn", path.display()))),
+        _ => Err(Error::new(
+            Kind::Unsupported,
+            format!("{} is from another version of alekseylearn", path.display()),
+        )),
     }
 }
 
@@ -87,11 +93,11 @@ fn prepare(path: &Path) -> rusqlite::Result<(Connection, i64)> {
     Ok((connection, version))
 }
 
-/// From nothing, or from the tables of an older version.
+/// Creates the tables, or upgrades those of an older version.
 fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another alekseylearn may have been first.
+    // Another alekseylearn may have done it first.
     let steps: &[&str] = match version(&transaction)? {
         0 => &[TABLES_1, TABLES_2, TABLES_3, TABLES_4],
         1 => &[TABLES_2, TABLES_3, TABLES_4],
@@ -113,35 +119,35 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// What a failure of the database means, and what to do about it.
+/// Explains an error of the database, with what to do about it.
 pub(super) fn explain(path: &Path, operation: &str, error: rusqlite::Error) -> Error {
     let shown = path.display();
     let (kind, operation, hint) = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
             Kind::Failed,
             format!("{operation}: {shown} is damaged"),
-            "move it away; running jobs go on, and `alekseylearn fetch DIR TAG s3://…` finds their models"
+            "move it away; running jobs continue, and `alekseylearn fetch DIR TAG s3://…` finds their models"
                 .to_owned(),
         ),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
             Kind::Conflict,
-            format!("{operation}: another program has held {shown} for {} seconds", PATIENCE.as_secs()),
-            "end that program, or wait for it, and try again".to_owned(),
+            format!("{operation}: another program has locked {shown} for {} seconds", PATIENCE.as_secs()),
+            "wait for that program or stop it, then try again".to_owned(),
         ),
         Some(ErrorCode::DiskFull) => (
             Kind::Failed,
             format!("{operation}: the disk of {shown} is full"),
-            "free some of it, and run the same command again".to_owned(),
+            "free some disk space, then run the same command again".to_owned(),
         ),
         Some(ErrorCode::ReadOnly) => (
             Kind::Failed,
-            format!("{operation}: {shown} cannot be written to"),
-            "make it and its folder writable, or set XDG_DATA_HOME to a folder that is".to_owned(),
+            format!("{operation}: {shown} is not writable"),
+            "make it and its folder writable, or set XDG_DATA_HOME to a writable folder".to_owned(),
         ),
         _ => (
             Kind::Failed,
             format!("{operation} {shown}"),
-            "see that its disk is not full, and that it and its folder can be written to".to_owned(),
+            "check that its disk is not full, and that the file and its folder are writable".to_owned(),
         ),
     };
     Error::new(kind, operation).hint(hint).source(error)
@@ -152,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_damaged_or_newer_record_is_said_plainly() {
+    fn a_damaged_or_newer_record_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jobs.sqlite");
         std::fs::write(&path, "this is no database, and long enough to be taken for one ".repeat(20))
@@ -165,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_the_first_version_is_taken_over() {
+    fn a_record_of_the_first_version_is_upgraded() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jobs.sqlite");
         let old = Connection::open(&path).unwrap();
@@ -185,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn many_begin_one_record_at_once() {
+    fn a_record_can_be_created_by_many_at_once() {
         for _ in 0..20 {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("jobs.sqlite");

@@ -1,4 +1,4 @@
-//! Some of the jobs in the record, chosen and ordered by the database: a record may hold a hundred thousand.
+//! Queries for jobs, filtered and sorted by the database: a record may have a hundred thousand jobs.
 
 use jiff::Timestamp;
 use rusqlite::{ToSql, params_from_iter};
@@ -6,26 +6,26 @@ use rusqlite::{ToSql, params_from_iter};
 use super::{Entry, READING, Record, SELECT, entry};
 use crate::error::Result;
 
-/// Which jobs, and in which order. By default all of them, newest first.
+/// A filter and an order. By default all jobs, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct Query<'a> {
-    /// Only those of this tag.
+    /// Only jobs with this tag.
     pub tag: Option<&'a str>,
-    /// Only those in one of these states, unless empty.
+    /// Only jobs in one of these states, unless empty.
     pub states: Vec<String>,
-    /// Only those of this train driver.
+    /// Only jobs of this train driver.
     pub driver: Option<&'a str>,
-    /// Only those submitted since then.
+    /// Only jobs submitted since then.
     pub since: Option<Timestamp>,
-    /// Only those that were not seen to have ended.
+    /// Only jobs that are not known to have ended.
     pub unfinished: bool,
-    /// The first of this order.
+    /// The order.
     pub order: Order,
-    /// At most so many.
+    /// Maximum number of jobs.
     pub limit: Option<usize>,
 }
 
-/// By what the jobs are ordered. Equal ones come newest first, and those of which a value is not known last.
+/// The order of jobs. Equal jobs come newest first; jobs without a value come last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// Newest first.
@@ -54,7 +54,7 @@ impl Order {
 }
 
 impl Record {
-    /// The jobs that a query asks for.
+    /// Returns the jobs that match a query.
     ///
     /// # Errors
     /// The record cannot be read.
@@ -71,7 +71,7 @@ impl Record {
         }
         if let Some(since) = query.since {
             conditions.push("created >= ?".into());
-            // To the second: times are kept with as many digits as they have.
+            // To the second: the precision of recorded times varies.
             values.push(Box::new(since.strftime("%Y-%m-%dT%H:%M:%S").to_string()));
         }
         if !query.states.is_empty() {
@@ -94,7 +94,7 @@ impl Record {
         entries.collect::<rusqlite::Result<_>>().map_err(failed)
     }
 
-    /// How many jobs there are.
+    /// Returns the number of jobs.
     ///
     /// # Errors
     /// The record cannot be read.

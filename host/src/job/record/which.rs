@@ -1,4 +1,4 @@
-//! Which job a tag means: projects that know nothing of each other may have the same one.
+//! Finds the job that a tag means: unrelated projects may have the same tag.
 
 use std::path::{Path, PathBuf};
 
@@ -11,30 +11,30 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) name: String,
-    /// Its artifact, absolute.
+    /// Absolute path of its artifact.
     pub(super) artifact: PathBuf,
-    /// The root of its project, if that is known.
+    /// Its project root, if known.
     pub(super) root: Option<PathBuf>,
 }
 
 impl Candidate {
-    /// The user stands in its project, or its artifact lies below the folder where they stand.
+    /// Whether the current folder is in its project, or contains its artifact.
     fn is_here(&self, current: &Path) -> bool {
         let root = self.root.as_deref().or(self.artifact.parent());
         self.artifact.starts_with(current) || root.is_some_and(|root| current.starts_with(root))
     }
 
-    /// How many folders its artifact has in common with the place where the user stands.
+    /// Number of leading folders that its artifact has in common with the current folder.
     fn nearness(&self, current: &Path) -> usize {
         self.artifact.components().zip(current.components()).take_while(|(a, b)| a == b).count()
     }
 }
 
-/// The job that a tag means where the user stands: the newest of this project, else the only one. `None` if there is none
-/// at all.
+/// Returns the job that a tag means in the current folder: the newest of this project, or else the only one. `None`
+/// if no job has the tag.
 ///
 /// # Errors
-/// Several projects have the tag, or only others than this one.
+/// Several projects have the tag, or only other projects have it.
 pub(super) fn which<'a>(
     tag: &str,
     candidates: &'a [Candidate],
@@ -49,9 +49,9 @@ pub(super) fn which<'a>(
         ([], []) => Ok(None),
         ([], _) if let Some(artifact) = project::artifact_of_tag(tag, current) => {
             let message = format!("no job of {} has the tag `{tag}`", artifact.display());
-            Err(Error::new(Kind::NotFound, format!("{message}; other projects have such jobs"))
+            Err(Error::new(Kind::NotFound, format!("{message}; only other projects have one"))
                 .details(listed(candidates.iter()))
-                .hint("name one of these jobs, or train this one: `alekseylearn fit PATH`"))
+                .hint("give the name of one of these jobs, or train this one: `alekseylearn fit PATH`"))
         }
         ([], [only]) => Ok(Some(only)),
         ([], all) => Err(ambiguous(tag, all.iter())),
@@ -60,9 +60,9 @@ pub(super) fn which<'a>(
 }
 
 fn ambiguous<'a>(tag: &str, candidates: impl Iterator<Item = &'a Candidate>) -> Error {
-    Error::invalid(format!("several projects have jobs of the tag `{tag}`"))
+    Error::invalid(format!("several projects have jobs with the tag `{tag}`"))
         .details(listed(candidates))
-        .hint("name one of these jobs, or give the command in its project's folder")
+        .hint("give the name of one of these jobs, or run the command in its project")
 }
 
 fn listed<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> String {
@@ -107,12 +107,12 @@ mod tests {
             assert!(error.hint_text().is_some());
         }
         let elsewhere = which("src/train", &all[..1], Path::new("/elsewhere")).unwrap();
-        assert_eq!(elsewhere, Some(&all[0]), "one that is the only one is found from everywhere");
+        assert_eq!(elsewhere, Some(&all[0]), "the only job is found from everywhere");
         assert_eq!(which("src/train", &[], Path::new("/a")).unwrap(), None);
     }
 
     #[test]
-    fn a_job_of_another_folder_is_not_taken_for_this_ones() {
+    fn a_job_of_another_project_is_not_mistaken_for_this_ones() {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path().canonicalize().unwrap();
         std::fs::create_dir(here.join("src")).unwrap();

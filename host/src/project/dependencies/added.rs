@@ -1,24 +1,25 @@
-//! What is installed beside a dependency file: packages that the user names, and those that the code imports.
+//! Packages that are installed in addition to a dependency file: those that the user names, and those that the code
+//! imports.
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{Content, Dependencies, Form, Found, LARGEST, Wanted, decoded, is_list, requirements};
+use super::{Content, Dependencies, Form, Found, LARGEST, Wanted, brings, decoded, is_list, requirements};
 use crate::{
     disk,
     error::{Error, Result},
     project::imports::Needed,
 };
 
-/// Words that tell apart packages that have the same modules.
+/// Parts of names that distinguish packages with the same modules.
 const VARIANTS: [&str; 12] = [
     "headless", "contrib", "cpu", "gpu", "binary", "nightly", "intel", "skinny", "lite", "cu11", "cu12",
     "rocm",
 ];
 
-/// Adds to what the files say what the user named, and what the code imports and the files do not bring.
+/// Adds the packages that the user names, and those that the code imports but the files do not provide.
 ///
 /// # Errors
-/// The code is Python 2, or the user names what is not a package or a day.
+/// The code is Python 2, or the user names something that is not a package.
 pub(in crate::project) fn complete(
     found: &mut Found,
     root: &Path,
@@ -27,12 +28,12 @@ pub(in crate::project) fn complete(
 ) -> Result<()> {
     if let Some((file, line, text)) = &needed.python2 {
         return Err(Error::invalid(format!("{file} is Python 2: line {line} is `{text}`"))
-            .hint("convert it to Python 3: `python3.12 -m lib2to3 -w FILE` changes most of it"));
+            .hint("convert it to Python 3: `python3.12 -m lib2to3 -w FILE` does most of it"));
     }
     for requirement in &wanted.with {
         if requirements::name_of(requirement).is_none() && !requirement.contains("://") {
             return Err(Error::invalid(format!("`{requirement}` is not a package"))
-                .hint("--with takes a package as a requirement, such as tqdm or `tqdm>=4`"));
+                .hint("give --with a requirement such as tqdm or `tqdm>=4`"));
         }
     }
     let brought = found.dependencies.as_ref();
@@ -41,25 +42,27 @@ pub(in crate::project) fn complete(
         .into_iter()
         .filter(|(_, package)| !brought.is_some_and(|found| found.brings(package)))
         .collect();
-    let mut names: Vec<&str> = missing.values().map(String::as_str).collect();
+    // The build finds out what the others bring. What they always bring is not worth a word.
+    let is_news = |package: &&str| !brought.is_some_and(|found| found.always_brings(package));
+    let mut names: Vec<&str> = missing.values().map(String::as_str).filter(is_news).collect();
     names.sort_unstable();
     names.dedup();
     let names = names.join(", ");
     if !names.is_empty() && wanted.no_detect {
         found.notes.push(match brought {
             None => {
-                format!("no dependency file found, but the code imports {names}; name packages with --with")
+                format!("no dependency file found, but the code imports {names}; add packages with --with")
             }
-            Some(file) => format!("{} does not name what the code imports: {names}", file.origin),
+            Some(file) => format!("{} does not list what the code imports: {names}", file.origin),
         });
     } else if !names.is_empty() {
         let what = match brought {
-            None => format!("No dependency file found: installing what the code imports: {names}"),
+            None => format!("No dependency file found; installing what the code imports: {names}"),
             Some(file) if file.is_lock() => {
-                format!("{} lacks what the code imports: installing {names} too", file.origin)
+                format!("{} does not list what the code imports: also installing {names}", file.origin)
             }
             Some(file) => format!(
-                "{} does not name what the code imports: installing {names} too, unless another package brings it",
+                "{} does not list what the code imports: also installing {names}, unless they come with another package",
                 file.origin
             ),
         };
@@ -68,7 +71,7 @@ pub(in crate::project) fn complete(
     if brought.is_none() && !needed.unknown.is_empty() {
         let modules: Vec<&str> = needed.unknown.iter().map(String::as_str).collect();
         found.notes.push(format!(
-            "the code imports {}, and no package is known for that: name it with --with PACKAGE",
+            "the code imports {}, but no package is known for it; add one with --with PACKAGE",
             modules.join(", ")
         ));
     }
@@ -84,7 +87,7 @@ pub(in crate::project) fn complete(
 }
 
 impl Dependencies {
-    /// No file declares any.
+    /// Dependencies that no file declares.
     fn none(root: &Path, wanted: &Wanted) -> Self {
         Self {
             origin: String::new(),
@@ -105,7 +108,7 @@ impl Dependencies {
         }
     }
 
-    /// Programs of the system that the installation needs beside its installers.
+    /// Returns the system programs that the installation needs besides the installers.
     pub fn programs(&self) -> Vec<&'static str> {
         const SIGNS: [&str; 4] = ["git+", "git = \"", "git = '", "type = \"git\""];
         let says = |text: &str| SIGNS.iter().any(|sign| text.contains(sign));
@@ -119,7 +122,7 @@ impl Dependencies {
         if needs_git { vec!["git"] } else { Vec::new() }
     }
 
-    /// What was chosen beside the files themselves.
+    /// Describes what was chosen in addition to the files themselves.
     pub fn choices(&self) -> String {
         let Self { extras, groups, added, imported, as_of, .. } = self;
         let lists = [extras, groups, added].map(|list| list.join(" "));
@@ -127,7 +130,7 @@ impl Dependencies {
         format!("{} {} {}", lists.join(" "), imported.join(" "), as_of.as_deref().unwrap_or_default())
     }
 
-    /// The file names the package, or one that has the same modules.
+    /// Whether the file lists the package, or one with the same modules.
     fn brings(&self, requirement: &str) -> bool {
         let wanted = requirements::name_of(requirement).unwrap_or_default();
         let stem = |name: &str| -> String {
@@ -136,7 +139,12 @@ impl Dependencies {
         self.provided.contains(&wanted) || self.provided.iter().any(|name| stem(name) == stem(&wanted))
     }
 
-    /// It names all that is installed.
+    /// Whether what the file lists always brings the package.
+    fn always_brings(&self, requirement: &str) -> bool {
+        requirements::name_of(requirement).is_some_and(|name| brings::always_bring(&self.provided, &name))
+    }
+
+    /// Whether the file is a lock, which lists all that is installed.
     fn is_lock(&self) -> bool {
         let name = self.origin.rsplit('/').next().unwrap_or_default();
         name.ends_with(".lock") || name.starts_with("pylock.")

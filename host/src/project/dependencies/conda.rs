@@ -1,8 +1,8 @@
-//! `environment.yml` and `pixi.toml`: conda's packages by the names that PyPI has them under.
+//! Reads `environment.yml` and `pixi.toml`, and translates conda's package names to those on PyPI.
 //!
-//! Only PyPI is installed from. A name is looked up in `conda.txt` and among the known packages of PyPI. What is no Python
-//! package (libraries, compilers, CUDA, R) is left out with a word, and a name that nothing is known of is an error: PyPI
-//! may have a stranger's package of that name.
+//! Packages are only installed from PyPI. A name is looked up in `conda.txt` and among the known packages of PyPI.
+//! Packages that are not Python (libraries, compilers, CUDA, R) are left out with a note. An unknown name is an error:
+//! PyPI may have an unrelated package of that name.
 
 use std::{
     collections::HashMap,
@@ -19,12 +19,12 @@ use crate::{
     project::imports::is_known_package,
 };
 
-/// Of `conda.txt`: see there where it comes from.
+/// The table in `conda.txt`; see there for its source.
 static NAMES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
     let lines = include_str!("conda.txt").lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.split_once(' ').unwrap_or((line, line))).collect()
 });
-/// Where that table says nothing, or names another package than a training wants.
+/// Names that the table lacks, or for which it has another package than a training needs.
 const CHOSEN: &[(&str, &str)] = &[
     ("brotli-python", "brotli"),
     ("keras-gpu", "keras"),
@@ -45,7 +45,7 @@ const CHOSEN: &[(&str, &str)] = &[
     ("torchvision-cpu", "torchvision"),
     ("xgboost-gpu", "xgboost"),
 ];
-/// Part of conda's own world: a base image and wheels bring what they are for.
+/// Packages that only conda needs: a base image and wheels have what they provide.
 const NOT_NEEDED: &[&str] = &[
     "pip",
     "setuptools",
@@ -65,7 +65,7 @@ const NOT_NEEDED: &[&str] = &[
     "python_abi",
     "intel-openmp",
 ];
-/// No Python packages, by their names: PyPI may have something else under the name.
+/// Names of packages that are not Python: PyPI may have something else under the name.
 #[rustfmt::skip]
 const NOT_PYTHON: &[&str] = &[
     "appdirs-c", "attr", "bash", "bash-completion", "bison", "blast", "blis", "blosc", "boost", "bowtie", "brotli",
@@ -87,7 +87,7 @@ const NOT_PYTHON: &[&str] = &[
     "unzip", "utf8proc", "valgrind", "vc", "vim", "vs2015_runtime", "wayland", "webp", "wget", "x264", "x265", "xxhash", "xz",
     "yaml", "yaml-cpp", "yasm", "zeromq", "zip", "zlib", "zlib-ng", "zstd",
 ];
-/// The same, by how they begin.
+/// The same, by their beginnings.
 const NOT_PYTHON_BEGINNINGS: &[&str] = &[
     "r-",
     "lib",
@@ -122,13 +122,14 @@ const NOT_PYTHON_BEGINNINGS: &[&str] = &[
     "magma",
 ];
 
-/// Writes a requirements file in the place of the environment file `path`.
+/// Makes a requirements file from the environment file `path`.
 pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Said> {
     let wrong = |problem: &str| {
         Error::invalid(format!("{} {problem}", path.display()))
-            .hint("conda's environment files hold a list `dependencies`: export one with `conda env export --from-history`")
+            .hint("an environment file has a list `dependencies`: export one with `conda env export --from-history`")
     };
-    let documents = Yaml::load_from_str(&text(path)?).map_err(|error| wrong("is not YAML").source(error))?;
+    let documents =
+        Yaml::load_from_str(&text(path)?).map_err(|error| wrong("is not valid YAML").source(error))?;
     let Some(environment) = documents.first().filter(|document| document.is_mapping()) else {
         return Err(wrong("is not an environment file"));
     };
@@ -146,7 +147,7 @@ pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Resu
     environment.finish(gathered, path, main)
 }
 
-/// Of a `pixi.toml`; `None` if it lists nothing.
+/// Reads a `pixi.toml`; `None` if it lists nothing.
 pub(super) fn pixi(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Option<Said>> {
     let file = toml(path)?;
     let list = |name: &str| file.get(name).and_then(Value::as_table).into_iter().flatten();
@@ -177,10 +178,10 @@ pub(super) fn pixi(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Resu
     environment.finish(gathered, path, main).map(Some)
 }
 
-/// The environment that an MLflow project names.
+/// Returns the environment file that an MLflow project names.
 pub(super) fn mlproject(path: &Path) -> Result<Option<PathBuf>> {
     let documents = Yaml::load_from_str(&text(path)?).map_err(|error| {
-        Error::invalid(format!("{} is not YAML", path.display())).hint("fix it").source(error)
+        Error::invalid(format!("{} is not valid YAML", path.display())).hint("fix its syntax").source(error)
     })?;
     let project = documents.first().filter(|document| document.is_mapping());
     let named = project.and_then(|project| {
@@ -189,7 +190,7 @@ pub(super) fn mlproject(path: &Path) -> Result<Option<PathBuf>> {
     Ok(named.map(|name| path.with_file_name(name)).filter(|path| path.is_file()))
 }
 
-/// The file is MLflow's `python_env.yaml` under another name: an environment of conda names no Python at its top.
+/// Whether the file is a `python_env.yaml` of MLflow under another name: conda's files do not have these keys.
 pub(super) fn is_python_env(path: &Path) -> Result<bool> {
     let documents = Yaml::load_from_str(&text(path)?).unwrap_or_default();
     let file = documents.first().filter(|document| document.is_mapping());
@@ -198,10 +199,10 @@ pub(super) fn is_python_env(path: &Path) -> Result<bool> {
     }))
 }
 
-/// Of a `python_env.yaml`, MLflow's own: the Python, and lines for pip.
+/// Reads a `python_env.yaml` of MLflow: the Python version, and lines for pip.
 pub(super) fn python_env(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Said> {
     let documents = Yaml::load_from_str(&text(path)?).map_err(|error| {
-        Error::invalid(format!("{} is not YAML", path.display())).hint("fix it").source(error)
+        Error::invalid(format!("{} is not valid YAML", path.display())).hint("fix its syntax").source(error)
     })?;
     let mut environment = Environment::default();
     if let Some(file) = documents.first().filter(|document| document.is_mapping()) {
@@ -212,7 +213,7 @@ pub(super) fn python_env(gathered: &mut Gathered<'_>, path: &Path, main: &str) -
     environment.finish(gathered, path, main)
 }
 
-/// `-r file:requirements.txt`, which conda takes.
+/// Converts a line such as `-r file:requirements.txt`, which conda accepts, for pip.
 fn pip_line(line: &str) -> String {
     let mut words = line.splitn(2, char::is_whitespace);
     match (words.next(), words.next()) {
@@ -229,17 +230,17 @@ fn pip_line(line: &str) -> String {
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Environment {
-    /// For a requirements file.
+    /// Lines of a requirements file.
     lines: Vec<String>,
     python: Option<String>,
-    /// What is no Python package.
+    /// Packages that are not Python.
     left: Vec<String>,
-    /// What nothing is known of.
+    /// Unknown packages.
     unknown: Vec<String>,
 }
 
 impl Environment {
-    /// One of conda's specifications: `channel::name`, then a version behind `=`, a build behind another, or a range.
+    /// Takes a specification of conda: `channel::name`, then `=version`, `=version=build`, or a range.
     fn take(&mut self, spec: &str) {
         let spec = spec.rsplit("::").next().unwrap_or(spec).trim();
         let end = spec.find(|c: char| " =<>!~[".contains(c)).unwrap_or(spec.len());
@@ -260,16 +261,16 @@ impl Environment {
     fn finish(self, gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Said> {
         if !self.unknown.is_empty() {
             let list = self.unknown.join(", ");
-            return Err(Error::invalid(format!("{} asks for what PyPI may not have: {list}", gathered.names)).hint(
-                "list those that PyPI has under `pip:`, and take out the others; --config.base_image=IMAGE starts from an \
-                 image that has them",
+            return Err(Error::invalid(format!("{} lists packages that PyPI may not have: {list}", gathered.names)).hint(
+                "list those that PyPI has under `pip:` and remove the others, or start from an image that has them: \
+                 --config.base_image=IMAGE",
             ));
         }
         requirements::take(gathered, path, &self.lines.join("\n"))?;
         let mut said = Said::new(Form::Requirements, gathered.write(main, &self.lines), self.python);
         if !self.left.is_empty() {
             said.notes.push(format!(
-                "{}: left out what is no Python package: {} (if the training needs one, install it with \
+                "{}: skipped packages that are not Python: {} (if the training needs one, install it with \
                  --config.system_packages=NAME)",
                 gathered.names,
                 self.left.join(", ")
@@ -279,7 +280,7 @@ impl Environment {
     }
 }
 
-/// What a name of conda's is on PyPI.
+/// What a package of conda is on PyPI.
 #[derive(Debug, PartialEq, Eq)]
 enum Package<'a> {
     Known(&'a str),
@@ -306,7 +307,8 @@ fn package_of(name: &str) -> Package<'_> {
     Package::Unknown
 }
 
-/// As pip writes it: `=1.2` means 1.2 and all that begins so, `=1.2=build` and `==1.2` mean the one.
+/// Converts a version for pip: `=1.2` means 1.2 and all versions that begin with it, `=1.2=build` and `==1.2` mean
+/// exactly this version.
 fn range(version: &str) -> String {
     let exact = |version: &str| if version.is_empty() { String::new() } else { format!("=={version}") };
     if let Some(version) = version.strip_prefix("==") {
@@ -363,9 +365,9 @@ mod tests {
         assert_eq!(environment.unknown, ["a-stranger"]);
     }
 
-    /// What `conda env export` writes beside the packages that somebody asked for.
+    /// Packages that `conda env export` adds to those that somebody asked for.
     #[test]
-    fn a_whole_export_is_parted() {
+    fn the_packages_of_an_export_are_classified() {
         for name in [
             "_libgcc_mutex",
             "_openmp_mutex",

@@ -1,11 +1,11 @@
-//! Which files declare dependencies, by their names.
+//! Recognises dependency files by their names.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// What a dependency file is.
+/// The kind of a dependency file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Requirements,
@@ -25,8 +25,8 @@ pub(super) enum Kind {
     Unknown,
 }
 
-/// Looked for in this order. The first that is there and declares anything counts: a `pyproject.toml` may be there for its
-/// tools alone.
+/// Dependency files in order of precedence. The first one that exists and declares anything is used: a
+/// `pyproject.toml` may only configure tools.
 const ORDER: [&str; 21] = [
     "requirements.txt",
     "uv.lock",
@@ -53,22 +53,22 @@ const ORDER: [&str; 21] = [
 /// Locks that only their own tools can install from.
 const UNREAD: [&str; 3] = ["conda-lock.yml", "conda-lock.yaml", "pixi.lock"];
 
-/// What a file for `--env-file` can be.
+/// A hint with the kinds of files that `--env-file` accepts.
 pub(super) const KINDS: &str = "a dependency file is a requirements.txt, uv.lock, poetry.lock, pdm.lock, pylock.toml, \
                                 Pipfile, Pipfile.lock, pyproject.toml, pixi.toml, environment.yml, setup.cfg or setup.py";
 
-/// The dependency files of a folder, the most important one first.
+/// Returns the dependency files of a folder, in order of precedence.
 pub(super) fn in_folder(folder: &Path) -> Vec<PathBuf> {
     let all = ORDER.iter().map(|name| folder.join(name));
     all.filter(|path| path.is_file()).collect()
 }
 
-/// Those that say what to install, but not to this program.
+/// Returns the locks in a folder that only their own tools can install from.
 pub(super) fn unread(folder: &Path) -> Vec<PathBuf> {
     UNREAD.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect()
 }
 
-/// By its name.
+/// Returns the kind of a file, by its name.
 pub(super) fn kind(path: &Path) -> Kind {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     match name.as_str() {
@@ -86,7 +86,7 @@ pub(super) fn kind(path: &Path) -> Kind {
         name if name.starts_with("python_env.y") => Kind::PythonEnv,
         name if name.ends_with(".yml") || name.ends_with(".yaml") => Kind::Conda,
         name if name.starts_with("pylock.") && name.ends_with(".toml") => Kind::Pylock,
-        // Rye's locks are lists.
+        // Rye's locks are requirements files.
         name if name.starts_with("requirements") && name.ends_with(".lock") => Kind::Requirements,
         name if [".toml", ".lock", ".cfg", ".py", ".json"].iter().any(|end| name.ends_with(end)) => {
             Kind::Unknown
@@ -95,7 +95,7 @@ pub(super) fn kind(path: &Path) -> Kind {
     }
 }
 
-/// Files of a folder that may be meant as its list, by their names.
+/// Returns the files of a folder that may be meant as dependency files, by their names.
 pub(super) fn near_misses(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let is_near = |name: &str| {
@@ -117,7 +117,7 @@ pub(super) fn near_misses(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// `other` is part of what `used` says, so that nobody misses it: a project's file beside its lock, a list's source.
+/// Whether `used` covers what `other` declares: a project's file beside its lock, or the source of a list.
 pub(super) fn belongs_to(other: &str, used: &str) -> bool {
     let split = |path: &str| match path.rsplit_once('/') {
         Some((folder, name)) => (folder.to_owned(), name.to_owned()),
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_that_look_like_lists_are_noticed() {
+    fn files_with_similar_names_are_found() {
         let folder = tempfile::tempdir().unwrap();
         let names = [
             "requirment.txt",

@@ -1,4 +1,4 @@
-//! `uv.lock` and `poetry.lock`: what they were made for, and which packages of theirs lie in folders beside them.
+//! Reads `uv.lock` and `poetry.lock`: the Python they were made for, and their packages in local folders.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::{Gathered, requirements::normal, toml};
 use crate::error::{Error, Result};
 
-/// The folder above with a uv workspace that has `folder` as a member and holds its lock, and the member's name.
+/// Returns the folder above that holds the lock of a uv workspace with the member `folder`, and the member's name.
 pub(super) fn workspace_of<'a>(folder: &Path, above: &'a [PathBuf]) -> Option<(&'a Path, String)> {
     above.iter().find_map(|workspace| {
         let path = workspace.join("uv.lock");
@@ -19,14 +19,14 @@ pub(super) fn workspace_of<'a>(folder: &Path, above: &'a [PathBuf]) -> Option<(&
     })
 }
 
-/// The folder of a package that is not from an index.
+/// Returns the folder of a package that is not from an index.
 fn local(package: &Table) -> Option<&str> {
     let source = package.get("source")?;
     ["virtual", "editable", "directory"].iter().find_map(|kind| source.get(*kind)?.as_str())
 }
 
-/// Adds a `uv.lock`, its project and the local packages it names; of `wanted`, a member of its workspace, only what it
-/// declares. Gives the Python that it was made for.
+/// Adds a `uv.lock`, its project and its local packages; of the workspace member `wanted`, only its
+/// `pyproject.toml`. Returns the Python that the lock was made for.
 pub(super) fn uv(gathered: &mut Gathered<'_>, path: &Path, wanted: Option<&str>) -> Result<Option<String>> {
     let lock = toml(path)?;
     let folder = beside(gathered, path, "uv.lock")?;
@@ -37,7 +37,7 @@ pub(super) fn uv(gathered: &mut Gathered<'_>, path: &Path, wanted: Option<&str>)
         let at = |key: &str| source.get(key).and_then(Value::as_str);
         if let Some(member) = local(package) {
             let is_wanted = wanted.is_some() && package.get("name").and_then(Value::as_str) == wanted;
-            // The project itself is the training folder's own code: nothing of it is installed.
+            // The project itself is sent as code, and is not installed.
             let member = folder.join(member);
             if super::plain(&member) == folder {
                 continue;
@@ -54,7 +54,7 @@ pub(super) fn uv(gathered: &mut Gathered<'_>, path: &Path, wanted: Option<&str>)
     Ok(lock.get("requires-python").and_then(Value::as_str).map(str::to_owned))
 }
 
-/// Adds a `poetry.lock`, its project and the local packages it names. Gives the Python that it was made for.
+/// Adds a `poetry.lock`, its project and its local packages. Returns the Python that the lock was made for.
 pub(super) fn poetry(gathered: &mut Gathered<'_>, path: &Path) -> Result<Option<String>> {
     let lock = toml(path)?;
     let folder = beside(gathered, path, "poetry.lock")?;
@@ -71,20 +71,20 @@ pub(super) fn poetry(gathered: &mut Gathered<'_>, path: &Path) -> Result<Option<
     Ok(python.and_then(Value::as_str).map(str::to_owned))
 }
 
-/// Adds the lock and the `pyproject.toml` that it belongs to; gives their folder.
+/// Adds the lock and the `pyproject.toml` that it belongs to. Returns their folder.
 fn beside<'a>(gathered: &mut Gathered<'_>, path: &'a Path, name: &str) -> Result<&'a Path> {
     let folder = path.parent().unwrap_or(path);
     let project = folder.join("pyproject.toml");
     if !project.is_file() {
         return Err(Error::invalid(format!("{name} has no pyproject.toml beside it"))
-            .hint("a lock alone does not say which of its packages are wanted: bring its pyproject.toml"));
+            .hint("add its pyproject.toml: a lock alone does not say which of its packages are wanted"));
     }
     gathered.add(path)?;
     gathered.add(&project)?;
     Ok(folder)
 }
 
-/// A lock names all packages that it brings.
+/// Remembers the packages of a lock.
 fn remember(gathered: &mut Gathered<'_>, lock: &Table) {
     let names = packages(lock).filter_map(|package| package.get("name").and_then(Value::as_str));
     gathered.provided.extend(names.map(normal));

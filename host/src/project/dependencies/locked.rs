@@ -1,4 +1,5 @@
-//! Locks and lists of other tools, as requirements: pdm's lock, Pipenv's files, and the standard `pylock.toml`.
+//! Converts locks and lists of other tools to requirements: pdm's lock, Pipenv's files, and the standard
+//! `pylock.toml`.
 
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use toml::{Table, Value};
 use super::{Form, Gathered, Said, requirements, script::strings, text, toml};
 use crate::error::{Error, Result};
 
-/// Remembers what a `pylock.toml` brings.
+/// Remembers the packages of a `pylock.toml`.
 pub(super) fn pylock(gathered: &mut Gathered<'_>, path: &Path) -> Result<()> {
     for package in packages(&toml(path)?, "packages") {
         gathered.provided.extend(package.get("name").and_then(Value::as_str).map(requirements::normal));
@@ -16,7 +17,7 @@ pub(super) fn pylock(gathered: &mut Gathered<'_>, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Of a `pdm.lock`: what is not for developers.
+/// Reads a `pdm.lock`, except packages for developers.
 pub(super) fn pdm(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Said> {
     let lock = toml(path)?;
     let mut lines = Vec::new();
@@ -49,11 +50,11 @@ pub(super) fn pdm(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Resul
     listed(gathered, path, main, lines, python)
 }
 
-/// Of a `Pipfile.lock`: its default packages.
+/// Reads the default packages of a `Pipfile.lock`.
 pub(super) fn pipfile_lock(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Said> {
     let lock: Json = serde_json::from_str(&text(path)?).map_err(|error| {
-        Error::invalid(format!("{} is not JSON", path.display()))
-            .hint("write it anew with `pipenv lock`")
+        Error::invalid(format!("{} is not valid JSON", path.display()))
+            .hint("create it again with `pipenv lock`")
             .source(error)
     })?;
     let mut lines = Vec::new();
@@ -61,7 +62,7 @@ pub(super) fn pipfile_lock(gathered: &mut Gathered<'_>, path: &Path, main: &str)
         let field = |key: &str| package[key].as_str();
         let mut line = match (field("git"), field("path").or(field("file"))) {
             (Some(git), _) => format!("{name} @ git+{git}@{}", field("ref").unwrap_or("HEAD")),
-            // The project itself is there as its code.
+            // The project itself is sent as code.
             (_, Some(".")) => continue,
             (_, Some(file)) if file.contains("://") => format!("{name} @ {file}"),
             (_, Some(file)) => format!("{name} @ file:{file}"),
@@ -83,7 +84,7 @@ pub(super) fn pipfile_lock(gathered: &mut Gathered<'_>, path: &Path, main: &str)
     listed(gathered, path, main, lines, python.map(|version| format!("=={version}")))
 }
 
-/// Of a `Pipfile` without its lock.
+/// Reads a `Pipfile` without a lock.
 pub(super) fn pipfile(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Said> {
     let file = toml(path)?;
     let mut lines = Vec::new();
@@ -97,7 +98,7 @@ pub(super) fn pipfile(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> R
             (_, Some(file)) if file.contains("://") => format!("{name} @ {file}"),
             (_, Some(file)) => format!("{name} @ file:{file}"),
             _ if version == "*" => with_extras(name, &extras.into()),
-            // Pipenv takes a bare version for this one.
+            // For Pipenv, a bare version means exactly this version.
             _ if version.starts_with(|c: char| c.is_ascii_digit()) => {
                 format!("{}=={version}", with_extras(name, &extras.into()))
             }
@@ -117,8 +118,8 @@ pub(super) fn pipfile(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> R
     listed(gathered, path, main, lines, python)
 }
 
-/// The sources of Pipenv, which calls the public index `pypi`: that one goes without saying, so that another one of the
-/// user's can take its place.
+/// Returns options for the sources of Pipenv. The public index, which Pipenv calls `pypi`, is left out, so that another
+/// index of the user can replace it.
 fn index_lines<'a>(sources: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     sources
         .enumerate()

@@ -1,7 +1,8 @@
-//! What a training folder asks to be installed: by which file, of which kind, and which other files that one needs.
+//! Finds a project's dependencies: the file that declares them, its kind, and the other files that it needs.
 
 mod added;
 mod addresses;
+mod brings;
 mod conda;
 mod lists;
 mod lock;
@@ -30,21 +31,21 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// Beyond this, it is no list of dependencies.
+/// Maximum size of a dependency file in bytes.
 const LARGEST: u64 = 16 << 20;
 
-/// How dependencies are declared, and so who installs them.
+/// How dependencies are declared, which determines the installer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// No file declares any: there are only packages that the user named or the code imports.
+    /// No file: there are only packages that the user names or the code imports.
     None,
-    /// A `requirements.txt`, a `pylock.toml`, or what another file says in the form of one.
+    /// A `requirements.txt`, a `pylock.toml`, or a list that was made from another file.
     Requirements,
     /// A `uv.lock` beside its `pyproject.toml`.
     UvLock,
-    /// A `pyproject.toml` with a table `project`, or a `setup.py` that has to be run to tell.
+    /// A `pyproject.toml` with a table `project`, or a `setup.py` that has to be run.
     Pyproject,
-    /// A `pyproject.toml` as Poetry reads it, with its lock or without.
+    /// A `pyproject.toml` of Poetry, with or without its lock.
     Poetry,
 }
 
@@ -61,78 +62,79 @@ impl Form {
     }
 }
 
-/// Where the bytes of a file come from.
+/// The content of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// Made of what the user wrote.
+    /// Text that was made from the user's file.
     Text(String),
     /// The user's own file.
     File(files::File),
 }
 
-/// What the user says about dependencies, beside the files of the project.
+/// What the user chooses about dependencies, besides the files of the project.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Another dependency file than the one that would be found.
+    /// The dependency file to use instead of the one that would be found.
     pub env_file: Option<PathBuf>,
-    /// Packages to install as well, as requirements.
+    /// Additional packages to install, as requirements.
     pub with: Vec<String>,
     /// Extras of the project.
     pub extras: Vec<String>,
     /// Dependency groups of the project.
     pub groups: Vec<String>,
-    /// Install nothing because the code imports it.
+    /// Do not install packages only because the code imports them.
     pub no_detect: bool,
-    /// The day as of which versions are chosen, as `2024-06-30`.
+    /// The day as of which versions are chosen, such as `2024-06-30`.
     pub as_of: Option<String>,
 }
 
-/// What is to be installed.
+/// The dependencies to install.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependencies {
-    /// The file that was chosen, from the project's root on; in a folder above it begins with `../`. Empty if there is none.
+    /// The file that was chosen, relative to the project root: in a folder above, it begins with `../`. Empty if there
+    /// is none.
     pub origin: String,
     /// How it declares them.
     pub form: Form,
     /// The file to install from, one of `files`; empty if there is none.
     pub main: String,
-    /// All that the installation reads, by their paths from `anchor` on.
+    /// All files that the installation reads, by their paths relative to `anchor`.
     pub files: BTreeMap<String, Content>,
     /// The folder that relative paths in them start from.
     pub anchor: PathBuf,
-    /// The anchor as a folder of the project, from its root on, if code of the project is installed from there: it has
-    /// to lie where it is when the script runs.
+    /// The anchor relative to the project root, if code of the project is installed from there: it has to be at the
+    /// same place when the script runs.
     pub place: Option<String>,
-    /// The member of a uv workspace whose dependencies they are, by its name; the lock is the workspace's.
+    /// The name of the uv workspace member whose dependencies these are; the lock belongs to the workspace.
     pub member: Option<String>,
     /// Extras of the project to install.
     pub extras: Vec<String>,
     /// Dependency groups of the project to install.
     pub groups: Vec<String>,
-    /// Packages that the user named beside the file, as requirements.
+    /// Packages that the user names in addition to the file, as requirements.
     pub added: Vec<String>,
-    /// Modules that the code imports and that the file does not seem to bring, each with the requirement that does.
+    /// Modules that the code imports and the file seems to lack, each with the requirement that provides it.
     pub imported: BTreeMap<String, String>,
     /// The day as of which versions are chosen.
     pub as_of: Option<String>,
-    /// The addresses that packages come from, with the logins that stood in them.
+    /// The addresses that packages come from, with their logins as written.
     pub(super) addresses: Vec<Written>,
-    /// The Python that it asks for, as a version or a range, and where it says so.
+    /// The Python version or range that is required, and the file that requires it.
     pub(super) python: Option<(String, String)>,
-    /// Names of packages that the file brings, as the index has them.
+    /// Normalized names of the packages that the file provides.
     provided: BTreeSet<String>,
 }
 
 /// What was found in a project.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// What is to be installed, if a file says so.
+    /// The dependencies, if a file declares them.
     pub(super) dependencies: Option<Dependencies>,
-    /// What was done unasked.
+    /// Messages about choices that the user was not asked for.
     pub(super) told: Vec<String>,
-    /// What the user should know: files that were seen and not used.
+    /// Warnings, such as files that are not used.
     pub(super) notes: Vec<String>,
-    /// Files that may be meant as a dependency file, and are named as none.
+    /// Files that may be meant as dependency files, but do not have the name of one.
     pub(super) unsure: Vec<PathBuf>,
 }
 
@@ -146,17 +148,17 @@ pub(super) struct Search<'a> {
     pub(super) script: Option<(&'a Path, &'a str)>,
 }
 
-/// The dependencies of a project: of the file that the user names, else of the script's own header, else of the first file of
-/// [`lists::ORDER`] in the nearest folder that has one.
+/// Finds the dependencies of a project: in the file that the user names, or else in the script's own header, or else in
+/// the first file of [`lists::ORDER`] in the nearest folder that has one.
 ///
 /// # Errors
-/// The file cannot be read, or asks for what the build cannot see.
+/// The file cannot be read, or refers to files that the build cannot read.
 pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
     let root = search.root;
     if let Some(given) = &wanted.env_file {
         let path = given.canonicalize().map_err(|error| {
             Error::new(Kind::NotFound, format!("cannot read the dependency file {}", given.display()))
-                .hint("--env-file takes a path from the current folder")
+                .hint("--env-file takes a path relative to the current folder")
                 .source(error)
         })?;
         let anchor = if path.starts_with(root) { root } else { path.parent().unwrap_or(root) };
@@ -201,7 +203,7 @@ pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
         let unread = lists::unread(anchor).into_iter().map(|path| name_from(root, &path));
         found
             .notes
-            .extend(unread.map(|name| format!("{name} is not read: only its own tool can install from it")));
+            .extend(unread.map(|name| format!("{name} is not used: only its own tool can install from it")));
         found.unsure.extend(lists::near_misses(anchor));
     }
     let used = found.dependencies.as_ref();
@@ -218,14 +220,14 @@ pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
 }
 
 impl Dependencies {
-    /// One of its files, or what its main file was made of.
+    /// Whether the file is one of these, or the source of the main file.
     fn uses(&self, name: &str) -> bool {
         let plain = name.rsplit("../").next().unwrap_or(name);
         self.files.contains_key(plain) || self.origin == name
     }
 }
 
-/// One file being read.
+/// What is needed to read a dependency file.
 #[derive(Clone, Copy)]
 struct Reading<'a> {
     root: &'a Path,
@@ -234,7 +236,7 @@ struct Reading<'a> {
     wanted: &'a Wanted,
 }
 
-/// What a kind of file says.
+/// What a dependency file declares.
 struct Said {
     form: Form,
     main: String,
@@ -251,7 +253,7 @@ impl Said {
 }
 
 impl Reading<'_> {
-    /// `None` if the file declares nothing.
+    /// Reads a file; `None` if it declares nothing.
     fn read(self, path: &Path, member: Option<&str>) -> Result<Option<(Dependencies, Vec<String>)>> {
         let mut gathered = Gathered::new(self.anchor, name_from(self.root, path));
         let main = gathered.inside(path)?;
@@ -304,7 +306,7 @@ impl Reading<'_> {
         said.map(|said| self.finish(gathered, said, member)).transpose()
     }
 
-    /// What the script says at its head.
+    /// Reads the header of a script.
     fn header(self, path: &Path, header: &script::Header) -> Result<(Dependencies, Vec<String>)> {
         let mut gathered = Gathered::new(self.anchor, name_from(self.root, path));
         let main = gathered.inside(path)?;
@@ -325,7 +327,7 @@ impl Reading<'_> {
             && let Some(name) = wanted.extras.first().or(wanted.groups.first())
         {
             return Err(Error::invalid(format!("{} has no extra or group `{name}`", gathered.names))
-                .hint("--extra and --group take what a pyproject.toml declares"));
+                .hint("use --extra and --group only with a pyproject.toml"));
         }
         let addresses = gathered.take_out_logins()?;
         let origin = gathered.names;
@@ -333,7 +335,7 @@ impl Reading<'_> {
         let mut main = said.main;
         let mut files = gathered.files;
         let has_code = gathered.has_code;
-        // A list alone is the same list in whatever folder it lies, and so the same layer.
+        // A list alone gets the same name in whatever folder it is, and so makes the same layer.
         if files.len() == 1
             && let Some(content) = files.remove(&main)
         {
@@ -366,15 +368,15 @@ impl Reading<'_> {
     }
 }
 
-/// The files that an installation reads, as they are found.
+/// Collects the files that an installation reads.
 struct Gathered<'a> {
     anchor: &'a Path,
     files: BTreeMap<String, Content>,
-    /// The file that names them, as messages call it.
+    /// The name of the file that refers to them, for messages.
     names: String,
-    /// A whole folder is among them: packages in their source.
+    /// Whether a whole folder is among them: the source of a package.
     has_code: bool,
-    /// Names of packages that they bring.
+    /// Names of the packages that they provide.
     provided: BTreeSet<String>,
 }
 
@@ -385,7 +387,7 @@ impl<'a> Gathered<'a> {
 }
 
 impl Gathered<'_> {
-    /// Puts a text of our own, made of what the user's file says, beside the user's files; gives its name.
+    /// Adds a requirements file that was made from the user's file. Returns its name.
     fn write(&mut self, main: &str, lines: &[String]) -> String {
         let name = format!("{main}.requirements.txt");
         let text = lines.iter().map(|line| format!("{line}\n")).collect();
@@ -398,31 +400,35 @@ impl Gathered<'_> {
         self.provided.extend(requirements::name_of(requirement));
     }
 
-    /// The path of what lies under the anchor.
+    /// Returns a path relative to the anchor.
     fn inside(&self, path: &Path) -> Result<String> {
         let path = plain(path);
         let inside = path.strip_prefix(self.anchor).ok().and_then(Path::to_str);
         inside.map(str::to_owned).ok_or_else(|| {
-            Error::invalid(format!("{} asks for {}, which the build cannot see", self.names, path.display()))
-                .hint(format!("move it into {}, and give its path from there", self.anchor.display()))
+            Error::invalid(format!(
+                "{} refers to {}, which the build cannot read",
+                self.names,
+                path.display()
+            ))
+            .hint(format!("move it into {}, and change the path", self.anchor.display()))
         })
     }
 
-    /// Elsewhere may be anything, a secret too: what is sent lies where it seems to.
+    /// Whether a link leads out of the anchor: its target may be anything, even a secret.
     fn leads_out(&self, path: &Path) -> bool {
         let root = self.anchor.canonicalize();
         !root.is_ok_and(|root| path.canonicalize().is_ok_and(|path| path.starts_with(root)))
     }
 
     fn not_here(&self, inside: &str) -> Error {
-        let problem = "which is no file of this folder, or a link that leads out of it";
-        Error::invalid(format!("{} asks for {inside}, {problem}", self.names)).hint(format!(
-            "put the file itself into {}, or name another dependency file with --env-file",
+        let problem = "which is not a file in this folder, or a link that leads out of it";
+        Error::invalid(format!("{} refers to {inside}, {problem}", self.names)).hint(format!(
+            "put the file itself into {}, or choose another dependency file with --env-file",
             self.anchor.display()
         ))
     }
 
-    /// A file, or all that may leave a folder.
+    /// Adds a file, or all files of a folder that may be sent.
     fn add(&mut self, path: &Path) -> Result<()> {
         let inside = self.inside(path)?;
         if path.is_dir() && self.leads_out(path) {
@@ -438,8 +444,8 @@ impl Gathered<'_> {
             return Ok(());
         }
         let missing = || {
-            Error::invalid(format!("{} asks for {inside}, and there is no such file", self.names))
-                .hint(format!("paths in it start at {}", self.anchor.display()))
+            Error::invalid(format!("{} refers to {inside}, which does not exist", self.names))
+                .hint(format!("paths in it are relative to {}", self.anchor.display()))
         };
         let source = path.canonicalize().map_err(|error| missing().source(error))?;
         let data = source.metadata().map_err(|error| files::unreadable(path, error))?;
@@ -453,7 +459,7 @@ impl Gathered<'_> {
         Ok(())
     }
 
-    /// No login goes where it would be kept. What a list asks for lies in files of any name.
+    /// Removes the logins from all files, since an image would keep them. A list may refer to files of any name.
     fn take_out_logins(&mut self) -> Result<Vec<Written>> {
         let mut all = Vec::new();
         for (name, content) in &mut self.files {
@@ -467,7 +473,7 @@ impl Gathered<'_> {
                 }
                 Content::File(file) if !contents::is_code(&file.path) => {
                     let Some(bytes) = rules::text_of(&file.source, LARGEST) else { continue };
-                    // What is no list says nothing of who logs in.
+                    // Only the addresses of lists are used to log in.
                     if is_list(&file.path) {
                         note(&any_text(&bytes));
                     }
@@ -475,8 +481,8 @@ impl Gathered<'_> {
                         (file.size, file.cleaned) = (clean.len() as u64, Some(clean));
                     }
                     if holds_password(file.cleaned.as_ref().unwrap_or(&bytes)) {
-                        return Err(Error::invalid(format!("cannot take the password out of {name}"))
-                            .hint("save it as UTF-8, or give the login by ~/.netrc"));
+                        return Err(Error::invalid(format!("cannot remove the password from {name}"))
+                            .hint("save it as UTF-8, or put the login into ~/.netrc"));
                     }
                 }
                 Content::File(_) => {}
@@ -490,25 +496,25 @@ impl Gathered<'_> {
     }
 }
 
-/// By its name, the file may list packages and addresses.
+/// Whether a file of this name may list packages and URLs.
 pub(super) fn is_list(path: &str) -> bool {
     let kinds = ["txt", "in", "toml", "lock", "cfg", "yml", "yaml"];
     Path::new(path).extension().is_none_or(|kind| kinds.iter().any(|known| kind == *known))
 }
 
-/// A dependency file's text.
+/// Reads the text of a dependency file.
 fn text(path: &Path) -> Result<String> {
     let cannot_read = |error| files::unreadable(path, error);
     if fs::metadata(path).map_err(cannot_read)?.len() > LARGEST {
         return Err(Error::invalid(format!("{} is too large to be a dependency file", path.display()))
-            .hint("name another one with --env-file"));
+            .hint("choose another one with --env-file"));
     }
     decoded(disk::read(path, LARGEST).map_err(cannot_read)?).ok_or_else(|| {
         Error::invalid(format!("{} is neither UTF-8 nor UTF-16", path.display())).hint("save it as UTF-8")
     })
 }
 
-/// Text as pip reads it: UTF-8, or what a byte order mark says.
+/// Decodes text as pip does: UTF-8, or what a byte order mark says.
 fn decoded(bytes: Vec<u8>) -> Option<String> {
     let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> =
@@ -525,11 +531,11 @@ fn decoded(bytes: Vec<u8>) -> Option<String> {
 
 pub(super) fn toml(path: &Path) -> Result<toml::Table> {
     text(path)?.parse().map_err(|error: toml::de::Error| {
-        Error::invalid(format!("{} is not TOML", path.display())).hint("mend it").source(error)
+        Error::invalid(format!("{} is not valid TOML", path.display())).hint("fix its syntax").source(error)
     })
 }
 
-/// Without `.` and `..`, and without asking the disk: links keep their names.
+/// Removes `.` and `..` without resolving links.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -544,7 +550,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// How the user would write a path that is seen from a folder.
+/// Formats a path relative to a folder.
 fn name_from(folder: &Path, path: &Path) -> String {
     let mut up = String::new();
     for ancestor in folder.ancestors() {
@@ -562,9 +568,9 @@ mod tests {
 
     use super::*;
 
-    /// A folder of somebody else's could send any file of the user's else.
+    /// Otherwise, somebody else's project could send any file of the user.
     #[test]
-    fn what_is_needed_lies_in_the_folder_itself() {
+    fn needed_files_must_be_in_the_folder_itself() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().canonicalize().unwrap().join("project");
         fs::create_dir_all(folder.join("sub")).unwrap();

@@ -1,4 +1,4 @@
-//! `pyproject.toml` without a lock, and what is chosen of any: its extras and dependency groups.
+//! Reads a `pyproject.toml` without a lock, and chooses extras and dependency groups, also those of a lock.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::{Form, Gathered, Said, Wanted, requirements, requirements::normal, script::strings, toml};
 use crate::error::{Error, Result};
 
-/// Adds the file, with the code where only that can tell the dependencies. `None` if it declares nothing.
+/// Adds the file, and the code if the dependencies are dynamic. `None` if it declares nothing.
 pub(super) fn read(
     gathered: &mut Gathered<'_>,
     path: &Path,
@@ -50,10 +50,10 @@ pub(super) fn read(
         gathered.add_if_there(&folder.join("poetry.toml"))?;
         return Ok(Some(said));
     }
-    // A file with groups alone declares what the user asks for, and nothing else.
+    // A file that has only groups declares nothing unless one of them is chosen.
     let groups = table(&file, &["dependency-groups"]).is_some();
     if groups && (!wanted.groups.is_empty() || !default_groups(&file).is_empty()) {
-        // Installers take a file without a project for none.
+        // Installers ignore a file without a project.
         let mut said = Said::new(Form::Requirements, String::new(), python);
         choose(&mut said, &file, wanted)?;
         let mut lines = Vec::new();
@@ -65,7 +65,7 @@ pub(super) fn read(
     Ok(None)
 }
 
-/// The requirements of a dependency group, with those of the groups that it includes.
+/// Collects the requirements of a dependency group, and of the groups that it includes.
 fn of_group(file: &Table, group: &str, seen: &mut Vec<String>, lines: &mut Vec<String>) {
     if seen.iter().any(|known| known == group) {
         return;
@@ -82,11 +82,11 @@ fn of_group(file: &Table, group: &str, seen: &mut Vec<String>, lines: &mut Vec<S
     }
 }
 
-/// Takes over the extras and groups that the user names, and the groups that the project says are its default; `dev` is
-/// for its developers. Others are told.
+/// Chooses the extras and groups that the user names, and the project's default groups except `dev`. A note lists
+/// the others.
 ///
 /// # Errors
-/// The project has none of that name.
+/// The project has no extra or group of that name.
 pub(super) fn choose(said: &mut Said, file: &Table, wanted: &Wanted) -> Result<()> {
     let extras = names(file, &[&["project", "optional-dependencies"], &["tool", "poetry", "extras"]]);
     let groups = names(file, &[&["dependency-groups"], &["tool", "poetry", "group"]]);
@@ -94,7 +94,7 @@ pub(super) fn choose(said: &mut Said, file: &Table, wanted: &Wanted) -> Result<(
         if let Some(name) = asked.iter().find(|name| !there.iter().any(|known| normal(known) == normal(name)))
         {
             let hint = match there.is_empty() {
-                true => format!("it has none: drop --{option}"),
+                true => format!("it has none: remove --{option}"),
                 false => format!("it has {}", there.join(", ")),
             };
             return Err(Error::invalid(format!("pyproject.toml has no {option} `{name}`")).hint(hint));
@@ -118,14 +118,14 @@ pub(super) fn choose(said: &mut Said, file: &Table, wanted: &Wanted) -> Result<(
     let unused = [left("extra", &extras, &said.extras), left("group", &groups, &said.groups)].concat();
     if !unused.is_empty() {
         said.notes.push(format!(
-            "pyproject.toml has more dependencies, which are not installed: add {}",
+            "pyproject.toml has more dependencies, which are not installed; to install them, add {}",
             unused.join(", ")
         ));
     }
     Ok(())
 }
 
-/// Groups that `uv sync` would install unasked.
+/// Groups that `uv sync` installs by default.
 fn default_groups(file: &Table) -> Vec<String> {
     let uv = table(file, &["tool", "uv"]);
     strings(uv.and_then(|uv| uv.get("default-groups")))
@@ -140,7 +140,7 @@ fn table<'a>(file: &'a Table, path: &[&str]) -> Option<&'a Table> {
     path.iter().try_fold(file, |table, name| table.get(*name)?.as_table())
 }
 
-/// The Python that a project asks for.
+/// Returns the Python that a project requires.
 pub(in crate::project) fn python(file: &Table) -> Option<String> {
     let modern = file.get("project").and_then(|project| project.get("requires-python"));
     let poetry = || poetry(file)?.get("python");
@@ -151,7 +151,7 @@ fn poetry(file: &Table) -> Option<&Table> {
     table(file, &["tool", "poetry", "dependencies"])
 }
 
-/// The folders and files that `tool.uv.sources` takes packages from.
+/// Returns the folders and files in `tool.uv.sources`.
 fn sources(file: &Table) -> Vec<&str> {
     let sources = table(file, &["tool", "uv", "sources"]).into_iter().flat_map(|sources| sources.values());
     sources.filter_map(|source| source.get("path").and_then(Value::as_str)).collect()
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn extras_and_groups_are_taken_or_told() {
+    fn extras_and_groups_are_chosen_or_noted() {
         let text = "[project]\noptional-dependencies = { gpu = ['torch'], docs = ['sphinx'] }\n[dependency-groups]\n\
                     dev = ['pytest']\ntrain = ['six']\nextra-data = ['idna']\n[tool.uv]\ndefault-groups = ['dev', 'train']\n";
         let wanted = Wanted { extras: vec!["gpu".into()], ..Wanted::default() };
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(
             said.notes,
             [
-                "pyproject.toml has more dependencies, which are not installed: add --extra docs, --group extra-data"
+                "pyproject.toml has more dependencies, which are not installed; to install them, add --extra docs, --group extra-data"
             ]
         );
         let wanted = Wanted { groups: vec!["tests".into()], ..Wanted::default() };

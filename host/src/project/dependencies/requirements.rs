@@ -1,4 +1,4 @@
-//! `requirements.txt`: which other files its lines ask for, and which packages they name.
+//! Reads `requirements.txt`: the files that its lines refer to, and the packages that they name.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Adds the file and those that it names.
+/// Adds the file, and those that it refers to.
 pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path) -> Result<()> {
     gathered.add(path)?;
     let mut text = text(path)?;
     if path.extension().is_some_and(|kind| kind == "lock") {
-        // Rye's locks name the project itself: its code is there without an installation.
+        // Rye's locks list the project itself, which is sent as code and is not installed.
         let is_itself = |line: &&str| ["-e file:.", "-e .", "--editable file:."].contains(&line.trim());
         text = text.lines().filter(|line| !is_itself(line)).map(|line| format!("{line}\n")).collect();
         let name = gathered.inside(path)?;
@@ -21,25 +21,27 @@ pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path) -> Result<()> {
     } else if disk::read(path, super::LARGEST)
         .is_ok_and(|bytes| bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]))
     {
-        // Whoever installs from it need not know UTF-16.
+        // Not every installer reads UTF-16.
         let name = gathered.inside(path)?;
         gathered.files.insert(name, Content::Text(text.clone()));
     }
     take(gathered, path, &text)
 }
 
-/// The lines of `text`, as if they stood in the file `path`.
+/// Reads the lines of `text`, as if they were in the file `path`.
 pub(super) fn take(gathered: &mut Gathered<'_>, path: &Path, text: &str) -> Result<()> {
     let lines = logical_lines(text);
     let elsewhere: Vec<&str> = lines.iter().filter_map(|line| built_elsewhere(line)).collect();
     if !elsewhere.is_empty() {
         let list: String = elsewhere.iter().map(|line| format!("\n  {line}")).collect();
         return Err(Error::invalid(format!(
-            "{} names files of the machine that built them, which nobody else has",
+            "{} refers to files that only exist on the machine that built them",
             gathered.names
         ))
         .details(list.trim_start_matches('\n'))
-        .hint("conda puts such lines into `pip freeze`: write the list with `pip list --format=freeze`, or name==version"));
+        .hint(
+            "conda adds such lines to `pip freeze`: use `pip list --format=freeze`, or write name==version",
+        ));
     }
     for line in &lines {
         let named = |name: &str| path.parent().unwrap_or(path).join(local(name));
@@ -75,7 +77,7 @@ pub(super) fn take(gathered: &mut Gathered<'_>, path: &Path, text: &str) -> Resu
     Ok(())
 }
 
-/// The package that a requirement names, as the index has it: in small letters, with `-`.
+/// Returns the normalized name of the package in a requirement: in lower case, with `-`.
 pub(super) fn name_of(requirement: &str) -> Option<String> {
     let requirement = requirement.trim();
     let address = requirement.rsplit_once("#egg=").map(|(_, name)| name);
@@ -86,19 +88,19 @@ pub(super) fn name_of(requirement: &str) -> Option<String> {
     (end > 0 && !is_address && !text.starts_with(['-', '.'])).then(|| normal(&text[..end]))
 }
 
-/// A name as the index has it.
+/// Normalizes the name of a package.
 pub(super) fn normal(name: &str) -> String {
     let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("-").to_lowercase()
 }
 
-/// `firstly` of `firstly-1.0-py3-none-any.whl`.
+/// Returns the package of a file, such as `firstly` of `firstly-1.0-py3-none-any.whl`.
 fn of_file(name: &str) -> Option<String> {
     let stem = name.strip_suffix(".whl").or_else(|| name.strip_suffix(".tar.gz"))?;
     Some(normal(stem.split('-').next().unwrap_or(stem)))
 }
 
-/// A line that conda leaves in a frozen list: a package from a folder of the machine that built it.
+/// Returns the line if conda added it to a frozen list: a package in a folder of the machine that built it.
 fn built_elsewhere(line: &str) -> Option<&str> {
     let (_, target) = line.split_once('@').filter(|(name, _)| is_name(name))?;
     let path = local(target.trim());
@@ -107,7 +109,7 @@ fn built_elsewhere(line: &str) -> Option<&str> {
     (is_conda && !Path::new(path).exists()).then_some(line)
 }
 
-/// What one line asks for.
+/// The meaning of a line.
 #[derive(Debug, PartialEq, Eq)]
 enum Line<'a> {
     /// A comment, or an option.
@@ -118,7 +120,7 @@ enum Line<'a> {
     Wheels(&'a str),
     /// A file or a folder to install.
     Local(&'a str),
-    /// From an index, or an address.
+    /// A package from an index or a URL.
     Package,
 }
 
@@ -154,7 +156,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The path alone: without extras, markers, hashes and `file:`.
+/// Returns only the path: without extras, markers, hashes and `file:`.
 fn local(text: &str) -> &str {
     let text = text.split(" ;").next().unwrap_or(text).split(" --").next().unwrap_or(text).trim();
     let text = text.strip_prefix("file:").unwrap_or(text);
@@ -166,7 +168,7 @@ fn local(text: &str) -> &str {
     }
 }
 
-/// The name of a package, perhaps with extras.
+/// Whether the text is the name of a package, perhaps with extras.
 fn is_name(text: &str) -> bool {
     let text = text.trim();
     let name = text.split('[').next().unwrap_or(text).trim_end();
@@ -184,7 +186,7 @@ fn is_path(line: &str) -> bool {
         || [".whl", ".tar.gz", ".zip"].iter().any(|end| first.ends_with(end)) && !first.contains("://")
 }
 
-/// Lines without comments, those that end with `\` joined.
+/// Splits a text into lines without comments; lines that end with `\` are joined.
 pub(super) fn logical_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut current = String::new();
@@ -210,7 +212,7 @@ pub(super) fn logical_lines(text: &str) -> Vec<String> {
     lines
 }
 
-/// A comment begins with `#` behind a space or a tab.
+/// Removes a comment, which begins with `#` after a space or a tab.
 fn without_comment(line: &str) -> &str {
     line.find(" #").or_else(|| line.find("\t#")).map_or(line, |comment| &line[..comment])
 }
@@ -220,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_told_apart() {
+    fn lines_are_classified() {
         for (line, expected) in [
             ("", Line::Nothing),
             ("--index-url https://x/simple", Line::Nothing),
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn packages_are_named_as_the_index_has_them() {
+    fn package_names_are_normalized() {
         for (requirement, name) in [
             ("Scikit_Learn>=1", Some("scikit-learn")),
             ("ruamel.yaml==0.17 ; python_version > '3'", Some("ruamel-yaml")),

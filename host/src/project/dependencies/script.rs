@@ -1,4 +1,4 @@
-//! The header of a script (`# /// script`, PEP 723): what the script itself says it needs.
+//! Reads the header of a script (`# /// script`, PEP 723), in which the script itself declares its dependencies.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use toml::{Table, Value};
 use super::{Form, Gathered, Said, requirements};
 use crate::error::{Error, Result};
 
-/// What stands between `# /// script` and `# ///`.
+/// The lines between `# /// script` and `# ///`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header(String);
 
-/// The header of a script; `None` if it has none.
+/// Returns the header of a script; `None` if it has none.
 pub(super) fn header(script: &str) -> Option<Header> {
     let mut lines = script.lines().skip_while(|line| line.trim_end() != "# /// script").skip(1);
     let mut text = String::new();
@@ -25,10 +25,10 @@ pub(super) fn header(script: &str) -> Option<Header> {
     }
 }
 
-/// Writes a requirements file of what the header says.
+/// Makes a requirements file from the header.
 pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path, main: &str, header: &Header) -> Result<Said> {
     let table: Table = header.0.parse().map_err(|error: toml::de::Error| {
-        Error::invalid(format!("the header `# /// script` of {} is not TOML", path.display()))
+        Error::invalid(format!("the `# /// script` header of {} is not valid TOML", path.display()))
             .hint("fix the lines between `# /// script` and `# ///`")
             .source(error)
     })?;
@@ -38,12 +38,12 @@ pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path, main: &str, header:
     let python = table.get("requires-python").and_then(Value::as_str).map(str::to_owned);
     let mut said = Said::new(Form::Requirements, name, python);
     if table.get("tool").and_then(|tool| tool.get("uv")).and_then(|uv| uv.get("sources")).is_some() {
-        said.notes.push(format!("{main}: [tool.uv.sources] of its header is not used"));
+        said.notes.push(format!("{main}: [tool.uv.sources] in its header is not used"));
     }
     Ok(said)
 }
 
-/// The texts of a list.
+/// Returns the strings of a list.
 pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
     let items = value.and_then(Value::as_array).into_iter().flatten();
     items.filter_map(Value::as_str).map(str::to_owned).collect()
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_header_is_what_stands_between_its_marks() {
+    fn the_header_is_read_between_its_marks() {
         let script = "#!/usr/bin/env python\n# /// script\n# requires-python = \">=3.9\"\n#\n# dependencies = [\"six\"]\n# ///\nimport six\n";
         let expected = "requires-python = \">=3.9\"\n\ndependencies = [\"six\"]\n";
         assert_eq!(header(script), Some(Header(expected.into())));

@@ -1,11 +1,11 @@
-//! `setup.cfg` and `setup.py`.
+//! Reads `setup.cfg` and `setup.py`.
 
 use std::path::Path;
 
 use super::{Form, Gathered, Said, requirements, text};
 use crate::{error::Result, project::indexes};
 
-/// What `[options]` of a `setup.cfg` says; `None` if it lists nothing.
+/// Reads `[options]` of a `setup.cfg`; `None` if it lists nothing.
 pub(super) fn cfg(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Option<Said>> {
     let options = indexes::section_of(&text(path)?, "options");
     let Some(list) = options.get("install-requires") else { return Ok(None) };
@@ -23,8 +23,8 @@ pub(super) fn cfg(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Resul
     Ok(Some(Said::new(Form::Requirements, gathered.write(main, &lines), python)))
 }
 
-/// What a `setup.py` says as it stands; one that has to be run to tell is run in the image, with all of its folder. `None`
-/// if it lists nothing.
+/// Reads a `setup.py` without running it. If it has to be run, the image runs it with its whole folder. `None` if it
+/// lists nothing.
 pub(super) fn py(gathered: &mut Gathered<'_>, path: &Path, main: String) -> Result<Option<Said>> {
     let text = text(path)?;
     let Some(said) = arguments(&text) else { return Ok(None) };
@@ -41,14 +41,14 @@ pub(super) fn py(gathered: &mut Gathered<'_>, path: &Path, main: String) -> Resu
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Arguments {
-    /// There is a list of requirements,
+    /// Whether there is a list of requirements.
     has_requires: bool,
-    /// which can be read without running anything.
+    /// The list, if it can be read without running anything.
     requires: Option<Vec<String>>,
     python: Option<String>,
 }
 
-/// Of the call of `setup`; `None` if there is none.
+/// Reads the arguments of the call of `setup`; `None` if there is no call.
 fn arguments(text: &str) -> Option<Arguments> {
     let (_, call) = text.split_once("setup(")?;
     let argument = |name: &str| {
@@ -59,7 +59,7 @@ fn arguments(text: &str) -> Option<Arguments> {
     let list = requires.and_then(|value| {
         let name: String = value.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         let is_name = value[name.len()..].trim_start().starts_with([',', ')']) && !name.is_empty();
-        // A list can have a name, given once before.
+        // The list can be a variable that was assigned before.
         match is_name {
             true => texts(text.lines().enumerate().find_map(|(number, line)| {
                 let rest = line.strip_prefix(name.as_str())?.trim_start().strip_prefix('=')?;
@@ -70,13 +70,13 @@ fn arguments(text: &str) -> Option<Arguments> {
             false => texts(value),
         }
     });
-    // With `**settings` there may be a list that is not seen.
+    // `**settings` may contain a list.
     let is_dynamic = call.contains("**");
     let python = argument("python_requires").and_then(one).map(|(text, _)| text.to_owned());
     Some(Arguments { has_requires: requires.is_some() || is_dynamic, requires: list, python })
 }
 
-/// A list of texts that stands at the beginning; `None` if it has to be worked out.
+/// Reads a list of strings at the beginning of `value`; `None` if it has to be computed.
 fn texts(value: &str) -> Option<Vec<String>> {
     let mut rest = value.trim_start().strip_prefix(['[', '('])?;
     let mut list = Vec::new();
@@ -85,7 +85,7 @@ fn texts(value: &str) -> Option<Vec<String>> {
         if let Some(comment) = rest.strip_prefix('#') {
             rest = comment.split_once('\n')?.1;
         } else if let Some(end) = rest.strip_prefix([']', ')']) {
-            // What is added to it is not seen.
+            // Something is added to the list, which cannot be read here.
             return if end.trim_start().starts_with(['+', '.']) { None } else { Some(list) };
         } else {
             let (text, after) = one(rest)?;
@@ -100,7 +100,7 @@ fn texts(value: &str) -> Option<Vec<String>> {
     }
 }
 
-/// A text in quotes, and what stands behind it.
+/// Returns the string in quotes at the beginning of `value`, and the rest.
 fn one(value: &str) -> Option<(&str, &str)> {
     let quote = value.chars().next().filter(|c| ['"', '\''].contains(c))?;
     value[1..].split_once(quote).filter(|(text, _)| !text.contains(['\\', '\n']))
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setup_is_read_as_it_stands_or_has_to_be_run() {
+    fn a_setup_is_read_or_has_to_be_run() {
         let list = |requires: &[&str]| Some(requires.iter().map(|&text| text.to_owned()).collect());
         let found = arguments(
             "from setuptools import setup\nsetup(name='x', install_requires=['six==1.16.0', 'idna'])\n",

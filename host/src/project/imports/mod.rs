@@ -1,4 +1,4 @@
-//! What code imports that does not come with Python: which packages it needs, by data that is known to be right.
+//! Finds the packages that code imports and that do not come with Python, by a table of known modules.
 
 mod names;
 mod parse;
@@ -13,41 +13,41 @@ use crate::disk;
 pub(super) use names::{Found, find, is_known_package};
 use parse::{Import, Source};
 
-/// Beyond this, a module is data.
+/// Maximum size of a module in bytes; a larger one is data.
 const LARGEST: u64 = 1 << 20;
-/// Of one project: more are not followed.
+/// Maximum modules of a project that are followed.
 const MOST_MODULES: usize = 2_000;
 
-/// The top names of the modules that some code imports, also of those that it can do without; without Python's own.
+/// Returns the top-level names of all modules that some code imports, also of optional ones, except Python's own.
 pub(super) fn modules(code: &str) -> Vec<String> {
     let imports = Source::of_module(code).imports.into_iter().filter(|import| import.level == 0);
     let tops = imports.filter_map(|import| import.module.split('.').next().map(str::to_owned));
     tops.filter(|module| find(module) != Found::Standard).collect()
 }
 
-/// What the code needs whenever it runs.
+/// What the code needs in every run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Needed {
-    /// Modules, and the requirement that brings each.
+    /// Modules, each with the requirement that provides it.
     pub(super) packages: BTreeMap<String, String>,
-    /// Modules of which no package is known.
+    /// Modules without a known package.
     pub(super) unknown: BTreeSet<String>,
-    /// The first line that only Python 2 takes: its file, number and text.
+    /// The first line that only Python 2 accepts: its file, number and text.
     pub(super) python2: Option<(String, usize, String)>,
 }
 
-/// Where a project's own modules lie.
+/// The modules of the project itself.
 pub(super) struct Own<'a> {
-    /// The folder that is sent.
+    /// The project root.
     root: &'a Path,
-    /// What is sent of it.
+    /// The files that are sent.
     files: BTreeMap<&'a str, &'a File>,
-    /// Folders to import from, each empty or ending with `/`, the first one first.
+    /// Import folders in order, each empty or ending with `/`.
     bases: Vec<String>,
 }
 
 impl<'a> Own<'a> {
-    /// Of a training artifact at `artifact` below `root`: its folder, those above it, and `src` in each.
+    /// Imports for an artifact at `artifact` below `root`: from its folder, those above it, and `src` in each.
     pub(super) fn new(root: &'a Path, artifact: &str, files: &'a [File]) -> Self {
         let mut bases = Vec::new();
         let mut folder = artifact.rsplit_once('/').map(|(folder, _)| folder);
@@ -61,8 +61,8 @@ impl<'a> Own<'a> {
         Self { root, files: files.iter().map(|file| (file.path.as_str(), file)).collect(), bases }
     }
 
-    /// The files that importing `module` runs, and whether it is the project's own at all: a folder of data can have
-    /// a package's name.
+    /// Returns whether `module` is the project's own, and the files that importing it runs. A data folder can have the
+    /// name of a package.
     fn find(&self, module: &str) -> (bool, Vec<String>) {
         let top = module.split('.').next().unwrap_or(module);
         for base in &self.bases {
@@ -82,12 +82,12 @@ impl<'a> Own<'a> {
         (false, Vec::new())
     }
 
-    /// Also what stays at home is the project's own.
+    /// Whether the project has the file, even if it is not sent.
     fn is_there(&self, path: &str) -> bool {
         self.files.contains_key(path) || self.root.join(path).is_file()
     }
 
-    /// `a/__init__.py`, `a/b/__init__.py`, `a/b.py` of `a.b`, as far as they are there.
+    /// Returns those of `a/__init__.py`, `a/b/__init__.py` and `a/b.py` that exist, for the module `a.b`.
     fn chain(&self, base: &str, module: &str) -> Vec<String> {
         let mut found = Vec::new();
         let mut path = base.to_owned();
@@ -105,7 +105,7 @@ impl<'a> Own<'a> {
         disk::text(&file.source, LARGEST).ok()
     }
 
-    /// The top name of every module that lies where code can import it from.
+    /// Returns the top-level names of all modules in the import folders.
     pub(super) fn tops(&self) -> BTreeSet<String> {
         let top = |path: &&str| {
             let base = self.bases.iter().rev().find(|base| path.starts_with(base.as_str()))?;
@@ -118,7 +118,7 @@ impl<'a> Own<'a> {
     }
 }
 
-/// What the script or the cells of a notebook at `artifact` need, and the project's own modules that they import.
+/// Returns what the script or notebook at `artifact` needs, together with the project's own modules that it imports.
 pub(super) fn needed(code: &[String], is_notebook: bool, artifact: &str, own: &Own<'_>) -> Needed {
     let mut needed = Needed::default();
     let mut seen = HashSet::new();
@@ -148,7 +148,7 @@ pub(super) fn needed(code: &[String], is_notebook: bool, artifact: &str, own: &O
 }
 
 impl Needed {
-    /// Adds what an absolute import needs; gives the project's own files that it runs.
+    /// Adds what an absolute import needs; returns the project's own files that it runs.
     fn take(&mut self, import: &Import, own: &Own<'_>) -> Vec<String> {
         let below = import.names.iter().filter(|name| *name != "*");
         let modules: Vec<String> = below.map(|name| format!("{}.{name}", import.module)).collect();
@@ -188,7 +188,7 @@ impl Needed {
     }
 }
 
-/// The files that a relative import in the file `path` runs.
+/// Returns the files that a relative import in the file `path` runs.
 fn relative(path: &str, level: u32, import: &Import, own: &Own<'_>) -> Vec<String> {
     let mut folder = path;
     for _ in 0..level {
@@ -210,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    /// What a script at `artifact` needs in a folder with these files.
+    /// Returns what a script at `artifact` needs in a folder with these files.
     fn needs(artifact: &str, tree: &[(&str, &str)]) -> Needed {
         let folder = tempfile::tempdir().unwrap();
         let file = |(path, text): &(&str, &str)| {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_is_neither_pythons_nor_ones_own() {
+    fn needed_packages_are_neither_pythons_nor_the_projects() {
         let found = needs(
             "train.py",
             &[
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn ones_own_lies_above_and_in_src_too() {
+    fn own_modules_are_also_found_above_and_in_src() {
         let tree = [
             (
                 "scripts/train.py",
@@ -268,7 +268,11 @@ mod tests {
         ];
         let found = needs("scripts/train.py", &tree);
         assert_eq!(packages(&found), "pandas scipy six");
-        assert_eq!(found.unknown, BTreeSet::from(["foo_of_nobody".to_owned()]), "named, and never guessed");
+        assert_eq!(
+            found.unknown,
+            BTreeSet::from(["foo_of_nobody".to_owned()]),
+            "reported, and never guessed"
+        );
     }
 
     /// `wandb` writes its runs to a folder `wandb`, Hugging Face's `datasets` reads from a folder `datasets`.

@@ -1,19 +1,19 @@
-//! Names of modules: those that come with Python, and those that a known package brings.
+//! Names of modules: those that come with Python, and those that a known package provides.
 
 use std::{collections::HashMap, sync::LazyLock};
 
-/// What brings a module.
+/// What provides a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::project) enum Found {
     /// Python itself.
     Standard,
     /// A package, as a requirement.
     Package(&'static str),
-    /// Nothing that is known: a package of the same name may be a stranger's.
+    /// Nothing that is known: a package of the same name may be unrelated.
     Nothing,
 }
 
-/// What brings a module, which can be named with those above it, as `google.cloud.storage`.
+/// Finds what provides a module, which may be a dotted name such as `google.cloud.storage`.
 pub(in crate::project) fn find(module: &str) -> Found {
     let top = module.split('.').next().unwrap_or(module);
     if STANDARD.contains(&top) {
@@ -32,12 +32,12 @@ pub(in crate::project) fn find(module: &str) -> Found {
     MODULES.get(top).map_or(Found::Nothing, |package| Found::Package(package))
 }
 
-/// Several packages share this top name: it says nothing alone.
+/// Whether several packages share this top-level name.
 pub(in crate::project) fn is_namespace(top: &str) -> bool {
     NAMESPACES.contains(&top)
 }
 
-/// A well-known package of PyPI, by its name in lower case with `-`.
+/// Whether this is a well-known package on PyPI. The name is in lower case, with `-`.
 pub(in crate::project) fn is_known_package(name: &str) -> bool {
     static ALL: LazyLock<std::collections::HashSet<&str>> = LazyLock::new(|| {
         let of_own = PACKAGES.iter().map(|(_, package)| package.split(['<', '>']).next().unwrap_or(package));
@@ -46,13 +46,13 @@ pub(in crate::project) fn is_known_package(name: &str) -> bool {
     ALL.contains(name)
 }
 
-/// Of `modules.txt`: see there where it comes from.
+/// The table in `modules.txt`; see there for its source.
 static MODULES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
     let lines = include_str!("modules.txt").lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.split_once(' ').unwrap_or((line, line))).collect()
 });
 
-/// Of Python 3.8 to 3.14, by `sys.stdlib_module_names`.
+/// The modules of Python 3.8 to 3.14, as in `sys.stdlib_module_names`.
 #[rustfmt::skip]
 pub(super) const STANDARD: &[&str] = &[
     "__future__", "__main__", "_thread", "abc", "aifc", "annotationlib", "antigravity", "argparse", "array", "ast",
@@ -80,7 +80,7 @@ pub(super) const STANDARD: &[&str] = &[
     "zipimport", "zlib", "zoneinfo",
 ];
 
-/// Top names that several packages share.
+/// Top-level names that several packages share.
 const NAMESPACES: [&str; 12] = [
     "azure",
     "azureml",
@@ -96,7 +96,7 @@ const NAMESPACES: [&str; 12] = [
     "zope",
 ];
 
-/// Where `modules.txt` says nothing, or names another package than a training wants.
+/// Modules that `modules.txt` lacks, or for which it has another package than a training needs.
 #[rustfmt::skip]
 const PACKAGES: &[(&str, &str)] = &[
     ("azure.ai.ml", "azure-ai-ml"),
@@ -138,7 +138,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("mpl_toolkits.basemap", "basemap"),
     ("nvidia_smi", "nvidia-ml-py3"),
     ("osgeo", "gdal"),
-    // setuptools 82 left it out.
+    // setuptools 82 removed it.
     ("pkg_resources", "setuptools<81"),
     ("pl_bolts", "lightning-bolts"),
     ("psycopg2", "psycopg2-binary"),
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_are_of_the_packages_that_are_meant() {
+    fn modules_belong_to_the_expected_packages() {
         for (module, package) in [
             ("sklearn.linear_model", "scikit-learn"),
             ("hydra", "hydra-core"),

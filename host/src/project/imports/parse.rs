@@ -1,4 +1,4 @@
-//! Python source as far as it tells what it imports whenever it runs, and whether it is Python 2.
+//! Parses Python source as far as needed to find its imports, and to recognise Python 2.
 
 /// One import.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,20 +9,20 @@ pub(super) struct Import {
     pub(super) module: String,
     /// `c` of `from a.b import c`: a name in the module, or a module below it.
     pub(super) names: Vec<String>,
-    /// It runs whenever its module does: it stands in no `try`, no function and under no condition.
+    /// Whether it runs whenever its module does: it is not in a `try`, a function or a condition.
     pub(super) is_needed: bool,
 }
 
-/// What one file or cell says.
+/// What was found in one file or cell.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) imports: Vec<Import>,
-    /// The first line that only Python 2 takes: its number from 1, and its text.
+    /// The first line that only Python 2 accepts: its number from 1, and its text.
     pub(super) python2: Option<(usize, String)>,
 }
 
 impl Source {
-    /// Of a script or module.
+    /// Parses a script or module.
     pub(super) fn of_module(text: &str) -> Self {
         let mut source = Self::default();
         // The blocks around a statement: how far they are indented, and whether they always run.
@@ -56,7 +56,7 @@ impl Source {
         source
     }
 
-    /// Of one cell of a notebook.
+    /// Parses one cell of a notebook.
     pub(super) fn of_cell(text: &str) -> Self {
         // Cell magics that run the rest of the cell as Python.
         const PYTHON: [&str; 5] = ["%%time", "%%timeit", "%%capture", "%%prun", "%%python3"];
@@ -69,17 +69,17 @@ impl Source {
                 if PYTHON.contains(&name) { rest } else { "" }
             }
         };
-        // Lines for IPython and for the shell are no Python.
+        // Lines for IPython and for the shell are not Python.
         let is_python = |line: &&str| !line.trim_start().starts_with(['%', '!', '?']);
         let lines: Vec<&str> = text.lines().map(|line| if is_python(&line) { line } else { "" }).collect();
         Self::of_module(&lines.join("\n"))
     }
 }
 
-/// A logical line: without comments and the contents of strings, brackets and `\` joined.
+/// A logical line: without comments and the contents of strings; lines in brackets and after `\` are joined.
 struct Statement {
     indent: usize,
-    /// Where it begins, from 1.
+    /// The line where it begins, from 1.
     line: usize,
     text: String,
 }
@@ -103,7 +103,7 @@ fn statements(code: &str) -> Vec<Statement> {
             '#' => length = rest.find('\n').unwrap_or(rest.len()),
             '"' | '\'' => {
                 length = string_length(rest, c);
-                // Not nothing: a text may not join what stands around it.
+                // A placeholder, so that what is around the string is not joined.
                 current.push('"');
             }
             '\\' if rest[1..].starts_with(['\n', '\r']) => {
@@ -133,12 +133,13 @@ fn statements(code: &str) -> Vec<Statement> {
     found
 }
 
-/// A bracket in a broken line may stay open; no line within brackets begins so.
+/// Whether a statement certainly begins here, even if a bracket was left open: no line within brackets begins like
+/// this.
 fn starts_statement(rest: &str) -> bool {
     ["import ", "from "].iter().any(|word| rest.starts_with(word))
 }
 
-/// From its first quote to behind its last, whole also where that is missing.
+/// Returns the length of a string with its quotes; without a closing quote, the length of the rest.
 fn string_length(text: &str, quote: char) -> usize {
     let triple: String = [quote; 3].iter().collect();
     let (end, is_long) =
@@ -158,7 +159,7 @@ fn string_length(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// The head of a block, and what stands behind its colon.
+/// Splits a statement into the head of a block and what follows its colon.
 fn header(statement: &str) -> Option<(&str, &str)> {
     const WORDS: [&str; 15] = [
         "if", "elif", "else", "try", "except", "finally", "for", "while", "with", "def", "class", "async",
@@ -181,7 +182,7 @@ fn header(statement: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// The body runs whenever the statement does. A `try` may be there for what can be absent.
+/// Whether the body runs whenever the statement does. A `try` may be for an optional import.
 fn runs_always(head: &str) -> bool {
     let condition = head.strip_prefix("if ").map(str::trim);
     match condition {
@@ -190,7 +191,7 @@ fn runs_always(head: &str) -> bool {
     }
 }
 
-/// What a simple statement imports.
+/// Returns what a simple statement imports.
 fn imports(statement: &str, is_needed: bool) -> Vec<Import> {
     let name = |text: &str| -> Option<String> {
         let name = text.split_whitespace().next()?.trim_matches(['(', ')']);
@@ -216,7 +217,7 @@ fn imports(statement: &str, is_needed: bool) -> Vec<Import> {
     vec![Import { level, module: module.to_owned(), names, is_needed }]
 }
 
-/// A statement that Python 3 refuses and that Python 2 takes.
+/// Whether Python 2 accepts the statement, and Python 3 does not.
 fn only_python2(statement: &str) -> bool {
     const OPERATORS: [&str; 8] = ["in", "is", "if", "and", "or", "not", "else", "for"];
     let follows = |word: &str| {
@@ -246,7 +247,7 @@ fn only_python2(statement: &str) -> bool {
         || statement.starts_with("raise ") && comma()
 }
 
-/// `except Error, e:`.
+/// Whether the head is like `except Error, e:`.
 fn catches_as_python2(head: &str) -> bool {
     const NAMES: [&str; 9] = ["e", "ex", "err", "exc", "error", "exception", "msg", "why", "reason"];
     head.strip_prefix("except ").and_then(|rest| rest.rsplit_once(',')).is_some_and(|(kinds, name)| {
@@ -308,7 +309,7 @@ if __name__ == "__main__":
     }
 
     #[test]
-    fn what_may_be_absent_is_not_needed() {
+    fn optional_imports_are_not_needed() {
         let code = "\
 try:
     import ujson as json
@@ -340,7 +341,7 @@ else:
     }
 
     #[test]
-    fn broken_code_ends() {
+    fn broken_code_is_parsed_to_its_end() {
         for code in
             ["\"", "'''", "(", "\\", "import", "from", "from x", "import é, 模", "#", "'\\", "\\\r\nimport a"]
         {

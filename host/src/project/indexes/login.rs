@@ -1,4 +1,4 @@
-//! Logins that stand in addresses, as `https://user:password@host/`: taken out wherever a file or a setting has them.
+//! Removes logins from URLs such as `https://user:password@host/` in files and settings.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -6,50 +6,50 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
 
-/// Who logs in at a host.
+/// A login at a host.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
     /// The host's name.
     pub host: String,
     /// The user, or a token.
     pub user: String,
-    /// May be empty.
+    /// The password, which may be empty.
     pub password: String,
-    /// Which file or variable has it, for people.
+    /// The file or variable that has it, for messages.
     pub origin: String,
 }
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a login at {} by {}", self.host, self.origin)
+        write!(f, "a login at {} from {}", self.host, self.origin)
     }
 }
 
-/// A web address as it is written, and who logs in there.
+/// A web URL as written, with its login.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Written {
-    /// The host's name, in small letters.
+    /// The host's name in lower case.
     pub host: String,
-    /// As it is written, with `%40` and `${NAME}`; `None` if there is no login.
+    /// User and password as written, with `%40` and `${NAME}`; `None` if there is no login.
     login: Option<(String, String)>,
-    /// Which file or setting has it, for people.
+    /// The file or setting that has it, for messages.
     pub origin: String,
 }
 
 impl fmt::Debug for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an address at {} by {}", self.host, self.origin)
+        write!(f, "a URL at {} from {}", self.host, self.origin)
     }
 }
 
 impl Written {
-    /// The user's variables that the login asks for, as pip and uv have them: `${NAME}`.
+    /// Returns the names of the variables in the login, written `${NAME}` as in pip and uv.
     pub fn variables(&self) -> BTreeSet<&str> {
         let parts = self.login.iter().flat_map(|(user, password)| [user, password]);
         parts.flat_map(|text| variables(text)).collect()
     }
 
-    /// The login, with the values of its variables; `None` if there is none.
+    /// Returns the login with the values of its variables; `None` if there is none.
     ///
     /// # Errors
     /// A variable is not set.
@@ -63,11 +63,11 @@ impl Written {
     }
 }
 
-/// The web addresses of a text: these are asked for when something is installed.
+/// Returns the web URLs in a text, which an installation may need.
 pub(in crate::project) fn written_in(text: &str, origin: &str) -> Vec<Written> {
     let all = addresses(text).filter(|found| found.is_web);
     let written = all.map(|found| {
-        // Everybody's user on hosts of git: no secret, and no password belongs to it.
+        // `git` is everybody's user on git hosts: not a secret, and without a password.
         let login = found.login.filter(|login| *login != "git").map(|login| {
             let (user, password) = login.split_once(':').unwrap_or((login, ""));
             (user.to_owned(), password.to_owned())
@@ -77,7 +77,7 @@ pub(in crate::project) fn written_in(text: &str, origin: &str) -> Vec<Written> {
     written.collect()
 }
 
-/// A text without the logins of its web addresses, and without the passwords of others.
+/// Removes the logins from the web URLs in a text, and the passwords from other URLs.
 pub(in crate::project) fn take_out(text: &str) -> String {
     let mut clean = String::new();
     let mut done = 0;
@@ -96,7 +96,7 @@ pub(in crate::project) fn take_out(text: &str) -> String {
     clean
 }
 
-/// The same for a file, whatever its encoding. `None` if it holds nothing to take out.
+/// Does the same with a file in any encoding. `None` if there is nothing to remove.
 pub(in crate::project) fn take_out_of(bytes: &[u8]) -> Option<Vec<u8>> {
     if !bytes.contains(&b'@') {
         return None;
@@ -106,12 +106,12 @@ pub(in crate::project) fn take_out_of(bytes: &[u8]) -> Option<Vec<u8>> {
     (clean != text).then(|| encoding.write(&clean))
 }
 
-/// The text of a file, whatever its encoding.
+/// Returns the text of a file in any encoding.
 pub(in crate::project) fn decoded(bytes: &[u8]) -> String {
     Encoding::read(bytes).0
 }
 
-/// The file holds a password in an address. In UTF-16 without a mark, too, and in whatever else ASCII shines through.
+/// Whether the file has a password in a URL, also in UTF-16 without a mark, and in any other encoding based on ASCII.
 pub(in crate::project) fn holds_password(bytes: &[u8]) -> bool {
     let letters = bytes.iter().filter(|byte| **byte != 0);
     let text: String = letters.map(|byte| char::from(*byte)).collect();
@@ -120,7 +120,7 @@ pub(in crate::project) fn holds_password(bytes: &[u8]) -> bool {
     addresses(&text).any(|found| found.login.is_some_and(password))
 }
 
-/// What people write where a password belongs.
+/// Whether the text is a placeholder for a password.
 fn stands_for_one(password: &str) -> bool {
     const WORDS: &[&str] = &["password", "passwd", "pass", "pwd", "pw", "secret", "token", "api_key", "..."];
     let known = WORDS.iter().any(|word| password.eq_ignore_ascii_case(word));
@@ -130,7 +130,7 @@ fn stands_for_one(password: &str) -> bool {
         || password.ends_with('}')
 }
 
-/// An address, `scheme://login@host` or `scheme://host`.
+/// A URL, `scheme://login@host` or `scheme://host`.
 struct Address<'a> {
     is_web: bool,
     /// Where the login begins in the text, if there is one.
@@ -155,7 +155,7 @@ fn addresses(text: &str) -> impl Iterator<Item = Address<'_>> {
     })
 }
 
-/// How a text is written in a file. All that is not UTF-16 is read byte by byte, so that nothing of it is lost.
+/// The encoding of a text file. What is neither UTF-8 nor UTF-16 is read byte by byte, so that nothing of it is lost.
 enum Encoding {
     Utf8,
     Bytes,
@@ -172,7 +172,7 @@ impl Encoding {
             let text: Option<String> = char::decode_utf16(units).map(Result::ok).collect();
             text.filter(|_| bytes.len().is_multiple_of(2)).map(|text| (text, Self::Utf16 { little, mark }))
         };
-        // Without a mark it shows by the zeros of its ASCII.
+        // Without a mark, UTF-16 shows by the zeros in its ASCII text.
         let found = match bytes {
             [0xff, 0xfe, rest @ ..] => utf16(rest, true, true),
             [0xfe, 0xff, rest @ ..] => utf16(rest, false, true),
@@ -189,7 +189,7 @@ impl Encoding {
     fn write(&self, text: &str) -> Vec<u8> {
         match self {
             Self::Utf8 => text.as_bytes().to_owned(),
-            // What was read byte by byte has no other characters.
+            // A text that was read byte by byte has no other characters.
             Self::Bytes => text.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect(),
             Self::Utf16 { little, mark } => {
                 let mark = mark.then_some('\u{feff}');
@@ -210,7 +210,7 @@ fn host_of(authority: &str) -> String {
     authority.split(':').next().unwrap_or(authority).to_ascii_lowercase()
 }
 
-/// The names in a text's `${NAME}`.
+/// Returns each NAME of `${NAME}` in a text.
 fn variables(text: &str) -> impl Iterator<Item = &str> {
     text.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
 }
@@ -221,8 +221,8 @@ fn expanded(text: &str, origin: &str, variable: &dyn Fn(&str) -> Option<String>)
     while let Some((before, behind)) = rest.split_once("${") {
         let Some((name, after)) = behind.split_once('}') else { break };
         let value = variable(name).ok_or_else(|| {
-            Error::invalid(format!("{origin} logs in by the variable {name}, which is not set"))
-                .hint(format!("export {name}, and run the same command again"))
+            Error::invalid(format!("{origin} needs the variable {name}, which is not set"))
+                .hint(format!("export {name}, then run the same command again"))
         })?;
         whole.push_str(before);
         whole.push_str(&value);
@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logins_leave_the_text() {
+    fn logins_are_removed_from_a_text() {
         let text = "--index-url https://me:p%40ss@a.example:8443/simple # why\n\
                     b @ git+https://git@github.com/x/y.git\n\
                     c @ git+ssh://git:no@github.com/x/y.git\n\
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_leaves_a_file_of_any_encoding() {
+    fn a_password_is_removed_from_a_file_in_any_encoding() {
         let text =
             "# f\u{fc}r\n--extra-index-url https://me:hunter2@a.example/simple\nredis://x:hunter2@h:1/0\n";
         let clean = "# f\u{fc}r\n--extra-index-url https://a.example/simple\nredis://x@h:1/0\n";
@@ -299,7 +299,7 @@ mod tests {
             assert!(!holds_password(&bytes));
             assert!(take_out_of(&bytes).is_none());
         }
-        // Of neither kind, and cut in half: it is seen, and what sees it keeps the file back.
+        // Half a character at the end: the password is found, so that the file can be excluded.
         let mut odd = utf16(text, "\u{feff}", u16::to_le_bytes);
         odd.push(b'x');
         assert!(holds_password(&odd));

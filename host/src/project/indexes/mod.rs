@@ -1,5 +1,5 @@
-//! Where packages come from: the indexes that the user's pip or uv is set up for, and who logs in there. Addresses go
-//! into the build as variables; logins only as a netrc file, which no layer keeps.
+//! Finds the package indexes that the user's pip or uv is configured for, and the logins there. URLs go into the build
+//! as variables; logins only as a netrc file, which no layer keeps.
 
 mod login;
 mod netrc;
@@ -26,63 +26,63 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// Beyond this, a file is no configuration and no list.
+/// Maximum size of a configuration or dependency file in bytes.
 const LARGEST: u64 = 16 << 20;
 
-/// What an installation on this machine would use.
+/// The indexes that an installation on this machine would use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Indexes {
-    /// The variables by which pip and uv know it; without any login.
+    /// The environment variables that tell pip and uv about them; without logins.
     pub variables: BTreeMap<&'static str, String>,
-    /// A bundle of certificates that pip is to trust.
+    /// A bundle of certificates that pip trusts.
     pub certificates: Option<PathBuf>,
-    /// What a build cannot reach, as an address.
+    /// URLs of indexes that a build cannot reach.
     pub unreachable: Vec<String>,
     logins: BTreeMap<String, Login>,
-    /// Not used before the user has confirmed them.
+    /// Logins that are not used before the user confirms them.
     asked: Vec<Asked>,
 }
 
-/// A login with something of the user's, at a host that only the project's files name. Code that is installed can read it,
-/// and a project could name any host and any variable.
+/// A login that the project's files request and that belongs to the user. Installed code can read it, and a project could
+/// name any host and any variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Asked {
-    /// By variables that a file names.
+    /// With variables that a file names.
     Written(Written),
-    /// By the variables for an index of a name that the project chose.
+    /// With the variables for an index of a name that the project chose.
     Named(Login),
-    /// By the user's netrc file.
+    /// With the user's netrc file.
     Netrc(Login),
 }
 
-/// As a tool's configuration has it; the addresses may hold logins.
+/// The settings of a tool; the URLs may have logins.
 #[derive(Debug, Default)]
 struct Settings {
     default: Option<String>,
     extra: Vec<String>,
     /// Pages and folders to find packages on.
     links: Vec<String>,
-    /// Hosts whose certificate nobody looks at.
+    /// Hosts whose certificates are not verified.
     trusted: Vec<String>,
     certificates: Option<PathBuf>,
     strategy: Option<String>,
-    /// Names of indexes, which variables with logins hold.
+    /// Names and URLs of indexes: variables with logins have these names.
     names: Vec<(String, String)>,
     origin: &'static str,
 }
 
 impl Indexes {
-    /// Those by which `dependencies` would be installed. `folders` are those of the project that may hold uv's settings, the
-    /// nearest first. Logins that the project's files ask for are [`Self::claims`].
+    /// Reads the indexes that would be used to install `dependencies`. `folders` are those of the project that may have
+    /// settings of uv, the nearest first. [`Self::claims`] are the logins that the project's files request.
     ///
     /// # Errors
-    /// A file is no TOML, a variable of the user's own settings is missing, or one host has two logins.
+    /// A file is not TOML, a variable in the user's own settings is missing, or one host has two logins.
     pub fn read(
         environment: &PackageEnvironment,
         folders: &[PathBuf],
         dependencies: Option<&Dependencies>,
     ) -> Result<Self> {
-        // What is installed by uv's own files brings these along.
+        // uv's own dependency files have these settings themselves.
         let by_list = dependencies.is_some_and(|found| matches!(found.form, Form::Requirements | Form::None));
         let nearby: Vec<&Path> =
             if by_list { folders.iter().map(PathBuf::as_path).collect() } else { Vec::new() };
@@ -123,13 +123,12 @@ impl Indexes {
         Ok(all)
     }
 
-    /// What the project's files ask for, a line each: logins with something of the user's, at hosts that the user's own
-    /// settings do not name.
+    /// Returns the logins of the user that the project's files request, one line each.
     pub fn claims(&self) -> BTreeSet<String> {
         self.asked.iter().map(Asked::claim).collect()
     }
 
-    /// With the logins of [`Self::claims`], to which the user agreed.
+    /// Adds the logins of [`Self::claims`], which the user confirmed.
     ///
     /// # Errors
     /// A variable is missing, or one host has two logins.
@@ -148,12 +147,13 @@ impl Indexes {
         Ok(self)
     }
 
-    /// Lets whoever installs log in, as a file `.netrc`; none where nobody logs in.
+    /// Returns the logins as a file `.netrc`; `None` if there are none.
     pub fn netrc(&self) -> Option<String> {
         (!self.logins.is_empty()).then(|| netrc::format(self.logins.values()))
     }
 
-    /// What a shell reads before anything is installed. `certificates` is where the build has a bundle of them.
+    /// Returns a shell script that sets the variables. `certificates` is the path of a bundle of certificates in the
+    /// build.
     pub fn script(&self, certificates: Option<&str>) -> String {
         const BUNDLE: [&str; 5] =
             ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"];
@@ -165,22 +165,22 @@ impl Indexes {
         lines.collect()
     }
 
-    /// What nobody should see.
+    /// Returns the secrets, which no message may show.
     pub fn secret_words(&self) -> Vec<String> {
         let secret = |login: &Login| match login.password.is_empty() {
             true => login.user.clone(),
             false => login.password.clone(),
         };
-        // A shorter one would take half of what is said with it.
+        // To hide a shorter one would make messages unreadable.
         self.logins.values().map(secret).filter(|word| word.len() > 3).collect()
     }
 
-    /// Adds what settings say; gives the hosts of their addresses.
+    /// Adds settings. Returns the hosts of their URLs.
     fn take(&mut self, settings: &Settings, own: &Own) -> Result<BTreeSet<String>> {
         let mut hosts = BTreeSet::new();
         let mut clean = |address: &String| -> Result<Option<String>> {
             let clean = take_out(address);
-            // Folders of this machine are none of the build's.
+            // The build does not have this machine's folders.
             if !clean.starts_with("http://") && !clean.starts_with("https://") {
                 return Ok(None);
             }
@@ -221,7 +221,7 @@ impl Indexes {
         Ok(hosts)
     }
 
-    /// An address of the project's: what it holds itself is the project's, and what it asks for is the user's.
+    /// Adds the login of a URL in the project's files. A login with variables of the user is only requested.
     fn add_foreign(&mut self, written: &Written) -> Result<()> {
         match written.variables().is_empty() {
             true => written.login(&|_| None)?.map_or(Ok(()), |login| self.add(login)),
@@ -236,8 +236,8 @@ impl Indexes {
         match self.logins.get(&login.host) {
             Some(known) if (&known.user, &known.password) != (&login.user, &login.password) => {
                 let (host, one, other) = (&login.host, &known.origin, &login.origin);
-                Err(Error::new(Kind::Invalid, format!("two logins for {host}: by {one}, and by {other}"))
-                    .hint("give both addresses the same one: a build is given one for each host"))
+                Err(Error::new(Kind::Invalid, format!("two logins for {host}: from {one} and from {other}"))
+                    .hint("use the same login in both: a build has one for each host"))
             }
             _ => {
                 self.logins.insert(login.host.clone(), login);
@@ -247,7 +247,7 @@ impl Indexes {
     }
 }
 
-/// What the user's own pip and uv are set up for, wherever the user stands.
+/// The URLs and hosts in the user's own settings of pip and uv.
 struct Own {
     addresses: BTreeSet<String>,
     hosts: BTreeSet<String>,
@@ -293,7 +293,7 @@ impl Settings {
     }
 }
 
-/// A dependency file's text, without logins.
+/// Returns the text of a dependency file, without logins.
 fn read(content: &Content) -> Option<String> {
     match content {
         Content::Text(text) => Some(text.clone()),
@@ -305,7 +305,7 @@ fn read(content: &Content) -> Option<String> {
     }
 }
 
-/// The indexes that a project names, in uv's way or in Poetry's.
+/// Returns the indexes that a project names, for uv or for Poetry.
 fn names_in(text: &str) -> Vec<(String, String)> {
     let Ok(table) = text.parse::<toml::Table>() else { return Vec::new() };
     let tool = table.get("tool");
@@ -319,7 +319,7 @@ fn names_in(text: &str) -> Vec<(String, String)> {
     entries.filter_map(|entry| Some((text(entry, "name")?, text(entry, "url")?))).collect()
 }
 
-/// By `UV_INDEX_NAME_USERNAME` and `…_PASSWORD`, or `POETRY_HTTP_BASIC_NAME_…`.
+/// Returns the login of a named index in `UV_INDEX_NAME_USERNAME` and `…_PASSWORD`, or `POETRY_HTTP_BASIC_NAME_…`.
 fn of_name(environment: &PackageEnvironment, name: &str, url: &str) -> Vec<Login> {
     let name: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();

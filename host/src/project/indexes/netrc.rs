@@ -1,8 +1,8 @@
-//! `.netrc`, which pip, uv, Poetry and git all read.
+//! Reads and writes `.netrc`, which pip, uv, Poetry and git use.
 
 use super::Login;
 
-/// The logins of a netrc file. Its `default`, which is for every host there is, is none of them.
+/// Returns the logins of a netrc file, except its `default`, which is for every host.
 pub(super) fn parse(text: &str, origin: &str) -> Vec<Login> {
     let mut logins: Vec<Login> = Vec::new();
     let mut named = false;
@@ -31,7 +31,7 @@ pub(super) fn parse(text: &str, origin: &str) -> Vec<Login> {
     logins
 }
 
-/// The words of a netrc file, without its comments and macros.
+/// Returns the words of a netrc file, without comments and macros.
 fn words(text: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut in_macro = false;
@@ -48,7 +48,7 @@ fn words(text: &str) -> Vec<String> {
     all
 }
 
-/// Separated by spaces, unless these stand in quotes.
+/// Splits a line at its spaces, except in quotes.
 fn words_of(line: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     let (mut open, mut quoted) = (false, false);

@@ -1,11 +1,11 @@
-//! pip's configuration: its files in their order, then its variables.
+//! Reads pip's configuration: its files in order, then its environment variables.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{LARGEST, Settings};
 use crate::{disk, environment::PackageEnvironment};
 
-/// The sections that count for an installation, the last one most.
+/// The sections that apply to an installation; the last one takes precedence.
 const SECTIONS: [&str; 2] = ["global", "install"];
 
 pub(super) fn read(environment: &PackageEnvironment) -> Settings {
@@ -30,7 +30,7 @@ pub(super) fn read(environment: &PackageEnvironment) -> Settings {
         links: list("find-links"),
         trusted: list("trusted-host"),
         certificates: options.get("cert").map(PathBuf::from),
-        // pip takes the best version of all indexes, and what is set up for it counts on that.
+        // pip takes the best version of all indexes, and its users rely on that.
         strategy: Some("unsafe-best-match".to_owned()),
         origin: "pip's configuration",
         ..Settings::default()
@@ -50,7 +50,7 @@ fn files(environment: &PackageEnvironment) -> Vec<PathBuf> {
     all
 }
 
-/// The options of one section, as Python's `configparser` reads them: indented lines go on with a value.
+/// Returns the options of one section, as Python's `configparser` reads them: indented lines continue a value.
 pub(in crate::project) fn section_of(text: &str, section: &str) -> BTreeMap<String, String> {
     let mut options: BTreeMap<String, String> = BTreeMap::new();
     let mut inside = false;
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_word_counts() {
+    fn later_settings_take_precedence() {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("pip");
         fs::create_dir(&config).unwrap();

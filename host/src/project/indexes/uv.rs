@@ -1,4 +1,4 @@
-//! uv's configuration: its files, the nearest one most, then its variables.
+//! Reads uv's configuration: its environment variables, then its files, the nearest first.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// `nearby` are the folders whose own files count as well, the nearest one first.
+/// Reads the settings. `nearby` are the folders whose own files apply as well, the nearest first.
 pub(super) fn read(environment: &PackageEnvironment, nearby: &[&Path]) -> Result<Settings> {
     let mut settings = Settings { origin: "uv's configuration", ..Settings::default() };
     let variable = |name: &str| environment.variables.get(name).cloned();
@@ -33,7 +33,7 @@ pub(super) fn read(environment: &PackageEnvironment, nearby: &[&Path]) -> Result
             let mut near = None;
             for folder in nearby {
                 let (own, project) = (folder.join("uv.toml"), folder.join("pyproject.toml"));
-                // A pyproject.toml may be there for other tools, and is theirs to complain about.
+                // A pyproject.toml may be for other tools, and they report its errors.
                 if table(&own)?.is_some() {
                     near = Some(own);
                 } else if table(&project).is_ok_and(|table| table.is_some()) {
@@ -55,13 +55,14 @@ pub(super) fn read(environment: &PackageEnvironment, nearby: &[&Path]) -> Result
     Ok(settings)
 }
 
-/// What a file says to uv.
+/// Returns the settings of uv in a file.
 fn table(path: &Path) -> Result<Option<Table>> {
     let Some(bytes) = disk::optional(path, LARGEST)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&bytes);
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         // Without the line, which may hold a password.
-        Error::invalid(format!("{} is not TOML: {}", path.display(), error.message())).hint("mend it")
+        Error::invalid(format!("{} is not valid TOML: {}", path.display(), error.message()))
+            .hint("fix its syntax")
     })?;
     if !path.ends_with("pyproject.toml") {
         return Ok(Some(table));
@@ -80,7 +81,7 @@ impl Settings {
         self.extra.push(url);
     }
 
-    /// Of `name=url`, or of an address alone.
+    /// Returns the URL of `name=url`, or a URL alone.
     fn named(&mut self, index: &str) -> String {
         match index.split_once('=').filter(|(name, _)| !name.contains("://")) {
             Some((name, url)) => {
@@ -91,7 +92,7 @@ impl Settings {
         }
     }
 
-    /// Adds what a file of lower rank says.
+    /// Adds the settings of a file with lower precedence.
     fn take(&mut self, table: &Table) {
         let text = |table: &Table, key: &str| table.get(key).and_then(Value::as_str).map(str::to_owned);
         let list = |table: &Table, key: &str| -> Vec<String> {
@@ -132,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_count_more_than_files_and_near_ones_more_than_far_ones() {
+    fn variables_take_precedence_over_files_and_near_files_over_others() {
         let folder = tempfile::tempdir().unwrap();
         let near = folder.path().join("project");
         for path in ["project", "config/uv"] {

@@ -1,30 +1,30 @@
-//! The language of `.dockerignore`, as Docker's own builders read it: each line cleaned as a path of Go's, each pattern
-//! matched from the folder's root, the last one that matches decides, and what a folder matches holds for all in it.
+//! Reads `.dockerignore` as Docker's own builders do: each line is cleaned like a path in Go, each pattern is matched
+//! from the folder's root, the last match decides, and a match of a folder applies to everything in it.
 //!
-//! Where the two builders differ, this follows BuildKit: the legacy builder does not look into a folder that is kept
-//! back for an exception with a wildcard (`*` and then `!**/*.md`).
+//! If the two builders differ, this follows BuildKit: the legacy builder does not search an excluded folder for an
+//! exception with a wildcard (`*` and then `!**/*.md`).
 
 use regex::Regex;
 
-/// What is wrong with a `.dockerignore`: the line as it was read, and why.
+/// An error in a `.dockerignore`: the line, and what is wrong with it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
     pub(super) line: String,
     pub(super) why: &'static str,
 }
 
-/// The patterns of one file, in their order.
+/// The patterns of one file, in order.
 #[derive(Debug, Default)]
 pub(super) struct Patterns(Vec<Pattern>);
 
-/// Which patterns match a folder. They match all that lies in it, too.
+/// Which patterns match a folder, and so everything in it.
 pub(super) type Matches = Vec<bool>;
 
 #[derive(Debug)]
 struct Pattern {
-    /// As a path, without its `!`.
+    /// The pattern as a path, without its `!`.
     text: String,
-    /// It sends what an earlier pattern kept back.
+    /// Whether it includes what an earlier pattern excluded.
     exception: bool,
     matcher: Matcher,
 }
@@ -39,21 +39,21 @@ enum Matcher {
     Regex(Regex),
 }
 
-/// What the patterns say of one path.
+/// The decision of the patterns about one path.
 #[derive(Debug)]
 pub(super) struct Verdict<'a> {
-    /// The pattern that keeps it back, if one does.
+    /// The pattern that excludes it, if one does.
     pub(super) kept: Option<&'a str>,
-    /// The last pattern that matches the path itself is an exception that names it, whatever folder it lies in.
+    /// Whether the last pattern that matches the path itself is an exception with its name, in whatever folder.
     pub(super) named: bool,
-    /// For what lies in it.
+    /// The matches for everything in it.
     pub(super) matches: Matches,
 }
 
 impl Patterns {
     /// Reads a file as Docker does.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Wrong> {
-        /// A longer line is an error of Docker's, too.
+        /// Maximum length of a line, which Docker has, too.
         const LONGEST: usize = 64 << 10;
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut patterns = Vec::new();
@@ -78,7 +78,7 @@ impl Patterns {
                 }
             }
             let text = cleaned(text);
-            // Docker takes the slash off together with the sign before it, and then finds nothing behind the sign.
+            // Docker removes the slash together with the sign before it, and then finds nothing after the sign.
             if exception && text == "/" {
                 return Err(wrong("is an exception without a pattern"));
             }
@@ -86,26 +86,26 @@ impl Patterns {
                 Some(inside) if !inside.is_empty() => inside,
                 _ => &text,
             };
-            // Docker looks for the sign once more when the slash is gone.
+            // Docker looks for the sign again after it has removed the slash.
             let (exception, text) = match text.strip_prefix('!').filter(|_| !exception) {
                 Some(rest) => (true, rest),
                 None => (exception, text),
             };
             let matcher = is_well_formed(text).then(|| Matcher::of(text)).flatten();
-            let (text, matcher) = (text.to_owned(), matcher.ok_or_else(|| wrong("is not a pattern"))?);
+            let (text, matcher) = (text.to_owned(), matcher.ok_or_else(|| wrong("is not a valid pattern"))?);
             patterns.push(Pattern { text, exception, matcher });
         }
         Ok(Self(patterns))
     }
 
-    /// What is said of `path`, which lies in a folder of which `parent` is known.
+    /// Decides about `path`, given the matches of its folder.
     pub(super) fn judge(&self, path: &str, parent: &Matches) -> Verdict<'_> {
         let mut kept = None;
         let mut named = false;
         let mut matches = vec![false; self.0.len()];
         for (at, pattern) in self.0.iter().enumerate() {
             let inherited = parent.get(at).copied().unwrap_or_default();
-            // As Docker has it, a pattern that cannot change the outcome is not held to match.
+            // As in Docker, a pattern that cannot change the outcome does not count as a match.
             let counts = pattern.exception == kept.is_some();
             let asked = match pattern.exception {
                 true => counts || pattern.names(),
@@ -124,20 +124,20 @@ impl Patterns {
         Verdict { kept, named, matches }
     }
 
-    /// By the legacy builder's lights, an exception begins with the name of the folder.
+    /// Whether an exception begins with the name of the folder, as the legacy builder checks it.
     #[cfg(test)]
     pub(super) fn has_exception_in(&self, folder: &str) -> bool {
         let start = format!("{folder}/");
         self.0.iter().any(|pattern| pattern.exception && format!("{}/", pattern.text).starts_with(&start))
     }
 
-    /// A folder that is kept back may hold what an exception sends.
+    /// Whether an excluded folder may contain something that an exception includes.
     pub(super) fn may_send_from(&self, folder: &str) -> bool {
         self.0.iter().filter(|pattern| pattern.exception).any(|pattern| meets(&pattern.text, folder))
     }
 }
 
-/// A pattern may match something in a folder, by what it begins with, up to its first wildcard.
+/// Whether a pattern may match something in a folder, by its beginning up to the first wildcard.
 pub(super) fn meets(pattern: &str, folder: &str) -> bool {
     let mut folder = folder.split('/');
     for part in pattern.split('/') {
@@ -166,13 +166,13 @@ impl Pattern {
         }
     }
 
-    /// Its last part is a name, without wildcards.
+    /// Whether its last part is a name, without wildcards.
     fn names(&self) -> bool {
         super::is_name(self.text.as_bytes())
     }
 }
 
-/// `filepath.Clean` of Go.
+/// Does what `filepath.Clean` does in Go.
 fn cleaned(path: &str) -> String {
     let rooted = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
@@ -193,9 +193,9 @@ fn cleaned(path: &str) -> String {
     }
 }
 
-/// What `filepath.Match` of Go takes.
+/// Whether `filepath.Match` in Go accepts the pattern.
 fn is_well_formed(pattern: &str) -> bool {
-    /// One character of a class, which may be escaped.
+    /// Reads one character of a class, which may be escaped.
     fn character(rest: &mut std::str::Chars<'_>) -> bool {
         match rest.next() {
             None | Some('-' | ']') => false,
@@ -236,7 +236,7 @@ fn is_well_formed(pattern: &str) -> bool {
 }
 
 impl Matcher {
-    /// `None` if Docker could not read it either.
+    /// Makes a matcher; `None` if Docker could not read the pattern either.
     fn of(pattern: &str) -> Option<Self> {
         enum Kind {
             Exact,
@@ -303,7 +303,7 @@ impl Matcher {
     }
 }
 
-/// A regular expression of Go in the words of the library here: they differ within brackets, and in a few escapes.
+/// Converts a regular expression of Go to Rust's syntax: they differ in brackets and in a few escapes.
 fn from_go(regex: &str) -> Option<String> {
     let mut out = String::new();
     let mut rest = regex;
@@ -320,7 +320,7 @@ fn from_go(regex: &str) -> Option<String> {
     Some(out)
 }
 
-/// What follows the `[`, up to its `]`; returns what is behind it.
+/// Converts what follows the `[`, up to its `]`; returns the rest.
 fn class_from_go<'a>(mut rest: &'a str, out: &mut String) -> Option<&'a str> {
     out.push('[');
     if let Some(after) = rest.strip_prefix('^') {
@@ -358,7 +358,7 @@ fn class_from_go<'a>(mut rest: &'a str, out: &mut String) -> Option<&'a str> {
     }
 }
 
-/// What follows the backslash.
+/// Converts what follows the backslash; returns the rest.
 fn escape_from_go<'a>(rest: &'a str, out: &mut String) -> Option<&'a str> {
     let c = rest.chars().next()?;
     let bare = match c {
@@ -367,7 +367,7 @@ fn escape_from_go<'a>(rest: &'a str, out: &mut String) -> Option<&'a str> {
         's' => "\\t\\n\\x0C\\r ",
         c if c.is_ascii_alphanumeric() && !"aftnrv".contains(c) => return None,
         c => {
-            // Go takes a letter that is none of ASCII's for itself only without a backslash.
+            // Go accepts a letter outside of ASCII only without a backslash.
             if !c.is_ascii() {
                 return None;
             }

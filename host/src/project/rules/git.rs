@@ -1,5 +1,5 @@
-//! What git itself would say of a file: tracked, ignored, or neither. Its own files are read, and git is never run: it
-//! may not be there, and in a repository of somebody else's it would run what that one says.
+//! Finds out whether git tracks or ignores a file. Git's own files are read, and git is never run: it may not be
+//! installed, and the settings of somebody else's repository could make it run other programs.
 
 use std::{
     os::unix::ffi::OsStrExt,
@@ -17,20 +17,20 @@ use crate::{
     error::{Error, Result},
 };
 
-/// An index has a hundred bytes for each tracked file.
+/// Maximum size of an index in bytes; it has about a hundred for each tracked file.
 const LARGEST_INDEX: u64 = 1 << 30;
 
 /// The repository that a folder belongs to.
 struct Repository {
-    /// Its working tree's root, or the project if there is no repository.
+    /// The root of its working tree, or the project root if there is no repository.
     root: PathBuf,
     /// The tracked paths, sorted.
     tracked: Vec<Vec<u8>>,
-    /// What only this repository ignores, and what its user does everywhere, in this order.
+    /// The lists of what only this repository ignores, and of what its user always ignores, in this order.
     everywhere: Vec<List>,
 }
 
-/// The ignore files that hold in a folder: its own, and those around it.
+/// The ignore files that apply in a folder: its own, and those of the folders above.
 #[derive(Clone)]
 pub(super) struct Lists {
     repository: Arc<Repository>,
@@ -41,7 +41,7 @@ pub(super) struct Lists {
 struct List {
     lines: Lines,
     file: PathBuf,
-    /// The length of its folder's path, with a slash, from the root of the repository on.
+    /// The length of its folder's path, with a slash, relative to the root of the repository.
     base: usize,
 }
 
@@ -50,25 +50,25 @@ struct Nested {
     outer: Option<Arc<Nested>>,
 }
 
-/// What an ignore file says.
+/// The decision of an ignore file.
 pub(super) struct Said {
-    /// Where the pattern stands.
+    /// The file that has the pattern.
     pub(super) file: PathBuf,
     /// The pattern as it was written.
     pub(super) pattern: String,
-    /// It takes back what another keeps.
+    /// Whether it includes what another pattern excludes.
     pub(super) sends: bool,
-    /// It names the file, without wildcards in its last part.
+    /// Whether it names the file, without wildcards in its last part.
     pub(super) names: bool,
 }
 
 impl Repository {
-    /// A folder that is in none: its `.gitignore` files hold all the same.
+    /// For a folder without a repository: its `.gitignore` files still apply.
     fn none(root: &Path) -> Self {
         Self { root: root.to_owned(), tracked: Vec::new(), everywhere: Vec::new() }
     }
 
-    /// The one whose working tree's root is `root`.
+    /// Reads the repository whose working tree has the root `root`.
     fn at(root: &Path) -> Result<Self> {
         let Some(place) = git_folder(root)? else { return Ok(Self::none(root)) };
         let common = match read(&place.join("commondir"))? {
@@ -87,7 +87,7 @@ impl Repository {
 }
 
 impl Lists {
-    /// What holds in `folder` by the repository that it lies in, if it does, without its own ignore file.
+    /// Returns the ignore files of the repository that apply to `folder`, without the folder's own.
     pub(super) fn above(folder: &Path) -> Result<Self> {
         let Some(root) = folder.ancestors().find(|folder| is_root(folder)) else {
             return Ok(Self { repository: Arc::new(Repository::none(folder)), own: None });
@@ -100,7 +100,7 @@ impl Lists {
         Ok(lists)
     }
 
-    /// What holds inside `folder`. Another repository in it has rules of its own.
+    /// Returns the ignore files that apply inside `folder`. A repository in a repository has its own.
     pub(super) fn inside(&self, folder: &Path) -> Result<Self> {
         if folder != self.repository.root && is_root(folder) {
             let inner = Self { repository: Arc::new(Repository::at(folder)?), own: None };
@@ -121,7 +121,7 @@ impl Lists {
         Ok(Self { repository: self.repository.clone(), own })
     }
 
-    /// The pattern that decides about `path`, of all that match it.
+    /// Returns the pattern that decides about `path`, if any matches it.
     pub(super) fn said_of(&self, path: &Path, is_folder: bool) -> Option<Said> {
         let inside = self.inside_of(path)?;
         let mut own = self.own.as_ref();
@@ -142,11 +142,11 @@ impl Lists {
         nested.chain(&self.repository.everywhere).find_map(said)
     }
 
-    /// Git keeps versions of the file, or of one in the folder.
+    /// Whether git tracks the file, or one in the folder.
     pub(super) fn tracks(&self, path: &Path, is_folder: bool) -> bool {
         let tracked = &self.repository.tracked;
         let Some(inside) = self.inside_of(path).filter(|_| !tracked.is_empty()) else { return false };
-        // Another repository in the folder is one entry, by the folder's own name.
+        // A submodule is one entry, with the folder's name.
         if tracked.binary_search_by(|known| known.as_slice().cmp(inside)).is_ok() {
             return true;
         }
@@ -164,12 +164,12 @@ fn is_root(folder: &Path) -> bool {
     folder.join(".git").symlink_metadata().is_ok()
 }
 
-/// What stands in a file of git's that holds one path.
+/// Reads the path in a git file that has nothing else.
 fn as_path(bytes: &[u8]) -> PathBuf {
     std::ffi::OsStr::from_bytes(bytes.trim_ascii()).into()
 }
 
-/// Where git keeps what belongs to a working tree. In a worktree or a submodule `.git` is a file that says so.
+/// Returns the git folder of a working tree. In a worktree or a submodule, `.git` is a file with its path.
 fn git_folder(root: &Path) -> Result<Option<PathBuf>> {
     let git = root.join(".git");
     if git.is_dir() {
@@ -179,19 +179,19 @@ fn git_folder(root: &Path) -> Result<Option<PathBuf>> {
     Ok(text.and_then(|text| Some(root.join(as_path(text.strip_prefix(b"gitdir:")?)))))
 }
 
-/// The paths of the index, sorted.
+/// Returns the paths of the index, sorted.
 fn tracked(place: &Path, common: &Path) -> Result<Vec<Vec<u8>>> {
     let format = setting(&common.join("config"), "extensions.objectformat", 0)?;
     let hash = if format.is_some_and(|(format, _)| format == "sha256") { 32 } else { 20 };
     let path = place.join("index");
     let Some(bytes) = disk::optional(&path, LARGEST_INDEX)? else { return Ok(Vec::new()) };
     let wrong = |path: &Path| {
-        Error::invalid(format!("cannot understand {}", path.display()))
-            .hint("check it with `git status`, or write a .dockerignore, which then decides alone")
+        Error::invalid(format!("cannot read {}: it is damaged, or has an unknown format", path.display()))
+            .hint("check it with `git status`, or add a .dockerignore, which is then used instead")
     };
     let mut index = Index::read(&bytes, hash).ok_or_else(|| wrong(&path))?;
     if let Some(shared) = index.shared {
-        // What a split index takes out of its base counts as tracked until git writes it anew.
+        // What a split index removes from its base counts as tracked until git rewrites the base.
         let path = place.join(format!("sharedindex.{shared}"));
         let bytes = disk::optional(&path, LARGEST_INDEX)?.unwrap_or_default();
         index.paths.extend(Index::read(&bytes, hash).ok_or_else(|| wrong(&path))?.paths);
@@ -200,16 +200,16 @@ fn tracked(place: &Path, common: &Path) -> Result<Vec<Vec<u8>>> {
     Ok(index.paths)
 }
 
-/// What counts of an index, in the format that git's documentation gives (`gitformat-index`), versions 2 to 4.
+/// The parts of an index that matter, in versions 2 to 4 of the format (`gitformat-index` in git's documentation).
 struct Index {
     paths: Vec<Vec<u8>>,
-    /// The name of another index, which holds most of it.
+    /// The hash in the name of a shared index, which has most of the paths.
     shared: Option<String>,
 }
 
 impl Index {
     fn read(bytes: &[u8], hash: usize) -> Option<Self> {
-        /// Of a file, as `stat` has it.
+        /// Bytes of a file's `stat` data.
         const FACTS: usize = 40;
         const EXTENDED: u16 = 0x4000;
         let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
@@ -266,7 +266,7 @@ fn variable_number(bytes: &[u8], at: &mut usize) -> Option<usize> {
     }
 }
 
-/// `core.excludesFile`, by the repository, the user and the machine, in this order; else where git looks by itself.
+/// Returns `core.excludesFile` of the repository, the user or the machine, in this order, or else git's default.
 fn users_list(common: &Path) -> Result<Option<PathBuf>> {
     let surroundings = GitEnvironment::read();
     for path in [common.join("config")].iter().chain(&surroundings.configs) {
@@ -277,9 +277,9 @@ fn users_list(common: &Path) -> Result<Option<PathBuf>> {
     Ok(Some(surroundings.ignore))
 }
 
-/// What a configuration says of a key, and the file where that stands: it may be one that it includes.
+/// Returns the value of a key in a configuration, and the file that has it: this may be an included one.
 fn setting(path: &Path, key: &str, depth: usize) -> Result<Option<(String, PathBuf)>> {
-    /// As deep as git goes.
+    /// Maximum depth of includes, which git has, too.
     const DEEPEST: usize = 10;
     let Some(bytes) = read(path)? else { return Ok(None) };
     let settings = settings(&String::from_utf8_lossy(&bytes));
@@ -297,7 +297,7 @@ fn setting(path: &Path, key: &str, depth: usize) -> Result<Option<(String, PathB
     Ok(None)
 }
 
-/// The settings of a configuration in their order, as `section.key`; those of subsections have its name between.
+/// Returns the settings of a configuration in order, as `section.key` or `section.subsection.key`.
 fn settings(text: &str) -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut section = String::new();
@@ -329,7 +329,7 @@ fn settings(text: &str) -> Vec<(String, String)> {
     all
 }
 
-/// A value, and what follows its line.
+/// Reads a value; returns it and what follows its line.
 fn value_of(text: &str) -> (String, &str) {
     let mut value = String::new();
     // Spaces at the end count only in quotes.
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_index_is_none() {
+    fn a_damaged_index_is_refused() {
         let entry = |path: &str| {
             let mut entry = vec![1; 60];
             entry.extend_from_slice(&(path.len() as u16).to_be_bytes());

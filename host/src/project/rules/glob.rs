@@ -1,5 +1,5 @@
-//! The language of `.gitignore`, as git itself reads it. The lists of secrets and of clutter, and the patterns of
-//! `--include`, are written in it, too.
+//! Matches patterns of `.gitignore` as git does. The lists of secrets and clutter, and the patterns of `--include`, use
+//! the same syntax.
 
 /// The lines of one file, or of one list.
 #[derive(Debug, Default)]
@@ -8,21 +8,21 @@ pub(super) struct Lines(Vec<Line>);
 /// One pattern.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// As it was written.
+    /// The line as it was written.
     pub(super) written: String,
-    /// It takes back what an earlier line says.
+    /// Whether it reverses an earlier line.
     pub(super) negated: bool,
-    /// It means folders alone.
+    /// Whether it matches only folders.
     only_folders: bool,
-    /// Without `!`, and without a slash at its ends.
+    /// The pattern without `!`, and without slashes at its ends.
     text: Vec<u8>,
-    /// It has no slash, and so matches names at any depth.
+    /// Whether it has no slash, and so matches names at any depth.
     by_name: bool,
-    /// Up to the first wildcard.
+    /// The length of its part before the first wildcard.
     literal: usize,
 }
 
-/// Whether letters count as the same in both cases.
+/// Whether the case of letters counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Case {
     Counts,
@@ -37,12 +37,12 @@ impl Lines {
         Self(lines.filter(|line| !line.starts_with(b"#")).filter_map(Line::read).collect())
     }
 
-    /// A list of patterns.
+    /// Reads a list of patterns.
     pub(super) fn of<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Self {
         Self(patterns.into_iter().filter_map(|pattern| Line::read(pattern.as_bytes())).collect())
     }
 
-    /// The line that decides about a path: the last one that matches it.
+    /// Returns the line that decides about a path: the last one that matches it.
     pub(super) fn deciding(&self, path: &[u8], is_folder: bool, case: Case) -> Option<&Line> {
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
         self.0.iter().rev().find(|line| line.matches(path, name, is_folder, case))
@@ -74,7 +74,7 @@ impl Line {
         })
     }
 
-    /// Its last part is a name, without wildcards.
+    /// Whether its last part is a name, without wildcards.
     pub(super) fn names(&self) -> bool {
         super::is_name(&self.text)
     }
@@ -90,13 +90,13 @@ impl Line {
             Case::Counts => start == literal,
             Case::Ignored => start.eq_ignore_ascii_case(literal),
         };
-        // As git has it, what follows the literal part is a pattern of its own.
+        // As in git, what follows the literal part is a pattern of its own.
         same && (pattern.is_empty() && rest.is_empty()
             || !pattern.is_empty() && Wild { case, in_path: !self.by_name }.matches(pattern, rest))
     }
 }
 
-/// Without spaces at its end, unless a backslash keeps them.
+/// Removes spaces at the end, unless a backslash escapes them.
 fn trimmed(line: &[u8]) -> &[u8] {
     let mut spaces = None;
     let mut at = 0;
@@ -123,22 +123,22 @@ const fn is_special(byte: u8) -> bool {
     matches!(byte, b'*' | b'?' | b'[' | b'\\')
 }
 
-/// How a pattern is held against a text.
+/// How a pattern is matched with a text.
 #[derive(Clone, Copy)]
 struct Wild {
     case: Case,
-    /// No wildcard but `**` matches a slash.
+    /// Whether only `**` matches a slash.
     in_path: bool,
 }
 
-/// As git's `wildmatch` has it: what a star tried in vain tells how far back it is worth to go on.
+/// The result of a match, as in git's `wildmatch`: a failure shows how far back another attempt is worth it.
 #[derive(PartialEq, Eq)]
 enum Outcome {
     Match,
     No,
-    /// No other place for a single star will do.
+    /// No other length of a single star can match.
     UpToDoubleStar,
-    /// The text has ended before the pattern.
+    /// The text ended before the pattern.
     Never,
 }
 
@@ -151,7 +151,7 @@ impl Wild {
         if self.case == Case::Ignored { byte.to_ascii_lowercase() } else { byte }
     }
 
-    /// From `at` on. What stands before in the pattern tells whether a double star begins a part.
+    /// Matches from `at` on. The pattern before it shows whether a double star begins a part.
     fn attempt(self, pattern: &[u8], mut at: usize, mut text: &[u8]) -> Outcome {
         while let Some(&sign) = pattern.get(at) {
             let letter = match text.first() {
@@ -191,7 +191,7 @@ impl Wild {
         if text.is_empty() { Outcome::Match } else { Outcome::No }
     }
 
-    /// One or more stars. `None` if a whole part of the path was passed by, up to its slash.
+    /// Matches one or more stars. `None` if a whole part of the path was skipped, up to its slash.
     fn star(self, pattern: &[u8], at: &mut usize, text: &mut &[u8]) -> Option<Outcome> {
         let first = *at;
         while pattern.get(*at) == Some(&b'*') {
@@ -205,7 +205,7 @@ impl Wild {
                 let begins = first == 0 || pattern[first - 1] == b'/';
                 let ends = behind.is_empty() || behind[0] == b'/' || behind.starts_with(b"\\/");
                 if begins && ends && behind.first() == Some(&b'/') {
-                    // `**/` is nothing at all, too.
+                    // `**/` also matches nothing.
                     if self.attempt(pattern, *at + 1, text) == Outcome::Match {
                         return Some(Outcome::Match);
                     }
@@ -223,7 +223,7 @@ impl Wild {
             return None;
         }
         while !text.is_empty() {
-            // Only where the next letter is the one that is asked for.
+            // Skip to the next place with the letter that follows the star.
             if !is_special(behind[0]) {
                 let wanted = self.letter(behind[0]);
                 let ends = |byte: &u8| self.letter(*byte) == wanted || !any_slash && *byte == b'/';
@@ -244,8 +244,8 @@ impl Wild {
         Some(Outcome::Never)
     }
 
-    /// Whether a letter is one of a class, which begins at `at` with its bracket; `at` becomes the one at its end. `None`
-    /// if it has no end.
+    /// Whether a letter is in a class, which begins at `at` with its bracket; `at` is moved to the closing bracket. `None`
+    /// if there is no closing bracket.
     fn class(self, pattern: &[u8], at: &mut usize, letter: u8) -> Option<bool> {
         let next = |at: &mut usize| {
             *at += 1;
@@ -303,7 +303,7 @@ impl Wild {
     }
 }
 
-/// A class of POSIX, as `[:alpha:]`. `None` if there is none of that name.
+/// Whether a letter is in a POSIX class such as `[:alpha:]`. `None` if there is no class of that name.
 fn is_of_class(name: &[u8], letter: u8, case: Case) -> Option<bool> {
     Some(match name {
         b"alnum" => letter.is_ascii_alphanumeric(),

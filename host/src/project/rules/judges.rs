@@ -1,5 +1,5 @@
-//! Docker and git themselves are the judges of how their ignore files are read: the same folders are given to them, with
-//! patterns of every kind, and with some that a generator made up.
+//! Compares how ignore files are read with Docker and git themselves: they get the same folders, with patterns of every
+//! kind, and with generated ones.
 
 use std::{
     collections::BTreeSet,
@@ -31,7 +31,7 @@ const FILES: &[&str] = &[
     "{a,b}",
 ];
 
-/// Found in public projects and in reports about tools that read these files; one file each.
+/// Ignore files from public projects, and from bug reports about tools that read them.
 const FILES_OF_PATTERNS: &[&str] = &[
     "creds.txt/\n",
     "**.md\n",
@@ -130,9 +130,9 @@ const FILES_OF_PATTERNS: &[&str] = &[
     "te[m]p?\n",
 ];
 
-/// Made up by a generator that always makes the same.
+/// Ignore files from a generator that always makes the same.
 fn made_up(count: usize) -> Vec<String> {
-    // A backslash before a letter is no pattern of Docker's: it is refused here before Docker comes to read it.
+    // No backslash before a letter: that is not a pattern of Docker, and is refused here before Docker reads it.
     const PARTS: &[&str] = &[
         "*",
         "**",
@@ -197,7 +197,7 @@ fn tree() -> tempfile::TempDir {
     root
 }
 
-/// An engine that builds nothing: it tells which files came to it.
+/// An engine that builds nothing: it reports which files it received.
 struct Engine {
     address: String,
     came: Receiver<BTreeSet<String>>,
@@ -223,7 +223,7 @@ impl Engine {
         Self { address: format!("unix://{}", socket.display()), came, _folder: folder }
     }
 
-    /// What `docker build` sends of a folder; `None` if it refuses.
+    /// Returns what `docker build` sends of a folder; `None` if it refuses.
     fn sent(&self, folder: &Path) -> Option<BTreeSet<String>> {
         let mut docker = Command::new("docker");
         docker.args(["build", "-q", "."]).current_dir(folder).env("DOCKER_HOST", &self.address);
@@ -289,8 +289,8 @@ fn chunks(from: &mut impl BufRead) -> Option<Vec<u8>> {
     }
 }
 
-/// What is sent by `patterns`, as the legacy builder walks, which is the one that can be asked without BuildKit's own
-/// client: it does not enter a folder that is kept back, unless an exception begins with its name.
+/// Returns what `patterns` send with the legacy builder, which can be asked without BuildKit's own client: it does not
+/// enter an excluded folder, unless an exception begins with its name.
 fn sent_by(patterns: &Patterns) -> BTreeSet<String> {
     let is_sent = |path: &&&str| {
         let mut matches = Vec::new();
@@ -307,7 +307,7 @@ fn sent_by(patterns: &Patterns) -> BTreeSet<String> {
 }
 
 #[test]
-fn docker_judges_dockerignore() {
+fn dockerignore_is_read_as_docker_does() {
     let root = tree();
     fs::write(root.path().join("Dockerfile"), "FROM scratch\n").unwrap();
     let engine = Engine::start();
@@ -323,11 +323,11 @@ fn docker_judges_dockerignore() {
         refused += usize::from(theirs.is_none());
         assert_eq!(ours, theirs, "ours and Docker's by {text:?}");
     }
-    assert!(refused > 5, "some of them are wrong for Docker, too: {refused}");
+    assert!(refused > 5, "some of them are errors for Docker, too: {refused}");
 }
 
 #[test]
-fn git_judges_gitignore() {
+fn gitignore_is_read_as_git_does() {
     let root = tree();
     let folder = root.path().canonicalize().unwrap();
     let git = |arguments: &[&str]| {
@@ -339,7 +339,7 @@ fn git_judges_gitignore() {
     };
     git(&["init", "-q"]);
     git(&["add", "-f", "docs/x.md", "data/raw/x.csv"]);
-    // Beside each: what only this repository ignores, and what its user does everywhere.
+    // In addition: what only this repository ignores, and what its user always ignores.
     fs::write(folder.join(".git/info/exclude"), "tempA\n").unwrap();
     fs::write(folder.join(".git/mine"), "/creds.txt\n!creds.txt\n*.bak\nwe*\n").unwrap();
     git(&["config", "core.excludesFile", ".git/mine"]);

@@ -1,5 +1,5 @@
-//! What of a training folder stays at home: secrets and clutter, what the program itself wrote there, and the rest by
-//! `.dockerignore`, else by git's own view. Each ignore file is read by the rules of the tool whose file it is.
+//! Decides which files of a project are not sent: secrets and clutter, files that this program wrote, and files that
+//! `.dockerignore` or else git excludes. Each ignore file is read by the rules of its own tool.
 
 mod docker;
 mod git;
@@ -23,31 +23,31 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Beyond this, it is no ignore file.
+/// Maximum size of an ignore file in bytes.
 const LARGEST: u64 = 4 << 20;
-/// The program's own files: what they say is not the training's.
+/// Files of this program, which the training does not need.
 const OWN: [&str; 2] = ["alekseylearn.toml", "alekseylearn.lock"];
-/// What a fetch that was cut off leaves begins with this.
+/// The beginning of names that an interrupted fetch leaves.
 const STAGING: &str = ".alekseylearn-";
 
-/// Why something stays at home.
+/// Why something is not sent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// By this pattern of the list of secrets.
+    /// It matches this pattern of the list of secrets.
     Secret(String),
-    /// Its content is a secret of this kind.
+    /// It contains a secret of this kind.
     Holds(&'static str),
-    /// An address in it holds a password that cannot be taken out.
+    /// A URL in it has a password that cannot be removed.
     Login,
-    /// By this pattern of what no image needs.
+    /// It matches this pattern of files that no image needs.
     Clutter(String),
-    /// The program itself wrote it.
+    /// This program wrote it.
     Own,
-    /// By a pattern of an ignore file, which is named relative to the folder if it lies in it.
+    /// It matches a pattern of an ignore file. The file's path is relative to the folder if it is in it.
     Ignored { file: String, pattern: String },
-    /// A link to what is outside of the folder.
+    /// A link out of the folder.
     LeadsOut,
-    /// A link to nothing, to itself, or to what stays at home.
+    /// A link to nothing, to itself, or to something that is not sent.
     LeadsNowhere,
     /// A socket, a pipe or a device.
     NoFile,
@@ -57,30 +57,30 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Secret(pattern) => write!(f, "the list of secrets ({pattern})"),
-            Self::Holds(what) => write!(f, "its content, {what}"),
-            Self::Login => f.write_str("the password in an address in it"),
-            Self::Clutter(pattern) => write!(f, "the list of what no image needs ({pattern})"),
-            Self::Own => f.write_str("alekseylearn, which wrote it"),
+            Self::Holds(what) => write!(f, "its content ({what})"),
+            Self::Login => f.write_str("a password in a URL"),
+            Self::Clutter(pattern) => write!(f, "the list of files that no image needs ({pattern})"),
+            Self::Own => f.write_str("its origin (written by alekseylearn)"),
             Self::Ignored { file, pattern } => write!(f, "{file} ({pattern})"),
-            Self::LeadsOut => f.write_str("its link, which leads out of the folder"),
-            Self::LeadsNowhere => f.write_str("its link, which leads to nothing that is sent"),
-            Self::NoFile => f.write_str("its kind: it is a socket, a pipe or a device"),
+            Self::LeadsOut => f.write_str("its link out of the project"),
+            Self::LeadsNowhere => f.write_str("its link to a file that is not sent"),
+            Self::NoFile => f.write_str("its type (a socket, pipe or device)"),
         }
     }
 }
 
-/// What a run says of the files of a folder, beside what the folder itself says.
+/// A run's own rules about the files of a folder, besides those in the folder.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
-    /// Patterns, as in a `.gitignore`, of what is sent all the same.
+    /// Patterns of files to send in any case, as in a `.gitignore`.
     pub include: Vec<String>,
-    /// What earlier runs brought here, by absolute paths.
+    /// Absolute paths of the files that earlier runs downloaded.
     pub results: BTreeSet<PathBuf>,
     /// Files that hold secrets of this run, by absolute paths.
     pub secrets: BTreeSet<PathBuf>,
 }
 
-/// The rules of one training folder.
+/// The rules of one project.
 pub(super) struct Rules {
     never: never::Never,
     ignored: Ignored,
@@ -91,46 +91,46 @@ pub(super) struct Rules {
     folder: PathBuf,
 }
 
-/// Whose rules hold.
+/// Which ignore files apply.
 enum Ignored {
-    /// Nobody's.
+    /// None.
     Nothing,
-    /// Those of `.dockerignore`.
+    /// The `.dockerignore`.
     Docker(docker::Patterns),
     /// Git's.
     Git,
 }
 
-/// What holds in one folder.
+/// The rules that apply in one folder.
 #[derive(Clone)]
 pub(super) struct Inside {
     git: Option<git::Lists>,
     docker: docker::Matches,
-    /// All in it stays at home for this, unless something else is said of it.
+    /// Everything in it is excluded for this reason, unless another rule includes it.
     kept: Option<Reason>,
-    /// All in it is sent by the run's own word.
+    /// Whether the run itself includes everything in it.
     included: bool,
 }
 
-/// What becomes of something in a folder.
+/// The decision about a file or a folder.
 pub(super) struct Verdict {
-    /// Why it stays at home, if it does.
+    /// Why it is not sent; `None` if it is.
     pub(super) reason: Option<Reason>,
-    /// If it is a folder: what holds in it, and `None` if there is nothing to look for.
+    /// The rules in it, if it is a folder that may contain something to send.
     pub(super) inside: Option<Inside>,
-    /// The user sends this very name, whatever is in it.
+    /// Whether the user includes exactly this name, whatever it contains.
     pub(super) chosen: bool,
 }
 
 impl Rules {
-    /// Those of a folder with its ignore files.
+    /// The rules of a folder with its ignore files.
     pub(super) fn of(folder: &Path, choice: &Choice) -> Result<Self> {
         let path = folder.join(".dockerignore");
         let ignored = match read(&path)? {
             None => Ignored::Git,
             Some(bytes) => Ignored::Docker(docker::Patterns::read(&bytes).map_err(|wrong| {
                 Error::invalid(format!("{}: `{}` {}", path.display(), wrong.line, wrong.why))
-                    .hint("correct that line, or remove it")
+                    .hint("fix that line, or remove it")
             })?),
         };
         let included = choice.include.iter().map(|pattern| pattern.trim_start_matches("./").to_owned());
@@ -140,7 +140,7 @@ impl Rules {
         Ok(Self { ignored, include, included, results, secrets, ..Self::harmless(folder) })
     }
 
-    /// Only secrets and clutter.
+    /// Rules that exclude only secrets and clutter.
     pub(super) fn harmless(folder: &Path) -> Self {
         Self {
             never: never::Never::new(),
@@ -153,7 +153,7 @@ impl Rules {
         }
     }
 
-    /// What holds around the folder.
+    /// Returns the rules that apply to the folder itself.
     pub(super) fn above(&self) -> Result<Inside> {
         let git = match self.ignored {
             Ignored::Git => Some(git::Lists::above(&self.folder)?),
@@ -162,13 +162,13 @@ impl Rules {
         Ok(Inside { git, docker: docker::Matches::new(), kept: None, included: false })
     }
 
-    /// What holds in a folder, by what was found about it from outside.
+    /// Returns the rules in a folder, given those that were found for it.
     pub(super) fn inside(&self, folder: &Path, found: Inside) -> Result<Inside> {
         let git = found.git.as_ref().map(|lists| lists.inside(folder)).transpose()?;
         Ok(Inside { git, ..found })
     }
 
-    /// What becomes of `path`, which lies in a folder where `around` holds.
+    /// Decides about `path`, which is in a folder with the rules `around`.
     pub(super) fn judge(&self, path: &Path, is_folder: bool, around: &Inside) -> Verdict {
         let relative = path.strip_prefix(&self.folder).unwrap_or(path);
         let bytes = relative.as_os_str().as_bytes();
@@ -182,7 +182,7 @@ impl Rules {
         let reason = match (by_name, around_it) {
             _ if is_secret => Some(Reason::Secret("it is a secret of this run".to_owned())),
             (true, _) => None,
-            // Nothing but its own name takes something out of a folder of secrets.
+            // Something in a folder of secrets is only included by its own name.
             (false, Some(Reason::Secret(_))) => around_it.cloned(),
             (false, _) => self.never(path, bytes, is_folder, included, said.tracked),
         };
@@ -202,14 +202,14 @@ impl Rules {
         let inside = (is_folder && looked_into).then(|| Inside {
             git: around.git.clone(),
             docker: said.docker,
-            // Docker's patterns say it anew of all that lies in it.
+            // Docker's patterns are matched again with everything in it.
             kept: reason.clone().filter(|reason| !(docker && matches!(reason, Reason::Ignored { .. }))),
             included,
         });
         Verdict { reason, inside, chosen: by_name }
     }
 
-    /// By the list of secrets, the one of clutter, or because the program wrote it.
+    /// Excludes secrets, clutter, and what this program wrote.
     fn never(
         &self,
         path: &Path,
@@ -244,7 +244,7 @@ impl Rules {
         clutter.filter(|pattern| !is_package(pattern)).map(Reason::Clutter)
     }
 
-    /// What the ignore files say.
+    /// Asks the ignore files.
     fn said(&self, path: &Path, relative: &str, is_folder: bool, around: &Inside) -> Said {
         let mut all = Said::default();
         match &self.ignored {
@@ -264,7 +264,7 @@ impl Rules {
                 all.tracked = lists.tracks(path, is_folder);
                 all.may_send = all.tracked;
                 let Some(found) = lists.said_of(path, is_folder) else { return all };
-                // As git has it, nothing comes back from a folder that is ignored.
+                // As in git, nothing in an ignored folder can be included again.
                 all.named = found.sends && found.names && around.kept.is_none();
                 let file = found.file.strip_prefix(&self.folder).unwrap_or(&found.file).display().to_string();
                 let ignored = Reason::Ignored { file, pattern: found.pattern };
@@ -274,8 +274,8 @@ impl Rules {
         all
     }
 
-    /// The run's own patterns may match something in the folder. Those without a slash, which match at any depth, count
-    /// only if `at_any_depth`: nobody who names `*.csv` means those of an environment.
+    /// Whether the run's own patterns may match something in the folder. Those without a slash, which match at any depth,
+    /// count only if `at_any_depth`: `*.csv` does not mean the files of a virtual environment.
     fn may_include(&self, folder: &str, at_any_depth: bool) -> bool {
         self.included.iter().any(|pattern| {
             let pattern = pattern.trim_end_matches('/');
@@ -288,27 +288,27 @@ impl Rules {
     }
 }
 
-/// What the ignore files say of something.
+/// The decision of the ignore files.
 #[derive(Default)]
 struct Said {
-    /// The pattern that keeps it back.
+    /// The pattern that excludes it.
     kept: Option<Reason>,
-    /// A line sends this very name, whatever lists say.
+    /// Whether a line includes exactly this name, whatever the lists say.
     named: bool,
-    /// Git keeps versions of it, or of something in it.
+    /// Whether git tracks it, or something in it.
     tracked: bool,
-    /// Something in it may be sent although it is kept back.
+    /// Whether something in it may be sent although it is excluded.
     may_send: bool,
     docker: docker::Matches,
 }
 
-/// The last part of a pattern is a name, without wildcards.
+/// Whether the last part of a pattern is a name, without wildcards.
 fn is_name(pattern: &[u8]) -> bool {
     let last = pattern.rsplit(|byte| *byte == b'/').next().unwrap_or(pattern);
     !last.is_empty() && !last.iter().any(|byte| b"*?[\\".contains(byte))
 }
 
-/// A file that cannot be read must not count as one that is missing: what it names would be sent.
+/// Reads an ignore file. One that cannot be read must not count as missing: what it excludes would be sent.
 fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     if path.is_dir() {
         return Ok(None);
@@ -316,9 +316,9 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     disk::optional(path, LARGEST)
 }
 
-/// A small file's bytes; `None` if it is large, no text, or cannot be read.
+/// Reads a small text file; `None` if it is large, not text, or cannot be read.
 pub(super) fn text_of(path: &Path, most: u64) -> Option<Vec<u8>> {
-    /// As much of a file as tells text from anything else.
+    /// Bytes that are read to recognise text.
     const START: usize = 4 << 10;
     let mut file = disk::open(path).ok()?;
     let mut bytes = vec![0; START];
@@ -339,7 +339,7 @@ pub(super) fn text_of(path: &Path, most: u64) -> Option<Vec<u8>> {
     (bytes.len() as u64 <= most).then_some(bytes)
 }
 
-/// Zeros are no text, but in UTF-16, where every other byte of ASCII is one.
+/// Whether the bytes are not text: text has no zeros, except in UTF-16, where every other byte of ASCII is one.
 fn is_binary(start: &[u8]) -> bool {
     let zeros = start.iter().filter(|byte| **byte == 0).count();
     let at_odd = start.iter().skip(1).step_by(2).filter(|byte| **byte == 0).count();

@@ -1,4 +1,5 @@
-//! What stays at home whatever the ignore files say: credentials by their usual names, and what no image needs.
+//! Files that are not sent, whatever the ignore files say: credentials by their usual names, and files that no image
+//! needs.
 
 use super::{
     glob::{Case, Lines},
@@ -119,7 +120,7 @@ const SECRETS: &[&str] = &[
     ".m2/settings*.xml",
     ".sentryclirc",
     ".htpasswd",
-    // Databases, and what was typed
+    // Databases, and histories
     ".pgpass",
     "pgpass.conf",
     ".my.cnf",
@@ -145,7 +146,7 @@ const SECRETS: &[&str] = &[
     "!*.pub",
 ];
 
-/// Never of use in an image.
+/// Files that no image needs.
 const CLUTTER: &[&str] = &[
     ".git",
     ".hg",
@@ -171,10 +172,10 @@ const CLUTTER: &[&str] = &[
     "lightning_logs/",
 ];
 
-/// A file that marks its folder as an environment of Python's, whatever that is called.
+/// A file that marks its folder as a virtual environment of Python, whatever its name.
 pub(super) const ENVIRONMENT: &str = "pyvenv.cfg";
 
-/// Those of the list that may hold nothing secret: their content decides.
+/// The pattern of the list whose files may not be secret: their content decides.
 pub(super) const BY_CONTENT: &str = "*.pem";
 
 /// The two lists.
@@ -185,7 +186,7 @@ pub(super) struct Never {
 
 impl Never {
     pub(super) fn new() -> Self {
-        // A path of several parts would otherwise count from the root alone.
+        // A pattern with a slash would otherwise match only from the root.
         let anywhere = |pattern: &&str| match pattern.trim_end_matches('/').contains('/') {
             true => format!("**/{pattern}"),
             false => (*pattern).to_owned(),
@@ -196,12 +197,12 @@ impl Never {
         Self { secrets: list(SECRETS), clutter: list(CLUTTER) }
     }
 
-    /// The pattern of the list of secrets by which something is one.
+    /// Returns the pattern that makes something a secret.
     pub(super) fn secret(&self, inside: &[u8], is_folder: bool) -> Option<String> {
         pattern(&self.secrets, inside, is_folder)
     }
 
-    /// The pattern by which something is clutter.
+    /// Returns the pattern that makes something clutter.
     pub(super) fn clutter(&self, inside: &[u8], is_folder: bool) -> Option<String> {
         pattern(&self.clutter, inside, is_folder)
     }
@@ -212,13 +213,13 @@ fn pattern(list: &Lines, inside: &[u8], is_folder: bool) -> Option<String> {
     (!line.negated).then(|| line.written.trim_start_matches("**/").to_owned())
 }
 
-/// A pattern of the clutter list for what tools make anew wherever it is missing. It is of no use in an image even if git
-/// tracks it.
+/// Whether a pattern of the clutter list is for files that tools create again if they are missing. They are of no use in
+/// an image even if git tracks them.
 pub(super) fn is_made_anew(pattern: &str) -> bool {
     ["__pycache__", ".ipynb_checkpoints", "node_modules"].contains(&pattern)
 }
 
-/// A pattern of the clutter list that names a folder which may be a package of the user's, too.
+/// Whether a pattern of the clutter list names a folder that may also be a package of the user.
 pub(super) fn may_be_a_package(pattern: &str) -> bool {
     pattern.strip_suffix('/').is_some_and(|name| is_name(name.as_bytes()))
 }

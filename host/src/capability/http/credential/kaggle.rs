@@ -1,5 +1,5 @@
-//! Kaggle's credentials, where its own client finds them and in its order: an access token, an API key, and what
-//! `kaggle auth login` left.
+//! Kaggle's credentials, found in the places and order of its own client: an access token, an API key, and the login of
+//! `kaggle auth login`.
 
 use std::path::{Path, PathBuf};
 
@@ -17,10 +17,10 @@ use crate::{
 /// In Kaggle's configuration folder.
 const API_KEY_FILE: &str = "kaggle.json";
 const API: &str = "https://api.kaggle.com/v1";
-const HINT: &str = "make a token at https://www.kaggle.com/settings/api and put it into KAGGLE_API_TOKEN or \
+const HINT: &str = "create a token at https://www.kaggle.com/settings/api and set KAGGLE_API_TOKEN or write it to \
                     ~/.kaggle/access_token, or run `kaggle auth login`";
 
-/// The first credential that there is and that Kaggle knows.
+/// The first credentials found that Kaggle accepts.
 pub(super) async fn find(exchange: &Exchange, refused: Option<&HeaderValue>) -> Result<Credential> {
     let mut unknown = None;
     if let Some((token, place)) = access_token().await? {
@@ -40,21 +40,20 @@ pub(super) async fn find(exchange: &Exchange, refused: Option<&HeaderValue>) -> 
         return login.credential(exchange, refused).await;
     }
     Err(match unknown {
-        Some(place) => Error::new(
-            Kind::Denied,
-            format!("Kaggle does not know the token of {place}: it is wrong, or has expired"),
-        ),
-        None => Error::new(Kind::Denied, "there is no credential for Kaggle"),
+        Some(place) => {
+            Error::new(Kind::Denied, format!("Kaggle rejected the token in {place}: invalid or expired"))
+        }
+        None => Error::new(Kind::Denied, "no Kaggle credentials found"),
     }
     .hint(HINT))
 }
 
-/// And where it was found.
+/// An access token, and its place.
 async fn access_token() -> Result<Option<(String, String)>> {
     if let Some(value) = Environment::variable("KAGGLE_API_TOKEN") {
         // A token, or the path of a file with one.
         let token = match Path::new(&value).exists() {
-            true => text(Path::new(&value), "the file that KAGGLE_API_TOKEN names").await?,
+            true => text(Path::new(&value), "the file in KAGGLE_API_TOKEN").await?,
             false => Some(value.trim().to_owned()),
         };
         return Ok(token.map(|token| (token, "KAGGLE_API_TOKEN".to_owned())));
@@ -68,7 +67,7 @@ async fn access_token() -> Result<Option<(String, String)>> {
     Ok(None)
 }
 
-/// Whose it is; none where Kaggle does not know it.
+/// The user of a token; `None` if Kaggle does not accept it.
 async fn introspect(exchange: &Exchange, token: &str) -> Result<Option<String>> {
     let url = format!("{API}/security.OAuthService/IntrospectToken");
     let (status, answer) = exchange.post(&url, &json!({ "token": token }), Some(token)).await?;
@@ -79,13 +78,13 @@ async fn introspect(exchange: &Exchange, token: &str) -> Result<Option<String>> 
     }
 }
 
-/// User and key, by `kaggle.json` and, stronger, by variables.
+/// User and key from variables, which take precedence, and `kaggle.json`.
 async fn api_key() -> Result<Option<(String, String)>> {
     let file: Value = match text(&config_folder().join(API_KEY_FILE), API_KEY_FILE).await? {
-        // The parser's own message may hold a part of the key.
+        // The parser's message may hold a part of the key.
         Some(text) => serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|_| {
-            Error::new(Kind::Denied, format!("{API_KEY_FILE} is not JSON"))
-                .hint("download it again at https://www.kaggle.com/settings/api, and do not edit it")
+            Error::new(Kind::Denied, format!("{API_KEY_FILE} is not valid JSON"))
+                .hint("download it again at https://www.kaggle.com/settings/api")
         })?,
         None => Value::Null,
     };
@@ -96,7 +95,7 @@ async fn api_key() -> Result<Option<(String, String)>> {
     Ok(part("KAGGLE_USERNAME", "username").zip(part("KAGGLE_KEY", "key")))
 }
 
-/// What `kaggle auth login` left. Only that writes it: a token that was made anew here is kept in memory.
+/// The login of `kaggle auth login`, which alone writes the file. A renewed token is only kept in memory.
 struct Login {
     refresh_token: String,
     token: Option<String>,
@@ -139,11 +138,10 @@ impl Login {
                 let seconds = answer["expiresIn"].as_i64().unwrap_or(0).clamp(0, 1 << 30);
                 bearer(token, self.user, Some(Timestamp::now() + Span::new().seconds(seconds)))
             }
-            (400..=404, _) => Err(Error::new(
-                Kind::Denied,
-                "Kaggle does not know the login in ~/.kaggle/credentials.json any more",
-            )
-            .hint("run `kaggle auth login` again")),
+            (400..=404, _) => {
+                Err(Error::new(Kind::Denied, "Kaggle rejected the login in ~/.kaggle/credentials.json")
+                    .hint("run `kaggle auth login` again"))
+            }
             (status, _) => Err(troubled(status)),
         }
     }
@@ -154,11 +152,8 @@ fn bearer(token: &str, user: Option<String>, until: Option<Timestamp>) -> Result
 }
 
 fn troubled(status: u16) -> Error {
-    Error::new(
-        Kind::Unavailable,
-        format!("Kaggle cannot tell whether the credential is good: it answers {status}"),
-    )
-    .hint("try again later")
+    Error::new(Kind::Unavailable, format!("Kaggle cannot check the credentials: HTTP status {status}"))
+        .hint("try again later")
 }
 
 async fn text(path: &Path, name: &str) -> Result<Option<String>> {
@@ -174,7 +169,7 @@ fn home() -> PathBuf {
     user_home().join(".kaggle")
 }
 
-/// Where `kaggle.json` is.
+/// The folder of `kaggle.json`.
 fn config_folder() -> PathBuf {
     if let Some(folder) = Environment::variable("KAGGLE_CONFIG_DIR") {
         return folder.into();

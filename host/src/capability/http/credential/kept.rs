@@ -1,4 +1,4 @@
-//! Credentials that a service has to be asked for, kept as long as they last.
+//! Caches credentials that are requested from a service until they expire.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -17,22 +17,22 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// What is about to end is no good for a request that takes a while.
+/// Credentials that expire sooner are renewed, because a request may take a while.
 const ENDS_EARLY: Duration = Duration::from_secs(5 * 60);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
-/// No answer of a service that gives tokens is longer.
+/// Maximum size of a token service's response in bytes.
 const LONGEST_ANSWER: usize = 1 << 20;
-/// What metadata servers want to read, and say.
+/// The header that metadata servers require and return.
 const FLAVOR: &str = "metadata-flavor";
 const GOOGLE: &str = "Google";
 
-/// The credentials of a process.
+/// The credentials of this process.
 pub(in crate::capability::http) struct Credentials {
     exchange: Exchange,
     kept: Mutex<HashMap<CredentialSource, Credential>>,
 }
 
-/// Asks the services that give tokens.
+/// A client for token services.
 pub(super) struct Exchange {
     certificates: Option<CertificateBundle>,
     client: OnceCell<Client>,
@@ -43,15 +43,15 @@ impl Credentials {
         Self { exchange: Exchange::new(certificates), kept: Mutex::default() }
     }
 
-    /// The credential of a source.
+    /// The credentials of a source.
     ///
     /// # Errors
-    /// There is none, or its service cannot be asked.
+    /// There are none, or their service cannot be reached.
     pub(in crate::capability::http) async fn of(&self, source: &CredentialSource) -> Result<Credential> {
         self.find(source, None).await
     }
 
-    /// Another credential of a source than the one that a service has refused: none where there is no other.
+    /// Other credentials of a source than those that a service rejected; `None` if there are no others.
     pub(in crate::capability::http) async fn another(
         &self,
         source: &CredentialSource,
@@ -62,7 +62,7 @@ impl Credentials {
     }
 
     async fn find(&self, source: &CredentialSource, refused: Option<&HeaderValue>) -> Result<Credential> {
-        // As long as one request waits for a token, the others need no second one.
+        // While one request waits for a token, the others wait for the same one.
         let mut kept = self.kept.lock().await;
         let is_good = |known: &&Credential| {
             Some(&known.authorization) != refused
@@ -79,11 +79,11 @@ impl Credentials {
     }
 }
 
-/// What a server on this machine's own network answers.
+/// The response of a metadata server.
 pub(super) struct Nearby {
     pub(super) status: u16,
     pub(super) text: String,
-    /// It says that it is Google's, as others at the same address do not.
+    /// Whether it has Google's header, which other servers at the same address do not send.
     pub(super) is_googles: bool,
 }
 
@@ -92,10 +92,10 @@ impl Exchange {
         Self { certificates, client: OnceCell::new() }
     }
 
-    /// The status and the JSON of an answer; null where it holds none.
+    /// The status and JSON of a response; null if it is not JSON.
     ///
     /// # Errors
-    /// There is no answer. Nothing of what was sent is in the message.
+    /// There is no response. The message has nothing of the request.
     pub(super) async fn post(&self, url: &str, body: &Value, bearer: Option<&str>) -> Result<(u16, Value)> {
         let mut request =
             self.client(url).await?.post(url).header(CONTENT_TYPE, "application/json").body(body.to_string());
@@ -105,10 +105,10 @@ impl Exchange {
         Self::json(url, request).await
     }
 
-    /// The same for a form.
+    /// The same with a form.
     ///
     /// # Errors
-    /// There is no answer. Nothing of what was sent is in the message.
+    /// There is no response. The message has nothing of the request.
     pub(super) async fn post_form(&self, url: &str, form: &[(&str, String)]) -> Result<(u16, Value)> {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let kind = "application/x-www-form-urlencoded";
@@ -116,10 +116,10 @@ impl Exchange {
         Self::json(url, request).await
     }
 
-    /// The status and the text of an answer.
+    /// The status and text of a response.
     ///
     /// # Errors
-    /// There is no answer. Nothing of what was sent is in the message.
+    /// There is no response. The message has nothing of the request.
     pub(super) async fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<(u16, String)> {
         let request = self.client(url).await?.get(url);
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
@@ -128,10 +128,10 @@ impl Exchange {
         Ok((answer.status().as_u16(), text))
     }
 
-    /// Asks a metadata server, which no proxy leads to.
+    /// Sends a request to a metadata server, without a proxy.
     ///
     /// # Errors
-    /// There is no answer in that time.
+    /// There is no response in time.
     pub(super) async fn get_nearby(&self, url: &str, within: Duration) -> Result<Nearby> {
         let client =
             builder(None)?.no_proxy().timeout(within).build().map_err(|error| failed(url, &error))?;
@@ -165,19 +165,22 @@ async fn content(url: &str, answer: &mut Response) -> Result<Vec<u8>> {
     while let Some(part) = answer.chunk().await.map_err(|error| failed(url, &error))? {
         content.extend_from_slice(&part);
         if content.len() > LONGEST_ANSWER {
-            return Err(Error::failed(format!("{} answers with more than any credential holds", place(url))));
+            return Err(Error::failed(format!(
+                "the response of {} is too large for credentials",
+                place(url)
+            )));
         }
     }
     Ok(content)
 }
 
 fn failed(url: &str, error: &reqwest::Error) -> Error {
-    Error::new(Kind::Unavailable, format!("{} cannot be asked for a credential", place(url)))
-        .hint("see whether the network is there, and try again")
+    Error::new(Kind::Unavailable, format!("cannot get credentials from {}", place(url)))
+        .hint("check the network, and try again")
         .source(innermost(error))
 }
 
-/// Without its path.
+/// A URL without its path.
 fn place(url: &str) -> String {
     url.split('/').take(3).collect::<Vec<_>>().join("/")
 }

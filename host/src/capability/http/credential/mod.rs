@@ -1,4 +1,5 @@
-//! Credentials by the name of their source. A secret is read when a request needs it, and goes nowhere else.
+//! Finds credentials by the name of their source. A secret is read only when a request needs it, and used for nothing
+//! else.
 
 mod google;
 mod kaggle;
@@ -25,34 +26,34 @@ use crate::{
 };
 
 const BILLED: &str = "x-goog-user-project";
-/// No token is longer.
+/// Maximum length of a secret in bytes.
 const LONGEST_SECRET: u64 = 64 << 10;
 
-/// Where a credential comes from. Its name may be shown to anybody.
+/// The source of credentials. Its name is not secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CredentialSource {
     /// `env:NAME`, an environment variable.
     Variable(String),
-    /// `file:PATH`, from the root or from `~` on.
+    /// `file:PATH`, an absolute path or one that starts with `~`.
     File(String),
-    /// `kaggle`, as Kaggle's own client finds it.
+    /// `kaggle`, found as in Kaggle's own client.
     Kaggle,
     /// `google`, the application default credentials.
     Google,
 }
 
-/// What a source gives.
+/// Credentials from a source.
 #[derive(Clone)]
 pub(super) struct Credential {
-    /// What the `Authorization` header is to be.
+    /// The value of the `Authorization` header.
     pub(super) authorization: HeaderValue,
-    /// Whose it is, where that is known.
+    /// The user, if known.
     pub(super) user: Option<String>,
-    /// The project that it is for, where it tells.
+    /// The project, if known.
     pub(super) project: Option<String>,
-    /// The project that pays for requests, where the credential names one: a header of its own.
+    /// The project that is billed for requests, which is a separate header, if there is one.
     billed: Option<HeaderValue>,
-    /// When it ends, where it does.
+    /// When they expire; `None` if never.
     until: Option<Timestamp>,
 }
 
@@ -61,10 +62,10 @@ impl Credential {
         Self { authorization, user: None, project: None, billed: None, until }
     }
 
-    /// As user and password, which is what registries of images want.
+    /// The credentials as user and password, for image registries.
     ///
     /// # Errors
-    /// It is no such thing.
+    /// They are not a user and a password.
     pub(super) fn login(&self, source: &CredentialSource) -> Result<Login> {
         let text = self.authorization.to_str().unwrap_or_default();
         let login = match text.split_once(' ') {
@@ -79,13 +80,16 @@ impl Credential {
             _ => None,
         };
         let (user, password) = login.ok_or_else(|| {
-            Error::new(Kind::Denied, format!("the credential {source} is no login for a registry of images"))
-                .hint("it needs a user and a password: write `Basic ` there, and `user:password` in base64")
+            Error::new(
+                Kind::Denied,
+                format!("the credentials in {source} are not a login for an image registry"),
+            )
+            .hint("set them to `Basic ` and the base64 of `user:password`")
         })?;
         Ok(Login { user, password })
     }
 
-    /// What a request carries.
+    /// The headers of a request.
     pub(super) fn headers(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
         let billed = self.billed.as_ref().map(|project| (HeaderName::from_static(BILLED), project));
         [(AUTHORIZATION, &self.authorization)].into_iter().chain(billed)
@@ -93,17 +97,17 @@ impl Credential {
 }
 
 impl CredentialSource {
-    /// As in "the token of EXAMPLE_TOKEN".
+    /// A description such as "the token of EXAMPLE_TOKEN".
     pub fn described(&self) -> String {
         match self {
             Self::Variable(name) => format!("the token of {name}"),
             Self::File(path) => format!("the token in {path}"),
-            Self::Kaggle => "your Kaggle credential".to_owned(),
-            Self::Google => "your Google credential".to_owned(),
+            Self::Kaggle => "your Kaggle credentials".to_owned(),
+            Self::Google => "your Google credentials".to_owned(),
         }
     }
 
-    /// The hosts of its service: it and its subdomains may get the credential. Empty if the user says where it goes.
+    /// The service's hosts: they and their subdomains may get the credentials. Empty if the user chooses the hosts.
     pub const fn hosts(&self) -> &'static [&'static str] {
         match self {
             Self::Variable(_) | Self::File(_) => &[],
@@ -112,15 +116,15 @@ impl CredentialSource {
         }
     }
 
-    /// It comes from a service, which is not asked for each request.
+    /// Whether the credentials come from a service, so that they are cached.
     fn is_asked_for(&self) -> bool {
         matches!(self, Self::Kaggle | Self::Google)
     }
 
-    /// The credential, and where a service refused one, another if there is another.
+    /// The credentials, or if `refused` is set, others if there are any.
     ///
     /// # Errors
-    /// There is no secret, or it is none. The message holds nothing of it.
+    /// There is no secret, or it is not valid. The message has nothing of it.
     async fn find(&self, exchange: &Exchange, refused: Option<&HeaderValue>) -> Result<Credential> {
         let (secret, hint) = match self {
             Self::Variable(name) => {
@@ -128,15 +132,15 @@ impl CredentialSource {
             }
             Self::File(path) => (
                 read(&from_home(path), path).await?,
-                format!("write the token to {path}, and let nobody else read it"),
+                format!("write the token to {path}, and make the file readable only for you"),
             ),
             Self::Kaggle => return kaggle::find(exchange, refused).await,
             Self::Google => return google::find(exchange).await,
         };
-        let secret = secret.filter(|secret| !secret.trim().is_empty()).ok_or_else(|| {
-            Error::new(Kind::Denied, format!("the credential {self} is not there")).hint(hint)
-        })?;
-        // `Bearer` and the secret, or the secret alone where it names a scheme itself, such as `Basic …`.
+        let secret = secret
+            .filter(|secret| !secret.trim().is_empty())
+            .ok_or_else(|| Error::new(Kind::Denied, format!("credentials not found: {self}")).hint(hint))?;
+        // `Bearer` and the secret, or only the secret if it has a scheme, such as `Basic …`.
         let secret = secret.trim();
         let text = if secret.contains(' ') { secret.to_owned() } else { format!("Bearer {secret}") };
         let authorization = header(&text).map_err(|error| error.source(format!("it comes from {self}")))?;
@@ -144,7 +148,7 @@ impl CredentialSource {
     }
 }
 
-/// A path from the root, or from `~` on.
+/// Expands `~` in a path.
 fn from_home(path: &str) -> PathBuf {
     match path.strip_prefix("~/") {
         Some(rest) => PathBuf::from(Environment::variable("HOME").unwrap_or_default()).join(rest),
@@ -152,26 +156,26 @@ fn from_home(path: &str) -> PathBuf {
     }
 }
 
-/// A header that is never shown.
+/// A header value that is never shown.
 fn header(text: &str) -> Result<HeaderValue> {
     let value = HeaderValue::from_str(text).ok().filter(|_| text.is_ascii());
     let mut value = value.ok_or_else(|| {
         Error::new(
             Kind::Denied,
-            "the credential is no token: it has several lines, or letters that no token has",
+            "the credentials are not a token: they have several lines or invalid characters",
         )
-        .hint("put the token there, and nothing else")
+        .hint("store only the token there")
     })?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-/// What is in a file, if there is one. Messages call it by `name`, which never is a variable's value: a user may have put
-/// the secret itself there.
+/// A file's content, if it exists. Messages use `name`, which never is a variable's value: a user may have put the
+/// secret itself there.
 async fn read(place: &Path, name: &str) -> Result<Option<String>> {
     let failed = |error: std::io::Error| {
         Error::new(Kind::Denied, format!("cannot read {name}"))
-            .hint("see that the file is yours, and holds a token")
+            .hint("make sure that you can read the file, and that it holds a token")
             .source(error)
     };
     match disk::text(place, LONGEST_SECRET) {
@@ -185,7 +189,7 @@ impl FromStr for CredentialSource {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            format!("`{text}` is no source of a credential, such as env:NAME, file:/PATH, kaggle or google")
+            format!("`{text}` is not a source of credentials, such as env:NAME, file:/PATH, kaggle or google")
         };
         match text {
             "kaggle" => return Ok(Self::Kaggle),
@@ -227,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sources_have_names() {
+    fn sources_are_parsed_and_shown() {
         for text in [
             "env:EXAMPLE_TOKEN",
             "env:_x1",
@@ -258,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_wants_a_user_and_a_password() {
+    fn credentials_for_a_registry_are_a_user_and_a_password() {
         let file = CredentialSource::File("/t".into());
         let login = |text: &str, source: &CredentialSource| {
             let login = Credential::new(header(text).unwrap(), None).login(source);
@@ -273,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_secret_becomes_a_header_and_is_never_told() {
+    async fn a_secret_becomes_a_header_and_is_never_shown() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         let source = CredentialSource::File(path.to_str().unwrap().to_owned());

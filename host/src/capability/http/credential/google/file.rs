@@ -1,5 +1,5 @@
-//! What a credential file of Google's gives a token for: a user's login, a service account's key, a federated identity
-//! such as that of a CI service, and a service account that another credential stands in for.
+//! Exchanges Google's credential files for tokens: a user's login, a service account's key, a federated identity such
+//! as that of a CI service, and an impersonated service account.
 
 use aws_lc_rs::{
     rand::SystemRandom,
@@ -21,28 +21,28 @@ use crate::{
 
 pub(super) const TOKEN_ADDRESS: &str = "https://oauth2.googleapis.com/token";
 const FEDERATION_ADDRESS: &str = "https://sts.googleapis.com/v1/token";
-/// An hour, the longest that is allowed.
+/// One hour, the maximum.
 pub(super) const ASSERTION_SECONDS: i64 = 3600;
-/// A credential may stand on another, but not on that again.
+/// Maximum depth of impersonation: a source of credentials may not be impersonated itself.
 const DEEPEST: usize = 2;
 
 /// A token.
 pub(super) struct Token {
     pub(super) token: String,
     pub(super) until: Timestamp,
-    /// Whose it is, where that is known.
+    /// The user, if known.
     pub(super) user: Option<String>,
 }
 
-/// The credential in a place is of no use, and why.
+/// The error for unusable credentials in a place.
 pub(super) fn wrong(place: &str, why: &str) -> Error {
-    Error::new(Kind::Denied, format!("the credential in {place} {why}")).hint(HINT)
+    Error::new(Kind::Denied, format!("the credentials in {place} {why}")).hint(HINT)
 }
 
-/// The token that a credential file gives.
+/// Exchanges a credential file for a token.
 ///
 /// # Errors
-/// It is of a kind that is not supported, or Google does not take it.
+/// Its type is not supported, or Google rejects it.
 pub(super) async fn token(exchange: &Exchange, place: &str, file: &Value) -> Result<Token> {
     of_kind(&Asked { exchange, place }, file, 0).await
 }
@@ -67,7 +67,7 @@ async fn of_kind(asked: &Asked<'_>, file: &Value, depth: usize) -> Result<Token>
         "service_account" => {
             let (email, key) = (needed("client_email")?, needed("private_key")?);
             let assertion = assertion(email, member(file, "private_key_id"), key, Timestamp::now())
-                .ok_or_else(|| asked.wrong("has a `private_key` that is no RSA key in PKCS #8"))?;
+                .ok_or_else(|| asked.wrong("have a `private_key` that is not an RSA key in PKCS #8"))?;
             let form = vec![
                 ("assertion", assertion),
                 ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned()),
@@ -97,7 +97,7 @@ async fn of_kind(asked: &Asked<'_>, file: &Value, depth: usize) -> Result<Token>
             };
             asked.stand_in(needed("service_account_impersonation_url")?, &source, delegates).await
         }
-        other => Err(asked.wrong(&format!("is of the type `{other}`, which is not supported"))),
+        other => Err(asked.wrong(&format!("have the type `{other}`, which is not supported"))),
     }
 }
 
@@ -111,14 +111,14 @@ impl Asked<'_> {
     }
 
     fn needed<'f>(&self, file: &'f Value, name: &str) -> Result<&'f str> {
-        member(file, name).ok_or_else(|| self.wrong(&format!("has no `{name}`")))
+        member(file, name).ok_or_else(|| self.wrong(&format!("have no `{name}`")))
     }
 
-    /// A secret goes there.
+    /// Checks an address that gets a secret.
     fn safe(&self, name: &str, address: &str) -> Result<()> {
         match address.parse::<Url>().is_ok_and(|address| is_safe(&address)) {
             true => Ok(()),
-            false => Err(self.wrong(&format!("names a `{name}` that is no https:// address"))),
+            false => Err(self.wrong(&format!("have a `{name}` that is not an https:// address"))),
         }
     }
 
@@ -145,35 +145,35 @@ impl Asked<'_> {
                 let said: Vec<&str> = said.iter().filter_map(|text| text.as_str()).collect();
                 let said: String = said.join(": ").chars().filter(|c| !c.is_control()).take(200).collect();
                 let place = self.place;
-                let message = format!("Google does not take the credential in {place} ({said})");
+                let message = format!("Google rejected the credentials in {place} ({said})");
                 Err(Error::new(Kind::Denied, message).hint(HINT))
             }
             status => Err(troubled(status)),
         }
     }
 
-    /// The token of a service account, by who may stand in for it.
+    /// The token of a service account, by impersonation.
     async fn stand_in(&self, address: &str, own: &Token, delegates: &Value) -> Result<Token> {
         self.safe("service_account_impersonation_url", address)?;
         let lifetime = format!("{ASSERTION_SECONDS}s");
         let body = json!({ "scope": [SCOPE], "lifetime": lifetime, "delegates": delegates });
         let (status, answer) = self.exchange.post(address, &body, Some(&own.token)).await?;
         self.refuse(status, &[&answer["error"]["status"], &answer["error"]["message"]])?;
-        let none = || Error::new(Kind::Unavailable, "Google gave no token in its answer");
+        let none = || Error::new(Kind::Unavailable, "Google returned no token");
         let token = member(&answer, "accessToken").ok_or_else(none)?.to_owned();
         let until = member(&answer, "expireTime").and_then(|text| text.parse().ok()).ok_or_else(none)?;
         let email = address.rsplit_once("/serviceAccounts/").and_then(|(_, rest)| rest.split(':').next());
         Ok(Token { token, until, user: email.map(str::to_owned) })
     }
 
-    /// What shows who the user is at the other identity provider.
+    /// The token of the external identity provider.
     async fn subject(&self, file: &Value) -> Result<String> {
         let source = &file["credential_source"];
         let text = if let Some(path) = member(source, "file") {
-            let name = format!("the token file that {} names", self.place);
+            let name = format!("the token file of {}", self.place);
             read(&from_home(path), &name)
                 .await?
-                .ok_or_else(|| self.wrong("names a token file that does not exist"))?
+                .ok_or_else(|| self.wrong("name a token file that does not exist"))?
         } else if let Some(address) = member(source, "url") {
             self.safe("credential_source.url", address)?;
             let headers = source["headers"].as_object().into_iter().flatten();
@@ -183,16 +183,17 @@ impl Asked<'_> {
             match status {
                 200 => text,
                 status => {
-                    let message = format!("the identity provider gives no token: it answers {status}");
+                    let message =
+                        format!("cannot get a token from the identity provider: HTTP status {status}");
                     return Err(Error::new(Kind::Denied, message).hint(
-                        "see that the job may ask for one (in GitHub Actions: `permissions: id-token: write`)",
+                        "allow the job to request one (in GitHub Actions: `permissions: id-token: write`)",
                     ));
                 }
             }
         } else if !source.is_object() {
-            return Err(self.wrong("names no `credential_source`"));
+            return Err(self.wrong("have no `credential_source`"));
         } else {
-            return Err(self.wrong("takes its identity from AWS or from a program, which is not supported"));
+            return Err(self.wrong("get the identity from AWS or a program, which is not supported"));
         };
         let field = member(&source["format"], "subject_token_field_name")
             .filter(|_| member(&source["format"], "type") == Some("json"));
@@ -203,11 +204,11 @@ impl Asked<'_> {
             }
             None => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
         };
-        token.ok_or_else(|| self.wrong("leads to no token of the identity provider"))
+        token.ok_or_else(|| self.wrong("give no token of the identity provider"))
     }
 }
 
-/// What a service account shows instead of a password: a JWT (RFC 7523), signed by RS256. None where the key is none.
+/// A JWT (RFC 7523) signed with RS256, by which a service account authenticates. `None` if the key is not valid.
 pub(super) fn assertion(email: &str, key_id: Option<&str>, key: &str, now: Timestamp) -> Option<String> {
     let pem: String = key.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect();
     let key = RsaKeyPair::from_pkcs8(&BASE64_STANDARD.decode(pem).ok()?).ok()?;

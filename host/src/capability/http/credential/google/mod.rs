@@ -1,5 +1,5 @@
-//! Google's application default credentials, as its own libraries find them: the file that the environment names, what
-//! `gcloud auth application-default login` left, and the metadata server of a machine in Google's cloud.
+//! Google's application default credentials, found as in its own libraries: the file that the environment names, the
+//! login of `gcloud auth application-default login`, and the metadata server of a machine in Google's cloud.
 
 mod file;
 
@@ -14,27 +14,27 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// Who shows an access token as a password.
+/// The user name for an access token as a password.
 pub(super) const REGISTRY_USER: &str = "oauth2accesstoken";
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
-/// Google's own name of it, and the address that needs no name.
+/// The metadata server's name, and its address, which works without DNS.
 const METADATA_HOST: &str = "metadata.google.internal";
 const METADATA_ADDRESS: &str = "169.254.169.254";
-/// Elsewhere nobody answers at that address, as likely as not.
+/// Short, because outside of Google's cloud that address often does not respond.
 const METADATA_ANSWERS_WITHIN: Duration = Duration::from_secs(3);
-const HINT: &str = "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the file of a \
-                    service account's key";
+const HINT: &str = "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a service account's \
+                    key file";
 
 pub(super) async fn find(exchange: &Exchange) -> Result<Credential> {
     Places::of_the_environment().find(exchange).await
 }
 
-/// Where to look.
+/// The places to search.
 #[derive(Default)]
 struct Places {
     /// `GOOGLE_APPLICATION_CREDENTIALS`.
     named: Option<PathBuf>,
-    /// Where gcloud leaves what is its user's.
+    /// The file of gcloud's login.
     well_known: PathBuf,
     /// `GCE_METADATA_HOST`.
     metadata: Option<String>,
@@ -69,11 +69,11 @@ impl Places {
             if path.to_string_lossy().trim_start().starts_with('{') {
                 return Err(Error::new(
                     Kind::Denied,
-                    "GOOGLE_APPLICATION_CREDENTIALS holds a key, but must be the path of a file",
+                    "GOOGLE_APPLICATION_CREDENTIALS holds a key instead of a file's path",
                 )
-                .hint("write the key to a file that only you can read, and set the variable to its path"));
+                .hint("save the key to a file that only you can read, and set the variable to its path"));
             }
-            let name = "the file that GOOGLE_APPLICATION_CREDENTIALS names";
+            let name = "the file in GOOGLE_APPLICATION_CREDENTIALS";
             let content = read(path, name)
                 .await?
                 .ok_or_else(|| Error::new(Kind::Denied, format!("{name} does not exist")).hint(HINT))?;
@@ -88,13 +88,13 @@ impl Places {
         {
             return Ok(credential);
         }
-        Err(Error::new(Kind::Denied, "there is no credential for Google").hint(HINT))
+        Err(Error::new(Kind::Denied, "no Google credentials found").hint(HINT))
     }
 
     async fn of_file(&self, exchange: &Exchange, place: &str, content: &str) -> Result<Credential> {
-        // The parser's own message may hold a part of it.
+        // The parser's message may hold a part of the secret.
         let file: Value = serde_json::from_str(content.trim_start_matches('\u{feff}'))
-            .map_err(|_| file::wrong(place, "is no JSON"))?;
+            .map_err(|_| file::wrong(place, "are not valid JSON"))?;
         let got = file::token(exchange, place, &file).await?;
         let member = |name: &str| file[name].as_str().filter(|value| !value.is_empty());
         let of_user = member("quota_project_id");
@@ -102,7 +102,7 @@ impl Places {
         self.credential(&got.token, got.until, got.user.as_deref(), of_user, project)
     }
 
-    /// None where this is no machine of Google's.
+    /// The credentials from the metadata server; `None` if this is not a machine of Google's cloud.
     async fn of_this_machine(&self, exchange: &Exchange) -> Result<Option<Credential>> {
         let ask = async |host: &str, path: &str| {
             exchange.get_nearby(&format!("http://{host}/{path}"), METADATA_ANSWERS_WITHIN).await
@@ -123,7 +123,7 @@ impl Places {
             200 if answer.is_googles => token(&serde_json::from_str(&answer.text).unwrap_or_default())?,
             404 => {
                 return Err(Error::new(Kind::Denied, "this machine has no service account")
-                    .hint("give it one, with the scope cloud-platform"));
+                    .hint("attach one with the scope cloud-platform"));
             }
             status => return Err(troubled(status)),
         };
@@ -153,7 +153,7 @@ impl Places {
     }
 }
 
-/// The token of an answer, and its end.
+/// The token in a response, and its expiry.
 fn token(answer: &Value) -> Result<(String, Timestamp)> {
     let token = answer["access_token"].as_str().filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| Error::new(Kind::Unavailable, "Google gave no token in its answer"))?;
@@ -162,7 +162,7 @@ fn token(answer: &Value) -> Result<(String, Timestamp)> {
 }
 
 fn troubled(status: u16) -> Error {
-    Error::new(Kind::Unavailable, format!("Google gives no token now: it answers {status}"))
+    Error::new(Kind::Unavailable, format!("cannot get a token from Google: HTTP status {status}"))
         .hint("try again later")
 }
 
@@ -186,7 +186,7 @@ mod tests {
 
     use super::*;
 
-    /// A service of tokens that answers each request with the same, and keeps what it was asked.
+    /// A token service that gives each request the same response, and records the requests.
     struct Stub {
         address: String,
         asked: Arc<Mutex<Vec<String>>>,
@@ -277,7 +277,7 @@ mod tests {
             ("refresh_token", "1//SECRET-r"),
         ];
         assert_eq!(form, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        // The environment knows better who pays.
+        // The environment takes precedence for the quota project.
         let places = Places { billed: Some("other".into()), project: Some("mine".into()), ..places };
         let credential = places.find(&Exchange::new(None)).await.unwrap();
         assert_eq!(credential.billed.unwrap().to_str().unwrap(), "other");
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_machine_of_googles_has_a_server_for_it() {
+    async fn a_metadata_server_gives_a_token() {
         let stub = Stub::giving(&good()).await;
         let places = Places { metadata: Some(stub.address.clone()), ..Places::default() };
         let credential = places.find(&Exchange::new(None)).await.unwrap();
@@ -336,14 +336,14 @@ mod tests {
             "{asked}"
         );
         assert!(asked.contains("metadata-flavor: google"), "{asked}");
-        // Somebody else's server at that address is none.
+        // Another server at that address is ignored.
         let other = Stub::of("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}").await;
         let places = Places { metadata: Some(other.address.clone()), ..Places::default() };
         assert!(places.find(&Exchange::new(None)).await.is_err());
     }
 
     #[tokio::test]
-    async fn each_refusal_says_what_to_do_and_tells_no_secret() {
+    async fn each_error_has_a_hint_and_no_secret() {
         let folder = tempfile::tempdir().unwrap();
         let refused =
             json!({ "error": "invalid_grant", "error_description": "Token has been expired or revoked." });
@@ -363,11 +363,11 @@ mod tests {
         for (file, says) in [
             (user(&stub), "invalid_grant: Token has been expired or revoked."),
             (account(&pem), "invalid_grant"),
-            (account("SECRET"), "no RSA key"),
-            (with("refresh_token", Value::Null), "has no `refresh_token`"),
-            (with("token_uri", "http://example.com/token".into()), "no https:// address"),
-            (with("type", "external_account".into()), "has no `audience`"),
-            (json!("SECRET"), "of the type ``"),
+            (account("SECRET"), "not an RSA key"),
+            (with("refresh_token", Value::Null), "have no `refresh_token`"),
+            (with("token_uri", "http://example.com/token".into()), "not an https:// address"),
+            (with("type", "external_account".into()), "have no `audience`"),
+            (json!("SECRET"), "have the type ``"),
         ] {
             let error =
                 places(folder.path(), &file).find(&Exchange::new(None)).await.map(|_| ()).unwrap_err();
@@ -378,14 +378,14 @@ mod tests {
         let nowhere =
             Places { well_known: folder.path().join("none.json"), never_metadata: true, ..Places::default() };
         let none = nowhere.find(&Exchange::new(None)).await.map(|_| ()).unwrap_err();
-        assert_eq!(none.message(), "there is no credential for Google");
+        assert_eq!(none.message(), "no Google credentials found");
         let gone = Places { named: Some(folder.path().join("gone.json")), ..nowhere };
         let error = gone.find(&Exchange::new(None)).await.map(|_| ()).unwrap_err();
-        assert!(error.message().contains("GOOGLE_APPLICATION_CREDENTIALS names"), "{error:?}");
+        assert!(error.message().contains("the file in GOOGLE_APPLICATION_CREDENTIALS"), "{error:?}");
     }
 
     #[tokio::test]
-    async fn a_key_in_the_place_of_its_path_is_never_told() {
+    async fn a_key_instead_of_its_path_is_never_shown() {
         let long = format!("/{}", "SECRET".repeat(1000));
         for value in ["{\"private_key\": \"SECRET\"}", " {\n  \"private_key\": \"SECRET\"}", "SECRET", &long]
         {
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_federated_identity_is_exchanged_and_stands_in_for_an_account() {
+    async fn a_federated_identity_is_exchanged_and_impersonates_an_account() {
         let folder = tempfile::tempdir().unwrap();
         let answer = json!({
             "access_token": "ya29.own", "expires_in": 3599, "accessToken": "ya29.SECRET",
@@ -431,7 +431,7 @@ mod tests {
         });
         let credential = places(folder.path(), &file).find(&Exchange::new(None)).await.unwrap();
         assert_eq!(credential.authorization.to_str().unwrap(), "Bearer ya29.SECRET");
-        // One that stands on itself has an end.
+        // The depth of impersonation is limited.
         let mut deep = file.clone();
         for _ in 0..4 {
             deep = json!({
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_gcloud_left_is_found_where_nothing_is_named() {
+    async fn gclouds_login_is_found_if_no_file_is_set() {
         let folder = tempfile::tempdir().unwrap();
         let stub = Stub::giving(&good()).await;
         let Places { named, .. } = places(folder.path(), &user(&stub));
