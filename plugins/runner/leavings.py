@@ -68,13 +68,16 @@ def _complete_model(job: Job, roots: Roots, written: Sequence[Tuple[str, Path]])
             said.append("--model {} matches no file; {}".format(readable(pattern), what))
     if not is_empty(roots.model):
         return said
-    files = list(written)
     notebook = roots.output_data / Path(job.artifact).name
+    executed = []
     if job.kind == "notebook" and notebook.is_file():
-        files.append((job.artifact, notebook))
+        executed.append((job.artifact, notebook))
+    files = list(written) + executed
     bring(files, roots.model)
-    if files:
-        said.append("{} is empty, so the model is {}".format(roots.model, _listed(files)))
+    if written:
+        said.append("the model is what the script wrote: {}".format(_listed(files)))
+    elif executed:
+        said.append("the notebook saved no model; the executed notebook is kept: {}".format(job.artifact))
     return said
 
 

@@ -237,6 +237,28 @@ fn what_cannot_work_is_said_before_anything_is_built() {
         sandbox.set("DOCKER_HOST", "unix:///nowhere/docker.sock");
         sandbox.run(&["fit", "p/train.py"]).failure(2).one_error().says(says);
     }
+    // What `conda env export` adds for its own sake is no reason to refuse.
+    let export = "dependencies: [python=3.11.4, six=1.16.0=py_0, a-stranger=1.2=h1]\n";
+    let mut sandbox = project(&[("train.py", ""), ("environment.yml", export)]);
+    sandbox.set("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    let run = sandbox.run(&["fit", "p/train.py", "--dry-run", "-v"]).success();
+    run.says("skipped packages that PyPI may not have: a-stranger");
+}
+
+/// A `setup.py` of the package beside the script, and the list of the project above it.
+#[test]
+fn a_list_of_the_project_comes_before_what_a_package_needs() {
+    let mut sandbox = project(&[
+        ("requirements.txt", "six==1.16.0\n"),
+        ("ml/setup.py", "from setuptools import setup\nsetup(name='ml', install_requires=['attrs'])\n"),
+        ("ml/train.py", "import six\n"),
+    ]);
+    sandbox.set("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    let run = sandbox.run(&["fit", "p/ml/train.py", "--dry-run"]).success();
+    run.says("Dependencies come from").says("requirements.txt; not used: ").says("setup.py");
+    std::fs::remove_file(sandbox.path("p/requirements.txt")).unwrap();
+    let run = sandbox.run(&["fit", "p/ml/train.py", "--dry-run", "-v", "--json"]).success();
+    assert!(run.data()["image"]["dockerfile"].as_str().unwrap().contains("setup"), "{}", run.stdout);
 }
 
 #[test]

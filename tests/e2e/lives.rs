@@ -184,7 +184,7 @@ fn a_model_that_was_written_anywhere_comes_home() {
              os.makedirs(os.path.dirname(name) or '.', exist_ok=True)\n    open(name, 'w').write('made')\n",
         );
         let run = driver.run(&driver.fit(&["--fetch", "../home/anywhere"])).success();
-        let said = "/opt/ml/model is empty, so the model is 1 file, 4 B: models/deep/m.txt";
+        let said = "the model is what the script wrote: 1 file, 4 B: models/deep/m.txt";
         assert!(run.stdout.contains(said), "{}: {}", driver.name, run.stdout);
         let folder = driver.sandbox.path("../home/anywhere");
         assert_eq!(std::fs::read_to_string(folder.join("models/deep/m.txt")).unwrap(), "made");

@@ -31,10 +31,10 @@ pub fn misplaced(arguments: &[OsString], error: &clap::Error) -> Option<Error> {
     }
     let own: Vec<String> = kept(&words, &of_script, false).skip(1).cloned().collect();
     let typed: Vec<String> = kept(&words, &of_script, true).cloned().collect();
-    let hint = format!("`alekseylearn {} -- {}`", job::typed(&own), job::typed(&typed));
+    let corrected = ["alekseylearn", &job::typed(&own), "--", &job::typed(&typed)].join(" ");
     let message =
         format!("unexpected argument `{first}` for `{command}`: arguments of the script go after `--`");
-    Some(Error::invalid(message).hint(hint))
+    Some(Error::invalid(message).hint(format!("`{corrected}`")))
 }
 
 /// The word that clap rejects.
@@ -104,7 +104,7 @@ mod tests {
             ("fit train.py a\"b", "fit train.py -- 'a\"b'"),
         ] {
             let told = advice(&format!("alekseylearn {line}")).unwrap_or_else(|| panic!("{line}"));
-            assert_eq!(told, format!("`alekseylearn {corrected}`"));
+            assert_eq!(told.trim_matches('`'), ["alekseylearn", corrected].join(" "));
             let words = told.trim_matches('`').split(' ').map(|word| word.trim_matches('\''));
             Arguments::read(words.map(OsString::from).collect()).unwrap();
         }

@@ -265,13 +265,13 @@ fn nothing(known: &Known<'_>, fetch: &Fetch<'_>, artifacts: &[Artifact]) -> Erro
     };
     let error = Error::new(Kind::NotFound, format!("the job {name} left {what}"));
     let other = match () {
-        () if !fetch.output_data && left(ArtifactKind::OutputData) => "--output-data",
-        () if !fetch.checkpoints && left(ArtifactKind::Checkpoints) => "--checkpoints",
+        () if !fetch.output_data && left(ArtifactKind::OutputData) => " --output-data",
+        () if !fetch.checkpoints && left(ArtifactKind::Checkpoints) => " --checkpoints",
         () => {
             return error.hint(format!(
                 "`alekseylearn status {name}` shows how it ended, and `alekseylearn logs {name}` shows its log"
             ));
         }
     };
-    error.hint(format!("download its other data: `alekseylearn fetch DIR {name} {other}`"))
+    error.hint(format!("download its other data: `alekseylearn fetch DIR {name}{other}`"))
 }

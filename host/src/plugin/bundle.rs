@@ -46,7 +46,7 @@ pub(super) fn pack(to: impl Write, plugins: &[(Installed, Vec<u8>)]) -> io::Resu
 pub(super) fn read(path: &Path) -> Result<Vec<(Candidate, Installed)>> {
     let file = disk::open(path).map_err(|error| {
         Error::new(Kind::NotFound, format!("cannot read {}", path.display()))
-            .hint("use a file from `alekseylearn plugin export`")
+            .hint("use a file from `alekseylearn plugin export FILE`")
             .source(error)
     })?;
     parse(path, io::BufReader::new(file))

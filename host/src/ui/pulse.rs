@@ -34,7 +34,7 @@ impl Pulse {
     pub(super) fn heard(&mut self, event: &Event<'_>, now: Instant) {
         match event {
             Event::Detail { text } => {
-                self.step = Some(text.lines().next().unwrap_or_default().to_owned());
+                self.step = Some(brief(text.lines().next().unwrap_or_default()));
                 return;
             }
             Event::Progress { what, done, total } => {
@@ -85,6 +85,14 @@ impl Pulse {
     }
 }
 
+/// Shortens a step of a build, such as `[dependencies 9/9] RUN …`: its number says enough.
+fn brief(step: &str) -> String {
+    match step.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+        Some((number, _)) => format!("build step {number}"),
+        None => step.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +111,9 @@ mod tests {
         let step = beat.step.unwrap();
         assert!(step.starts_with("RUN xxx") && step.chars().count() == LONGEST_STEP + 1, "{step}");
         assert_eq!(pulse.beat(at(31)), None, "once");
-        assert_eq!(pulse.beat(at(60)).unwrap().elapsed_seconds, 60);
+        pulse.heard(&Event::Detail { text: "[dependencies 9/9] RUN printf '%s'" }, at(59));
+        let beat = pulse.beat(at(60)).unwrap();
+        assert_eq!((beat.step.as_deref(), beat.elapsed_seconds), (Some("build step dependencies 9/9"), 60));
         pulse.heard(&Event::Stage { name: "Pushing" }, at(60));
         pulse.heard(&Event::Progress { what: "pushing", done: 1024, total: Some(4096) }, at(89));
         let expected = Beat {

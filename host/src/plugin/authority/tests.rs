@@ -236,7 +236,7 @@ fn a_method_override_is_refused() {
 fn a_capability_that_was_not_granted_is_denied_with_the_command_that_grants_it() {
     let authority = Authority { granted: Grants::default(), ..authority() };
     let place = place("s3://bucket/pre");
-    for (verb, capability) in [
+    for (verb, grant) in [
         (Verb::Engine, "docker"),
         (Verb::Image("models/train"), "docker"),
         (Verb::BuildFile("x"), "docker"),
@@ -254,8 +254,8 @@ fn a_capability_that_was_not_granted_is_denied_with_the_command_that_grants_it()
         (Verb::Log { job: "models-train-1", group: LOG_GROUP, stream: None }, "cloudwatch-logs"),
     ] {
         let (message, hint) = denial(&authority, verb);
-        assert_eq!(message, format!("the plugin test was not granted {capability}"));
-        assert_eq!(hint, format!("to allow it: `alekseylearn plugin grant test {capability}`"));
+        assert_eq!(message, format!("the plugin test was not granted {grant}"));
+        assert_eq!(hint, format!("to allow it: `alekseylearn plugin grant test {grant}`"));
     }
     authority.decide(Verb::JobFile("model.tar.gz")).unwrap();
     let lent = Authority { lent: true, ..authority };

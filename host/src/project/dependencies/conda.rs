@@ -237,6 +237,8 @@ struct Environment {
     left: Vec<String>,
     /// Unknown packages.
     unknown: Vec<String>,
+    /// Whether conda was told no exact version of a package.
+    is_by_hand: bool,
 }
 
 impl Environment {
@@ -247,6 +249,7 @@ impl Environment {
         let (name, version) = (spec[..end].to_lowercase(), spec[end..].trim());
         let version = version.split('[').next().unwrap_or_default().trim();
         let range = range(version);
+        self.is_by_hand |= !range.starts_with("==");
         if name == "python" {
             self.python = Some(range).filter(|range| !range.is_empty());
         } else if !NOT_NEEDED.contains(&name.as_str()) {
@@ -259,7 +262,9 @@ impl Environment {
     }
 
     fn finish(self, gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Said> {
-        if !self.unknown.is_empty() {
+        // `conda env export` lists all that conda brought, for its own sake too; an import that needs one of them is
+        // completed like any other.
+        if !self.unknown.is_empty() && self.is_by_hand {
             let list = self.unknown.join(", ");
             return Err(Error::invalid(format!("{} lists packages that PyPI may not have: {list}", gathered.names)).hint(
                 "list those that PyPI has under `pip:` and remove the others, or start from an image that has them: \
@@ -274,6 +279,13 @@ impl Environment {
                  --config.system_packages=NAME)",
                 gathered.names,
                 self.left.join(", ")
+            ));
+        }
+        if !self.unknown.is_empty() {
+            said.notes.push(format!(
+                "{}: skipped packages that PyPI may not have: {}",
+                gathered.names,
+                self.unknown.join(", ")
             ));
         }
         Ok(said)

@@ -178,24 +178,26 @@ pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
         found.dependencies = Some(dependencies);
         found.notes.extend(notes);
     }
+    // `setup.py` says what a package needs, and a list in a folder above says what its training is run with.
+    let mut setups = Vec::new();
     for (number, anchor) in search.folders.iter().enumerate() {
         for path in lists::in_folder(anchor) {
             if found.dependencies.is_some() {
                 others.push(name_from(root, &path));
                 continue;
             }
+            if matches!(lists::kind(&path), lists::Kind::SetupCfg | lists::Kind::SetupPy) {
+                setups.push((anchor, path));
+                continue;
+            }
             let is_project = path.ends_with("pyproject.toml");
             let workspace =
                 is_project.then(|| lock::workspace_of(anchor, &search.folders[number + 1..])).flatten();
-            let read = match &workspace {
+            found.take(match &workspace {
                 Some((workspace, member)) => Reading { root, anchor: workspace, wanted }
                     .read(&workspace.join("uv.lock"), Some(member))?,
                 None => Reading { root, anchor, wanted }.read(&path, None)?,
-            };
-            if let Some((dependencies, notes)) = read {
-                found.dependencies = Some(dependencies);
-                found.notes.extend(notes);
-            }
+            });
         }
         if found.dependencies.is_some() {
             break;
@@ -205,6 +207,13 @@ pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
             .notes
             .extend(unread.map(|name| format!("{name} is not used: only its own tool can install from it")));
         found.unsure.extend(lists::near_misses(anchor));
+    }
+    for (anchor, path) in setups {
+        if found.dependencies.is_some() {
+            others.push(name_from(root, &path));
+        } else {
+            found.take(Reading { root, anchor, wanted }.read(&path, None)?);
+        }
     }
     let used = found.dependencies.as_ref();
     let belongs = |other: &String| used.is_some_and(|used| lists::belongs_to(other, &used.origin));
@@ -217,6 +226,15 @@ pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
         ));
     }
     Ok(found)
+}
+
+impl Found {
+    fn take(&mut self, read: Option<(Dependencies, Vec<String>)>) {
+        if let Some((dependencies, notes)) = read {
+            self.dependencies = Some(dependencies);
+            self.notes.extend(notes);
+        }
+    }
 }
 
 impl Dependencies {
