@@ -138,15 +138,15 @@ fn a_secret_that_is_missing_or_typed_is_an_error() {
     let missing = fit("NOT_SET_TOKEN").failure(2).one_error();
     missing.says("the secret NOT_SET_TOKEN has no value").says("export NOT_SET_TOKEN");
     let typed = format!("{NAME}={VALUE}");
-    hidden(fit(&typed).failure(2).one_error()).says("--secret WANDB_API_KEY takes no value");
-    hidden(fit(VALUE).failure(2).one_error()).says("has the name of a variable");
+    hidden(fit(&typed).failure(2).one_error()).says("--secret WANDB_API_KEY accepts no value");
+    hidden(fit(VALUE).failure(2).one_error()).says("is not a valid variable name");
     fit(&format!("{NAME}=file:nothing")).failure(4).one_error();
     sandbox.write("bad.env", VALUE);
     let bad = ["fit", "secret/train.py", "--dry-run", "--secrets-file", "bad.env"];
     hidden(sandbox.run(&bad).failure(2).one_error()).says("bad.env:1 is not NAME=VALUE");
     let twice =
         ["fit", "secret/train.py", "--dry-run", "--secret", NAME, "--config.environment.WANDB_API_KEY=x"];
-    hidden(sandbox.run(&twice).failure(2).one_error()).says("is both a secret and");
+    hidden(sandbox.run(&twice).failure(2).one_error()).says("is set twice");
 }
 
 /// The attack: a project from elsewhere names the user's variables.
@@ -173,18 +173,25 @@ fn drivers_that_cannot_have_secrets_say_what_works_instead() {
     sandbox.run(&install).success();
     let fit = ["fit", "secret/train.py", "--secret", NAME];
     let plants = [&fit[..], &["--build-driver", "plants", "--config.file=a.sh"]].concat();
-    sandbox.run(&plants).failure(8).one_error().says("an image of the driver plants gets no secrets");
+    sandbox.run(&plants).failure(8).one_error().says("images of the driver plants cannot receive secrets");
+
+    let file = guests.join("links.wasm");
+    let install =
+        ["plugin", "install", file.to_str().unwrap(), "--name", "links", "--yes", "--grant", "docker"];
+    sandbox.run(&install).success();
+    let links = [&fit[..], &["--train-driver", "links", "--dry-run"]].concat();
+    sandbox.run(&links).failure(8).one_error().says("the driver links cannot receive secrets");
 
     let services = services_or_skip!();
     let mut user = kaggle::user(&services);
     user.set(NAME, VALUE);
     let refused = user.run(&kaggle::fit(&["--secret", NAME])).failure(8).one_error();
-    hidden(refused).says("Kaggle's API takes no secrets").says("UserSecretsClient");
+    hidden(refused).says("Kaggle's API does not accept secrets").says("UserSecretsClient");
     let mut user = google::user(&services);
     user.set(NAME, VALUE);
     let options = google::options(&services, "scratch");
     let refused = google::fit(&user, &options, &["--secret", NAME]).failure(8).one_error();
-    hidden(refused).says("Vertex AI takes no secrets").says("Secret Manager");
+    hidden(refused).says("Vertex AI does not accept secrets").says("Secret Manager");
 }
 
 #[test]
@@ -196,7 +203,7 @@ fn sagemaker_gets_secrets_in_the_request_where_the_user_says_so() {
     let fit =
         |more: &[&str]| sagemaker::fit(&rig, &base, &[&["secret/train.py", "--secret", NAME], more].concat());
     let refused = sagemaker::run(&sandbox, &fit(&[])).failure(2).one_error();
-    hidden(refused).says("all who may look at").says("--config.secrets_in_request=true");
+    hidden(refused).says("everybody who may describe").says("--config.secrets_in_request=true");
     assert!(rig.calls("CreateTrainingJob").is_empty());
 
     let said = "--config.secrets_in_request=true";
@@ -215,7 +222,7 @@ fn sagemaker_gets_secrets_in_the_request_where_the_user_says_so() {
     sandbox.keeps_none_of(&ALL);
 
     sandbox.set(NAME, &"x".repeat(600));
-    sagemaker::run(&sandbox, &fit(&[said])).failure(2).one_error().says("longer than the 512 characters");
+    sagemaker::run(&sandbox, &fit(&[said])).failure(2).one_error().says("longer than 512 characters");
 }
 
 #[test]
@@ -226,7 +233,7 @@ fn an_option_that_looks_like_a_secret_is_not_shown() {
     let fit = ["fit", "secret/train.py", &base, &option];
     let plan = sandbox.run(&[&fit[..], &["--dry-run"]].concat()).success();
     assert!(plan.stdout.contains("\"OTHER_TOKEN\": \"***\""), "{}", plan.stdout);
-    hidden(plan).says("`--secret OTHER_TOKEN` is recorded by name only");
+    hidden(plan).says("`--secret OTHER_TOKEN` records the name only");
     hidden(sandbox.run(&[&["check"], &fit[1..]].concat()).success());
 
     let run = sandbox.run(&[&fit[..], &["--fetch", "out"]].concat()).success();

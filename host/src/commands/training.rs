@@ -95,15 +95,15 @@ impl ScriptArguments {
     }
 }
 
-/// Secrets that the training gets.
+/// Secrets for the script.
 #[derive(Debug, clap::Args)]
 pub(super) struct SecretArguments {
-    /// Give the training your variable NAME, or a file's content as its variable NAME. Only the name is recorded; logs show
-    /// `***` for values of at least 4 characters
+    /// Secret for the script: your environment variable NAME, or the content of a file. Only the name is recorded; logs show
+    /// `***`, except for values of fewer than 4 characters
     #[arg(long = "secret", value_name = "NAME[=file:PATH]")]
     named: Vec<String>,
 
-    /// Give the training the variables of a file of NAME=VALUE lines, in the same way
+    /// File of secrets, with NAME=VALUE lines
     #[arg(long, alias = "secrets_file", value_name = "FILE")]
     secrets_file: Vec<PathBuf>,
 }

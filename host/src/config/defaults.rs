@@ -81,7 +81,7 @@ struct FitSection {
     model: Option<Texts>,
     /// Patterns, as for `--include`.
     include: Vec<String>,
-    /// Variables of the user's that the training gets, by their names.
+    /// Names of variables of the user that are secrets of the training.
     secrets: Vec<String>,
 }
 
@@ -271,7 +271,7 @@ impl Defaults {
         self.0.iter().flat_map(|file| file.content.fit.include.iter().cloned())
     }
 
-    /// Names of variables that are to be secrets of the training, of all files.
+    /// Returns the names of variables that are secrets of the training, from all files.
     pub fn secrets(&self) -> Vec<String> {
         self.0.iter().flat_map(|file| file.content.fit.secrets.iter().cloned()).collect()
     }

@@ -1,4 +1,4 @@
-//! The secrets of a training on their way to its job: who takes them, and by which way.
+//! Checks whether a run's drivers can receive its secrets.
 
 use super::Context;
 use crate::{
@@ -7,41 +7,42 @@ use crate::{
     plugin::{BuildDriver, SecretWay, TrainDriver},
 };
 
-/// In characters: SageMaker takes no more in one variable.
+/// Maximum length of a variable on SageMaker in characters.
 const LONGEST_IN_REQUEST: usize = 512;
 
-/// Sees that the driver can hand on what the user gave, after the driver itself has looked.
+/// Checks that the secrets can reach the job. The driver's own check comes first, because its errors are more specific.
 ///
 /// # Errors
-/// It gets no secrets, a value is too long for its service, or a variable is also an option.
+/// The driver receives no secrets, a value is too long for its service, or a variable is also set by an option.
 pub(super) fn require_way(trainer: &TrainDriver<'_>, options: &Values, secrets: &SecretValues) -> Result<()> {
     if secrets.is_empty() {
         return Ok(());
     }
     let Some(way) = trainer.secret_way() else {
-        let message =
-            format!("the driver {} gets no secrets: it does not come with alekseylearn", trainer.name());
+        let message = format!(
+            "the driver {} cannot receive secrets: it does not ship with alekseylearn",
+            trainer.name()
+        );
         return Err(Error::new(Kind::Unsupported, message)
-            .hint("leave --secret out, and let the script fetch what it needs where it runs"));
+            .hint("remove --secret, and let the script read what it needs from a secret store"));
     };
     for (name, value) in secrets.iter() {
         let option = format!("environment.{name}");
         if options.given().iter().any(|(key, _)| *key == option) {
-            return Err(Error::invalid(format!(
-                "the variable {name} is both a secret and --config.{option}"
-            ))
-            .hint("leave one of them out"));
+            return Err(Error::invalid(format!("{name} is set twice: by --secret and by --config.{option}"))
+                .hint("remove one of them"));
         }
         if way == SecretWay::Request && value.chars().count() > LONGEST_IN_REQUEST {
-            let message = format!("the secret {name} is longer than the 512 characters that SageMaker takes");
+            let message =
+                format!("the secret {name} is longer than 512 characters, the maximum on SageMaker");
             return Err(Error::invalid(message)
-                .hint("keep it in AWS Secrets Manager, and let the script read it with the job's role"));
+                .hint("store it in AWS Secrets Manager, and let the script read it with the job's role"));
         }
     }
     Ok(())
 }
 
-/// An image that a stranger's driver makes holds what it likes, and would run with the secrets.
+/// Checks the build driver: an image that another one builds may contain any code, which would run with the secrets.
 ///
 /// # Errors
 /// There are secrets, and the build driver is not shipped.
@@ -50,18 +51,18 @@ pub(super) fn require_shipped(builder: &BuildDriver<'_>, secrets: &SecretValues)
         return Ok(());
     }
     let message = format!(
-        "an image of the driver {} gets no secrets: it does not come with alekseylearn",
+        "images of the driver {} cannot receive secrets: it does not ship with alekseylearn",
         builder.name()
     );
-    Err(Error::new(Kind::Unsupported, message).hint("leave --secret out, or build with --build-driver local"))
+    Err(Error::new(Kind::Unsupported, message).hint("remove --secret, or add --build-driver local"))
 }
 
-/// Warns of values that the record keeps as they are.
+/// Warns about values that the record keeps in clear text.
 pub(super) fn warn_of_options(context: &Context, options: &Values) {
     for (key, _) in options.given().iter().filter(|(key, _)| is_secret_option(key)) {
         let name = key.rsplit('.').next().unwrap_or(key);
         context.ui.warning(&format!(
-            "--config.{key} looks like a secret, and the job's record keeps its value; `--secret {name}` is recorded by name only"
+            "--config.{key} looks like a secret, but the job's record keeps its value; `--secret {name}` records the name only"
         ));
     }
 }

@@ -51,7 +51,7 @@ pub struct Fit {
     pub build_anew: bool,
     /// Only report what would be done.
     pub dry_run: bool,
-    /// Variables that the training gets, and whose values are recorded nowhere.
+    /// Secrets for the script.
     pub secrets: AskedSecrets,
     /// The user trusts what the project's own files ask for.
     pub trust: bool,

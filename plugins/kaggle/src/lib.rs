@@ -42,8 +42,8 @@ impl train::Guest for Kaggle {
 
     fn check(training: &Training) -> Result<Vec<Finding>, Error> {
         if let Some(name) = training.secrets().first() {
-            return Err(Error::unsupported(format!("Kaggle's API takes no secrets: it cannot have {name}")).hint(
-                "leave --secret out; add it on the kernel's page (Add-ons, Secrets), and let the script read it with kaggle_secrets.UserSecretsClient",
+            return Err(Error::unsupported(format!("Kaggle's API does not accept secrets such as {name}")).hint(
+                "remove --secret; add it on the kernel's page (Add-ons, Secrets), and let the script read it with kaggle_secrets.UserSecretsClient",
             ));
         }
         let options = training.options();

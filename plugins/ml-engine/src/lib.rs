@@ -48,8 +48,8 @@ impl train::Guest for MlEngine {
 
     fn check(training: &Training) -> Result<Vec<Finding>, Error> {
         if let Some(name) = training.secrets().first() {
-            return Err(Error::unsupported(format!("Vertex AI takes no secrets with a job: it cannot have {name}")).hint(
-                "leave --secret out; keep it in Secret Manager, and let the script read it with the job's service account",
+            return Err(Error::unsupported(format!("Vertex AI does not accept secrets such as {name} with a job")).hint(
+                "remove --secret; store it in Secret Manager, and let the script read it with the job's service account",
             ));
         }
         let options = training.options();

@@ -69,8 +69,8 @@ impl train::Guest for Sagemaker {
         findings.extend(request::findings(&request, &options));
         if !training.secrets().is_empty() && options.boolean("secrets_in_request") != Some(true) {
             findings.push(Finding::problem(
-                "SageMaker has no place for secrets but the job's variables, which all who may look at the account's training jobs can read",
-                "accept that with --config.secrets_in_request=true; or leave --secret out, and let the script read AWS Secrets Manager with the job's role",
+                "SageMaker can only receive secrets as variables of the job, which everybody who may describe the account's training jobs can read",
+                "accept that with --config.secrets_in_request=true; or remove --secret, and let the script read AWS Secrets Manager with the job's role",
             ));
         }
         findings.extend(machines::idle_gpus(&machines::asked(&options)?, &options));

@@ -147,7 +147,7 @@ fn environment(training: &Training, options: &Values, has_arguments: bool) -> Ma
     }
     all.extend(training.runner_environment().into_iter().map(|(name, value)| (name, value.into())));
     all.extend(entries(options, "environment"));
-    // The host puts their values in their places.
+    // The host replaces these with the values.
     all.extend(training.secrets().into_iter().map(|name| (name, "***".into())));
     all
 }

@@ -75,7 +75,7 @@ pub struct Aws {
     config: OnceCell<SdkConfig>,
     caller: OnceCell<identity::Caller>,
     training_quotas: OnceCell<quotas::TrainingQuotas>,
-    /// Of jobs that were asked for, what hides their secrets.
+    /// Masks of the secrets of jobs, by name.
     secrets: Mutex<HashMap<String, Mask>>,
 }
 

@@ -80,7 +80,7 @@ pub struct TrainingJob {
     pub transitions: Vec<(String, u64, Option<u64>)>,
     /// The service's message about the current status.
     pub status_message: Option<String>,
-    /// Hides its secrets.
+    /// Masks its secrets.
     secrets: Mask,
 }
 

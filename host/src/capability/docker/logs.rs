@@ -57,7 +57,7 @@ type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error
 pub(super) struct Follower {
     container: String,
     seen: u64,
-    /// What no line may show.
+    /// Masks the container's secrets.
     mask: Mask,
     frames: Frames,
     split: Splitter,

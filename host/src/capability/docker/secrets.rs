@@ -1,21 +1,21 @@
-//! The secrets of a container: variables of it, which its driver knows by their names alone.
+//! Secrets of a container: variables of which its driver knows the names only.
 
 use std::collections::HashMap;
 
 use super::{ContainerSpec, Engine, LABEL, explain};
 use crate::{config::Mask, error::Result};
 
-/// On a container, the names of its secrets.
+/// Label of a container with the names of its secrets.
 const SECRETS_LABEL: &str = "io.alekseylearn.secrets";
 
 impl Engine {
-    /// Hides the secrets of a container, which only the engine has any more.
+    /// Returns the mask of a container's secrets, whose values are in the container's own variables.
     ///
     /// # Errors
     /// There is no such container, or the engine does not answer.
     pub(super) async fn secrets_of(&self, name: &str) -> Result<Mask> {
         let found = self.inspect(name).await;
-        let found = found.map_err(|error| explain(&format!("cannot look at the container {name}"), error))?;
+        let found = found.map_err(|error| explain(&format!("cannot inspect the container {name}"), error))?;
         let config = found.config.unwrap_or_default();
         let names = config.labels.unwrap_or_default().remove(SECRETS_LABEL).unwrap_or_default();
         let names: Vec<&str> = names.split(',').collect();
@@ -25,7 +25,7 @@ impl Engine {
     }
 }
 
-/// The variables of a container. A secret goes before what the driver says of a variable of its name.
+/// Returns the variables of a container. A secret replaces a variable of the same name.
 pub(super) fn environment(spec: &ContainerSpec) -> Vec<String> {
     let is_secret = |name: &str| spec.secrets.iter().any(|(secret, _)| secret == name);
     let others = spec.environment.iter().filter(|(name, _)| !is_secret(name));
@@ -33,7 +33,7 @@ pub(super) fn environment(spec: &ContainerSpec) -> Vec<String> {
     others.chain(spec.secrets.iter()).map(|(name, value)| format!("{name}={value}")).collect()
 }
 
-/// Whose container it is.
+/// Returns the labels of a container.
 pub(super) fn labels(spec: &ContainerSpec) -> HashMap<String, String> {
     let mut labels = HashMap::from([(LABEL.to_owned(), spec.job.clone())]);
     if !spec.secrets.is_empty() {

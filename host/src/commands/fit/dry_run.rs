@@ -60,7 +60,7 @@ fn told(context: &Context, plan: &Plan) -> String {
         parts.push(format!("The script is called with {}", job::typed(&plan.arguments)));
     }
     if !plan.secrets.is_empty() {
-        parts.push(format!("The training gets the secrets {}", plan.secrets.join(", ")));
+        parts.push(format!("The script receives the secrets {}", plan.secrets.join(", ")));
     }
     // Problems and warnings were already reported.
     let cost = plan.findings.iter().find(|finding| matches!(finding, Finding::Cost { .. }));

@@ -194,7 +194,7 @@ fn parameters(report: &Report) -> String {
     let mut rows: Vec<_> =
         options.map(|(key, value)| (escaped(key), format!("<code>{}</code>", escaped(value)))).collect();
     let secrets = entry.details.secrets.iter();
-    rows.extend(secrets.map(|name| (escaped(name), "a secret, which is not recorded".to_owned())));
+    rows.extend(secrets.map(|name| (escaped(name), "secret, not recorded".to_owned())));
     match rows.is_empty() {
         true => String::new(),
         false => format!("<h2>Options</h2>\n{}", table(rows)),

@@ -1,4 +1,4 @@
-//! Which secrets a run is to have, and where their values are.
+//! Reads the secrets that a run requests.
 
 use std::{
     collections::BTreeMap,
@@ -12,15 +12,15 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Of a file, in bytes. The engine and the services take less.
+/// Maximum size of a file in bytes. Services accept less.
 const LARGEST: u64 = 128 << 10;
 
-/// The secrets that a command line names.
+/// The secrets that a command line requests.
 #[derive(Clone, Default)]
 pub struct AskedSecrets {
-    /// Of `--secret`, as typed: `NAME` or `NAME=file:PATH`. One that is wrong may be a secret itself.
+    /// Values of `--secret`, as typed: `NAME` or `NAME=file:PATH`. An invalid one may be a secret itself.
     pub named: Vec<String>,
-    /// Of `--secrets-file`.
+    /// Values of `--secrets-file`.
     pub files: Vec<PathBuf>,
 }
 
@@ -30,7 +30,7 @@ impl std::fmt::Debug for AskedSecrets {
     }
 }
 
-/// Where a value is.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
     Variable,
@@ -38,10 +38,10 @@ enum Source {
 }
 
 impl AskedSecrets {
-    /// Reads all of them, and the variables that `others` names: the defaults or a job's record.
+    /// Reads all of them, and the variables that `others` names: those of a configuration file or of a job's record.
     ///
     /// # Errors
-    /// A name is wrong, a variable is not set, or a file cannot be read.
+    /// A name is invalid, a variable is not set, or a file cannot be read.
     pub fn read(&self, others: &[String], current: &Path) -> Result<SecretValues> {
         let mut sources: BTreeMap<String, Source> = BTreeMap::new();
         for name in others {
@@ -55,9 +55,9 @@ impl AskedSecrets {
                 Error::invalid(format!("{} is not UTF-8", file.display())).hint("save it as UTF-8")
             })?;
             let lines = dotenv::parse(&text).map_err(|line| {
-                // Without the line, which may hold a secret.
+                // The line itself may be a secret.
                 Error::invalid(format!("{}:{line} is not NAME=VALUE", file.display()))
-                    .hint(format!("correct line {line}, or put # before it"))
+                    .hint(format!("correct line {line}, or start it with #"))
             })?;
             for (name, value) in lines {
                 sources.remove(&name);
@@ -76,7 +76,7 @@ impl AskedSecrets {
         Ok(values.into_iter().collect())
     }
 
-    /// The files that hold them, as far as these are there. None of them is sent with a project.
+    /// Returns the existing files with secrets, which must not be sent with a project.
     pub fn places(&self, current: &Path) -> impl Iterator<Item = PathBuf> {
         let of_names = self.named.iter().filter_map(|typed| match source(typed, current) {
             Ok((_, Source::File(path))) => Some(path),
@@ -87,7 +87,7 @@ impl AskedSecrets {
     }
 }
 
-/// What one `--secret` says.
+/// Parses one `--secret`.
 fn source(typed: &str, current: &Path) -> Result<(String, Source)> {
     let (name, place) = match typed.split_once('=') {
         Some((name, place)) => (name, Some(place)),
@@ -98,8 +98,8 @@ fn source(typed: &str, current: &Path) -> Result<(String, Source)> {
         None => Source::Variable,
         Some(place) => {
             let path = place.strip_prefix("file:").filter(|path| !path.is_empty()).ok_or_else(|| {
-                Error::invalid(format!("--secret {name} takes no value: the shell would keep it"))
-                    .hint(format!("export {name} and write --secret {name}, or --secret {name}=file:PATH"))
+                Error::invalid(format!("--secret {name} accepts no value: the shell would record it"))
+                    .hint(format!("export {name} and use --secret {name}, or use --secret {name}=file:PATH"))
             })?;
             Source::File(current.join(path))
         }
@@ -116,7 +116,7 @@ impl Source {
                     Error::invalid(format!("the secret {name} is not text: {}", path.display()))
                         .hint("encode it, as base64 does, and let the script decode it")
                 })?;
-                // An editor's end of the line is none of it.
+                // Editors end a file with a line end, which is not part of the value.
                 if text.ends_with('\n') {
                     text.pop();
                     if text.ends_with('\r') {
@@ -137,33 +137,31 @@ fn contents(path: &Path) -> Result<Vec<u8>> {
     disk::read(path, LARGEST).map_err(|error| disk::cannot_read(path, error))
 }
 
-/// A value that a variable can have.
+/// Returns the value if a variable can have it.
 fn checked(name: &str, value: String) -> Result<String> {
     if value.is_empty() {
-        return Err(Error::invalid(format!(
-            "the secret {name} has no value: no variable of that name is set"
-        ))
-        .hint(format!("export {name}, or name a file that holds it: --secret {name}=file:PATH")));
+        return Err(Error::invalid(format!("the secret {name} has no value: the variable is not set"))
+            .hint(format!("export {name}, or name a file: --secret {name}=file:PATH")));
     }
     if value.contains('\0') {
         return Err(Error::invalid(format!(
-            "the secret {name} holds a NUL character, which no variable can"
+            "the secret {name} contains a NUL character, which a variable cannot have"
         ))
         .hint("encode it, as base64 does, and let the script decode it"));
     }
     Ok(value)
 }
 
-/// Never with the text itself: who forgets the name types the value.
+/// Checks a name. The error does not repeat it, because it may be a value that was typed by mistake.
 fn named(name: &str) -> Result<()> {
     match is_name(name) {
         true => Ok(()),
-        false => Err(Error::invalid("a secret has the name of a variable, and one of these is not")
-            .hint("a name has letters, digits and underscores: --secret WANDB_API_KEY")),
+        false => Err(Error::invalid("the name of a secret is not a valid variable name")
+            .hint("use letters, digits and underscores, as in --secret WANDB_API_KEY")),
     }
 }
 
-/// As a shell and every service take it.
+/// Whether shells and services accept the name.
 pub(super) fn is_name(text: &str) -> bool {
     const LONGEST: usize = 128;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -197,7 +195,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("token"), "of a file\n").unwrap();
         fs::write(folder.path().join("all.env"), "A=1st\nPATH=2nd\n").unwrap();
-        let path = std::env::var("PATH").unwrap();
+        let path = Environment::variable("PATH").unwrap();
         let read =
             |named: &[&str], files: &[&str], others: &[&str]| read(named, files, others, folder.path());
         assert_eq!(read(&["A=file:token"], &[], &[]).unwrap(), [pair("A", "of a file")]);
@@ -207,15 +205,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_a_value() {
+    fn an_error_does_not_repeat_a_value() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("empty"), "\n").unwrap();
         fs::write(folder.path().join("bad.env"), "hunter2\n").unwrap();
         for (named, files, says) in [
             (vec!["ALEKSEYLEARN_NOT_SET"], vec![], "the secret ALEKSEYLEARN_NOT_SET has no value"),
-            (vec!["A=hunter2"], vec![], "--secret A takes no value"),
-            (vec!["A=file:"], vec![], "--secret A takes no value"),
-            (vec!["hunter2-x"], vec![], "has the name of a variable"),
+            (vec!["A=hunter2"], vec![], "--secret A accepts no value"),
+            (vec!["A=file:"], vec![], "--secret A accepts no value"),
+            (vec!["hunter2-x"], vec![], "is not a valid variable name"),
             (vec!["A=file:empty"], vec![], "the secret A is empty"),
             (vec!["A=file:missing"], vec![], "missing"),
             (vec![], vec!["bad.env"], "bad.env:1 is not NAME=VALUE"),
@@ -230,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_that_hold_them_are_known() {
+    fn files_with_secrets_are_listed() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         for name in ["a", "b"] {

@@ -1,8 +1,11 @@
-//! Files of secrets, in the form that `docker run --env-file` and the dotenv tools share: `NAME=value` lines.
+//! Reads files of secrets with `NAME=VALUE` lines, as dotenv tools have them.
 
 use super::asked::is_name;
 
-/// Names and values, the last of a name last; or the number of the first line that is wrong.
+/// Returns names and values in the order of the file.
+///
+/// # Errors
+/// The number of the first invalid line.
 pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, usize> {
     let mut all = Vec::new();
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -21,7 +24,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, usize> {
     Ok(all)
 }
 
-/// In quotes, or up to a comment. `None` if a quote has no end, or something stands behind it.
+/// Returns a value, which is in quotes or ends at a comment. `None` if a quote has no end, or text follows it.
 fn value_of(text: &str) -> Option<String> {
     match text.chars().next() {
         Some('\'') => {
@@ -48,7 +51,7 @@ fn value_of(text: &str) -> Option<String> {
     }
 }
 
-/// Nothing, or a comment.
+/// Whether the text is empty or a comment.
 fn is_rest(text: &str) -> bool {
     text.trim().is_empty() || text.trim_start().starts_with('#')
 }
@@ -74,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_line_is_told_by_its_number() {
+    fn an_invalid_line_is_reported_by_its_number() {
         for wrong in ["just words", "1A=x", "A='x", "A=\"x", "A='x' y", "=x", "A B=x"] {
             assert_eq!(parse(&format!("GOOD=1\n{wrong}\n")), Err(2), "{wrong}");
         }

@@ -1,20 +1,20 @@
-//! Values that no line may show.
+//! Masks secret values in texts.
 
 use std::borrow::Cow;
 
 use crate::error::Error;
 
-/// What stands in the place of a value.
+/// Replaces a value.
 pub const MASKED: &str = "***";
 
-/// A shorter value, in characters, would take half of what is said with it.
+/// Minimum length of a masked value in characters. To mask a shorter one would make texts unreadable.
 const SHORTEST: usize = 4;
 
-/// Hides values, wherever they stand in a text as they are.
+/// Secret values, to be masked in texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mask(Vec<Hidden>);
 
-/// One value.
+/// A value, which is not printed.
 #[derive(Clone, PartialEq, Eq)]
 struct Hidden(String);
 
@@ -25,7 +25,7 @@ impl std::fmt::Debug for Hidden {
 }
 
 impl Mask {
-    /// Of these values, of each without the space around it, and of each of its lines: what writes a value writes it line
+    /// Masks these values, also without the whitespace around them, and each of their lines, because a log is masked line
     /// by line.
     pub fn new(values: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let mut hidden = Vec::new();
@@ -34,13 +34,13 @@ impl Mask {
             let parts = [value, value.trim()].into_iter().chain(value.lines().map(str::trim));
             hidden.extend(parts.filter(|part| part.chars().count() >= SHORTEST).map(str::to_owned));
         }
-        // The longest first: a part of a value must not break the whole.
+        // The longest first: one value may be part of another.
         hidden.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         hidden.dedup();
         Self(hidden.into_iter().map(Hidden).collect())
     }
 
-    /// A text without them.
+    /// Masks the values in a text.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut clean = Cow::Borrowed(text);
         for Hidden(value) in &self.0 {
@@ -51,7 +51,7 @@ impl Mask {
         clean
     }
 
-    /// The same for a text that is not needed any more.
+    /// Does the same with an owned text.
     pub fn owned(&self, text: String) -> String {
         match self.text(&text) {
             Cow::Owned(clean) => clean,
@@ -59,7 +59,7 @@ impl Mask {
         }
     }
 
-    /// The same for a file. What is not UTF-8 is replaced if there is anything to hide.
+    /// Does the same with the content of a file. If there are values, bytes that are not UTF-8 are replaced.
     pub fn bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
         if self.0.is_empty() {
             return bytes;
@@ -67,7 +67,7 @@ impl Mask {
         self.owned(String::from_utf8_lossy(&bytes).into_owned()).into_bytes()
     }
 
-    /// An error that repeats none of them: services quote what they refuse.
+    /// Masks the values in an error, because services quote what they reject.
     pub fn error(&self, error: Error) -> Error {
         if self.0.is_empty() {
             return error;

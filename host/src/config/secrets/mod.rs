@@ -1,4 +1,4 @@
-//! Secrets for the training: the user names them, the host reads and hands them over, and only their names are recorded.
+//! Secrets of a training. The host reads their values and passes them to the job; only their names are recorded.
 
 mod asked;
 mod dotenv;
@@ -16,22 +16,22 @@ pub use shown::{Shown, is_secret_option, mask_request};
 pub struct SecretValues(BTreeMap<String, String>);
 
 impl SecretValues {
-    /// There are none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Their names, sorted.
+    /// Returns their names, sorted.
     pub fn names(&self) -> Vec<String> {
         self.0.keys().cloned().collect()
     }
 
-    /// Names and values, for whoever hands them over.
+    /// Returns names and values, to pass them to a job.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Hides their values.
+    /// Returns the mask of their values.
     pub fn mask(&self) -> Mask {
         Mask::new(self.0.values())
     }
@@ -43,7 +43,7 @@ impl FromIterator<(String, String)> for SecretValues {
     }
 }
 
-/// The names alone.
+/// Prints the names only.
 impl fmt::Debug for SecretValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()

@@ -1,21 +1,20 @@
-//! Options that hold a secret by their names, such as `--config.environment.API_KEY`. The job gets them, and the record
-//! keeps them; what is shown does not have them.
+//! Masks options that are secret by their names, such as `--config.environment.API_KEY`. The job needs them and the record
+//! keeps them, but no output shows them.
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::mask::{MASKED, Mask};
 
-/// The names of variables that hold a secret hold one of these.
+/// Names of secret variables contain one of these.
 const SIGNS: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL"];
 
-/// An option that sets a variable whose name says that it holds a secret: `environment.API_KEY`,
-/// `request.Environment.API_KEY`.
+/// Whether an option sets a variable that is secret by its name: `environment.API_KEY`, `request.Environment.API_KEY`.
 pub fn is_secret_option(key: &str) -> bool {
     variable_of(key).is_some_and(is_secret_name)
 }
 
-/// The variable that an option sets.
+/// Returns the variable that an option sets.
 fn variable_of(key: &str) -> Option<&str> {
     let (before, name) = key.rsplit_once('.')?;
     let table = before.rsplit('.').next().unwrap_or(before);
@@ -27,28 +26,28 @@ fn is_secret_name(name: &str) -> bool {
     SIGNS.iter().any(|sign| name.contains(sign))
 }
 
-/// Options as they are shown.
+/// Options with masked values.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a>(pub &'a [(String, String)]);
 
 impl<'a> Shown<'a> {
-    /// Keys and values.
+    /// Returns keys and masked values.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), Self::value(key, value)))
     }
 
-    /// One value.
+    /// Returns a value, masked if its option is secret.
     pub fn value(key: &str, value: &'a str) -> &'a str {
         if is_secret_option(key) && !value.is_empty() { MASKED } else { value }
     }
 
-    /// For a derived [`Serialize`].
+    /// Serializes options in a derived [`Serialize`].
     pub fn serialize<S: Serializer>(options: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
         Shown(options).iter().collect::<Vec<_>>().serialize(serializer)
     }
 }
 
-/// Takes such values out of a request that is to be shown.
+/// Masks such values in a request, before it is shown.
 pub fn mask_request(request: &mut Value, given: &[(String, String)]) {
     let secret = given.iter().filter(|(key, value)| is_secret_option(key) && !value.is_empty());
     let secret: Vec<(&str, &str)> =
@@ -66,13 +65,13 @@ fn walk(value: &mut Value, secret: &[(&str, &str)], mask: &Mask) {
         Value::String(text) => *text = mask.owned(std::mem::take(text)),
         Value::Array(items) => items.iter_mut().for_each(|item| walk(item, secret, mask)),
         Value::Object(members) => {
-            // Some services take a list of `{"name": …, "value": …}`.
+            // Some services have lists of `{"name": …, "value": …}`.
             let name = members.get("name").or_else(|| members.get("Name"));
             let name = name.and_then(Value::as_str).map(str::to_owned);
             for (key, member) in members {
                 let named = key.eq_ignore_ascii_case("value").then_some(name.as_deref()).flatten();
                 if is_secret(named.unwrap_or(key), member) {
-                    // However short it is.
+                    // A short value, too.
                     *member = MASKED.into();
                 } else {
                     walk(member, secret, mask);

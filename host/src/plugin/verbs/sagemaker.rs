@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// The option by which the user has secrets sent in the request, where others of the account can read them.
+/// The option that allows secrets in the request, where others of the account can read them.
 const IN_REQUEST: &str = "secrets_in_request";
 
 impl sagemaker::Host for State {

@@ -1,11 +1,11 @@
-//! Where a dependency file has packages come from: the addresses of its indexes, its pages and its packages. An address
-//! in a comment, or of the project's homepage, is none of them, and nobody logs in there.
+//! Finds the URLs in a dependency file that packages come from: indexes, pages of links, packages. URLs in comments, or of
+//! a project's homepage, do not count: an installation does not log in there.
 
 use toml::Value;
 
 use super::requirements::logical_lines;
 
-/// Keys of TOML whose value is such an address, in the files of uv, Poetry, PDM, Pipenv and pixi.
+/// Keys with such URLs in the TOML files of uv, Poetry, PDM, Pipenv and pixi.
 const KEYS: [&str; 11] = [
     "url",
     "git",
@@ -19,13 +19,13 @@ const KEYS: [&str; 11] = [
     "default",
     "channels",
 ];
-/// Tables that only tell of the project.
+/// Tables that only describe the project.
 const TOLD: [&str; 4] = ["urls", "readme", "authors", "license"];
-/// Options of pip that take one.
+/// Options of pip that take such a URL.
 const OPTIONS: [&str; 7] =
     ["-i", "--index-url", "--extra-index-url", "-f", "--find-links", "-e", "--editable"];
 
-/// The parts of a file's text that hold such addresses.
+/// Returns the parts of a file's text with such URLs.
 pub(super) fn of(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     match text.parse::<toml::Table>() {
@@ -45,7 +45,7 @@ fn walk(key: &str, value: &Value, found: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|item| walk(key, item, found)),
         Value::String(text) => {
             let named = KEYS.contains(&key.replace('_', "-").as_str());
-            // Nothing but a list takes an address for a package.
+            // Only in a list is a plain URL a package.
             let is_package = || is_requirement(text) && !text.starts_with("http");
             if text.contains("://") && (named || is_package()) {
                 found.push(text.clone());
@@ -55,7 +55,7 @@ fn walk(key: &str, value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// A line of a list.
+/// Whether a line of a list names such a URL.
 fn is_source(line: &str) -> bool {
     let first = line.split([' ', '\t', '=']).next().unwrap_or_default();
     // A short option and its value may be one word.
@@ -63,7 +63,7 @@ fn is_source(line: &str) -> bool {
     line.contains("://") && (OPTIONS.iter().any(is_it) || is_requirement(line))
 }
 
-/// `name @ https://…`, or `git+https://…` alone.
+/// Whether a text is `name @ https://…`, or a URL alone.
 fn is_requirement(text: &str) -> bool {
     let Some((before, _)) = text.split_once("://") else { return false };
     let scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_a_list_are_those_that_something_comes_from() {
+    fn urls_of_packages_are_found_in_a_list() {
         let text = "# https://in.a.comment/\n\
                     --index-url https://index/simple  # https://behind/\n\
                     -ihttps://glued/simple\n--extra-index-url=https://extra/simple\n-f https://links/\n\
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_toml_are_those_that_something_comes_from() {
+    fn urls_of_packages_are_found_in_toml() {
         let text = "# https://in.a.comment\n[project]\ndescription = 'see https://described'\n\
                     dependencies = ['a @ git+https://direct/a.git', 'b']\n[project.urls]\nurl = 'https://home'\n\
                     [[tool.uv.index]]\nname = 'x'\nurl = 'https://index'\n\

@@ -76,7 +76,7 @@ pub struct Choice {
     pub include: Vec<String>,
     /// Absolute paths of the files that earlier runs downloaded.
     pub results: BTreeSet<PathBuf>,
-    /// Files that hold secrets of this run, by absolute paths.
+    /// Files with secrets of this run, by absolute path.
     pub secrets: BTreeSet<PathBuf>,
 }
 
@@ -180,7 +180,7 @@ impl Rules {
         let is_secret = self.secrets.contains(path);
         let by_name = by_name && !is_secret;
         let reason = match (by_name, around_it) {
-            _ if is_secret => Some(Reason::Secret("it is a secret of this run".to_owned())),
+            _ if is_secret => Some(Reason::Secret("named by --secret".to_owned())),
             (true, _) => None,
             // Something in a folder of secrets is only included by its own name.
             (false, Some(Reason::Secret(_))) => around_it.cloned(),
