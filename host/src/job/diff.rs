@@ -30,7 +30,7 @@ pub fn diff(a: &Entry, b: &Entry) -> Vec<Difference> {
     };
     let differences =
         names.map(|what| Difference { what: what.clone(), a: value(&of_a, what), b: value(&of_b, what) });
-    // Values that are not shown differ all the same.
+    // Masked values may differ, too.
     differences.filter(|difference| difference.a != difference.b).map(Difference::shown).collect()
 }
 

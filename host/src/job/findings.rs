@@ -18,7 +18,7 @@ pub(super) async fn find(
 ) -> Result<Vec<Finding>> {
     context.ui.stage(&format!("Checking {} for {}", training.project.artifact, trainer.name()));
     let findings = trainer.check(training.with(options, None)).await?;
-    // A service's own words go before ours.
+    // The driver's own problem is more specific.
     if !findings.iter().any(Finding::is_problem) {
         require_way(trainer, options, &training.secrets)?;
     }

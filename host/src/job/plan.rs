@@ -217,7 +217,7 @@ pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<P
     let specs = builder.options().await?;
     let defaults = defaults.build_options(builder.name(), &specs)?;
     let [options] = validate(&fit.options, [builder.chosen(&specs, &defaults)])?;
-    // Nothing is installed, so nobody logs in.
+    // Nothing is installed, so no logins are needed.
     let packages = &context.environment.packages;
     let indexes = Indexes::read(packages, &project.folders, project.dependencies.as_ref())?;
     let task = Task::new(context, project, indexes)?.asked_by(fit);

@@ -279,10 +279,10 @@ impl Asked {
         match self {
             Self::Written(written) => {
                 let names: Vec<&str> = written.variables().into_iter().collect();
-                format!("login at {host}, by your variable {} (in {})", names.join(" and "), written.origin)
+                format!("login to {host} with your variable {} (in {})", names.join(" and "), written.origin)
             }
-            Self::Named(login) => format!("login at {host}, by your variables {}", login.origin),
-            Self::Netrc(login) => format!("login at {host}, by {}", login.origin),
+            Self::Named(login) => format!("login to {host} with your variables {}", login.origin),
+            Self::Netrc(login) => format!("login to {host} with {}", login.origin),
         }
     }
 }

