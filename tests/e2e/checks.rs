@@ -28,7 +28,7 @@ fn a_run_that_would_work_is_told_with_its_request_and_its_cost() {
     let notes = said(&data, "note");
     for note in [
         "account 123456789012, region us-east-1",
-        "may pass alekseylearn-training",
+        "iam:PassRole on alekseylearn-training: allowed",
         "the image will have about",
     ] {
         assert!(notes.contains(note), "no `{note}` in\n{notes}");

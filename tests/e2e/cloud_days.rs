@@ -48,7 +48,7 @@ fn keys_with_spaces_and_empty_variables_are_as_every_tool_takes_them() {
     dry_run(&sandbox, &rig, &[]).success();
     let checks = sandbox.run(&["doctor", "--json"]);
     assert!(
-        checks.data()["checks"].to_string().contains("credentials of the environment"),
+        checks.data()["checks"].to_string().contains("credentials from the environment"),
         "{}",
         checks.stdout
     );

@@ -84,7 +84,6 @@ fn options_are_checked_before_anything_runs() {
 #[test]
 fn the_command_line_itself() {
     let sandbox = Sandbox::new();
-    sandbox.write("a.py", "");
     for line in
         [&["fit"][..], &["fit", "a.py", "--nonsense"], &["nonsense"], &["fit", "a.py", "--config.key"]]
     {
@@ -133,7 +132,7 @@ fn dependency_files_that_cannot_be_used() {
     }
     // What only conda has is named, and the rest is installed.
     sandbox.write("models/environment.yml", "dependencies: [numpy, cudatoolkit=11.8, r-base]\n");
-    fit(&sandbox, &["models/train.py", "--dry-run"]).success().says(": cudatoolkit, r-base (");
+    sandbox.run(&["fit", "models/train.py", "--dry-run"]).success().says(": cudatoolkit, r-base (");
 }
 
 #[test]

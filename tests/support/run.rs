@@ -38,7 +38,11 @@ impl Run {
         if command.get_program().to_string_lossy().ends_with("alekseylearn") {
             for told in commands_in(&self.stderr) {
                 let mut asked = Command::new(command.get_program());
-                asked.args(words(&told)).arg("--help").stdin(Stdio::null());
+                let mut words = words(&told);
+                // What follows `--` is a script's.
+                let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+                words.insert(end, "--help".into());
+                asked.args(words).stdin(Stdio::null());
                 let output = asked.output().expect("the program starts");
                 let why = String::from_utf8_lossy(&output.stderr);
                 assert!(output.status.success(), "the hint `alekseylearn {told}` is not a command: {why}");

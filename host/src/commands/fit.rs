@@ -195,7 +195,7 @@ async fn completed(context: &Context, record: &Record, known: &Known<'_>, after:
     data["bytes"] = json!(fetched.brought.size);
     let told = match fetched.brought.files.is_empty() {
         false => super::fetch::told(folder, &fetched.brought),
-        true => format!("Nothing was downloaded: {}", what_next(name, details.left.as_ref())),
+        true => what_next(name, Some(&details.left.unwrap_or_default())),
     };
     context.ui.result(&format!("The job {name} completed.{measured}\n{told}"), data);
     Ok(())

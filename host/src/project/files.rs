@@ -158,9 +158,14 @@ fn walk(folder: &Path, rules: &Rules) -> Result<(Listing, Vec<PathBuf>)> {
             let kind = entry.file_type().map_err(|error| unreadable(&path, error))?;
             let verdict = rules.judge(&path, kind.is_dir(), &around);
             match (verdict.reason, verdict.inside) {
-                (Some(reason), None) => listing.leave(folder, &path, kind.is_dir(), reason),
+                (Some(reason), None) => {
+                    if kind.is_dir() && is_for_results(&path, &reason) {
+                        listing.folders.push(name_in(folder, &path)?);
+                    }
+                    listing.leave(folder, &path, kind.is_dir(), reason);
+                }
                 (reason, Some(inside)) => {
-                    if reason.is_none() {
+                    if reason.is_none_or(|reason| is_for_results(&path, &reason)) {
                         listing.folders.push(name_in(folder, &path)?);
                     }
                     folders.push((path, inside));
@@ -179,6 +184,13 @@ fn walk(folder: &Path, rules: &Rules) -> Result<(Listing, Vec<PathBuf>)> {
         }
     }
     Ok((listing, links))
+}
+
+/// Whether a folder that stays at home is sent as an empty one: scripts write into ignored folders, such as `models/`,
+/// that are there. The metadata of a package means something even if it is empty.
+fn is_for_results(path: &Path, reason: &Reason) -> bool {
+    let is_metadata = path.extension().is_some_and(|ending| ending == "egg-info" || ending == "dist-info");
+    matches!(reason, Reason::Ignored { .. }) && !is_metadata
 }
 
 impl Listing {

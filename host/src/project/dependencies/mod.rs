@@ -71,6 +71,19 @@ pub enum Content {
     File(files::File),
 }
 
+impl Content {
+    /// Whether it is a list with nothing but comments.
+    fn lists_nothing(&self) -> bool {
+        let is_comment = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+        match self {
+            Self::Text(text) => text.lines().all(is_comment),
+            Self::File(file) => {
+                disk::text(&file.source, LARGEST).is_ok_and(|text| text.lines().all(is_comment))
+            }
+        }
+    }
+}
+
 /// What the user chooses about dependencies, besides the files of the project.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -364,10 +377,15 @@ impl Reading<'_> {
             };
             files.insert(main.clone(), content);
         }
+        let mut form = said.form;
+        if form == Form::Requirements && files.values().all(Content::lists_nothing) {
+            files.clear();
+            form = Form::None;
+        }
         let place = anchor.strip_prefix(root).ok().and_then(Path::to_str).filter(|_| has_code);
         let dependencies = Dependencies {
             origin,
-            form: said.form,
+            form,
             main,
             files,
             anchor: anchor.to_owned(),
