@@ -4,8 +4,14 @@ Started as `python -I -S /opt/alekseylearn/runner train`, so that nothing from t
 project, or from a folder that a variable names, is imported here.
 """
 
-import os
+import signal
 import sys
+
+if sys.argv[1:] == ["train"]:
+    # A first process ignores signals without a handler, but a blocked signal waits until there is one.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+
+import os
 import time
 from typing import TYPE_CHECKING, List, Optional
 

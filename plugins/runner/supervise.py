@@ -116,6 +116,8 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
+        # Those that came before are delivered now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
 
     def _on_stop(self, number: int, _frame: Optional[FrameType]) -> None:
         """Forward a stop signal at once, because the loop may be busy writing."""

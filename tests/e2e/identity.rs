@@ -330,7 +330,7 @@ fn a_file_grants_nothing_and_asks_nobody_unconfirmed() {
         .run(&["plugin", "install", "--locked"])
         .failure(3)
         .one_error()
-        .says("was not confirmed")
+        .says("were not confirmed")
         .says("acme");
     assert_eq!(service.asked().len(), 0, "{:?}", service.asked());
 }

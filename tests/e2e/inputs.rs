@@ -121,7 +121,7 @@ fn inputs_that_make_no_sense_are_one_error_each() {
         (
             &["--config.input.a=data", "--config.input_compression.a=Zip"],
             2,
-            "--config.input_compression.a: `Zip`",
+            "--config.input_compression.a: unknown value `Zip`",
         ),
         (&["--config.input_modes.b=File"], 2, "--config.input_modes.b matches no input"),
     ] {
@@ -144,7 +144,7 @@ fn a_rehearsal_reads_the_folder_as_it_is() {
     assert!(run.stdout.contains("refused:"), "it can only be read\n{}", run.stdout);
     assert!(sandbox.path("data/deep/a.csv").is_file(), "the user's folder stays");
     let cloud = sandbox.run(&["fit", "p/train.py", &base, "--config.input.train=s3://bucket/x"]);
-    cloud.failure(8).one_error().says("reads no s3://bucket/x");
+    cloud.failure(8).one_error().says("cannot read s3://bucket/x");
     let gone = sandbox.run(&["fit", "p/train.py", &base, "--config.input.train=nowhere"]);
     gone.failure(4).one_error().says("there is no folder");
 }

@@ -117,7 +117,7 @@ fn stopping_is_waited_for_as_long_as_it_is_said() {
     fit(&sandbox, "never-ends", &["--detach"]).success();
     let begun = Instant::now();
     let run = sandbox.run(&["stop", &name(&sandbox), "--wait", "2"]).failure(7).one_error();
-    run.says("waiting up to 2.0s").says("has not ended").says("alekseylearn status");
+    run.says("waiting up to 2.0s").says("did not end within").says("alekseylearn status");
     assert!(begun.elapsed() < Duration::from_secs(20));
 }
 

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Write,
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use alekseylearn_tests::{Sandbox, base_image_or_skip};
@@ -287,6 +288,21 @@ fn a_job_is_stopped_and_what_it_saved_comes_home() {
     assert_eq!(listing(&sandbox.path("out")), ["checkpoint.txt"]);
     sandbox.run(&["stop", &name]).success();
     assert_no_container(&name);
+}
+
+/// The first process of a container ignores a signal that it has no handler for, and Docker's patience is two minutes.
+#[test]
+fn a_job_is_stopped_while_it_starts() {
+    let base = format!("--config.base_image={}", base_image_or_skip!());
+    let sandbox = Sandbox::new();
+    sandbox.project("tests/projects/until-sigterm");
+    for _ in 0..3 {
+        sandbox.run(&["fit", "until-sigterm/train.py", &base, "--detach"]).success();
+        let begun = Instant::now();
+        sandbox.run(&["stop", "until-sigterm/train"]).success();
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+        assert_eq!(sandbox.newest_job()["state"], "stopped");
+    }
 }
 
 #[test]

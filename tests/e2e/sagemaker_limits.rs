@@ -71,7 +71,11 @@ fn each_limit_is_taken_and_one_past_it_is_not() {
             (many(100, "hyperparameters", "1"), many(101, "hyperparameters", "1"), "it has 101 entries"),
             (named("hyperparameters", 256, "1"), named("hyperparameters", 257, "1"), "257 characters"),
             (valued("hyperparameters.k", 256), valued("hyperparameters.k", 257), "is too long"),
-            (many(100, "environment", "1"), many(101, "environment", "1"), "it has 101 entries"),
+            (
+                many(100, "environment", "1"),
+                many(101, "environment", "1"),
+                "need 101 variables, but SageMaker allows 100",
+            ),
             (named("environment", 512, "1"), named("environment", 513, "1"), "513 characters"),
             (valued("environment.k", 512), valued("environment.k", 513), "513 characters"),
             (set("environment._a", 1), set("environment.1a", 1), "`1a` does not match"),

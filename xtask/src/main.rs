@@ -21,6 +21,7 @@ mod rig;
 mod test;
 mod tools;
 mod wasm_target;
+mod wheel;
 mod workspace;
 
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ Usage: cargo xtask COMMAND
 Use it
   quickstart        build everything and train examples/digits on this machine
   dist              build the program to distribute, target/dist/alekseylearn, and target/dist/plugins
+  wheel             build the Python package with the program in it to target/wheels, and try it
   rig up | down     start or stop the rig (a registry, S3, SageMaker); `eval \"$(cargo xtask rig up)\"`
 
 Check it
@@ -77,6 +79,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["quickstart"] => quickstart::run_chore(),
         ["dist"] => dist::run_chore(),
+        ["wheel"] => wheel::run_chore(),
         ["rig", "up"] => rig::up(),
         ["rig", "down"] => rig::down(),
         ["test", filters @ ..] => test::run_chore(filters),

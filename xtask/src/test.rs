@@ -13,7 +13,7 @@ use crate::workspace::{cache, cargo, lock, root, target};
 use crate::{base_image, guests, plugins, tools};
 
 /// Folders of Python tests, if they exist.
-const PYTHON_TESTS: [&str; 2] = ["tests/rig", "tests/runner"];
+const PYTHON_TESTS: [&str; 3] = ["tests/rig", "tests/runner", "tests/python"];
 
 /// The exit code of pytest if a filter matches no test.
 const NOTHING_COLLECTED: i32 = 5;

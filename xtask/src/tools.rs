@@ -32,8 +32,12 @@ const CHROMIUM: &str = "chromium-headless-shell chromium-common fontconfig-confi
     libxdamage1 libxdmcp6 libxext6 libxfixes3 libxi6 libxkbcommon0 libxnvctrl0 libxrandr2 libxrender1";
 
 /// The requirements of the Python parts.
-const REQUIREMENTS: [&str; 3] =
-    ["tests/rig/requirements.txt", "tests/runner/requirements.txt", "tests/browser/requirements.txt"];
+const REQUIREMENTS: [&str; 4] = [
+    "tests/rig/requirements.txt",
+    "tests/runner/requirements.txt",
+    "tests/browser/requirements.txt",
+    "tests/python/requirements.txt",
+];
 
 /// The requirements of SageMaker's SDK, for comparison.
 pub const SDK: &str = "tests/bench/sagemaker.txt";

@@ -83,20 +83,25 @@ pub fn target() -> Result<PathBuf> {
     }
 }
 
-/// A cargo command in the clone with the right target folder, without the variables that cargo set for xtask itself.
+/// A cargo command in the clone with the right target folder.
 pub fn cargo(arguments: &[&str]) -> Result<Command> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(arguments).current_dir(root()).env("CARGO_TARGET_DIR", target()?);
+    free_of_cargo(&mut cargo);
+    Ok(cargo)
+}
+
+/// Takes away what the cargo that started xtask set for xtask alone.
+pub fn free_of_cargo(command: &mut Command) {
     for (name, _) in env::vars_os() {
         let Some(name) = name.to_str() else { continue };
         if name.starts_with("CARGO_PKG_")
             || name.starts_with("CARGO_MANIFEST_")
             || name == "CARGO_PRIMARY_PACKAGE"
         {
-            cargo.env_remove(name);
+            command.env_remove(name);
         }
     }
-    Ok(cargo)
 }
 
 /// A plugin: a package below `plugins/`.

@@ -110,7 +110,10 @@ pub(super) fn choose(said: &mut Said, file: &Table, wanted: &Wanted) -> Result<(
     let left = |option: &str, all: &[String], used: &[String]| {
         let left: Vec<String> = all
             .iter()
-            .filter(|name| *name != "dev" && !used.iter().any(|used| normal(used) == normal(name)))
+            .filter(|name| {
+                !FOR_DEVELOPERS.contains(&normal(name).as_str())
+                    && !used.iter().any(|used| normal(used) == normal(name))
+            })
             .map(|name| format!("--{option} {name}"))
             .collect();
         left
@@ -124,6 +127,28 @@ pub(super) fn choose(said: &mut Said, file: &Table, wanted: &Wanted) -> Result<(
     }
     Ok(())
 }
+
+/// Usual names of extras and groups that no training needs.
+const FOR_DEVELOPERS: &[&str] = &[
+    "build",
+    "ci",
+    "coverage",
+    "dev",
+    "develop",
+    "development",
+    "doc",
+    "docs",
+    "lint",
+    "linters",
+    "pre-commit",
+    "release",
+    "style",
+    "test",
+    "testing",
+    "tests",
+    "types",
+    "typing",
+];
 
 /// Groups that `uv sync` installs by default.
 fn default_groups(file: &Table) -> Vec<String> {
@@ -177,7 +202,7 @@ mod tests {
         assert_eq!(
             said.notes,
             [
-                "pyproject.toml has more dependencies, which are not installed; to install them, add --extra docs, --group extra-data"
+                "pyproject.toml has more dependencies, which are not installed; to install them, add --group extra-data"
             ]
         );
         let wanted = Wanted { groups: vec!["tests".into()], ..Wanted::default() };
