@@ -126,7 +126,8 @@ fn a_password_in_a_list_of_requirements_is_taken_out() {
     let list =
         format!("--extra-index-url http://${{INDEX_USER}}:{PASSWORD}@{host}/simple/\nprivately==1.0\n");
     sandbox.write("written/requirements.txt", &list);
-    let fit = ["fit", "written/train.py", base.as_str()];
+    // It asks for a variable of the user's, who agrees.
+    let fit = ["fit", "written/train.py", base.as_str(), "--trust"];
     let run = sandbox.run(&fit).failure(2).one_error();
     run.says("requirements.txt needs the variable INDEX_USER, which is not set");
     sandbox.set("INDEX_USER", "ada");

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{completions, packages::Packages, training::ArtifactArguments};
 use crate::{
-    config::Assignment,
+    config::{AskedSecrets, Assignment},
     error::Result,
     job::{self, Context, Fit, Told},
     plugin::DriverKind,
@@ -63,6 +63,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
         options: arguments.options,
         build_anew: false,
         dry_run: true,
+        secrets: AskedSecrets::default(),
         trust: false,
     };
     let written = job::init(context, &fit, arguments.overwrite).await?;

@@ -167,6 +167,7 @@ fn row(job: &Entry) -> [String; 5] {
 fn data(job: &Entry) -> Value {
     let mut data = json!(job);
     data["root"] = json!(job.details.root);
+    data["secrets"] = json!(job.details.secrets);
     data["arguments"] = json!(job.details.arguments);
     data["billable_seconds"] = json!(job.details.outcome.billable_seconds);
     data["cost_usd"] = json!(job.details.outcome.cost_usd);

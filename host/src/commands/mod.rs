@@ -163,7 +163,7 @@ impl Command {
             Self::Logs(arguments) => logs::run(context, &arguments).await,
             Self::Stop(arguments) => stop::run(context, &arguments).await,
             Self::Report(arguments) => report::run(context, &arguments).await,
-            Self::Reproduce(arguments) => reproduce::run(context, &arguments).await,
+            Self::Reproduce(arguments) => reproduce::run(context, arguments).await,
             Self::Init(arguments) => init::run(context, arguments).await,
             Self::Copy(arguments) => copy::run(context, &arguments),
             Self::Doctor(arguments) => doctor::run(context, &arguments).await,

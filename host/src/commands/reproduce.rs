@@ -3,19 +3,20 @@ use std::path::PathBuf;
 use crate::{
     config::Assignment,
     error::Result,
-    job::{self, Context, Record},
+    job::{self, Again, Context, Record},
 };
 
 use super::{
     completions,
     fit::{After, see_through},
-    training::ScriptArguments,
+    training::{ScriptArguments, SecretArguments},
 };
 
 /// Re-run an earlier job with the same image
 ///
 /// Uses the job's image by its digest, on the same service with the same options, except those given here. Does not read
-/// the training folder or its dependencies.
+/// the training folder or its dependencies. Reads the job's secrets again, by their names, from your environment or from
+/// --secret and --secrets-file.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -26,6 +27,9 @@ pub(super) struct Arguments {
     /// Change an option of the train driver; also written --config.KEY=VALUE or --config.KEY VALUE
     #[arg(short = 'c', long = "config", value_name = "KEY=VALUE")]
     options: Vec<Assignment>,
+
+    #[command(flatten)]
+    secrets: SecretArguments,
 
     /// Return as soon as the job is submitted
     #[arg(long, conflicts_with = "fetch")]
@@ -54,11 +58,15 @@ Examples:
   The same image with other arguments:
     alekseylearn reproduce models/train -- --epochs 20";
 
-pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     let record = Record::open(&context.environment)?;
     let entry = record.find(&arguments.job, &context.environment.current)?;
-    let reproduced =
-        job::reproduce(context, &record, &entry, &arguments.options, arguments.script.of_script());
+    let again = Again {
+        changes: arguments.options,
+        arguments: arguments.script.of_script(),
+        secrets: arguments.secrets.asked(),
+    };
+    let reproduced = job::reproduce(context, &record, &entry, again);
     let submission = super::interruptible(reproduced, "run the same command again to resume").await?;
     let after =
         After { detach: arguments.detach, fetch: arguments.fetch.as_deref(), overwrite: arguments.overwrite };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{completions, packages::Packages};
 use crate::{
-    config::{Assignment, FLAG},
+    config::{AskedSecrets, Assignment, FLAG},
     job::{Fit, Told, flag},
     plugin::DriverKind,
     project::Named,
@@ -43,7 +43,10 @@ pub(super) struct Training {
     #[arg(long, value_name = "PATH")]
     model: Vec<String>,
 
-    /// Trust what the project's own alekseylearn.toml and Dockerfile ask for
+    #[command(flatten)]
+    secrets: SecretArguments,
+
+    /// Trust what the project's own alekseylearn.toml, Dockerfile and dependency files ask for
     #[arg(long)]
     trust: bool,
 
@@ -92,6 +95,26 @@ impl ScriptArguments {
     }
 }
 
+/// Secrets for the script.
+#[derive(Debug, clap::Args)]
+pub(super) struct SecretArguments {
+    /// Secret for the script: your environment variable NAME, or the content of a file. Only the name is recorded; logs show
+    /// `***`, except for values of fewer than 4 characters
+    #[arg(long = "secret", value_name = "NAME[=file:PATH]")]
+    named: Vec<String>,
+
+    /// File of secrets, with NAME=VALUE lines
+    #[arg(long, alias = "secrets_file", value_name = "FILE")]
+    secrets_file: Vec<PathBuf>,
+}
+
+impl SecretArguments {
+    /// As the flow takes them.
+    pub(super) fn asked(self) -> AskedSecrets {
+        AskedSecrets { named: self.named, files: self.secrets_file }
+    }
+}
+
 impl Training {
     /// Converts the arguments for the job. A dry run changes nothing.
     pub(super) fn asked(self, build_anew: bool, dry_run: bool) -> Fit {
@@ -107,6 +130,7 @@ impl Training {
             options: self.options,
             build_anew,
             dry_run,
+            secrets: self.secrets.asked(),
             trust: self.trust,
         }
     }

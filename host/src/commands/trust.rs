@@ -8,10 +8,10 @@ use crate::{
     job::{self, Context},
 };
 
-/// Trust a project's own alekseylearn.toml and Dockerfile
+/// Trust a project's own alekseylearn.toml, Dockerfile and dependency files
 ///
-/// A project's files can choose a cloud account, a role, a machine type or a Dockerfile. `fit` and `check` ask before
-/// they use them. This command answers in advance, or revokes an earlier answer.
+/// A project's files can choose a cloud account, a role, a machine type or a Dockerfile, and request your variables and
+/// logins. `fit` and `check` ask before they use them. This command answers in advance, or revokes an earlier answer.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -46,7 +46,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         return revoke(context, &mut trust, &place.canonicalize().unwrap_or(place));
     }
     let folder = place.canonicalize().context(|| format!("cannot read {}", place.display()))?;
-    let claims = job::claims_of_folder(&folder)?;
+    let claims = job::claims_of_folder(context, &folder)?;
     let shown = folder.display();
     let data = json!({ "folder": folder, "claims": claims });
     if claims.is_empty() {

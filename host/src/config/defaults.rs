@@ -81,6 +81,8 @@ struct FitSection {
     model: Option<Texts>,
     /// Patterns, as for `--include`.
     include: Vec<String>,
+    /// Names of variables of the user that are secrets of the training.
+    secrets: Vec<String>,
 }
 
 /// One text, or several.
@@ -269,6 +271,11 @@ impl Defaults {
         self.0.iter().flat_map(|file| file.content.fit.include.iter().cloned())
     }
 
+    /// Returns the names of variables that are secrets of the training, from all files.
+    pub fn secrets(&self) -> Vec<String> {
+        self.0.iter().flat_map(|file| file.content.fit.secrets.iter().cloned()).collect()
+    }
+
     fn place(&self, key: &str, of: impl Fn(&FitSection) -> Option<&Path>) -> Result<Option<PathBuf>> {
         let found = self.0.iter().rev().find_map(|file| Some((file, of(&file.content.fit)?)));
         found.map(|(file, place)| file.place(key, place)).transpose()
@@ -290,8 +297,8 @@ impl Defaults {
         self.options("train", driver, specs, |content| &content.train)
     }
 
-    /// The folder of the project's file, and what that file requests beyond the script's arguments: drivers, and options of
-    /// the drivers that `takes` accepts by kind (`build` or `train`) and name. One line each.
+    /// The folder of the project's file, and what that file requests beyond the script's arguments: drivers, the user's
+    /// variables, and options of the drivers that `takes` accepts by kind (`build` or `train`) and name. One line each.
     pub fn claims(&self, takes: impl Fn(&str, &str) -> bool) -> Option<(&Path, BTreeSet<String>)> {
         let file = self.0.iter().find(|file| file.foreign)?;
         let Content { fit, build, train, .. } = &file.content;
@@ -300,6 +307,7 @@ impl Defaults {
             let named = driver.as_ref().filter(|driver| *driver != HARMLESS_DRIVER && takes(kind, driver));
             claims.extend(named.map(|driver| format!("{kind} driver: {driver}")));
         }
+        claims.extend(fit.secrets.iter().map(|name| format!("secret: {name}, from your environment")));
         for (kind, sections) in [("build", build), ("train", train)] {
             for (driver, section) in sections.iter().filter(|(driver, _)| takes(kind, driver)) {
                 for (key, value) in
@@ -535,20 +543,22 @@ mod tests {
 
     #[test]
     fn claims_are_what_a_projects_file_asks_for_beyond_the_scripts_arguments() {
-        let text = "fit.train-driver = 'sagemaker'\n[train.sagemaker]\nrole_name = 'r'\nhyperparameters.a = 1\n\
+        let text = "fit.train-driver = 'sagemaker'\nfit.secrets = ['HF_TOKEN']\n[train.sagemaker]\nrole_name = 'r'\nhyperparameters.a = 1\n\
                     [train.other]\nregion = 'x'\n[build.local]\nbase_image = 'b'";
         let both = defaults(&["", text]).unwrap();
         let all = both.claims(|_, _| true).unwrap();
         assert_eq!(all.0, Path::new("/1"));
         let expected = [
             "build.local.base_image = \"b\"",
+            "secret: HF_TOKEN, from your environment",
             "train driver: sagemaker",
             "train.other.region = \"x\"",
             "train.sagemaker.role_name = \"r\"",
         ];
         assert_eq!(all.1.iter().map(String::as_str).collect::<Vec<_>>(), expected);
         let of_run = both.claims(|kind, driver| (kind, driver) == ("build", "local")).unwrap().1;
-        assert_eq!(of_run.len(), 1);
+        assert_eq!(of_run.len(), 2, "the secrets are for any driver");
+        assert_eq!(both.secrets(), ["HF_TOKEN"]);
         assert!(defaults(&[text]).unwrap().claims(|_, _| true).is_none(), "the user's own file");
     }
 

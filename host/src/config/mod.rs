@@ -8,6 +8,7 @@ mod defaults;
 mod fuzz;
 mod location;
 mod schema;
+mod secrets;
 mod trust;
 mod values;
 
@@ -18,5 +19,6 @@ pub use defaults::Defaults;
 pub use fuzz::FUZZ;
 pub use location::{Location, S3, is_scheme};
 pub use schema::{OptionSpec, OptionType, check_specs};
+pub use secrets::{AskedSecrets, Mask, SecretValues, Shown, is_secret_option, mask_request};
 pub use trust::{Trust, TrustedFolder};
 pub use values::{Chosen, Designated, Designation, Value, Values, validate};

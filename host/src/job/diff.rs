@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Entry, typed};
+use crate::config::Shown;
 
 /// A difference between two jobs.
 #[derive(Debug, Serialize)]
@@ -29,7 +30,21 @@ pub fn diff(a: &Entry, b: &Entry) -> Vec<Difference> {
     };
     let differences =
         names.map(|what| Difference { what: what.clone(), a: value(&of_a, what), b: value(&of_b, what) });
-    differences.filter(|difference| difference.a != difference.b).collect()
+    // Masked values may differ, too.
+    differences.filter(|difference| difference.a != difference.b).map(Difference::shown).collect()
+}
+
+impl Difference {
+    fn shown(mut self) -> Self {
+        if let Some((_, option)) = self.what.split_once("option ") {
+            for value in [&mut self.a, &mut self.b] {
+                if let Value::String(text) = value {
+                    *text = Shown::value(option, text).to_owned();
+                }
+            }
+        }
+        self
+    }
 }
 
 /// All facts about a job, in the order in which they are shown.
@@ -39,6 +54,7 @@ fn facts(entry: &Entry) -> Vec<(String, Value)> {
         ("artifact".into(), json!(entry.artifact)),
         ("arguments".into(), json!(typed(&details.arguments))),
         ("model".into(), json!(details.model)),
+        ("secrets".into(), json!(details.secrets.join(" "))),
         ("driver".into(), json!(entry.driver)),
         ("driver digest".into(), json!(details.driver_digest)),
         ("build driver".into(), json!(details.build_driver)),
@@ -106,5 +122,13 @@ mod tests {
         ];
         assert_eq!(found, expected.map(|(what, a, b)| (what.to_owned(), a, b)));
         assert!(diff(&a, &a).is_empty());
+    }
+
+    #[test]
+    fn a_value_that_is_not_shown_is_told_to_differ() {
+        let (a, b) = (job(&[("environment.A_KEY", "x")], &[]), job(&[("environment.A_KEY", "y")], &[]));
+        let found = diff(&a, &b);
+        assert_eq!((found.len(), &found[0].a, &found[0].b), (1, &json!("***"), &json!("***")));
+        assert_eq!(json!(a)["options"], json!([["environment.A_KEY", "***"]]));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, task::Task};
+use super::{Context, secrets::require_way, task::Task};
 use crate::{
     config::Values,
     error::{Error, Result},
@@ -17,7 +17,12 @@ pub(super) async fn find(
     options: &Arc<Values>,
 ) -> Result<Vec<Finding>> {
     context.ui.stage(&format!("Checking {} for {}", training.project.artifact, trainer.name()));
-    trainer.check(training.with(options, None)).await
+    let findings = trainer.check(training.with(options, None)).await?;
+    // The driver's own problem is more specific.
+    if !findings.iter().any(Finding::is_problem) {
+        require_way(trainer, options, &training.secrets)?;
+    }
+    Ok(findings)
 }
 
 /// Reports the findings.

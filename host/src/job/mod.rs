@@ -22,6 +22,7 @@ mod recipe;
 mod record;
 mod report;
 mod reproduce;
+mod secrets;
 mod submit;
 mod task;
 mod told;
@@ -44,7 +45,7 @@ pub use plan::{ImagePlan, InEngine, Plan, Push, init, plan};
 pub use recipe::write as write_recipe;
 pub use record::{Claim, Details, Entry, Order, Outcome, Query, Record, SUBMITTING};
 pub use report::{Report, report};
-pub use reproduce::reproduce;
+pub use reproduce::{Again, reproduce};
 pub use submit::Submission;
 pub use task::Fit;
 pub use told::{Told, flag};
@@ -135,6 +136,7 @@ impl Context {
             reference: entry.reference.clone(),
             tag: entry.tag.clone(),
             options: Arc::new(options),
+            secrets: entry.details.secrets.clone(),
             found_at: None,
             folder: record.folder(&entry.name)?,
         };
@@ -172,6 +174,7 @@ impl Context {
             reference: None,
             tag: tag.to_owned(),
             options: Arc::new(Values::of_location(location.clone())),
+            secrets: Vec::new(),
             found_at: Some(location.clone()),
             folder: record.folder(name)?,
         };

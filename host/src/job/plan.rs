@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     capability::docker::{BuildContext, Hashed, Image, Step},
-    config::{Defaults, Designation, Values, validate},
+    config::{Defaults, Designation, Values, mask_request, validate},
     error::{Error, Kind, Result},
     plugin::{Destination, Finding, Repository},
-    project::{RECIPE_FOLDER, RUNNER, Recipe},
+    project::{Indexes, RECIPE_FOLDER, RUNNER, Recipe},
 };
 
 /// How long to wait for the Docker engine: a plan can do without it.
@@ -36,6 +36,8 @@ pub struct Plan {
     pub start: serde_json::Value,
     /// The script's arguments, after its hyperparameters.
     pub arguments: Vec<String>,
+    /// The names of its secrets.
+    pub secrets: Vec<String>,
     /// What the run may access because an option names it, and who set that option.
     pub touches: Vec<Designation>,
     /// The findings of the checks.
@@ -111,11 +113,12 @@ pub(super) fn touches(build: &Values, train: &Values) -> Vec<Designation> {
 pub(super) async fn plan_of(context: &Context, opened: Opened<'_>, findings: Vec<Finding>) -> Result<Plan> {
     let Opened { builder, trainer, training, build_options, train_options } = opened;
     let request = trainer.preview(training.with(&train_options, None)).await?;
-    let request = serde_json::from_str(&request).map_err(|error| {
+    let mut request = serde_json::from_str(&request).map_err(|error| {
         Error::new(Kind::Plugin, format!("the preview of the driver {} is not JSON", trainer.name()))
             .hint("this is a bug in the plugin: report it to its author")
             .source(error)
     })?;
+    mask_request(&mut request, train_options.given());
     let (destination, repository, exists) = trainer.rehearse(training.with(&train_options, None)).await?;
     let image = match destination {
         Destination::None => None,
@@ -131,6 +134,7 @@ pub(super) async fn plan_of(context: &Context, opened: Opened<'_>, findings: Vec
         root: training.project.root.clone(),
         start: training.project.description(),
         arguments: training.told.arguments.clone(),
+        secrets: training.secrets.names(),
         touches: touches(&build_options, &train_options),
         findings,
         request,
@@ -213,7 +217,10 @@ pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<P
     let specs = builder.options().await?;
     let defaults = defaults.build_options(builder.name(), &specs)?;
     let [options] = validate(&fit.options, [builder.chosen(&specs, &defaults)])?;
-    let task = Task::new(context, project)?.asked_by(fit);
+    // Nothing is installed, so no logins are needed.
+    let packages = &context.environment.packages;
+    let indexes = Indexes::read(packages, &project.folders, project.dependencies.as_ref())?;
+    let task = Task::new(context, project, indexes)?.asked_by(fit);
     let build = builder.rehearse(task.with(&Arc::new(options), None)).await?;
     let runner = build.extra.into_iter().filter(|(path, _)| path.starts_with(RUNNER));
     let recipe = Recipe { folder, dockerfile: build.dockerfile, files: runner.collect() };

@@ -5,27 +5,37 @@ use std::{path::Path, sync::Arc};
 use super::{
     Context, Details, Entry, Record, Told,
     findings::{find, refuse},
+    secrets::require_shipped,
     submit::{Ready, Submission, submit},
     task::{Task, takes_arguments},
 };
 use crate::{
-    config::{Assignment, Values},
+    config::{AskedSecrets, Assignment, Values},
     error::{Error, Kind, Result},
-    project::{Project, Start},
+    project::{Indexes, Project, Start},
     shell::command,
 };
 
-/// Submits a recorded job again. `changes` are options that override its own; `arguments` replace its own unless
-/// they are empty.
+/// What differs from the recorded job.
+#[derive(Debug)]
+pub struct Again {
+    /// Options that override its own.
+    pub changes: Vec<Assignment>,
+    /// Arguments that replace its own unless they are empty.
+    pub arguments: Vec<String>,
+    /// Secrets whose values are not in the user's variables.
+    pub secrets: AskedSecrets,
+}
+
+/// Submits a recorded job again.
 ///
 /// # Errors
-/// The job had no image, its driver is gone, or the service refuses.
+/// The job had no image, its driver is gone, a secret of it is missing, or the service refuses.
 pub async fn reproduce<'a>(
     context: &'a Context,
     record: &Record,
     entry: &Entry,
-    changes: &[Assignment],
-    arguments: Vec<String>,
+    again: Again,
 ) -> Result<Submission<'a>> {
     let trainer = entry.driver(context).await?;
     let image = entry.image.clone().ok_or_else(|| {
@@ -40,13 +50,20 @@ pub async fn reproduce<'a>(
         context.ui.warning(&format!("the driver {} has changed since the original job", entry.driver));
     }
     let mut options = entry.assignments();
-    options.extend_from_slice(changes);
+    options.extend(again.changes);
     let options = Arc::new(Values::new(trainer.chosen(&trainer.options().await?, &[]), &options)?);
     let project = Project::of_image(Path::new(&entry.artifact), &entry.tag);
-    let arguments = if arguments.is_empty() { entry.details.arguments.clone() } else { arguments };
+    let arguments = match again.arguments.is_empty() {
+        true => entry.details.arguments.clone(),
+        false => again.arguments,
+    };
     let told = Told { arguments, model: entry.details.model.clone() };
     takes_arguments(project.start == Start::Notebook, &told)?;
-    let training = Task::new(context, project)?.told(told);
+    let secrets = again.secrets.read(&entry.details.secrets, &context.environment.current)?;
+    if let Some(builder) = entry.details.build_driver.as_ref().filter(|_| !secrets.is_empty()) {
+        require_shipped(&context.plugins.build_driver(builder).await?, &secrets)?;
+    }
+    let training = Task::new(context, project, Indexes::default())?.told(told).with_secrets(secrets);
     refuse(context, &find(context, &trainer, &training, &options).await?)?;
     let details = Details {
         driver_digest: Some(trainer.digest()),

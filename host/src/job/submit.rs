@@ -84,6 +84,7 @@ pub(super) async fn submit<'a>(
         reference: Some(reference),
         tag: training.project.tag.clone(),
         options,
+        secrets: training.secrets.names(),
         found_at: None,
         folder,
     };
@@ -104,7 +105,11 @@ struct Entered {
 async fn enter(context: &Context, record: &Record, ready: &Ready<'_>) -> Result<Entered> {
     let Ready { trainer, training, options, image, content, details } = ready;
     let driver = trainer.name();
-    let content = format!("{content}{}", serde_json::json!(training.told.environment(options)));
+    let mut content = format!("{content}{}", serde_json::json!(training.told.environment(options)));
+    // Names only: with a hash of the values, a reader of the record could guess them.
+    for name in training.secrets.names() {
+        content.push_str(&format!("\0secret {name}"));
+    }
     // Another plugin of the same name must not continue with this job.
     let fingerprint = fingerprint(&trainer.identity().to_string(), &content, options);
     for entry in record.untold(&fingerprint)? {
@@ -141,6 +146,7 @@ async fn enter(context: &Context, record: &Record, ready: &Ready<'_>) -> Result<
             root: details.root.clone().or_else(|| Some(project.root.display().to_string())),
             arguments: training.told.arguments.clone(),
             model: training.told.model.clone(),
+            secrets: training.secrets.names(),
             ..details.clone()
         },
     })?;

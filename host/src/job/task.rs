@@ -10,12 +10,12 @@ use jiff::{Timestamp, civil::Date};
 use super::{
     Context, Told,
     earlier::results_near,
-    flag, kept_back, name,
+    flag, kept_back, name, secrets,
     trust::{self, Asks},
 };
 use crate::{
     capability::{certificates, docker::BuildContext},
-    config::{Assignment, Defaults, Designated, Origin, Values, validate},
+    config::{AskedSecrets, Assignment, Defaults, Designated, Origin, SecretValues, Values, validate},
     environment::CertificateBundle,
     error::{Error, Kind, Result},
     plugin::{BuildDriver, Identity, LOCK_FILE, TrainDriver, Training, read_lock},
@@ -51,6 +51,8 @@ pub struct Fit {
     pub build_anew: bool,
     /// Only report what would be done.
     pub dry_run: bool,
+    /// Secrets for the script.
+    pub secrets: AskedSecrets,
     /// The user trusts what the project's own files ask for.
     pub trust: bool,
 }
@@ -77,14 +79,19 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'
     };
     let build_driver = name(&fit.build_driver, defaults.build_driver());
     let train_driver = name(&fit.train_driver, defaults.train_driver());
+    let packages = &context.environment.packages;
+    let indexes = Indexes::read(packages, &project.folders, project.dependencies.as_ref())?;
     let asks = Asks {
         defaults: &defaults,
+        indexes: &indexes,
         project: &project,
         build_driver: &build_driver,
         train_driver: &train_driver,
     };
     trust::require(context, &asks, fit.trust)?;
+    let secrets = fit.secrets.read(&defaults.secrets(), &context.environment.current)?;
     let builder = context.plugins.build_driver(&build_driver).await?;
+    secrets::require_shipped(&builder, &secrets)?;
     let trainer = context.plugins.train_driver(&train_driver).await?;
     if let Some(file) = defaults.names_build_driver().filter(|_| fit.build_driver.is_none()) {
         hold_to_lock(file, builder.identity(), &builder.digest())?;
@@ -111,8 +118,10 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'
                 .hint(format!("set --config.{} to a folder on this machine", named.option)));
         }
     }
+    secrets::warn_of_options(context, &train_options);
     let train_options = Arc::new(train_options);
-    let training = Task::new(context, project)?.asked_by(fit).told(told);
+    let training =
+        Task::new(context, project, indexes.confirmed()?)?.asked_by(fit).told(told).with_secrets(secrets);
     Ok(Opened { builder, trainer, training, build_options: Arc::new(build_options), train_options })
 }
 
@@ -190,7 +199,8 @@ pub(super) fn project_of(context: &Context, fit: &Fit, defaults: &Defaults) -> R
         Named::Module(_) => context.environment.current.clone(),
     };
     let results = results_near(&context.environment, &folder);
-    let choice = Choice { include, results };
+    let secrets = fit.secrets.places(&context.environment.current).collect();
+    let choice = Choice { include, results, secrets };
     let open = |wanted: &Wanted| {
         Project::open(Asked {
             artifact: &fit.artifact,
@@ -257,6 +267,7 @@ pub(super) struct Task {
     pub(super) job_name: String,
     /// What the user sets for the script besides its hyperparameters.
     pub(super) told: Told,
+    pub(super) secrets: Arc<SecretValues>,
     certificates: Option<String>,
     indexes: Arc<Indexes>,
     build_anew: bool,
@@ -264,9 +275,7 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(context: &Context, project: Project) -> Result<Self> {
-        let packages = &context.environment.packages;
-        let indexes = Indexes::read(packages, &project.folders, project.dependencies.as_ref())?;
+    pub(super) fn new(context: &Context, project: Project, indexes: Indexes) -> Result<Self> {
         for address in &indexes.unreachable {
             let why = "a build runs in its own network, and cannot reach it";
             context.ui.warning(&format!("the package index {address} is on this machine: {why}"));
@@ -275,6 +284,7 @@ impl Task {
             job_name: name::new(&project.tag, Timestamp::now()),
             project: Arc::new(project),
             told: Told::default(),
+            secrets: Arc::default(),
             certificates: certificates(context, &indexes)?,
             indexes: Arc::new(indexes),
             build_anew: false,
@@ -290,6 +300,10 @@ impl Task {
         Self { told, ..self }
     }
 
+    pub(super) fn with_secrets(self, secrets: SecretValues) -> Self {
+        Self { secrets: Arc::new(secrets), ..self }
+    }
+
     /// The hash of all files that are sent.
     pub(super) fn hash(&self, context: &Context) -> Result<String> {
         let known = context.services.known_hashes(&self.project.root);
@@ -303,6 +317,7 @@ impl Task {
             options: options.clone(),
             job_name: self.job_name.clone(),
             runner_environment: self.told.environment(options),
+            secrets: self.secrets.clone(),
             image,
             certificates: self.certificates.clone(),
             indexes: self.indexes.clone(),

@@ -9,7 +9,7 @@ use super::Context;
 use crate::{
     config::{Defaults, Trust},
     error::{Error, Kind, Result},
-    project::{Project, Recipe},
+    project::{Indexes, Project, Recipe, login_claims},
 };
 
 /// Asks the user once for each folder and each thing that its files ask for; `given` is consent by the command line.
@@ -27,6 +27,7 @@ pub(super) fn require(context: &Context, asks: &Asks<'_>, given: bool) -> Result
 pub(super) struct Asks<'a> {
     pub(super) defaults: &'a Defaults,
     pub(super) project: &'a Project,
+    pub(super) indexes: &'a Indexes,
     pub(super) build_driver: &'a str,
     pub(super) train_driver: &'a str,
 }
@@ -40,10 +41,14 @@ impl Asks<'_> {
         let claims = self.defaults.claims(of_run).into_iter();
         let mut all: Vec<_> = claims.map(|(folder, claims)| (folder.to_owned(), claims)).collect();
         // Its Dockerfile lies beside the artifact.
-        let (place, own) = (self.project.folder(), project_claims(self.project));
-        match all.iter_mut().find(|(folder, _)| *folder == place) {
-            Some((_, claims)) => claims.extend(own),
-            None => all.push((place, own)),
+        let dockerfile = (self.project.folder(), project_claims(self.project));
+        let anchor = self.project.dependencies.as_ref().map(|found| &found.anchor);
+        let logins = (anchor.unwrap_or(&self.project.root).clone(), self.indexes.claims());
+        for (place, own) in [dockerfile, logins] {
+            match all.iter_mut().find(|(folder, _)| *folder == place) {
+                Some((_, claims)) => claims.extend(own),
+                None => all.push((place, own)),
+            }
         }
         all
     }
@@ -63,10 +68,11 @@ fn dockerfile_claim(recipe: &Recipe) -> String {
 ///
 /// # Errors
 /// The folder's `alekseylearn.toml` or Dockerfile cannot be read.
-pub fn claims_of_folder(folder: &Path) -> Result<BTreeSet<String>> {
+pub fn claims_of_folder(context: &Context, folder: &Path) -> Result<BTreeSet<String>> {
     let defaults = Defaults::of_project(folder)?;
     let mut claims = defaults.claims(|_, _| true).map(|(_, claims)| claims).unwrap_or_default();
     claims.extend(Recipe::read(folder)?.iter().map(dockerfile_claim));
+    claims.extend(login_claims(&context.environment.packages, folder));
     Ok(claims)
 }
 

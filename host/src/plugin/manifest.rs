@@ -15,7 +15,7 @@ use super::{
 use crate::error::{Error, Kind, Result};
 
 /// The version of the contract that this program supports.
-pub const CONTRACT: Version = Version::new(0, 1, 0);
+pub const CONTRACT: Version = Version::new(0, 1, 1);
 
 const PACKAGE: &str = "alekseylearn:driver/";
 /// Alekseylearn's own section: a JSON object with metadata that no standard section holds.
@@ -168,7 +168,7 @@ fn origins(own: &serde_json::Value) -> Result<Vec<Grant>, String> {
     texts.iter().map(parse).collect()
 }
 
-/// The interface of a name: `docker` for `alekseylearn:driver/docker@0.1.0`.
+/// The interface of a name: `docker` for `alekseylearn:driver/docker@0.1.1`.
 pub(super) fn interface(name: &str) -> Option<&str> {
     name.strip_prefix(PACKAGE)?.split('@').next()
 }
@@ -310,8 +310,8 @@ mod tests {
     #[test]
     fn contracts_of_the_same_line_up_to_this_one_are_supported() {
         let is = |text: &str| compatible(&text.parse().unwrap());
-        assert_eq!(is("0.1.0"), Ok(()));
-        assert!(is("0.1.1").unwrap_err().starts_with("upgrade alekseylearn"));
+        assert_eq!((is("0.1.0"), is("0.1.1")), (Ok(()), Ok(())));
+        assert!(is("0.1.2").unwrap_err().starts_with("upgrade alekseylearn"));
         assert!(is("0.2.0").unwrap_err().starts_with("upgrade alekseylearn"));
         assert!(is("1.0.0").unwrap_err().starts_with("upgrade alekseylearn"));
         assert!(is("0.0.9").unwrap_err().contains("upgrade the plugin"));

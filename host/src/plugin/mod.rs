@@ -46,7 +46,7 @@ pub use authority::Used;
 pub use bindings::alekseylearn::driver::types::LogPage;
 pub use candidate::Candidate;
 pub use compiler::{COMPILE, serve as compile_component};
-pub use driver::{BuildDriver, TrainDriver};
+pub use driver::{BuildDriver, SecretWay, TrainDriver};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
 pub use grant::{Grant, Grants};

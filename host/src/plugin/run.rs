@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    config::{Location, Values},
+    config::{Location, SecretValues, Values},
     project::{Dependencies, Indexes, Project, Python},
 };
 
@@ -18,6 +18,8 @@ pub struct Training {
     pub job_name: String,
     /// Environment variables for the runner, with the user's settings for this run.
     pub runner_environment: Vec<(String, String)>,
+    /// Variables that the host itself gives to the job: a driver sees their names only.
+    pub secrets: Arc<SecretValues>,
     /// The image, at the train driver's destination; `None` before the build.
     pub image: Option<String>,
     /// The certificates that this network needs, in PEM.
@@ -41,6 +43,8 @@ pub struct Job {
     pub tag: String,
     /// The options of its submission.
     pub options: Arc<Values>,
+    /// The names of its secrets.
+    pub secrets: Vec<String>,
     /// Where it was found; `None` for a job of this machine.
     pub found_at: Option<Location>,
     /// The job's folder, which the driver sees as `/job`.

@@ -63,9 +63,9 @@ pub(super) fn look(file: &File) -> Found {
     if is_code {
         return Found::InCode;
     }
-    match take_out_of(&bytes, &file.path, &|_| Some(String::new())) {
-        Ok(None) if !has_password => Found::Nothing,
-        Ok(Some((clean, _))) if !holds_password(&clean) => Found::Cleaned(clean),
+    match take_out_of(&bytes) {
+        None if !has_password => Found::Nothing,
+        Some(clean) if !holds_password(&clean) => Found::Cleaned(clean),
         _ => Found::Stays(Reason::Login),
     }
 }

@@ -30,6 +30,7 @@ use serde_json::json;
 
 use crate::{
     disk,
+    environment::PackageEnvironment,
     error::{Error, Result},
 };
 
@@ -273,6 +274,16 @@ impl Project {
         description["folder"] = json!(self.workdir);
         description
     }
+}
+
+/// Returns the logins that the dependency files of a folder request, one line each: see [`Indexes::claims`]. Files that
+/// cannot be read request none: the run that needs them fails.
+pub fn login_claims(environment: &PackageEnvironment, folder: &Path) -> BTreeSet<String> {
+    let folders = [folder.to_owned()];
+    let search = dependencies::Search { root: folder, folders: &folders, script: None };
+    let found = dependencies::of(&search, &Wanted::default()).unwrap_or_default();
+    let indexes = Indexes::read(environment, &folders, found.dependencies.as_ref());
+    indexes.map(|indexes| indexes.claims()).unwrap_or_default()
 }
 
 /// Returns the tag. A package has its own name, not that of the file that starts it.

@@ -43,6 +43,13 @@ pub(crate) fn environment(training: &Training) -> Vec<(String, String)> {
     variables
 }
 
+/// The variables for a preview. The host adds the secrets, and only the host has their values.
+pub(crate) fn shown_environment(training: &Training) -> Vec<(String, String)> {
+    let mut variables = environment(training);
+    variables.extend(training.secrets().into_iter().map(|name| (name, "***".to_owned())));
+    variables
+}
+
 /// A node's current state.
 pub(crate) struct Node {
     pub(crate) name: String,

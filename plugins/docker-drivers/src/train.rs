@@ -75,7 +75,7 @@ impl<M: Machine> train::Guest for Docker<M> {
         Ok(json!({
             "nodes": nodes,
             "argument": "train",
-            "environment": texts(&nodes::environment(training)),
+            "environment": texts(&nodes::shown_environment(training)),
             "shm_size": options.text("shm_size"),
             "hyperparameters.json": runner::hyperparameters(options.entries("hyperparameters")),
             "resourceconfig.json": nodes::resources(&nodes[0], &nodes),

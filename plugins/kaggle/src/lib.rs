@@ -41,6 +41,11 @@ impl train::Guest for Kaggle {
     }
 
     fn check(training: &Training) -> Result<Vec<Finding>, Error> {
+        if let Some(name) = training.secrets().first() {
+            return Err(Error::unsupported(format!("Kaggle's API does not accept secrets such as {name}")).hint(
+                "remove --secret; add it on the kernel's page (Add-ons, Secrets), and let the script read it with kaggle_secrets.UserSecretsClient",
+            ));
+        }
         let options = training.options();
         let mut findings = kernel::findings(training);
         findings.push(Finding::note(&format!("the Kaggle user is {}", kernel::user(&options)?)));

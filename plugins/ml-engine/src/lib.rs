@@ -47,6 +47,11 @@ impl train::Guest for MlEngine {
     }
 
     fn check(training: &Training) -> Result<Vec<Finding>, Error> {
+        if let Some(name) = training.secrets().first() {
+            return Err(Error::unsupported(format!("Vertex AI does not accept secrets such as {name} with a job")).hint(
+                "remove --secret; store it in Secret Manager, and let the script read it with the job's service account",
+            ));
+        }
         let options = training.options();
         let mut findings = options::findings(&options);
         if !findings.is_empty() {

@@ -67,6 +67,12 @@ impl train::Guest for Sagemaker {
         // All digests have the same length.
         request["AlgorithmSpecification"]["TrainingImage"] = image(training, &"0".repeat(64))?.into();
         findings.extend(request::findings(&request, &options));
+        if !training.secrets().is_empty() && options.boolean("secrets_in_request") != Some(true) {
+            findings.push(Finding::problem(
+                "SageMaker can only receive secrets as variables of the job, which everybody who may describe the account's training jobs can read",
+                "accept that with --config.secrets_in_request=true; or remove --secret, and let the script read AWS Secrets Manager with the job's role",
+            ));
+        }
         findings.extend(machines::idle_gpus(&machines::asked(&options)?, &options));
         if training.is_rehearsal() {
             // A run that will submit skips this check: the service decides at once.

@@ -49,6 +49,10 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
             "environment",
             "Environment variables of the container, at most 512 characters each, as --config.environment.NAME=VALUE",
         ),
+        boolean(
+            "secrets_in_request",
+            "Send secrets as variables of the job, which everybody who may describe the account's training jobs can read",
+        ),
         OptionSpec::inputs(
             "input",
             "Data for /opt/ml/input/data/NAME, at most 20: s3://… or a local folder, which is uploaded to output_path/inputs",

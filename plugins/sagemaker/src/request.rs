@@ -147,6 +147,8 @@ fn environment(training: &Training, options: &Values, has_arguments: bool) -> Ma
     }
     all.extend(training.runner_environment().into_iter().map(|(name, value)| (name, value.into())));
     all.extend(entries(options, "environment"));
+    // The host replaces these with the values.
+    all.extend(training.secrets().into_iter().map(|name| (name, "***".into())));
     all
 }
 

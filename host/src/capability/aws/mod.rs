@@ -13,7 +13,12 @@ mod s3;
 mod sagemaker;
 mod send;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, identity::IdentityCache, profile::ProfileFileCredentialsProvider,
@@ -29,7 +34,7 @@ pub use send::ToSend;
 
 use crate::{
     capability::certificates,
-    config::AwsSettings,
+    config::{AwsSettings, Mask},
     environment::{CertificateBundle, Environment},
     error::{Error, Result},
 };
@@ -70,13 +75,15 @@ pub struct Aws {
     config: OnceCell<SdkConfig>,
     caller: OnceCell<identity::Caller>,
     training_quotas: OnceCell<quotas::TrainingQuotas>,
+    /// Masks of the secrets of jobs, by name.
+    secrets: Mutex<HashMap<String, Mask>>,
 }
 
 impl Aws {
     /// Creates the client without reading or requesting anything.
     pub fn new(settings: AwsSettings, surroundings: Surroundings) -> Self {
         let (config, caller, training_quotas) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { settings, surroundings, config, caller, training_quotas }
+        Self { settings, surroundings, config, caller, training_quotas, secrets: Mutex::default() }
     }
 
     async fn config(&self) -> Result<&SdkConfig> {

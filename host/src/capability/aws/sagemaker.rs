@@ -1,5 +1,10 @@
 //! SageMaker's training jobs.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+};
+
 use aws_sdk_sagemaker::{primitives::DateTime, types::ResourceConfig};
 use serde_json::{Map, Value, json};
 
@@ -7,7 +12,10 @@ use super::{
     Aws,
     failure::{code, explain},
 };
-use crate::error::{Error, Kind, Result};
+use crate::{
+    config::{Mask, SecretValues},
+    error::{Error, Kind, Result},
+};
 
 /// The tag on jobs that alekseylearn created.
 const TAG_KEY: &str = "alekseylearn:tag";
@@ -21,6 +29,8 @@ pub struct TrainingJobRequest {
     pub image: String,
     /// The tag of the training artifact.
     pub tag: String,
+    /// Secrets: variables that replace others of the same name, and of which the driver knows the names only.
+    pub secrets: Arc<SecretValues>,
     /// All other members, as the service takes them.
     pub body: Map<String, Value>,
 }
@@ -37,6 +47,11 @@ impl TrainingJobRequest {
         if let Some(tags) = body.entry("Tags").or_insert_with(|| json!([])).as_array_mut() {
             tags.retain(|tag| tag["Key"] != TAG_KEY);
             tags.push(json!({ "Key": TAG_KEY, "Value": self.tag }));
+        }
+        if !self.secrets.is_empty()
+            && let Some(variables) = body.entry("Environment").or_insert_with(|| json!({})).as_object_mut()
+        {
+            variables.extend(self.secrets.iter().map(|(name, value)| (name.to_owned(), value.into())));
         }
         body.into()
     }
@@ -65,6 +80,8 @@ pub struct TrainingJob {
     pub transitions: Vec<(String, u64, Option<u64>)>,
     /// The service's message about the current status.
     pub status_message: Option<String>,
+    /// Masks its secrets.
+    secrets: Mask,
 }
 
 impl Aws {
@@ -74,6 +91,7 @@ impl Aws {
     /// The name is taken ([`Kind::Conflict`]), or the service rejects the request.
     pub async fn create_training_job(&self, request: TrainingJobRequest) -> Result<String> {
         let operation = format!("SageMaker rejected the job {}", request.name);
+        let mask = request.secrets.mask();
         let body = request.whole().to_string();
         let answer = self
             .sagemaker()
@@ -87,15 +105,30 @@ impl Aws {
             })
             .send()
             .await
-            .map_err(|error| refused(explain(&operation, error)))?;
+            .map_err(|error| mask.error(refused(explain(&operation, error))))?;
         Ok(answer.training_job_arn.unwrap_or_default())
     }
 
-    /// A job's current state.
+    /// Returns the mask of a job's secrets, whose values are in the job's own variables.
     ///
     /// # Errors
     /// There is no such job in this account and region.
-    pub async fn training_job(&self, name: &str) -> Result<TrainingJob> {
+    pub async fn secrets_of(&self, job: &str, names: &[String]) -> Result<Mask> {
+        if names.is_empty() {
+            return Ok(Mask::default());
+        }
+        let known = self.secrets.lock().unwrap_or_else(PoisonError::into_inner).get(job).cloned();
+        match known {
+            Some(known) => Ok(known),
+            None => self.training_job(job, names).await.map(|job| job.secrets),
+        }
+    }
+
+    /// A job's current state. `secrets` are the names of variables whose values are masked in it.
+    ///
+    /// # Errors
+    /// There is no such job in this account and region.
+    pub async fn training_job(&self, name: &str, secrets: &[String]) -> Result<TrainingJob> {
         let answer = self.sagemaker().await?.describe_training_job().training_job_name(name).send().await;
         let job = answer.map_err(|error| {
             // The service returns a validation error for an unknown job.
@@ -108,8 +141,14 @@ impl Aws {
             }
             explain(format!("cannot get the job {name}"), error)
         })?;
+        let mask = hidden(job.environment.as_ref(), secrets);
+        if !secrets.is_empty() {
+            let mut known = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(name.to_owned(), mask.clone());
+        }
         let last = job.secondary_status_transitions().last();
-        let status_message = last.and_then(|transition| transition.status_message()).map(str::to_owned);
+        let status_message = last.and_then(|transition| transition.status_message());
+        let status_message = status_message.map(|text| mask.text(text).into_owned());
         let transitions =
             job.secondary_status_transitions.unwrap_or_default().into_iter().map(|transition| {
                 let start = transition.start_time.as_ref().and_then(milliseconds).unwrap_or(0);
@@ -123,13 +162,14 @@ impl Aws {
                 .secondary_status
                 .map(|status| status.as_str().to_owned())
                 .unwrap_or_default(),
-            failure_reason: job.failure_reason,
+            failure_reason: job.failure_reason.map(|reason| mask.owned(reason)),
             output_path: job.output_data_config.and_then(|output| output.s3_output_path),
             checkpoint_path: job.checkpoint_config.and_then(|checkpoints| checkpoints.s3_uri),
             instance_count: job.resource_config.as_ref().map_or(1, machines),
             billable_seconds: job.billable_time_in_seconds.and_then(|seconds| seconds.try_into().ok()),
             transitions: transitions.collect(),
             status_message,
+            secrets: mask,
         })
     }
 
@@ -142,7 +182,7 @@ impl Aws {
             Ok(_) => Ok(()),
             Err(error) if code(&error) == "ValidationException" => {
                 // The job has ended, or never existed.
-                self.training_job(name).await.map(drop)
+                self.training_job(name, &[]).await.map(drop)
             }
             Err(error) => Err(explain(format!("cannot stop the job {name}"), error)),
         }
@@ -168,6 +208,11 @@ fn refused(error: Error) -> Error {
     }
 }
 
+/// Returns the mask of the values of these variables.
+fn hidden(environment: Option<&HashMap<String, String>>, names: &[String]) -> Mask {
+    Mask::new(names.iter().filter_map(|name| environment?.get(name)))
+}
+
 /// The number of instances, in all groups together.
 fn machines(resources: &ResourceConfig) -> u32 {
     let of_groups = resources.instance_groups().iter().filter_map(|group| group.instance_count).sum::<i32>();
@@ -191,12 +236,27 @@ mod tests {
             "Tags": [{ "Key": TAG_KEY, "Value": "another" }, { "Key": "team", "Value": "vision" }],
         });
         let Value::Object(body) = body else { unreachable!() };
-        let request = TrainingJobRequest { name: "a-1".into(), image: "i@d".into(), tag: "a".into(), body };
+        let request = TrainingJobRequest {
+            name: "a-1".into(),
+            image: "i@d".into(),
+            tag: "a".into(),
+            body,
+            ..TrainingJobRequest::default()
+        };
         let expected = json!({
             "TrainingJobName": "a-1",
             "AlgorithmSpecification": { "TrainingImage": "i@d", "TrainingInputMode": "File" },
             "Tags": [{ "Key": "team", "Value": "vision" }, { "Key": TAG_KEY, "Value": "a" }],
         });
         assert_eq!(request.whole(), expected);
+    }
+
+    #[test]
+    fn secrets_are_put_in_at_last() {
+        let Value::Object(body) = json!({ "Environment": { "A": "***", "B": "x" } }) else { unreachable!() };
+        let secrets = Arc::new([("A".to_owned(), "hunter2".to_owned())].into_iter().collect());
+        let request = TrainingJobRequest { body, secrets, ..TrainingJobRequest::default() };
+        assert!(!format!("{request:?}").contains("hunter2"));
+        assert_eq!(request.whole()["Environment"], json!({ "A": "hunter2", "B": "x" }));
     }
 }

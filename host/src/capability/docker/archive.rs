@@ -44,14 +44,15 @@ impl Engine {
     /// There is no such container, or the engine does not answer.
     pub async fn read(&self, name: &str, path: &str) -> Result<Option<Vec<u8>>> {
         let Some(stream) = self.download(name, path).await? else { return Ok(None) };
-        blocking(stream, |tar| {
+        let mask = self.secrets_of(name).await?;
+        blocking(stream, move |tar| {
             let mut archive = tar::Archive::new(tar);
             for entry in archive.entries()? {
                 let entry = entry?;
                 if entry.header().entry_type().is_file() {
                     let mut content = Vec::new();
                     entry.take(LONGEST_READ).read_to_end(&mut content)?;
-                    return Ok(Some(content));
+                    return Ok(Some(mask.bytes(content)));
                 }
             }
             Ok(None)

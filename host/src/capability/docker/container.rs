@@ -1,9 +1,12 @@
 //! Starts, inspects, stops and removes containers.
 
-use std::{collections::HashMap, str::FromStr, time::Duration};
+use std::{collections::HashMap, str::FromStr, sync::Arc, time::Duration};
 
 use bollard::{
-    models::{ContainerCreateBody, DeviceRequest, HostConfig, HostConfigLogConfig, Mount, MountType},
+    models::{
+        ContainerCreateBody, ContainerInspectResponse, DeviceRequest, HostConfig, HostConfigLogConfig, Mount,
+        MountType,
+    },
     query_parameters::{
         CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
         StartContainerOptions, UploadToContainerOptionsBuilder,
@@ -11,8 +14,14 @@ use bollard::{
 };
 use jiff::Timestamp;
 
-use super::{Engine, Gpus, LABEL, archive, explain, failure, network};
-use crate::error::{Error, Kind, Result};
+use super::{
+    Engine, Gpus, archive, explain, failure, network,
+    secrets::{environment, labels},
+};
+use crate::{
+    config::SecretValues,
+    error::{Error, Kind, Result},
+};
 
 /// Maximum number of processes and threads of a container: data loaders on a large machine use a few thousand.
 const MOST_PROCESSES: i64 = 32_768;
@@ -32,6 +41,8 @@ pub struct ContainerSpec {
     pub arguments: Vec<String>,
     /// Environment variables.
     pub environment: Vec<(String, String)>,
+    /// Secrets: variables of which the driver knows the names only.
+    pub secrets: Arc<SecretValues>,
     /// Files to write before the start, by absolute path.
     pub files: Vec<(String, Vec<u8>)>,
     /// Folders outside of the image's layers, which are removed with the container.
@@ -136,7 +147,7 @@ impl Engine {
                     self.remove(&spec.name).await?;
                     return Err(no_gpus(self).source(error));
                 }
-                Err(error) => return Err(explain(&operation, error)),
+                Err(error) => return Err(spec.secrets.mask().error(explain(&operation, error))),
             }
         }
     }
@@ -153,7 +164,7 @@ impl Engine {
             Ok(_) => {}
             // Another process or an earlier attempt created it: continue from there.
             Err(error) if failure::is_taken(&error) => {
-                let there = self.inspect(&spec.name).await?;
+                let there = self.inspect(&spec.name).await?.state.unwrap_or_default();
                 if there.started_at.as_deref().and_then(milliseconds).is_some() {
                     return Ok(());
                 }
@@ -182,14 +193,14 @@ impl Engine {
 
     /// Inspects a container. Podman reports `stopped` until it has cleaned up, which Docker and the library do not
     /// know, so the request is repeated until then.
-    async fn inspect(
+    pub(super) async fn inspect(
         &self,
         name: &str,
-    ) -> std::result::Result<bollard::models::ContainerState, bollard::errors::Error> {
+    ) -> std::result::Result<ContainerInspectResponse, bollard::errors::Error> {
         let mut patience = 100;
         loop {
             match self.docker.inspect_container(name, None).await {
-                Ok(found) => return Ok(found.state.unwrap_or_default()),
+                Ok(found) => return Ok(found),
                 Err(error)
                     if self.podman && patience > 0 && failure::causes(&error).contains("`stopped`") =>
                 {
@@ -207,7 +218,7 @@ impl Engine {
     /// The engine does not answer.
     pub async fn container(&self, name: &str) -> Result<Option<ContainerState>> {
         let found = match self.inspect(name).await {
-            Ok(found) => found,
+            Ok(found) => found.state.unwrap_or_default(),
             Err(error) if failure::is_not_found(&error) => return Ok(None),
             Err(error) => return Err(explain(&format!("cannot inspect the container {name}"), error)),
         };
@@ -299,8 +310,8 @@ fn body(
         image: Some(spec.image.clone()),
         hostname: Some(spec.host_name.clone()),
         cmd: Some(spec.arguments.clone()),
-        env: Some(spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect()),
-        labels: Some(HashMap::from([(LABEL.to_owned(), spec.job.clone())])),
+        env: Some(environment(spec)),
+        labels: Some(labels(spec)),
         volumes: Some(spec.scratch.clone()),
         host_config: Some(HostConfig {
             // The engine's default driver may rotate the log, which loses lines.

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::{Engine, explain};
 use crate::{
+    config::Mask,
     disk::{Folder, PRIVATE, cannot_read},
     error::{Error, Result},
 };
@@ -56,6 +57,8 @@ type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error
 pub(super) struct Follower {
     container: String,
     seen: u64,
+    /// Masks the container's secrets.
+    mask: Mask,
     frames: Frames,
     split: Splitter,
 }
@@ -74,9 +77,10 @@ impl Engine {
         let mut size = 0;
         let mut wait = FIRST_WAIT;
         while page.lines.len() < PAGE_LINES && size < PAGE_BYTES {
-            if let Some(line) = follower.split.next() {
-                size += line.text.len();
-                page.lines.push(line);
+            if let Some(Line { time, text }) = follower.split.next() {
+                let text = follower.mask.owned(text);
+                size += text.len();
+                page.lines.push(Line { time, text });
                 wait = NEXT_WAIT;
                 continue;
             }
@@ -117,6 +121,7 @@ impl Engine {
                 .source(error)
         };
         folder.make_below(file.parent().unwrap_or(Path::new(""))).map_err(failed)?;
+        let mask = self.secrets_of(container).await?;
         let partial = folder.begin(file, PRIVATE).map_err(failed)?;
         let mut out = BufWriter::new(partial.file());
         let mut frames = self.frames(container, false);
@@ -131,7 +136,7 @@ impl Engine {
             }
             for line in split.by_ref() {
                 let time = line.time.and_then(|time| i64::try_from(time).ok()).unwrap_or_default();
-                writeln!(out, "{time} {}", line.text).map_err(failed)?;
+                writeln!(out, "{time} {}", mask.text(&line.text)).map_err(failed)?;
             }
         }
         out.flush().map_err(failed)?;
@@ -143,6 +148,7 @@ impl Engine {
         let mut follower = Follower {
             container: container.to_owned(),
             seen,
+            mask: self.secrets_of(container).await?,
             frames: self.frames(container, true),
             split: Splitter::default(),
         };

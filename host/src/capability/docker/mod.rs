@@ -18,6 +18,7 @@ mod narration;
 mod network;
 mod peek;
 mod push;
+mod secrets;
 mod session;
 mod ssh;
 mod steps;

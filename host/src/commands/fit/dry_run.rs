@@ -59,6 +59,9 @@ fn told(context: &Context, plan: &Plan) -> String {
     if !plan.arguments.is_empty() {
         parts.push(format!("The script is called with {}", job::typed(&plan.arguments)));
     }
+    if !plan.secrets.is_empty() {
+        parts.push(format!("The script receives the secrets {}", plan.secrets.join(", ")));
+    }
     // Problems and warnings were already reported.
     let cost = plan.findings.iter().find(|finding| matches!(finding, Finding::Cost { .. }));
     parts.extend(cost.map(|cost| ui::lines([check::line(cost)])));
@@ -167,6 +170,7 @@ fn data(plan: &Plan) -> Value {
         "root": plan.root,
         "start": plan.start,
         "arguments": plan.arguments,
+        "secrets": plan.secrets,
         "touches": check::touches_data(&plan.touches),
         "findings": check::findings(&plan.findings),
         "cost": check::cost(&plan.findings),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::plot;
 use crate::{
+    config::Shown,
     job::{Left, Report, told_metrics, typed},
     ui::{duration, number},
 };
@@ -189,9 +190,11 @@ fn left(report: &Report) -> String {
 
 fn parameters(report: &Report) -> String {
     let entry = &report.entry;
-    let options = entry.options.iter().chain(&entry.details.build_options);
-    let rows: Vec<_> =
+    let options = Shown(&entry.options).iter().chain(Shown(&entry.details.build_options).iter());
+    let mut rows: Vec<_> =
         options.map(|(key, value)| (escaped(key), format!("<code>{}</code>", escaped(value)))).collect();
+    let secrets = entry.details.secrets.iter();
+    rows.extend(secrets.map(|name| (escaped(name), "secret, not recorded".to_owned())));
     match rows.is_empty() {
         true => String::new(),
         false => format!("<h2>Options</h2>\n{}", table(rows)),

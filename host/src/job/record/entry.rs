@@ -6,7 +6,7 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::{Assignment, Origin},
+    config::{Assignment, Origin, Shown},
     job::{home::Home, left::Left, metrics::Series},
     plugin::{Identity, JobStatus, Phase},
     project::KnownProject,
@@ -23,7 +23,8 @@ pub struct Entry {
     pub artifact: String,
     /// The train driver's name.
     pub driver: String,
-    /// The options as the user gave them, without secrets.
+    /// The options as the user gave them, without secrets. [`Shown`] masks them in all output.
+    #[serde(serialize_with = "Shown::serialize")]
     pub options: Vec<(String, String)>,
     /// Hash of image, driver and options: equal runs have the same.
     pub fingerprint: String,
@@ -64,6 +65,8 @@ pub struct Details {
     pub root: Option<String>,
     /// The script's arguments, after its hyperparameters.
     pub arguments: Vec<String>,
+    /// The names of its secrets. The values are not recorded.
+    pub secrets: Vec<String>,
     /// Paths and patterns of the files that become the model.
     pub model: Vec<String>,
     /// The job that this one runs again.

@@ -20,6 +20,11 @@ impl BuildDriver<'_> {
         &self.0.plugin.identity
     }
 
+    /// It came with the program.
+    pub fn is_shipped(&self) -> bool {
+        self.0.is_shipped()
+    }
+
     /// The digest of its component.
     pub fn digest(&self) -> String {
         self.0.plugin.digest()
@@ -27,7 +32,7 @@ impl BuildDriver<'_> {
 
     /// The driver's options, with the defaults from files.
     pub fn chosen<'a>(&'a self, specs: &'a [OptionSpec], defaults: &'a [Assignment]) -> Chosen<'a> {
-        Chosen { name: self.name(), specs, defaults, shipped: self.0.is_shipped() }
+        Chosen { name: self.name(), specs, defaults, shipped: self.is_shipped() }
     }
 
     /// The options that it declares.

@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc};
 use wasmtime::{Store, component::Resource};
 
 pub use build::BuildDriver;
-pub use train::TrainDriver;
+pub use train::{SecretWay, TrainDriver};
 
 use super::{
     audit::Auditor,

@@ -11,6 +11,7 @@ use crate::{
     plugin::{
         authority::{Scope, Used},
         bindings::alekseylearn::driver::types::{LogLine, LogPage},
+        grant::Capability,
         identity::Identity,
         limits::MOST_LINES,
         origin::Origin,
@@ -33,6 +34,15 @@ fn parts(line: LogLine) -> Vec<LogLine> {
     text.split('\n').map(part).collect()
 }
 
+/// How the host gives a training's secrets to its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretWay {
+    /// As variables of containers.
+    Container,
+    /// As variables in the request for the job.
+    Request,
+}
+
 /// A driver that runs images on a service.
 pub struct TrainDriver<'a>(pub(in crate::plugin) Driver<'a>);
 
@@ -50,6 +60,16 @@ impl TrainDriver<'_> {
     /// Whether it ships with the program.
     pub fn is_shipped(&self) -> bool {
         self.0.is_shipped()
+    }
+
+    /// How its jobs get secrets; `None` if they get none, like those of any driver that is not shipped.
+    pub fn secret_way(&self) -> Option<SecretWay> {
+        let may = |capability: Capability| self.0.plugin.granted.has(&capability.into());
+        match self.is_shipped() {
+            true if may(Capability::Docker) => Some(SecretWay::Container),
+            true if may(Capability::Sagemaker) => Some(SecretWay::Request),
+            _ => None,
+        }
     }
 
     /// The driver's options, with the defaults from files.

@@ -170,11 +170,13 @@ impl cloudwatch_logs::Host for State {
         stream: String,
         token: Option<String>,
     ) -> Result<(Vec<cloudwatch_logs::Event>, String)> {
-        let job = &self.get(&job)?.name;
-        self.allow(Verb::Log { job, group: &group, stream: Some(&stream) })?;
+        let job = self.get(&job)?;
+        self.allow(Verb::Log { job: &job.name, group: &group, stream: Some(&stream) })?;
+        let mask = self.aws.secrets_of(&job.name, &job.secrets).await?;
         let (events, token) = self.aws.log_events(&group, &stream, token.as_deref()).await?;
-        let events =
-            events.into_iter().map(|event| cloudwatch_logs::Event { time: event.time, text: event.text });
+        let events = events
+            .into_iter()
+            .map(|event| cloudwatch_logs::Event { time: event.time, text: mask.owned(event.text) });
         Ok((events.collect(), token))
     }
 }

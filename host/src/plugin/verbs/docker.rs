@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -309,10 +310,13 @@ impl wit::HostContainer for State {
         image: String,
     ) -> wasmtime::Result<Resource<ContainerSpec>> {
         self.hold(image.len())?;
-        let job = self.get(&training)?.job_name.clone();
+        let training = self.get(&training)?;
+        let job = training.job_name.clone();
+        let secrets = if self.authority.shipped { training.secrets.clone() } else { Arc::default() };
         let spec = ContainerSpec {
             name: node_name(&job, &node)?,
             job,
+            secrets,
             host_name: node,
             image,
             ..ContainerSpec::default()

@@ -181,6 +181,10 @@ impl run::HostTraining for State {
         Ok(self.get(&this)?.runner_environment.clone())
     }
 
+    async fn secrets(&mut self, this: Resource<SharedTraining>) -> Result<Vec<String>> {
+        Ok(self.get(&this)?.secrets.names())
+    }
+
     async fn image(&mut self, this: Resource<SharedTraining>) -> Result<Option<String>> {
         Ok(self.get(&this)?.image.clone())
     }

@@ -1,10 +1,13 @@
 //! `sagemaker`: training jobs of alekseylearn.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use wasmtime::component::Resource;
 
 use crate::{
     capability::aws::{TrainingJob, TrainingJobRequest},
+    config::Value as Allowed,
     error::{Error, Kind, Result},
     plugin::{
         bindings::alekseylearn::driver::sagemaker,
@@ -14,11 +17,14 @@ use crate::{
     },
 };
 
+/// The option that allows secrets in the request, where others of the account can read them.
+const IN_REQUEST: &str = "secrets_in_request";
+
 impl sagemaker::Host for State {
     async fn describe(&mut self, job: Resource<SharedJob>) -> Result<Resource<TrainingJob>> {
-        let name = &self.get(&job)?.name;
-        self.allow(Verb::TrainingJob(name))?;
-        let job = self.aws.training_job(name).await?;
+        let job = self.get(&job)?;
+        self.allow(Verb::TrainingJob(&job.name))?;
+        let job = self.aws.training_job(&job.name, &job.secrets).await?;
         self.push(job)
     }
 
@@ -40,7 +46,10 @@ impl sagemaker::HostTrainingJobRequest for State {
         training: Resource<SharedTraining>,
     ) -> wasmtime::Result<Resource<TrainingJobRequest>> {
         let training = self.get(&training)?;
+        let may = self.authority.shipped && training.options.get(IN_REQUEST) == Some(&Allowed::Boolean(true));
+        let secrets = if may { training.secrets.clone() } else { Arc::default() };
         let request = TrainingJobRequest {
+            secrets,
             name: training.job_name.clone(),
             image: training.image.clone().unwrap_or_default(),
             tag: training.project.tag.clone(),

@@ -102,7 +102,7 @@ impl Dependencies {
             added: Vec::new(),
             imported: BTreeMap::new(),
             as_of: wanted.as_of.clone(),
-            logins: Vec::new(),
+            addresses: Vec::new(),
             python: None,
             provided: Default::default(),
         }

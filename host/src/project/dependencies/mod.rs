@@ -1,6 +1,7 @@
 //! Finds a project's dependencies: the file that declares them, its kind, and the other files that it needs.
 
 mod added;
+mod addresses;
 mod brings;
 mod conda;
 mod lists;
@@ -22,12 +23,11 @@ pub(super) use pyproject::python as requires_python;
 
 use super::{
     Choice, contents, files,
-    indexes::{Login, holds_password, take_out, take_out_of},
+    indexes::{Written, decoded as any_text, holds_password, take_out, take_out_of, written_in},
     rules,
 };
 use crate::{
     disk,
-    environment::Environment,
     error::{Error, Kind, Result},
 };
 
@@ -130,8 +130,8 @@ pub struct Dependencies {
     pub imported: BTreeMap<String, String>,
     /// The day as of which versions are chosen.
     pub as_of: Option<String>,
-    /// The logins that were in the files.
-    pub(super) logins: Vec<Login>,
+    /// The addresses that packages come from, with their logins as written.
+    pub(super) addresses: Vec<Written>,
     /// The Python version or range that is required, and the file that requires it.
     pub(super) python: Option<(String, String)>,
     /// Normalized names of the packages that the file provides.
@@ -360,7 +360,7 @@ impl Reading<'_> {
             return Err(Error::invalid(format!("{} has no extra or group `{name}`", gathered.names))
                 .hint("use --extra and --group only with a pyproject.toml"));
         }
-        let logins = gathered.take_out_logins()?;
+        let addresses = gathered.take_out_logins()?;
         let origin = gathered.names;
         let python = said.python.map(|version| (version, origin.clone()));
         let mut main = said.main;
@@ -396,7 +396,7 @@ impl Reading<'_> {
             added: Vec::new(),
             imported: BTreeMap::new(),
             as_of: wanted.as_of.clone(),
-            logins,
+            addresses,
             python,
             provided: gathered.provided,
         };
@@ -496,25 +496,25 @@ impl Gathered<'_> {
     }
 
     /// Removes the logins from all files, since an image would keep them. A list may refer to files of any name.
-    fn take_out_logins(&mut self) -> Result<Vec<Login>> {
+    fn take_out_logins(&mut self) -> Result<Vec<Written>> {
         let mut all = Vec::new();
         for (name, content) in &mut self.files {
+            let mut note = |text: &str| {
+                all.extend(addresses::of(text).iter().flat_map(|used| written_in(used, name)));
+            };
             match content {
                 Content::Text(text) => {
-                    let (clean, logins) = take_out(text, name, &Environment::variable)?;
-                    *text = clean;
-                    all.extend(logins);
+                    note(text);
+                    *text = take_out(text);
                 }
                 Content::File(file) if !contents::is_code(&file.path) => {
                     let Some(bytes) = rules::text_of(&file.source, LARGEST) else { continue };
-                    // Only the variables of lists are used to log in.
-                    let variable: &dyn Fn(&str) -> Option<String> = match is_list(&file.path) {
-                        true => &Environment::variable,
-                        false => &|_| Some(String::new()),
-                    };
-                    if let Some((clean, logins)) = take_out_of(&bytes, name, variable)? {
+                    // Only the addresses of lists are used to log in.
+                    if is_list(&file.path) {
+                        note(&any_text(&bytes));
+                    }
+                    if let Some(clean) = take_out_of(&bytes) {
                         (file.size, file.cleaned) = (clean.len() as u64, Some(clean));
-                        all.extend(logins);
                     }
                     if holds_password(file.cleaned.as_ref().unwrap_or(&bytes)) {
                         return Err(Error::invalid(format!("cannot remove the password from {name}"))

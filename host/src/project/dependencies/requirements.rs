@@ -187,7 +187,7 @@ fn is_path(line: &str) -> bool {
 }
 
 /// Splits a text into lines without comments; lines that end with `\` are joined.
-fn logical_lines(text: &str) -> Vec<String> {
+pub(super) fn logical_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut current = String::new();
     for line in text.trim_start_matches('\u{feff}').lines() {

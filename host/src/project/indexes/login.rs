@@ -1,6 +1,6 @@
 //! Removes logins from URLs such as `https://user:password@host/` in files and settings.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use percent_encoding::percent_decode_str;
 
@@ -25,67 +25,99 @@ impl fmt::Debug for Login {
     }
 }
 
-/// Removes the logins from the URLs in a text. Returns the text, and the logins of web URLs, which an installation
-/// needs. `${NAME}` in a login is replaced with the value of `variable`, as in pip and uv.
-///
-/// # Errors
-/// A variable is not set.
-pub(in crate::project) fn take_out(
-    text: &str,
-    origin: &str,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<(String, Vec<Login>)> {
-    let mut clean = String::new();
-    let mut logins = Vec::new();
-    let mut done = 0;
-    for found in addresses(text) {
-        // `git` is everybody's user on git hosts: not a secret, and without a password.
-        if !found.is_web || found.login == "git" {
-            if let Some(password) = found.password.filter(|password| !password.is_empty()) {
-                let end = found.start + found.login.len();
-                clean.push_str(&text[done..end - password.len() - 1]);
-                done = end;
-            }
-            continue;
-        }
+/// A web URL as written, with its login.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The host's name in lower case.
+    pub host: String,
+    /// User and password as written, with `%40` and `${NAME}`; `None` if there is no login.
+    login: Option<(String, String)>,
+    /// The file or setting that has it, for messages.
+    pub origin: String,
+}
+
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a URL at {} from {}", self.host, self.origin)
+    }
+}
+
+impl Written {
+    /// Returns the names of the variables in the login, written `${NAME}` as in pip and uv.
+    pub fn variables(&self) -> BTreeSet<&str> {
+        let parts = self.login.iter().flat_map(|(user, password)| [user, password]);
+        parts.flat_map(|text| variables(text)).collect()
+    }
+
+    /// Returns the login with the values of its variables; `None` if there is none.
+    ///
+    /// # Errors
+    /// A variable is not set.
+    pub fn login(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Login>> {
+        let Some((user, password)) = &self.login else { return Ok(None) };
         let part = |text: &str| -> Result<String> {
-            Ok(percent_decode_str(&expanded(text, origin, variable)?).decode_utf8_lossy().into_owned())
+            Ok(percent_decode_str(&expanded(text, &self.origin, variable)?).decode_utf8_lossy().into_owned())
         };
-        logins.push(Login {
-            host: host_of(found.host).to_owned(),
-            user: part(found.user)?,
-            password: part(found.password.unwrap_or_default())?,
-            origin: origin.to_owned(),
+        let (user, password) = (part(user)?, part(password)?);
+        Ok(Some(Login { host: self.host.clone(), user, password, origin: self.origin.clone() }))
+    }
+}
+
+/// Returns the web URLs in a text, which an installation may need.
+pub(in crate::project) fn written_in(text: &str, origin: &str) -> Vec<Written> {
+    let all = addresses(text).filter(|found| found.is_web);
+    let written = all.map(|found| {
+        // `git` is everybody's user on git hosts: not a secret, and without a password.
+        let login = found.login.filter(|login| *login != "git").map(|login| {
+            let (user, password) = login.split_once(':').unwrap_or((login, ""));
+            (user.to_owned(), password.to_owned())
         });
-        clean.push_str(&text[done..found.start]);
-        done = found.start + found.login.len() + 1;
+        Written { host: host_of(found.host), login, origin: origin.to_owned() }
+    });
+    written.collect()
+}
+
+/// Removes the logins from the web URLs in a text, and the passwords from other URLs.
+pub(in crate::project) fn take_out(text: &str) -> String {
+    let mut clean = String::new();
+    let mut done = 0;
+    for Address { is_web, start, login, .. } in addresses(text) {
+        let Some(login) = login else { continue };
+        let end = start + login.len();
+        if is_web && login != "git" {
+            clean.push_str(&text[done..start]);
+            done = end + 1;
+        } else if let Some((user, _)) = login.split_once(':').filter(|(_, password)| !password.is_empty()) {
+            clean.push_str(&text[done..start + user.len()]);
+            done = end;
+        }
     }
     clean.push_str(&text[done..]);
-    Ok((clean, logins))
+    clean
 }
 
 /// Does the same with a file in any encoding. `None` if there is nothing to remove.
-///
-/// # Errors
-/// A variable is not set.
-pub(in crate::project) fn take_out_of(
-    bytes: &[u8],
-    origin: &str,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Option<(Vec<u8>, Vec<Login>)>> {
+pub(in crate::project) fn take_out_of(bytes: &[u8]) -> Option<Vec<u8>> {
     if !bytes.contains(&b'@') {
-        return Ok(None);
+        return None;
     }
     let (text, encoding) = Encoding::read(bytes);
-    let (clean, logins) = take_out(&text, origin, variable)?;
-    Ok((clean != text).then(|| (encoding.write(&clean), logins)))
+    let clean = take_out(&text);
+    (clean != text).then(|| encoding.write(&clean))
+}
+
+/// Returns the text of a file in any encoding.
+pub(in crate::project) fn decoded(bytes: &[u8]) -> String {
+    Encoding::read(bytes).0
 }
 
 /// Whether the file has a password in a URL, also in UTF-16 without a mark, and in any other encoding based on ASCII.
 pub(in crate::project) fn holds_password(bytes: &[u8]) -> bool {
     let letters = bytes.iter().filter(|byte| **byte != 0);
     let text: String = letters.map(|byte| char::from(*byte)).collect();
-    addresses(&text).any(|found| found.password.is_some_and(|password| !stands_for_one(password)))
+    let password =
+        |login: &'_ str| login.split_once(':').is_some_and(|(_, password)| !stands_for_one(password));
+    addresses(&text).any(|found| found.login.is_some_and(password))
 }
 
 /// Whether the text is a placeholder for a password.
@@ -98,14 +130,12 @@ fn stands_for_one(password: &str) -> bool {
         || password.ends_with('}')
 }
 
-/// A URL with a login, `scheme://login@host`.
+/// A URL, `scheme://login@host` or `scheme://host`.
 struct Address<'a> {
     is_web: bool,
-    /// Where the login begins in the text.
+    /// Where the login begins in the text, if there is one.
     start: usize,
-    login: &'a str,
-    user: &'a str,
-    password: Option<&'a str>,
+    login: Option<&'a str>,
     host: &'a str,
 }
 
@@ -115,13 +145,13 @@ fn addresses(text: &str) -> impl Iterator<Item = Address<'_>> {
         if !before.ends_with(|c: char| c.is_ascii_alphanumeric()) {
             return None;
         }
-        let (login, host) = rest[..end_of_authority(rest)].rsplit_once('@')?;
-        let (user, password) = match login.split_once(':') {
-            Some((user, password)) => (user, Some(password)),
-            None => (login, None),
+        let authority = &rest[..end_of_authority(rest)];
+        let (login, host) = match authority.rsplit_once('@') {
+            Some((login, host)) => (Some(login), host),
+            None => (None, authority),
         };
         let is_web = before.ends_with("http") || before.ends_with("https");
-        Some(Address { is_web, start: at + mark.len(), login, user, password, host })
+        Some(Address { is_web, start: at + mark.len(), login, host })
     })
 }
 
@@ -171,18 +201,18 @@ impl Encoding {
     }
 }
 
-/// Returns the hosts of the URLs in a text, from which logins have been removed.
-pub(super) fn hosts(text: &str) -> impl Iterator<Item = &str> {
-    text.split("://").skip(1).map(|rest| host_of(&rest[..end_of_authority(rest)]))
-}
-
 fn end_of_authority(text: &str) -> usize {
     let ends = |c: char| c.is_whitespace() || "/\\?#\"'`,;<>)]".contains(c);
     text.find(ends).unwrap_or(text.len())
 }
 
-fn host_of(authority: &str) -> &str {
-    authority.split(':').next().unwrap_or(authority)
+fn host_of(authority: &str) -> String {
+    authority.split(':').next().unwrap_or(authority).to_ascii_lowercase()
+}
+
+/// Returns each NAME of `${NAME}` in a text.
+fn variables(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
 }
 
 fn expanded(text: &str, origin: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String> {
@@ -214,7 +244,10 @@ mod tests {
         let variable = |name: &str| {
             [("USER", "ada"), ("TOKEN", "t:1")].iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
         };
-        let (clean, logins) = take_out(text, "requirements.txt", &variable).unwrap();
+        let clean = take_out(text);
+        let written = written_in(text, "requirements.txt");
+        let logins = written.iter().filter_map(|written| written.login(&variable).unwrap());
+        let logins: Vec<Login> = logins.collect();
         assert_eq!(
             clean,
             "--index-url https://a.example:8443/simple # why\n\
@@ -228,9 +261,14 @@ mod tests {
             all,
             [("a.example", "me", "p@ss"), ("d.example", "ada", "t:1"), ("e.example", "token", "")]
         );
-        assert!(!format!("{logins:?}").contains("p@ss"));
-        assert_eq!(hosts(&clean).collect::<Vec<_>>()[0], "a.example");
-        let error = take_out(text, "requirements.txt", &|_| None).unwrap_err();
+        assert!(
+            !format!("{logins:?} {written:?}").contains("p@ss") && !format!("{written:?}").contains("p%40ss")
+        );
+        let hosts: Vec<&str> = written.iter().map(|written| written.host.as_str()).collect();
+        assert_eq!(hosts, ["a.example", "github.com", "d.example", "e.example"]);
+        let asks = |written: &Written| written.variables().into_iter().collect::<Vec<_>>().join(" ");
+        assert_eq!(written.iter().map(asks).collect::<Vec<_>>(), ["", "", "TOKEN USER", ""]);
+        let error = written[2].login(&|_| None).unwrap_err();
         assert!(error.message().contains("the variable USER, which is not set"), "{}", error.message());
     }
 
@@ -254,11 +292,12 @@ mod tests {
         ];
         for encode in encodings {
             assert!(holds_password(&encode(text)));
-            let (bytes, logins) = take_out_of(&encode(text), "a", &|_| None).unwrap().unwrap();
+            let bytes = take_out_of(&encode(text)).unwrap();
             assert_eq!(bytes, encode(clean));
-            assert_eq!((logins.len(), logins[0].host.as_str()), (1, "a.example"));
+            let written = written_in(&decoded(&encode(text)), "a");
+            assert_eq!((written.len(), written[0].host.as_str()), (1, "a.example"));
             assert!(!holds_password(&bytes));
-            assert!(take_out_of(&bytes, "a", &|_| None).unwrap().is_none());
+            assert!(take_out_of(&bytes).is_none());
         }
         // Half a character at the end: the password is found, so that the file can be excluded.
         let mut odd = utf16(text, "\u{feff}", u16::to_le_bytes);

@@ -4,6 +4,8 @@
 mod login;
 mod netrc;
 mod pip;
+#[cfg(test)]
+mod tests;
 mod uv;
 
 use std::{
@@ -13,8 +15,8 @@ use std::{
 
 use toml::Value;
 
-pub(in crate::project) use login::Login;
-pub(super) use login::{holds_password, take_out, take_out_of};
+pub(in crate::project) use login::{Login, Written};
+pub(super) use login::{decoded, holds_password, take_out, take_out_of, written_in};
 pub(in crate::project) use pip::section_of;
 
 use super::{Content, Dependencies, Form, dependencies::is_list};
@@ -37,6 +39,20 @@ pub struct Indexes {
     /// URLs of indexes that a build cannot reach.
     pub unreachable: Vec<String>,
     logins: BTreeMap<String, Login>,
+    /// Logins that are not used before the user confirms them.
+    asked: Vec<Asked>,
+}
+
+/// A login that the project's files request and that belongs to the user. Installed code can read it, and a project could
+/// name any host and any variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Asked {
+    /// With variables that a file names.
+    Written(Written),
+    /// With the variables for an index of a name that the project chose.
+    Named(Login),
+    /// With the user's netrc file.
+    Netrc(Login),
 }
 
 /// The settings of a tool; the URLs may have logins.
@@ -57,10 +73,10 @@ struct Settings {
 
 impl Indexes {
     /// Reads the indexes that would be used to install `dependencies`. `folders` are those of the project that may have
-    /// settings of uv, the nearest first.
+    /// settings of uv, the nearest first. [`Self::claims`] are the logins that the project's files request.
     ///
     /// # Errors
-    /// A file is not TOML, a variable is missing, or one host has two logins.
+    /// A file is not TOML, a variable in the user's own settings is missing, or one host has two logins.
     pub fn read(
         environment: &PackageEnvironment,
         folders: &[PathBuf],
@@ -71,29 +87,64 @@ impl Indexes {
         let nearby: Vec<&Path> =
             if by_list { folders.iter().map(PathBuf::as_path).collect() } else { Vec::new() };
         let (uv, pip) = (uv::read(environment, &nearby)?, pip::read(environment));
+        let own = Own::of(&uv::read(environment, &[])?, &pip);
         let mut all = Self { certificates: pip.certificates.clone(), ..Self::default() };
         let mut names = uv.names.clone();
-        let chosen = if uv.says_where() { uv } else { pip };
-        let mut hosts = BTreeSet::new();
-        all.take(&chosen, &mut hosts)?;
+        let mut hosts = all.take(if uv.says_where() { &uv } else { &pip }, &own)?;
+        for written in dependencies.into_iter().flat_map(|found| &found.addresses) {
+            hosts.insert(written.host.clone());
+            all.add_foreign(written)?;
+        }
         for text in dependencies.into_iter().flat_map(|found| found.files.values()).filter_map(read) {
-            hosts.extend(login::hosts(&text).map(str::to_owned));
             names.extend(names_in(&text));
         }
-        all.add(dependencies.map(|found| found.logins.clone()).unwrap_or_default())?;
         for (name, url) in names {
-            all.add(of_name(environment, &name, &url))?;
+            for login in of_name(environment, &name, &url) {
+                match own.hosts.contains(&login.host) {
+                    true => all.add(login)?,
+                    false => all.asked.push(Asked::Named(login)),
+                }
+            }
         }
         let path = environment.variables.get("NETRC").map(PathBuf::from);
         let path = path.unwrap_or_else(|| environment.home.join(".netrc"));
         if let Ok(text) = disk::text(&path, LARGEST) {
-            for login in netrc::parse(&text, &path.display().to_string()) {
-                if hosts.contains(&login.host) {
+            let parsed = netrc::parse(&text, &path.display().to_string());
+            for login in parsed.into_iter().filter(|login| hosts.contains(&login.host)) {
+                if own.hosts.contains(&login.host) {
                     all.logins.entry(login.host.clone()).or_insert(login);
+                } else if !all.logins.contains_key(&login.host)
+                    && !all.asked.iter().any(|asked| asked.host() == login.host)
+                {
+                    all.asked.push(Asked::Netrc(login));
                 }
             }
         }
         Ok(all)
+    }
+
+    /// Returns the logins of the user that the project's files request, one line each.
+    pub fn claims(&self) -> BTreeSet<String> {
+        self.asked.iter().map(Asked::claim).collect()
+    }
+
+    /// Adds the logins of [`Self::claims`], which the user confirmed.
+    ///
+    /// # Errors
+    /// A variable is missing, or one host has two logins.
+    pub fn confirmed(mut self) -> Result<Self> {
+        for asked in std::mem::take(&mut self.asked) {
+            match asked {
+                Asked::Written(written) => {
+                    written.login(&Environment::variable)?.map(|login| self.add(login)).transpose()?;
+                }
+                Asked::Named(login) => self.add(login)?,
+                Asked::Netrc(login) => {
+                    self.logins.entry(login.host.clone()).or_insert(login);
+                }
+            }
+        }
+        Ok(self)
     }
 
     /// Returns the logins as a file `.netrc`; `None` if there are none.
@@ -124,18 +175,27 @@ impl Indexes {
         self.logins.values().map(secret).filter(|word| word.len() > 3).collect()
     }
 
-    fn take(&mut self, settings: &Settings, hosts: &mut BTreeSet<String>) -> Result<()> {
+    /// Adds settings. Returns the hosts of their URLs.
+    fn take(&mut self, settings: &Settings, own: &Own) -> Result<BTreeSet<String>> {
+        let mut hosts = BTreeSet::new();
         let mut clean = |address: &String| -> Result<Option<String>> {
-            let (clean, logins) = take_out(address, settings.origin, &Environment::variable)?;
+            let clean = take_out(address);
             // The build does not have this machine's folders.
             if !clean.starts_with("http://") && !clean.starts_with("https://") {
                 return Ok(None);
             }
-            hosts.extend(login::hosts(&clean).map(str::to_owned));
-            if login::hosts(&clean).any(|host| host == "localhost" || host.starts_with("127.")) {
-                self.unreachable.push(clean.clone());
+            for written in written_in(address, settings.origin) {
+                if written.host == "localhost" || written.host.starts_with("127.") {
+                    self.unreachable.push(clean.clone());
+                }
+                hosts.insert(written.host.clone());
+                match own.addresses.contains(address) {
+                    true => {
+                        written.login(&Environment::variable)?.map(|login| self.add(login)).transpose()?
+                    }
+                    false => Some(self.add_foreign(&written)?),
+                };
             }
-            self.add(logins)?;
             Ok(Some(clean))
         };
         let mut list = |addresses: &[String]| -> Result<Vec<String>> {
@@ -158,26 +218,72 @@ impl Indexes {
         if let Some(strategy) = settings.strategy.clone().filter(|_| several) {
             self.variables.insert("UV_INDEX_STRATEGY", strategy);
         }
-        Ok(())
+        Ok(hosts)
     }
 
-    fn add(&mut self, logins: Vec<Login>) -> Result<()> {
-        for login in logins {
-            match self.logins.get(&login.host) {
-                Some(known) if (&known.user, &known.password) != (&login.user, &login.password) => {
-                    let (host, one, other) = (&login.host, &known.origin, &login.origin);
-                    return Err(Error::new(
-                        Kind::Invalid,
-                        format!("two logins for {host}: from {one} and from {other}"),
-                    )
-                    .hint("use the same login in both: a build has one for each host"));
-                }
-                _ => {
-                    self.logins.insert(login.host.clone(), login);
-                }
+    /// Adds the login of a URL in the project's files. A login with variables of the user is only requested.
+    fn add_foreign(&mut self, written: &Written) -> Result<()> {
+        match written.variables().is_empty() {
+            true => written.login(&|_| None)?.map_or(Ok(()), |login| self.add(login)),
+            false => {
+                self.asked.push(Asked::Written(written.clone()));
+                Ok(())
             }
         }
-        Ok(())
+    }
+
+    fn add(&mut self, login: Login) -> Result<()> {
+        match self.logins.get(&login.host) {
+            Some(known) if (&known.user, &known.password) != (&login.user, &login.password) => {
+                let (host, one, other) = (&login.host, &known.origin, &login.origin);
+                Err(Error::new(Kind::Invalid, format!("two logins for {host}: from {one} and from {other}"))
+                    .hint("use the same login in both: a build has one for each host"))
+            }
+            _ => {
+                self.logins.insert(login.host.clone(), login);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The URLs and hosts in the user's own settings of pip and uv.
+struct Own {
+    addresses: BTreeSet<String>,
+    hosts: BTreeSet<String>,
+}
+
+impl Own {
+    fn of(uv: &Settings, pip: &Settings) -> Self {
+        let of = |settings: &Settings| {
+            let named = settings.names.iter().map(|(_, url)| url.clone());
+            let all = settings.default.iter().chain(&settings.extra).chain(&settings.links).cloned();
+            all.chain(named).collect::<Vec<_>>()
+        };
+        let addresses: BTreeSet<String> = [of(uv), of(pip)].concat().into_iter().collect();
+        let hosts = addresses.iter().flat_map(|address| written_in(address, "")).map(|written| written.host);
+        Self { hosts: hosts.collect(), addresses }
+    }
+}
+
+impl Asked {
+    fn host(&self) -> &str {
+        match self {
+            Self::Written(written) => &written.host,
+            Self::Named(login) | Self::Netrc(login) => &login.host,
+        }
+    }
+
+    fn claim(&self) -> String {
+        let host = self.host();
+        match self {
+            Self::Written(written) => {
+                let names: Vec<&str> = written.variables().into_iter().collect();
+                format!("login to {host} with your variable {} (in {})", names.join(" and "), written.origin)
+            }
+            Self::Named(login) => format!("login to {host} with your variables {}", login.origin),
+            Self::Netrc(login) => format!("login to {host} with {}", login.origin),
+        }
     }
 }
 
@@ -223,9 +329,8 @@ fn of_name(environment: &PackageEnvironment, name: &str, url: &str) -> Vec<Login
         if user.is_none() && password.is_none() {
             return None;
         }
-        let clean = take_out(url, "", &|_| Some(String::new())).ok()?.0;
         Some(Login {
-            host: login::hosts(&clean).next()?.to_owned(),
+            host: written_in(url, "").into_iter().next()?.host,
             user: user.unwrap_or_default(),
             password: password.unwrap_or_default(),
             origin: format!("{start}_{name}_…"),

@@ -76,6 +76,8 @@ pub struct Choice {
     pub include: Vec<String>,
     /// Absolute paths of the files that earlier runs downloaded.
     pub results: BTreeSet<PathBuf>,
+    /// Files with secrets of this run, by absolute path.
+    pub secrets: BTreeSet<PathBuf>,
 }
 
 /// The rules of one project.
@@ -85,6 +87,7 @@ pub(super) struct Rules {
     include: Lines,
     included: Vec<String>,
     results: BTreeSet<PathBuf>,
+    secrets: BTreeSet<PathBuf>,
     folder: PathBuf,
 }
 
@@ -133,7 +136,8 @@ impl Rules {
         let included = choice.include.iter().map(|pattern| pattern.trim_start_matches("./").to_owned());
         let included: Vec<String> = included.collect();
         let include = Lines::of(included.iter().map(String::as_str));
-        Ok(Self { ignored, include, included, results: choice.results.clone(), ..Self::harmless(folder) })
+        let Choice { results, secrets, .. } = choice.clone();
+        Ok(Self { ignored, include, included, results, secrets, ..Self::harmless(folder) })
     }
 
     /// Rules that exclude only secrets and clutter.
@@ -144,6 +148,7 @@ impl Rules {
             include: Lines::default(),
             included: Vec::new(),
             results: BTreeSet::new(),
+            secrets: BTreeSet::new(),
             folder: folder.to_owned(),
         }
     }
@@ -172,7 +177,10 @@ impl Rules {
         let included = around.included || include.is_some();
         let by_name = include.is_some_and(|line| line.names()) || said.named;
         let around_it = around.kept.as_ref();
+        let is_secret = self.secrets.contains(path);
+        let by_name = by_name && !is_secret;
         let reason = match (by_name, around_it) {
+            _ if is_secret => Some(Reason::Secret("named by --secret".to_owned())),
             (true, _) => None,
             // Something in a folder of secrets is only included by its own name.
             (false, Some(Reason::Secret(_))) => around_it.cloned(),
