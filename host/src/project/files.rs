@@ -585,14 +585,14 @@ mod tests {
             ("train.py", ""),
             ("out/model/a", ""),
             ("logs/x.log", ""),
-            (".gitignore", "*.log\nkept/\n"),
+            (".gitignore", "*.log\nkept/\n*.egg-info/\n"),
         ]);
-        for name in ["empty/inner", "kept/x", "out/more"] {
+        for name in ["empty/inner", "kept/x", "out/more", "a.egg-info"] {
             fs::create_dir_all(root.join(name)).unwrap();
         }
         let results = [root.join("out/model/a")].into();
         let listing = list(&root, &[], &Choice { results, ..Choice::default() }).unwrap();
-        assert_eq!(listing.folders, ["empty/inner", "logs", "out/more"]);
+        assert_eq!(listing.folders, ["empty/inner", "kept", "logs", "out/more"]);
         assert_eq!(listing.left[&Reason::Own].paths, ["out/model/a"]);
     }
 
