@@ -27,7 +27,10 @@ fn a_table_keeps_to_the_terminals_width() {
     let mut terminal = sandbox.on_terminal(40, &["driver", "show", "sagemaker"]);
     assert_eq!(terminal.end(), Some(0));
     let raw = terminal.raw();
-    assert!(raw.contains("OPTION   --config.output_path") && raw.contains("\nTYPE     s3://"), "{raw}");
+    assert!(
+        raw.contains("OPTION       --config.output_path") && raw.contains("\nTYPE         s3://"),
+        "{raw}"
+    );
     let long = |line: &&str| line.chars().count() > 40 && !line.split(' ').any(|word| word.len() > 28);
     assert_eq!(raw.lines().skip(2).find(long), None);
     // A pipe has no width.
