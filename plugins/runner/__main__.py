@@ -13,6 +13,7 @@ if sys.argv[1:] == ["train"]:
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
 
 from cluster import meet, stay
@@ -106,11 +107,19 @@ def _gather(job: Job, roots: Roots, before: Snapshot, well: bool) -> bool:
 
 
 def _note_idleness(job: Job, roots: Roots) -> None:
-    if job.kind in ("script", "module") and is_empty(roots.model) and is_empty(roots.output_data):
-        _say(
-            "alekseylearn: the script printed and wrote nothing: does it call its main function "
-            'below `if __name__ == "__main__":`?'
-        )
+    if job.kind not in ("script", "module") or not is_empty(roots.model) or not is_empty(roots.output_data):
+        return
+    said = "alekseylearn: the script printed and wrote nothing"
+    if job.kind == "script" and not _has_guard(roots.code / job.artifact):
+        said += ': does it call its main function below `if __name__ == "__main__":`?'
+    _say(said)
+
+
+def _has_guard(script: Path) -> bool:
+    try:
+        return "__main__" in script.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
 
 
 def _results(roots: Roots) -> "Optional[Results]":
