@@ -34,6 +34,7 @@ class Training(TypedDict, total=False):
     root: StrPath | None
     include: Iterable[str]
     model: Iterable[str]
+    secrets: Iterable[str]
     trust: bool
 
 
@@ -46,7 +47,14 @@ _SINGLE = {
     "as_of": "as-of",
     "root": "root",
 }
-_SEVERAL = {"packages": "with", "extras": "extra", "groups": "group", "include": "include", "model": "model"}
+_SEVERAL = {
+    "packages": "with",
+    "extras": "extra",
+    "groups": "group",
+    "include": "include",
+    "model": "model",
+    "secrets": "secret",
+}
 
 
 def training(path: StrPath | None, options: Training) -> tuple[list[str], list[str]]:

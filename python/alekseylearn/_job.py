@@ -127,16 +127,18 @@ def fit(
     root: StrPath | None = None,
     include: Iterable[str] = (),
     model: Iterable[str] = (),
+    secrets: Iterable[str] = (),
     trust: bool = False,
     overwrite: bool = False,
     show: bool | None = None,
 ) -> Job:
-    """Train a script or notebook: return as soon as its service has the job.
+    """Submit a script or notebook, and return its job as soon as the service has it.
 
-    `args` are the script's arguments, and `config` the drivers' options, such as `{"hyperparameters": {"epochs": 10}}`;
-    a hyperparameter that is `None` is a flag. `module` is run as `python -m` does, in the place of a path. The others
-    are the options of `alekseylearn fit` of the same name, but that `packages` is `--with`, and `detect=False`
-    `--no-detect`. `show` shows how it goes: in a notebook, unless told otherwise.
+    `args` are the script's arguments. `config` holds the drivers' options, such as `{"hyperparameters": {"epochs": 10}}`;
+    a hyperparameter that is `None` is a flag. `module` runs a module instead of a path, like `python -m`. `secrets` names
+    environment variables that the script gets as secrets, or `NAME=file:PATH`. The others are the options of
+    `alekseylearn fit` with the same name, except that `packages` is `--with` and `detect=False` is `--no-detect`.
+    `show` shows the progress (default: only in a notebook).
     """
     training = Training(
         args=args,
@@ -153,6 +155,7 @@ def fit(
         root=root,
         include=include,
         model=model,
+        secrets=secrets,
         trust=trust,
     )
     run = Run(*_commands.fit(path, training, overwrite=overwrite))

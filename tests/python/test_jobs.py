@@ -48,6 +48,16 @@ def test_a_script_is_trained_followed_and_fetched(write: Write, config: dict[str
     assert job.fetch("out", overwrite=True) == [model]
 
 
+def test_a_secret_reaches_the_script_and_no_log(
+    write: Write, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("train.py", "import os\nprint('the key is', os.environ['SERVICE_KEY'], len(os.environ['SERVICE_KEY']))\n")
+    monkeypatch.setenv("SERVICE_KEY", "not-to-be-seen")
+    job = alekseylearn.fit("train.py", config=config, secrets=["SERVICE_KEY"])
+    assert [line.text for line in job.logs()] == ["the key is *** 14"]
+    job.wait()
+
+
 def test_a_job_is_found_by_another_process(write: Write, config: dict[str, Any]) -> None:
     write("train.py", TRAIN)
     alekseylearn.fit("train.py", config=config).wait()
