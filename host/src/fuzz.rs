@@ -34,11 +34,11 @@ fn assert_clear(error: &Error) {
         !error.message().is_empty() && error.hint_text().is_some_and(|hint| !hint.is_empty()),
         "{error:?}"
     );
-    assert!(error.message().len() < LONGEST_MESSAGE, "an error of {} bytes", error.message().len());
+    assert!(error.message().len() < MAX_MESSAGE, "an error of {} bytes", error.message().len());
 }
 
 /// Messages may contain names of files and options, but not whole files.
-const LONGEST_MESSAGE: usize = 8 << 10;
+const MAX_MESSAGE: usize = 8 << 10;
 
 /// Turns texts into seeds.
 pub fn texts(texts: &[&str]) -> Vec<Vec<u8>> {

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::sagemaker::{fit, run};
 
 /// Longer than one request is tried for, so that more than one of them fails. How five and ten minutes go is a test of
-/// `host/src/job/trouble.rs`.
+/// `host/src/job/outage.rs`.
 const OUTAGE: Duration = Duration::from_secs(75);
 const LINES: u32 = 400;
 

@@ -23,7 +23,7 @@ const PLACE: &str = "target/wheels";
 const PLATFORM: &str = "manylinux_2_28";
 
 /// In bytes: what a person waits for on a slow line.
-const LARGEST: u64 = 25_000_000;
+const MAX_SIZE: u64 = 25_000_000;
 
 const EXAMPLE: &str = "examples/digits/train.py";
 
@@ -47,7 +47,7 @@ pub fn run_chore() -> Result<()> {
     let built = build(&python, &scratch.path().join("wheels"))?;
     let size = built.metadata()?.len();
     say(format_args!("{:.1} MB", size as f64 / 1e6));
-    ensure!(size <= LARGEST, "{} is larger than {} MB", built.display(), LARGEST / 1_000_000);
+    ensure!(size <= MAX_SIZE, "{} is larger than {} MB", built.display(), MAX_SIZE / 1_000_000);
     try_out(&python, &built, scratch.path())?;
 
     let folder = root().join(PLACE);

@@ -17,7 +17,7 @@ use crate::{
 pub const HINT: &str = "set SSL_CERT_FILE to the certificate bundle that your network needs";
 
 /// Maximum size in bytes; the bundles of systems have less than 1 MiB.
-const LARGEST: u64 = 16 << 20;
+const MAX_SIZE: u64 = 16 << 20;
 
 /// A certificate in DER.
 pub type Certificate = CertificateDer<'static>;
@@ -32,7 +32,7 @@ pub fn read(bundle: &CertificateBundle) -> Result<Vec<Certificate>> {
         Error::invalid(format!("cannot read the certificates in {named_by}"))
             .hint(format!("set {named_by} to a file with PEM certificates, or unset it"))
     };
-    let content = disk::read(path, LARGEST).map_err(|error| failed().source(error))?;
+    let content = disk::read(path, MAX_SIZE).map_err(|error| failed().source(error))?;
     let found = CertificateDer::pem_slice_iter(&content).map_while(Result::ok);
     // TLS libraries do not understand some certificates in old bundles. OpenSSL skips them too.
     let usable = found.filter(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());

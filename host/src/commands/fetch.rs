@@ -6,7 +6,7 @@ use super::completions;
 use crate::{
     config::Location,
     error::{Error, Kind, Result},
-    job::{self, Brought, Context, Fetch, Known, Record},
+    job::{self, Context, Downloaded, Fetch, JobHandle, Record},
     plugin::DriverKind,
     ui::{self, bytes},
 };
@@ -102,7 +102,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     Ok(())
 }
 
-async fn refuse_unfinished(record: &Record, known: &Known<'_>) -> Result<()> {
+async fn refuse_unfinished(record: &Record, known: &JobHandle<'_>) -> Result<()> {
     let status = job::look(record, known).await?;
     if status.state.is_final() {
         return Ok(());
@@ -113,7 +113,7 @@ async fn refuse_unfinished(record: &Record, known: &Known<'_>) -> Result<()> {
 }
 
 /// The downloaded files as text: the names of a few, or the number of many.
-pub(super) fn told(folder: &Path, brought: &Brought) -> String {
+pub(super) fn told(folder: &Path, brought: &Downloaded) -> String {
     const FEW: usize = 10;
     let count = brought.files.len();
     let files = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };

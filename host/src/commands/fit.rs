@@ -11,7 +11,7 @@ use super::training::Training;
 use crate::{
     config::Defaults,
     error::Result,
-    job::{self, Context, Earlier, Ending, Fetch, Known, Left, Record, Submission},
+    job::{self, Context, Ending, Fetch, FetchManifest, JobHandle, Left, Record, Submission},
     plugin::State,
     ui::duration,
 };
@@ -84,7 +84,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
 
 /// Warns before the training that the download would not replace an earlier model, because the user changed it.
 fn tell_of_changes(context: &Context, folder: &Path) {
-    let earlier = Earlier::of(&context.environment, folder);
+    let earlier = FetchManifest::of(&context.environment, folder);
     if let Some(changed) = earlier.changed() {
         context.ui.warning(&format!(
             "{} was changed after the model of {} was downloaded: it is kept, and a new model with a file of that name will \
@@ -138,7 +138,7 @@ pub(super) async fn see_through(
     record.told(name)
 }
 
-fn detached(context: &Context, known: &Known<'_>) {
+fn detached(context: &Context, known: &JobHandle<'_>) {
     let name = &known.job.name;
     let text = format!(
         "The job {name} keeps running.\n  \
@@ -150,7 +150,12 @@ fn detached(context: &Context, known: &Known<'_>) {
     context.ui.result(&text, json!({ "job": name, "state": "detached" }));
 }
 
-async fn completed(context: &Context, record: &Record, known: &Known<'_>, after: &After<'_>) -> Result<()> {
+async fn completed(
+    context: &Context,
+    record: &Record,
+    known: &JobHandle<'_>,
+    after: &After<'_>,
+) -> Result<()> {
     let name = &known.job.name;
     let state = State::Completed.name();
     let details = record.get(name)?.map(|entry| entry.details).unwrap_or_default();

@@ -23,7 +23,7 @@ use crate::{
 pub const DEFAULTS_FILE: &str = "alekseylearn.toml";
 
 /// The maximum size of the file, in bytes.
-const LARGEST: u64 = 1 << 20;
+const MAX_SIZE: u64 = 1 << 20;
 /// A project's file may choose this driver without confirmation: it trains on this machine.
 const HARMLESS_DRIVER: &str = "local";
 /// Options that affect only the script's input and what is shown.
@@ -139,7 +139,7 @@ impl Defaults {
             let safe = files.iter().flat_map(|file| &file.content.projects.safe);
             let is_safe = path != user && safe.into_iter().any(|safe| folder.starts_with(safe));
             let allow = (!is_safe).then_some(allow.as_str());
-            let Some(text) = disk::read_own(&path, LARGEST, allow)? else { continue };
+            let Some(text) = disk::read_own(&path, MAX_SIZE, allow)? else { continue };
             let foreign = path != user;
             let file = File::parse(path, text, foreign)?;
             for (section, is_there) in [
@@ -163,7 +163,7 @@ impl Defaults {
     /// The file cannot be read or is not valid.
     pub fn of_project(folder: &Path) -> Result<Self> {
         let path = folder.join(DEFAULTS_FILE);
-        let text = disk::optional(&path, LARGEST)?;
+        let text = disk::optional(&path, MAX_SIZE)?;
         let file = text.map(|text| File::parse(path, text, true)).transpose()?;
         Ok(Self(file.into_iter().collect()))
     }

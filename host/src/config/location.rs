@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr};
 /// The scheme of S3.
 pub const S3: &str = "s3";
 /// The maximum length of a bucket's name: in S3, and in Cloud Storage with dots in it.
-const LONGEST_S3_BUCKET: usize = 63;
-const LONGEST_BUCKET: usize = 222;
+const MAX_S3_BUCKET: usize = 63;
+const MAX_BUCKET: usize = 222;
 
 /// A location such as `s3://bucket/prefix`. The prefix has no slash at its ends and may be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl FromStr for Location {
             text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)).ok_or_else(shape)?;
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         let is_s3 = scheme == S3;
-        let longest = if is_s3 { LONGEST_S3_BUCKET } else { LONGEST_BUCKET };
+        let longest = if is_s3 { MAX_S3_BUCKET } else { MAX_BUCKET };
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
         if !(3..=longest).contains(&bucket.len()) || !bucket.chars().all(|c| plain(c) || (c == '_' && !is_s3))
         {

@@ -356,7 +356,7 @@ impl Folder {
     }
 
     /// The free space of its file system in bytes; `None` if it is not reported.
-    pub fn room(&self) -> Option<u64> {
+    pub fn free_space(&self) -> Option<u64> {
         let disk = rustix::fs::fstatvfs(&*self.handle).ok()?;
         disk.f_bavail.checked_mul(disk.f_frsize)
     }

@@ -32,7 +32,7 @@ const PATHS: [&str; 12] = [
 ];
 const TARGETS: [&str; 6] = ["..", "../secret", "a", "/dev/zero", "nothing", "link"];
 /// The limit for reading, in bytes.
-const MOST: u64 = 100;
+const MAX: u64 = 100;
 
 /// Each step is three bytes: what to do, where, and with what.
 fn folder(bytes: &[u8]) {
@@ -63,7 +63,7 @@ fn folder(bytes: &[u8]) {
             12 => folder.below(path).and_then(|below| below.clear()),
             13 => folder.link(Path::new(target), path),
             14 => folder.target(path).map(drop),
-            _ => folder.read(path, MOST).map(|content| {
+            _ => folder.read(path, MAX).map(|content| {
                 // A hard link to it was made in the folder itself.
                 assert!(content == b"x" || content.is_empty() || content == b"hidden");
             }),

@@ -9,7 +9,7 @@ use super::{
     task::open,
 };
 use crate::{
-    capability::transfer::room,
+    capability::transfer::free_space,
     config::Designation,
     error::{Error, Kind, Result},
     plugin::Finding,
@@ -105,20 +105,20 @@ async fn of_machine(context: &Context, image: &ImagePlan) -> Vec<Finding> {
 }
 
 fn disk(folder: PathBuf, image: &ImagePlan) -> Option<Finding> {
-    if matches!(image.engine, InEngine::Ready) {
+    if matches!(image.engine, InEngine::SubmitRequest) {
         return None;
     }
-    let (room, needed) = (room(&folder)?, image.estimate.unwrap_or(0) + SPARE);
+    let (free, needed) = (free_space(&folder)?, image.estimate.unwrap_or(0) + SPARE);
     let shown = folder.display();
-    Some(match room < needed {
+    Some(match free < needed {
         true => Finding::Warning {
             message: format!(
                 "the disk of {shown} has {} free, but the build may need {}",
-                bytes(room),
+                bytes(free),
                 bytes(needed)
             ),
             fix: "free some disk space (`alekseylearn clean --images`, `docker system prune`)".into(),
         },
-        false => Finding::Note(format!("the disk of {shown} has {} free", bytes(room))),
+        false => Finding::Note(format!("the disk of {shown} has {} free", bytes(free))),
     })
 }

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use url::Url;
 
-use super::{Context, Known, earlier::Earlier, record::FETCHED};
+use super::{Context, JobHandle, fetch_manifest::FetchManifest, record::FETCHED};
 use crate::{
     capability::{
         Listener, Progress,
-        transfer::{self, Arriving, At, Brought, Destination, Staging, Unpack},
+        transfer::{self, At, Destination, Downloaded, Staging, StreamReader, Unpack},
     },
     disk::{self, Folder, PRIVATE},
     error::{Context as _, Error, Kind, Result},
@@ -38,7 +38,7 @@ pub struct Fetch<'a> {
 /// What was downloaded.
 pub struct Fetched {
     /// The files, and their size.
-    pub brought: Brought,
+    pub brought: Downloaded,
     /// Removed once the user has been told. If the program is killed before, its next run tells the user.
     _staging: Option<Staging>,
 }
@@ -47,7 +47,7 @@ pub struct Fetched {
 ///
 /// # Errors
 /// There is no model, it is damaged or malicious, or a file already exists.
-pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> Result<Fetched> {
+pub async fn fetch(context: &Context, known: &JobHandle<'_>, fetch: &Fetch<'_>) -> Result<Fetched> {
     let name = &known.job.name;
     let artifacts = match (known.driver.artifacts(&known.job).await, &known.entry) {
         (Ok(artifacts), _) => artifacts,
@@ -72,7 +72,7 @@ pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> R
         .collect();
     if results.is_empty() {
         if fetch.may_be_nothing {
-            return Ok(Fetched { brought: Brought::default(), _staging: None });
+            return Ok(Fetched { brought: Downloaded::default(), _staging: None });
         }
         return Err(nothing(known, fetch, &artifacts));
     }
@@ -87,13 +87,13 @@ pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> R
     let all_of_it = results.len() == artifacts.len();
     let what = format!("{} {} {}", fetch.no_extract, fetch.output_data, fetch.checkpoints);
     let mut staging = Staging::open(fetch.folder, name)?;
-    let earlier = fetch.replace_earlier.then(|| Earlier::of(&context.environment, fetch.folder));
-    let replaceable = || earlier.as_ref().map(Earlier::unchanged).unwrap_or_default();
+    let earlier = fetch.replace_earlier.then(|| FetchManifest::of(&context.environment, fetch.folder));
+    let replaceable = || earlier.as_ref().map(FetchManifest::unchanged).unwrap_or_default();
     staging.may_replace(replaceable());
     let brought = match staging.left(&what)? {
         Some(brought) => brought,
         None => {
-            let mut all = Brought::default();
+            let mut all = Downloaded::default();
             for result in &results {
                 let brought = bring(context, known, fetch, &staging, result).await;
                 let brought = brought.inspect_err(|error| {
@@ -117,7 +117,7 @@ pub async fn fetch(context: &Context, known: &Known<'_>, fetch: &Fetch<'_>) -> R
     // Checked again: the download may have taken a while.
     staging.may_replace(replaceable());
     staging.publish(&what, &brought, fetch.overwrite)?;
-    Earlier::keep(&context.environment, fetch.folder, name, &brought.files)?;
+    FetchManifest::keep(&context.environment, fetch.folder, name, &brought.files)?;
     if all_of_it {
         // If this fails, `clean` only reports once more that there are results to fetch.
         let _ = disk::write(&known.job.folder.with_extension(FETCHED), PRIVATE, |_| Ok(()));
@@ -145,11 +145,11 @@ struct Wanted<'a> {
 /// target folder.
 async fn bring(
     context: &Context,
-    known: &Known<'_>,
+    known: &JobHandle<'_>,
     fetch: &Fetch<'_>,
     staging: &Staging,
     wanted: &Wanted<'_>,
-) -> Result<Brought> {
+) -> Result<Downloaded> {
     let Wanted { artifact, archive, folder } = *wanted;
     let show: Listener<'_> = &|progress| {
         if let Progress::Bytes { what, done, total } = progress {
@@ -167,7 +167,7 @@ async fn bring(
         let target = At::new(&staging.tree()?, archive);
         bring_packed(context, known, staging, place, &target, show).await?;
         let size = target.folder.facts(&target.name).map(|facts| facts.size).unwrap_or(0);
-        return Ok(Brought { files: vec![archive.into()], size, ..Brought::default() });
+        return Ok(Downloaded { files: vec![archive.into()], size, ..Downloaded::default() });
     }
     let tree = staging.tree()?.make_below(Path::new(folder));
     let tree = tree.context(|| format!("cannot create {folder} in {}", fetch.folder.display()))?;
@@ -175,7 +175,7 @@ async fn bring(
     let mut brought = match &artifact.place {
         Place::Archive(place) => {
             let unpack = Unpack { name: archive.to_owned(), tree, beside };
-            let read = move |archive: Arriving| unpack.run(archive.size(), archive);
+            let read = move |archive: StreamReader| unpack.run(archive.size(), archive);
             read_archive(context, known, staging, place, show, read).await?
         }
         Place::Folder(files) => {
@@ -207,11 +207,11 @@ async fn bring(
 /// Reads an archive while it is still being downloaded.
 async fn read_archive<T: Send + 'static>(
     context: &Context,
-    known: &Known<'_>,
+    known: &JobHandle<'_>,
     staging: &Staging,
     place: &Archive,
     show: Listener<'_>,
-    read: impl FnOnce(Arriving) -> Result<T> + Send + 'static,
+    read: impl FnOnce(StreamReader) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     match place {
         Archive::JobFile(file) => {
@@ -234,7 +234,7 @@ async fn read_archive<T: Send + 'static>(
 /// Downloads an archive and keeps it packed.
 async fn bring_packed(
     context: &Context,
-    known: &Known<'_>,
+    known: &JobHandle<'_>,
     staging: &Staging,
     place: &Archive,
     target: &At,
@@ -248,13 +248,13 @@ async fn bring_packed(
 }
 
 /// A file in the job's folder, to which its driver can write.
-fn job_file(known: &Known<'_>, file: &str) -> Result<At> {
+fn job_file(known: &JobHandle<'_>, file: &str) -> Result<At> {
     let folder = Folder::open(&known.job.folder);
     let folder = folder.map_err(|error| disk::cannot_read(&known.job.folder, error))?;
     Ok(At::new(&folder, file))
 }
 
-fn nothing(known: &Known<'_>, fetch: &Fetch<'_>, artifacts: &[Artifact]) -> Error {
+fn nothing(known: &JobHandle<'_>, fetch: &Fetch<'_>, artifacts: &[Artifact]) -> Error {
     let name = &known.job.name;
     let left = |kind| artifacts.iter().any(|artifact| artifact.kind == kind);
     let what = match (fetch.output_data, fetch.checkpoints) {

@@ -5,8 +5,8 @@ use super::{
     findings::{find, refuse},
     installed::installed,
     push::push,
-    submit::{Ready, Submission, submit},
-    task::{Opened, open},
+    submit::{Submission, SubmitRequest, submit},
+    task::{ResolvedRun, open},
 };
 use crate::{
     error::{Kind, Result},
@@ -19,7 +19,7 @@ use crate::{
 /// # Errors
 /// Any step fails. Before the submission, only an image remains; after it, the job is in the record.
 pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result<Submission<'a>> {
-    let Opened { builder, trainer, training, build_options, train_options } = open(context, fit).await?;
+    let ResolvedRun { builder, trainer, training, build_options, train_options } = open(context, fit).await?;
     refuse(context, &find(context, &trainer, &training, &train_options).await?)?;
     let (destination, repository) = trainer.prepare(training.with(&train_options, None)).await?;
     let code = training.hash(context)?;
@@ -51,8 +51,12 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
         project: training.project.known(),
         ..Details::default()
     };
-    submit(context, record, Ready { trainer, training, options: train_options, image, content, details })
-        .await
+    submit(
+        context,
+        record,
+        SubmitRequest { trainer, training, options: train_options, image, content, details },
+    )
+    .await
 }
 
 /// Builds the image, and pushes it if it goes to a repository. Returns its name, and the packages installed in it.

@@ -8,12 +8,12 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Context, Entry, Known, Outcome, Record, advice, kept_back,
+    Context, Entry, JobHandle, Outcome, Record, advice, kept_back,
     left::{Left, Machines},
     log::Log,
     metrics::{self, Metrics},
+    outage::{OutageTracker, PATIENCE, RetryDecision},
     pace::Pace,
-    trouble::{Next, PATIENCE, Trouble},
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -30,7 +30,7 @@ const LOG_WAIT: Duration = Duration::from_secs(30);
 /// Wait before a failed read of the state is retried.
 const STATE_WAIT: Duration = Duration::from_secs(5);
 /// Maximum time spent on the log of an ended job: a log may never end.
-const LONGEST_REST: Duration = Duration::from_secs(600);
+const MAX_REST: Duration = Duration::from_secs(600);
 /// Number of last log lines in the error of a failed job.
 const LAST_LINES: usize = 20;
 /// Number of shown lines that are remembered, enough for any traceback.
@@ -61,7 +61,7 @@ pub struct Ended {
 ///
 /// # Errors
 /// The service can no longer be queried. The error says that the job continues.
-pub async fn follow(context: &Context, record: &Record, known: &Known<'_>) -> Result<Ending> {
+pub async fn follow(context: &Context, record: &Record, known: &JobHandle<'_>) -> Result<Ending> {
     let mut following = Following::new(context, record, known);
     let ending = tokio::select! {
         biased;
@@ -86,7 +86,7 @@ pub async fn follow(context: &Context, record: &Record, known: &Known<'_>) -> Re
 pub async fn wait_for_end(
     context: &Context,
     record: &Record,
-    known: &Known<'_>,
+    known: &JobHandle<'_>,
     most: Duration,
 ) -> Result<Option<JobStatus>> {
     let mut following = Following { silent: true, ..Following::new(context, record, known) };
@@ -97,20 +97,20 @@ pub async fn wait_for_end(
 struct Following<'a> {
     context: &'a Context,
     record: &'a Record,
-    known: &'a Known<'a>,
+    known: &'a JobHandle<'a>,
     said: Option<(State, Option<String>)>,
     nodes: u32,
     /// Do not read the log.
     silent: bool,
     log: Log,
-    log_trouble: Trouble,
+    log_trouble: OutageTracker,
     /// Why the last read of the log failed.
     log_error: Option<Error>,
     metrics: Metrics,
     left: Machines,
     shown: VecDeque<String>,
     started: Instant,
-    trouble: Trouble,
+    trouble: OutageTracker,
     state_pace: Pace,
     log_pace: Pace,
     /// Seconds until the log should be read again, if the driver says so.
@@ -118,7 +118,7 @@ struct Following<'a> {
 }
 
 impl<'a> Following<'a> {
-    fn new(context: &'a Context, record: &'a Record, known: &'a Known<'a>) -> Self {
+    fn new(context: &'a Context, record: &'a Record, known: &'a JobHandle<'a>) -> Self {
         let now = Instant::now();
         Self {
             context,
@@ -128,13 +128,13 @@ impl<'a> Following<'a> {
             nodes: 1,
             silent: false,
             log: Log::default(),
-            log_trouble: Trouble::default(),
+            log_trouble: OutageTracker::default(),
             log_error: None,
             metrics: Metrics::new(known.job.options.metrics()),
             left: Machines::default(),
             shown: VecDeque::new(),
             started: now,
-            trouble: Trouble::default(),
+            trouble: OutageTracker::default(),
             state_pace: Pace::new(now),
             log_pace: Pace::new(now),
             read_log_again: None,
@@ -148,7 +148,7 @@ impl<'a> Following<'a> {
                 && let Some(ended) = self.look().await?
             {
                 // The log is read after the final state, so it has all that the job wrote.
-                let end = Instant::now() + LONGEST_REST;
+                let end = Instant::now() + MAX_REST;
                 while !self.silent && !self.read_log().await && Instant::now() < end {}
                 return Ok(ended);
             }
@@ -174,13 +174,13 @@ impl<'a> Following<'a> {
                 let Some(patience) = patience(&error) else { return Err(error) };
                 let now = Instant::now();
                 match self.trouble.failed(begun, now, patience) {
-                    Next::GiveUp => return Err(error),
-                    Next::Tell => self.context.ui.warning(&format!(
+                    RetryDecision::GiveUp => return Err(error),
+                    RetryDecision::Tell => self.context.ui.warning(&format!(
                         "{}; retrying for {} while the job continues",
                         error.chain(),
                         minutes(patience)
                     )),
-                    Next::Ask => self.context.ui.detail(&format!("retrying: {}", error.chain())),
+                    RetryDecision::Ask => self.context.ui.detail(&format!("retrying: {}", error.chain())),
                 }
                 self.state_pace.failed(now, STATE_WAIT);
                 return Ok(None);
@@ -268,7 +268,7 @@ impl<'a> Following<'a> {
                 let passes = error.kind() == Kind::Unavailable;
                 let known = self.log_error.is_some();
                 let tell = match self.log_trouble.failed(begun, now, Duration::MAX) {
-                    Next::Tell => true,
+                    RetryDecision::Tell => true,
                     // An error that may pass at once is not reported.
                     _ => !passes && !known,
                 };
@@ -331,7 +331,12 @@ pub fn goes_on(name: &str, error: Error) -> Error {
 ///
 /// # Errors
 /// The service cannot be queried.
-pub async fn print_logs(context: &Context, record: &Record, known: &Known<'_>, follow: bool) -> Result<()> {
+pub async fn print_logs(
+    context: &Context,
+    record: &Record,
+    known: &JobHandle<'_>,
+    follow: bool,
+) -> Result<()> {
     if follow {
         self::follow(context, record, known).await?;
         return Ok(());
@@ -356,7 +361,7 @@ pub async fn print_logs(context: &Context, record: &Record, known: &Known<'_>, f
 ///
 /// # Errors
 /// The service cannot be queried, or never received the job.
-pub async fn look(record: &Record, known: &Known<'_>) -> Result<JobStatus> {
+pub async fn look(record: &Record, known: &JobHandle<'_>) -> Result<JobStatus> {
     let name = &known.job.name;
     let lock = record.lock(name).await?;
     let status = known.driver.status(&known.job).await;
@@ -396,7 +401,7 @@ fn never_had(record: &Record, entry: &Entry) -> Result<Error> {
 ///
 /// # Errors
 /// Always, unless the job completed.
-pub async fn end_of(known: &Known<'_>, ended: &Ended) -> Result<()> {
+pub async fn end_of(known: &JobHandle<'_>, ended: &Ended) -> Result<()> {
     let (name, status) = (&known.job.name, &ended.status);
     let reason = status.reason.as_deref().unwrap_or("no reason was given");
     if status.by_service {
@@ -491,7 +496,7 @@ const fn meaning(code: i32) -> Option<&'static str> {
     })
 }
 
-async fn last_lines(known: &Known<'_>) -> Vec<String> {
+async fn last_lines(known: &JobHandle<'_>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut log = Log::default();
     loop {

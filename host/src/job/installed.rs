@@ -13,7 +13,7 @@ use crate::{
 /// Written by the build drivers that install Python packages, as `pip freeze` does.
 const FILE: &str = "/opt/alekseylearn/venv/installed.txt";
 /// Maximum size of the list in bytes; a usual one has a few KiB.
-const LARGEST: u64 = 16 << 20;
+const MAX_SIZE: u64 = 16 << 20;
 
 /// Returns names and versions, sorted; `None` if the image has no list.
 pub(super) async fn installed(context: &Context, image: &Image) -> Option<Vec<String>> {
@@ -29,7 +29,7 @@ pub(super) async fn installed(context: &Context, image: &Image) -> Option<Vec<St
 async fn read(context: &Context, image: &Image) -> Result<Option<String>> {
     let folder = context.environment.cache.join("installed");
     let kept = folder.join(image.id.trim_start_matches("sha256:"));
-    if let Ok(text) = disk::text(&kept, LARGEST) {
+    if let Ok(text) = disk::text(&kept, MAX_SIZE) {
         return Ok(Some(text));
     }
     let engine = context.services.docker().await?;

@@ -20,7 +20,7 @@ use crate::{
 /// Extension of the file beside the job's folder, where no plugin can write.
 pub(super) const EXTENSION: &str = "left";
 /// Maximum size of that file in bytes: a larger one was not written here.
-const LARGEST: u64 = 16 << 20;
+const MAX_SIZE: u64 = 16 << 20;
 /// Folder of the code in every image.
 const CODE: &str = "/opt/alekseylearn/code";
 
@@ -159,14 +159,14 @@ pub(super) fn keep(record: &Record, job: &str, project: &Project) -> Result<()> 
 /// The disk is full.
 pub(super) fn copy(record: &Record, from: &str, to: &str) -> Result<()> {
     let [from, to] = [from, to].map(|job| record.place(job).with_extension(EXTENSION));
-    let Ok(bytes) = disk::read(&from, LARGEST) else { return Ok(()) };
+    let Ok(bytes) = disk::read(&from, MAX_SIZE) else { return Ok(()) };
     disk::write(&to, disk::PRIVATE, |file| std::io::Write::write_all(file, &bytes))
         .context(|| format!("cannot write {}", to.display()))
 }
 
 /// A hint, if the job failed because a file was not sent. `folder` is the job's folder.
 pub(super) fn hint(folder: &Path, failure: &str) -> Option<String> {
-    let bytes = disk::read(&folder.with_extension(EXTENSION), LARGEST).ok()?;
+    let bytes = disk::read(&folder.with_extension(EXTENSION), MAX_SIZE).ok()?;
     let kept: KeptBack = serde_json::from_slice(&bytes).ok()?;
     kept.hint(failure)
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Known, log::Log};
+use super::{JobHandle, log::Log};
 use crate::ui::bytes;
 
 /// The start of the runner's line; JSON follows.
@@ -85,7 +85,7 @@ impl Files {
 }
 
 /// Searches the log of an ended job for its files; `None` if the log does not list them or cannot be read.
-pub async fn left(known: &Known<'_>) -> Option<Left> {
+pub async fn left(known: &JobHandle<'_>) -> Option<Left> {
     let mut found = Machines::default();
     let mut log = Log::default();
     loop {

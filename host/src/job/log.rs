@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::Known;
+use super::JobHandle;
 use crate::{error::Result, plugin::LogPage};
 
 /// Maximum empty pages in a row: a service may send some before a full one, but not endlessly.
-const MOST_EMPTY: u32 = 5;
+const MAX_EMPTY: u32 = 5;
 /// Wait after an empty page.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -22,12 +22,12 @@ impl Log {
     ///
     /// # Errors
     /// The service does not answer, or refuses.
-    pub(super) async fn page(&mut self, known: &Known<'_>) -> Result<LogPage> {
+    pub(super) async fn page(&mut self, known: &JobHandle<'_>) -> Result<LogPage> {
         let mut page = known.driver.logs(&known.job, self.cursor.as_deref()).await?;
         let moved = self.cursor.as_ref() != Some(&page.cursor);
         self.cursor = Some(page.cursor.clone());
         self.empty = if page.lines.is_empty() { self.empty + 1 } else { 0 };
-        if !moved || self.empty >= MOST_EMPTY {
+        if !moved || self.empty >= MAX_EMPTY {
             page.drained = true;
         }
         if page.drained {

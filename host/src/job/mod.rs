@@ -3,8 +3,8 @@
 mod advice;
 mod check;
 mod diff;
-mod earlier;
 mod fetch;
+mod fetch_manifest;
 mod findings;
 mod fit;
 mod follow;
@@ -15,6 +15,7 @@ mod left;
 mod log;
 mod metrics;
 pub mod name;
+mod outage;
 mod pace;
 mod plan;
 mod push;
@@ -26,17 +27,16 @@ mod secrets;
 mod submit;
 mod task;
 mod told;
-mod trouble;
 mod trust;
 
 use std::sync::Arc;
 
-pub use crate::capability::{docker::Step, transfer::Brought};
+pub use crate::capability::{docker::Step, transfer::Downloaded};
 pub use advice::typed;
 pub use check::{Checked, check};
 pub use diff::diff;
-pub use earlier::Earlier;
 pub use fetch::{Fetch, fetch, has_unfetched};
+pub use fetch_manifest::FetchManifest;
 pub use fit::fit;
 pub use follow::{Ending, end_of, follow, goes_on, look, print_logs, wait_for_end};
 pub use left::{Left, left};
@@ -72,7 +72,7 @@ pub struct Context {
 }
 
 /// A job and its driver.
-pub struct Known<'a> {
+pub struct JobHandle<'a> {
     /// Its entry in the record; `None` for a job that another machine submitted.
     pub entry: Option<Entry>,
     /// The job as its driver sees it.
@@ -123,7 +123,7 @@ impl Context {
     ///
     /// # Errors
     /// There is no such job in the record, or it runs on another engine, account or region than this terminal uses.
-    pub async fn known(&self, record: &Record, name_or_tag: &str) -> Result<Known<'_>> {
+    pub async fn known(&self, record: &Record, name_or_tag: &str) -> Result<JobHandle<'_>> {
         let entry = record.find(name_or_tag, &self.environment.current)?;
         let driver = entry.driver(self).await?;
         let options = Values::new(driver.chosen(&driver.options().await?, &[]), &entry.assignments())?;
@@ -140,7 +140,7 @@ impl Context {
             found_at: None,
             folder: record.folder(&entry.name)?,
         };
-        Ok(Known { entry: Some(entry), job, driver })
+        Ok(JobHandle { entry: Some(entry), job, driver })
     }
 
     /// Returns the newest job with a tag that left a model under a location, also one that another machine submitted.
@@ -154,7 +154,7 @@ impl Context {
         driver: Option<&str>,
         tag: &str,
         location: &Location,
-    ) -> Result<Known<'_>> {
+    ) -> Result<JobHandle<'_>> {
         let driver = match driver {
             Some(name) => self.plugins.train_driver(name).await?,
             None => self.driver_of_places(&location.scheme).await?,
@@ -178,7 +178,7 @@ impl Context {
             found_at: Some(location.clone()),
             folder: record.folder(name)?,
         };
-        Ok(Known { entry: None, job, driver })
+        Ok(JobHandle { entry: None, job, driver })
     }
 
     /// Returns the train driver whose options accept locations with a scheme. Shipped drivers take precedence.

@@ -13,7 +13,7 @@ pub fn new(tag: &str, now: Timestamp) -> String {
 /// The beginning of the names of all jobs with a tag, and perhaps of others.
 pub fn prefix(tag: &str) -> String {
     // 63 less the time, the digits and three dashes.
-    const LONGEST: usize = 63 - 15 - 8 - 2;
+    const MAX_LENGTH: usize = 63 - 15 - 8 - 2;
     let mut out = String::new();
     for c in tag.chars() {
         if c.is_ascii_alphanumeric() {
@@ -22,7 +22,7 @@ pub fn prefix(tag: &str) -> String {
             out.push('-');
         }
     }
-    out.truncate(LONGEST);
+    out.truncate(MAX_LENGTH);
     format!("{}-", out.trim_end_matches('-'))
 }
 

@@ -11,7 +11,7 @@ const FIRST: Duration = Duration::from_millis(500);
 /// After that, the longest interval is the elapsed time divided by this.
 const PART: u32 = 5;
 /// Longest interval that a driver can set.
-const LONGEST: Duration = Duration::from_secs(300);
+const MAX_LENGTH: Duration = Duration::from_secs(300);
 
 struct Range(Duration, Duration);
 
@@ -44,7 +44,7 @@ impl Pace {
         let Range(shortest, longest) = match seconds {
             Some(0) => NEAR,
             Some(seconds) => {
-                self.wait = Duration::from_secs(seconds.into()).min(LONGEST);
+                self.wait = Duration::from_secs(seconds.into()).min(MAX_LENGTH);
                 self.next = now + self.wait;
                 return;
             }

@@ -6,7 +6,7 @@ use super::{
     Context, Fit,
     findings::{find, refuse},
     push::pushed,
-    task::{DEFAULT_DRIVER, Opened, Task, open, project_of},
+    task::{DEFAULT_DRIVER, ResolvedRun, Task, open, project_of},
     trust::trust_own_dockerfile,
     write_recipe,
 };
@@ -69,7 +69,7 @@ pub enum InEngine {
     /// Docker cannot be queried, for this reason.
     Unknown(String),
     /// The image itself: nothing would be built.
-    Ready,
+    SubmitRequest,
     /// Not the image, but perhaps some of its steps.
     Steps {
         /// The image with the same tag that has the most steps in common: its name, and when it was built, in seconds
@@ -110,8 +110,12 @@ pub(super) fn touches(build: &Values, train: &Values) -> Vec<Designation> {
 }
 
 /// Returns the plan of a run that has been checked.
-pub(super) async fn plan_of(context: &Context, opened: Opened<'_>, findings: Vec<Finding>) -> Result<Plan> {
-    let Opened { builder, trainer, training, build_options, train_options } = opened;
+pub(super) async fn plan_of(
+    context: &Context,
+    opened: ResolvedRun<'_>,
+    findings: Vec<Finding>,
+) -> Result<Plan> {
+    let ResolvedRun { builder, trainer, training, build_options, train_options } = opened;
     let request = trainer.preview(training.with(&train_options, None)).await?;
     let mut request = serde_json::from_str(&request).map_err(|error| {
         Error::new(Kind::Plugin, format!("the preview of the driver {} is not JSON", trainer.name()))
@@ -177,7 +181,7 @@ async fn in_engine(
     let engine = context.services.docker().await?;
     if let Some(image) = engine.image(reference).await? {
         let size = engine.size_of(reference).await?;
-        return Ok((InEngine::Ready, Some(image), size));
+        return Ok((InEngine::SubmitRequest, Some(image), size));
     }
     let steps = build.steps(hashed);
     // The image that has the most steps in common; the newest of several, which comes last.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Context, Entry, Known, Outcome, Record,
+    Context, Entry, JobHandle, Outcome, Record,
     left::Machines,
     log::Log,
     look,
@@ -12,7 +12,7 @@ use super::{
 use crate::error::{Error, Kind, Result};
 
 /// Maximum size of the log in a report, in bytes: a browser must be able to show it. The end of the log is kept.
-const LONGEST_LOG: usize = 8 << 20;
+const MAX_LOG: usize = 8 << 20;
 
 /// The content of a job's report.
 pub struct Report {
@@ -32,7 +32,7 @@ pub struct Report {
 ///
 /// # Errors
 /// Another machine submitted the job, or its service refuses to answer.
-pub async fn report(context: &Context, record: &Record, known: &Known<'_>) -> Result<Report> {
+pub async fn report(context: &Context, record: &Record, known: &JobHandle<'_>) -> Result<Report> {
     let entry = known.entry.clone().ok_or_else(|| {
         Error::new(Kind::NotFound, format!("the job {} is not in the record of this machine", known.job.name))
     })?;
@@ -68,7 +68,7 @@ pub async fn report(context: &Context, record: &Record, known: &Known<'_>) -> Re
             size += line.text.len();
             log.push_back((line.time, line.node, line.text));
         }
-        while size > LONGEST_LOG
+        while size > MAX_LOG
             && let Some((_, _, text)) = log.pop_front()
         {
             size -= text.len();

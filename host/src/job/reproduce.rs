@@ -6,7 +6,7 @@ use super::{
     Context, Details, Entry, Record, Told,
     findings::{find, refuse},
     secrets::require_shipped,
-    submit::{Ready, Submission, submit},
+    submit::{Submission, SubmitRequest, submit},
     task::{Task, takes_arguments},
 };
 use crate::{
@@ -72,5 +72,10 @@ pub async fn reproduce<'a>(
         ..entry.details.without_outcome()
     };
     let content = image.clone();
-    submit(context, record, Ready { trainer, training, options, image: Some(image), content, details }).await
+    submit(
+        context,
+        record,
+        SubmitRequest { trainer, training, options, image: Some(image), content, details },
+    )
+    .await
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Maximum length of a variable on SageMaker in characters.
-const LONGEST_IN_REQUEST: usize = 512;
+const MAX_IN_REQUEST: usize = 512;
 
 /// Checks that the secrets can reach the job. The driver's own check comes first, because its errors are more specific.
 ///
@@ -32,7 +32,7 @@ pub(super) fn require_way(trainer: &TrainDriver<'_>, options: &Values, secrets: 
             return Err(Error::invalid(format!("{name} is set twice: by --secret and by --config.{option}"))
                 .hint("remove one of them"));
         }
-        if way == SecretWay::Request && value.chars().count() > LONGEST_IN_REQUEST {
+        if way == SecretWay::Request && value.chars().count() > MAX_IN_REQUEST {
             let message =
                 format!("the secret {name} is longer than 512 characters, the maximum on SageMaker");
             return Err(Error::invalid(message)

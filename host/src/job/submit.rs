@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Claim, Context, Details, Entry, Known, Record, SUBMITTING, goes_on, home::Home, kept_back, task::Task,
+    Claim, Context, Details, Entry, JobHandle, Record, SUBMITTING, goes_on, home::Home, kept_back, task::Task,
 };
 use crate::{
     config::Values,
@@ -19,7 +19,7 @@ use crate::{
 /// A submitted job, which belongs to this run until [`Record::told`].
 pub struct Submission<'a> {
     /// The job and its driver.
-    pub known: Known<'a>,
+    pub known: JobHandle<'a>,
     /// An earlier run that was interrupted had created it.
     pub resumed: bool,
     /// Keeps an equal run from continuing with it, too.
@@ -27,7 +27,7 @@ pub struct Submission<'a> {
 }
 
 /// All that a submission needs.
-pub(super) struct Ready<'a> {
+pub(super) struct SubmitRequest<'a> {
     pub(super) trainer: TrainDriver<'a>,
     pub(super) training: Task,
     pub(super) options: Arc<Values>,
@@ -42,10 +42,10 @@ pub(super) struct Ready<'a> {
 pub(super) async fn submit<'a>(
     context: &'a Context,
     record: &Record,
-    ready: Ready<'a>,
+    ready: SubmitRequest<'a>,
 ) -> Result<Submission<'a>> {
-    let Entered { claim, earlier } = enter(context, record, &ready).await?;
-    let Ready { trainer, mut training, options, image, details, .. } = ready;
+    let RecordedJob { claim, earlier } = enter(context, record, &ready).await?;
+    let SubmitRequest { trainer, mut training, options, image, details, .. } = ready;
     let resumed = earlier.is_some();
     if let Some(earlier) = &earlier {
         context.plugins.audit().moved(&training.job_name, &earlier.name);
@@ -89,12 +89,12 @@ pub(super) async fn submit<'a>(
         folder,
     };
     let entry = record.get(&job.name).map_err(|error| goes_on(&job.name, error))?;
-    let known = Known { entry, job, driver: trainer };
+    let known = JobHandle { entry, job, driver: trainer };
     Ok(Submission { known, resumed, _claim: claim })
 }
 
 /// A job in the record that belongs to this run.
-struct Entered {
+struct RecordedJob {
     claim: Claim,
     /// The job of an equal run that was interrupted.
     earlier: Option<Entry>,
@@ -102,8 +102,8 @@ struct Entered {
 
 /// Records the job before the service is asked. If an equal run was interrupted, its job is continued: the same name
 /// makes it the same job. A run that has not ended keeps its own job.
-async fn enter(context: &Context, record: &Record, ready: &Ready<'_>) -> Result<Entered> {
-    let Ready { trainer, training, options, image, content, details } = ready;
+async fn enter(context: &Context, record: &Record, ready: &SubmitRequest<'_>) -> Result<RecordedJob> {
+    let SubmitRequest { trainer, training, options, image, content, details } = ready;
     let driver = trainer.name();
     let mut content = format!("{content}{}", serde_json::json!(training.told.environment(options)));
     // Names only: with a hash of the values, a reader of the record could guess them.
@@ -120,7 +120,7 @@ async fn enter(context: &Context, record: &Record, ready: &Ready<'_>) -> Result<
         let Some(claim) = record.claim(&entry.name)? else { continue };
         // The run that it belonged to may have finished just now.
         if let Some(entry) = record.get(&entry.name)?.filter(|entry| !entry.told) {
-            return Ok(Entered { claim, earlier: Some(entry) });
+            return Ok(RecordedJob { claim, earlier: Some(entry) });
         }
     }
     let claim = record.claim(&training.job_name)?.ok_or_else(|| {
@@ -150,7 +150,7 @@ async fn enter(context: &Context, record: &Record, ready: &Ready<'_>) -> Result<
             ..details.clone()
         },
     })?;
-    Ok(Entered { claim, earlier: None })
+    Ok(RecordedJob { claim, earlier: None })
 }
 
 fn fingerprint(driver: &str, content: &str, options: &Values) -> String {

@@ -9,7 +9,7 @@ use jiff::{Timestamp, civil::Date};
 
 use super::{
     Context, Told,
-    earlier::results_near,
+    fetch_manifest::results_near,
     flag, kept_back, name, secrets,
     trust::{self, Asks},
 };
@@ -58,7 +58,7 @@ pub struct Fit {
 }
 
 /// A run whose project, drivers and options are known.
-pub(super) struct Opened<'a> {
+pub(super) struct ResolvedRun<'a> {
     pub(super) builder: BuildDriver<'a>,
     pub(super) trainer: TrainDriver<'a>,
     pub(super) training: Task,
@@ -66,7 +66,7 @@ pub(super) struct Opened<'a> {
     pub(super) train_options: Arc<Values>,
 }
 
-pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'a>> {
+pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<ResolvedRun<'a>> {
     let defaults = Defaults::read(&context.environment)?;
     let project = project_of(context, fit, &defaults)?;
     tell(context, &project);
@@ -122,7 +122,7 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Opened<'
     let train_options = Arc::new(train_options);
     let training =
         Task::new(context, project, indexes.confirmed()?)?.asked_by(fit).told(told).with_secrets(secrets);
-    Ok(Opened { builder, trainer, training, build_options: Arc::new(build_options), train_options })
+    Ok(ResolvedRun { builder, trainer, training, build_options: Arc::new(build_options), train_options })
 }
 
 /// Refuses a driver that a project's file names, if the lock file beside it has another plugin of that name: the file

@@ -6,7 +6,7 @@ use crate::config::Values;
 
 const VARIABLE: &str = "ALEKSEYLEARN_RUN_";
 /// Maximum characters in one variable; SageMaker accepts 512.
-const LONGEST: usize = 500;
+const MAX_LENGTH: usize = 500;
 /// The driver option for the number of processes on one machine.
 const PROCESSES: &str = "processes_per_node";
 
@@ -42,7 +42,8 @@ impl Told {
             return Vec::new();
         }
         let text = ascii(&Value::Object(told).to_string());
-        let chunks = text.as_bytes().chunks(LONGEST).map(|chunk| String::from_utf8_lossy(chunk).into_owned());
+        let chunks =
+            text.as_bytes().chunks(MAX_LENGTH).map(|chunk| String::from_utf8_lossy(chunk).into_owned());
         chunks.enumerate().map(|(number, chunk)| (format!("{VARIABLE}{number}"), chunk)).collect()
     }
 }
@@ -73,7 +74,7 @@ mod tests {
         let variables = told.environment(&Values::default());
         let names: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["ALEKSEYLEARN_RUN_0", "ALEKSEYLEARN_RUN_1", "ALEKSEYLEARN_RUN_2"]);
-        assert!(variables.iter().all(|(_, text)| text.is_ascii() && text.len() <= LONGEST));
+        assert!(variables.iter().all(|(_, text)| text.is_ascii() && text.len() <= MAX_LENGTH));
         let whole: String = variables.into_iter().map(|(_, text)| text).collect();
         let read: Value = serde_json::from_str(&whole).unwrap();
         assert_eq!(read, json!({ "arguments": told.arguments, "model": told.model }));

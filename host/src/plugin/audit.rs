@@ -21,11 +21,11 @@ use crate::{
 /// The file name extension of an audit log.
 pub const EXTENSION: &str = "audit";
 /// The size limit of one job's audit log.
-const MOST_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 /// The number of distinct entries of one job in one process, which also bounds the memory of a run without a job.
-const MOST_WAITING: usize = 2_000;
+const MAX_WAITING: usize = 2_000;
 /// The length limit of a name or reason, in characters. Longer ones are truncated.
-const LONGEST: usize = 1_000;
+const MAX_LENGTH: usize = 1_000;
 
 /// One audit log entry: a verb that a plugin called, and the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ impl Auditor {
         for secret in &self.secrets {
             text = text.replace(secret, "***");
         }
-        if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        if let Some((end, _)) = text.char_indices().nth(MAX_LENGTH) {
             text.truncate(end);
             text.push('…');
         }
@@ -127,14 +127,14 @@ impl Audit {
             }
             Err(error) => return Err(disk::cannot_read(&path, error)),
         };
-        let lines = BufReader::new(file.take(2 * MOST_BYTES)).lines();
+        let lines = BufReader::new(file.take(2 * MAX_BYTES)).lines();
         // A killed process may have left a partial last line.
         Ok(lines.map_while(std::io::Result::ok).filter_map(|line| serde_json::from_str(&line).ok()).collect())
     }
 
     /// Whether the log reached its size limit, so that entries may be missing.
     pub fn is_full(&self, job: &str) -> bool {
-        self.path(job).metadata().is_ok_and(|data| data.len() + 2 * LONGEST as u64 > MOST_BYTES)
+        self.path(job).metadata().is_ok_and(|data| data.len() + 2 * MAX_LENGTH as u64 > MAX_BYTES)
     }
 
     /// Writes the entries so far, now that the job has its folder.
@@ -171,7 +171,7 @@ impl Audit {
         let same = [plugin.clone(), call.clone(), verb.clone(), on.clone(), allowed.to_string()];
         let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = all.entry(job.to_owned()).or_default();
-        if kept.seen.len() >= MOST_WAITING || !kept.seen.insert(same) {
+        if kept.seen.len() >= MAX_WAITING || !kept.seen.insert(same) {
             return;
         }
         kept.waiting.extend(serde_json::to_string(&audited).ok());
@@ -186,7 +186,7 @@ impl Audit {
 fn append(jobs: &Path, name: &str, text: &str) -> std::io::Result<()> {
     let mut file = Folder::open(jobs)?.update(Path::new(name), PRIVATE)?;
     file.lock()?;
-    let room = MOST_BYTES.saturating_sub(file.seek(SeekFrom::End(0))?);
+    let room = MAX_BYTES.saturating_sub(file.seek(SeekFrom::End(0))?);
     let room = usize::try_from(room).unwrap_or(usize::MAX).min(text.len());
     let end = text.as_bytes()[..room].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     file.write_all(&text.as_bytes()[..end])
@@ -265,12 +265,12 @@ mod tests {
         for process in 0..3 {
             let audit = Arc::new(Audit { jobs: audit.jobs.clone(), kept: Mutex::default() });
             let one = auditor(&audit, "one");
-            for number in 0..MOST_WAITING + 10 {
+            for number in 0..MAX_WAITING + 10 {
                 one.note(Verb::Image(&format!("{process}-{number}-{long}")), &Ok(()));
             }
         }
         let size = audit.path("one").metadata().unwrap().len();
-        assert!(size <= MOST_BYTES && audit.is_full("one"), "{size}");
+        assert!(size <= MAX_BYTES && audit.is_full("one"), "{size}");
         assert!(audit.read("one").unwrap().len() > 500);
     }
 }

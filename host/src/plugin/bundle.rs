@@ -9,7 +9,7 @@ use std::{
 use super::{
     candidate::Candidate,
     manifest::is_name,
-    source::MOST_BYTES,
+    source::MAX_BYTES,
     store::{Installed, digest_of},
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 const LIST: &str = "plugins.json";
-const MOST_PLUGINS: usize = 1_000;
+const MAX_PLUGINS: usize = 1_000;
 
 /// Writes plugins and their components to a file.
 ///
@@ -88,12 +88,12 @@ fn contents(bundle: impl Read) -> io::Result<BTreeMap<String, Vec<u8>>> {
         let entry = entry?;
         // Other kinds, such as sparse files, can grow far beyond the size of the bundle.
         let is_plain = entry.header().entry_type().is_file();
-        if !is_plain || entry.size() > MOST_BYTES as u64 || files.len() > MOST_PLUGINS {
+        if !is_plain || entry.size() > MAX_BYTES as u64 || files.len() > MAX_PLUGINS {
             return Err(io::Error::other("it contains more than plugins"));
         }
         let name = entry.path()?.to_string_lossy().into_owned();
         let mut content = Vec::new();
-        entry.take(MOST_BYTES as u64).read_to_end(&mut content)?;
+        entry.take(MAX_BYTES as u64).read_to_end(&mut content)?;
         files.insert(name, content);
     }
     Ok(files)
@@ -145,8 +145,8 @@ mod tests {
         header.set_path("sparse").unwrap();
         header.set_size(0);
         let gnu = header.as_gnu_mut().unwrap();
-        gnu.set_real_size(MOST_BYTES as u64);
-        gnu.sparse[0].set_offset(MOST_BYTES as u64);
+        gnu.set_real_size(MAX_BYTES as u64);
+        gnu.sparse[0].set_offset(MAX_BYTES as u64);
         gnu.sparse[0].set_length(0);
         header.set_cksum();
         let mut tar = tar::Builder::new(Vec::new());

@@ -28,7 +28,7 @@ const CHECKSUM_BYTES: u64 = 8;
 /// Small enough to fit a core's cache, and to need no memory mapping.
 const CHUNK: usize = 64 << 10;
 /// Files that were compiled longer ago are removed, such as those of older versions.
-const LONGEST_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+const MAX_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// The folder of compiled drivers.
 pub(super) struct Compiled {
@@ -88,7 +88,7 @@ impl Compiled {
                 return disk::open(path).is_ok_and(|partial| partial.try_lock().is_ok());
             }
             let age = path.metadata().and_then(|data| data.modified()).map(|made| made.elapsed());
-            age.is_ok_and(|age| age.is_ok_and(|age| age > LONGEST_KEPT))
+            age.is_ok_and(|age| age.is_ok_and(|age| age > MAX_KEPT))
         });
     }
 

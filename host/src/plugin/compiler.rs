@@ -18,11 +18,10 @@ use tokio::{
 use super::{
     confined::confine,
     limits::{
-        LONGEST_COMPILING, MOST_COMPILED, MOST_COMPILING_MEMORY as MOST_MEMORY,
-        MOST_COMPILING_SECONDS as MOST_SECONDS,
+        MAX_COMPILED, MAX_COMPILING, MAX_COMPILING_MEMORY as MAX_MEMORY, MAX_COMPILING_SECONDS as MAX_SECONDS,
     },
     runtime,
-    source::MOST_BYTES,
+    source::MAX_BYTES,
 };
 use crate::{
     environment::Environment,
@@ -57,14 +56,14 @@ pub(super) async fn compile(name: &str, wasm: &[u8]) -> Result<Vec<u8>> {
         .spawn()
         .context(failed)?;
     let both = async { tokio::join!(asked(ours, wasm), compiler.wait_with_output()) };
-    let Ok((answer, ended)) = tokio::time::timeout(LONGEST_COMPILING, both).await else {
-        return Err(too_much(name, &format!("{} minutes", LONGEST_COMPILING.as_secs() / 60)));
+    let Ok((answer, ended)) = tokio::time::timeout(MAX_COMPILING, both).await else {
+        return Err(too_much(name, &format!("{} minutes", MAX_COMPILING.as_secs() / 60)));
     };
     let ended = ended.context(failed)?;
     match answer.split_first() {
-        Some((&COMPILED, code)) if ended.status.success() && code.len() <= MOST_COMPILED => Ok(code.to_vec()),
+        Some((&COMPILED, code)) if ended.status.success() && code.len() <= MAX_COMPILED => Ok(code.to_vec()),
         Some((&COMPILED, _)) if ended.status.success() => {
-            Err(too_much(name, &format!("{} MiB of compiled code", MOST_COMPILED >> 20)))
+            Err(too_much(name, &format!("{} MiB of compiled code", MAX_COMPILED >> 20)))
         }
         Some((&REFUSED, reason)) if ended.status.success() => {
             Err(Error::new(Kind::Plugin, format!("{name} is not a valid WebAssembly component"))
@@ -81,7 +80,7 @@ async fn asked(mut compiler: tokio::net::UnixStream, wasm: &[u8]) -> Vec<u8> {
     let exchange = async {
         compiler.write_all(&(wasm.len() as u64).to_le_bytes()).await?;
         compiler.write_all(wasm).await?;
-        let most = MOST_COMPILED as u64 + 2;
+        let most = MAX_COMPILED as u64 + 2;
         (&mut compiler).take(most).read_to_end(&mut answer).await
     };
     let _ = exchange.await;
@@ -98,18 +97,18 @@ fn died(name: &str, ended: &Output) -> Error {
     let words = words.trim();
     let signal = ended.status.signal();
     if signal == Some(Signal::XCPU.as_raw()) {
-        return too_much(name, &format!("{} seconds of CPU time", most(Resource::Cpu, MOST_SECONDS)));
+        return too_much(name, &format!("{} seconds of CPU time", most(Resource::Cpu, MAX_SECONDS)));
     }
     // The messages of Rust's standard library and of the system.
     if ["memory allocation of", "memory allocation failed", "Cannot allocate memory"]
         .iter()
         .any(|said| words.contains(said))
     {
-        return too_much(name, &format!("{} MiB of memory", most(Resource::Data, MOST_MEMORY) >> 20));
+        return too_much(name, &format!("{} MiB of memory", most(Resource::Data, MAX_MEMORY) >> 20));
     }
     // Only the system's out-of-memory killer ends it like this while this process waits for it.
     if signal == Some(Signal::KILL.as_raw()) {
-        let most = most(Resource::Data, MOST_MEMORY) >> 20;
+        let most = most(Resource::Data, MAX_MEMORY) >> 20;
         return Error::failed(format!(
             "the compiler was killed while compiling {name}: this machine probably ran out of memory"
         ))
@@ -135,7 +134,7 @@ pub fn serve() -> Result<()> {
     let mut length = [0; 8];
     parent.read_exact(&mut length).context(alone)?;
     let length = usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX);
-    let mut wasm = vec![0; length.min(MOST_BYTES)];
+    let mut wasm = vec![0; length.min(MAX_BYTES)];
     parent.read_exact(&mut wasm).context(alone)?;
     std::thread::spawn(move || end_with(listener));
     let (what, content) = match engine.precompile_component(&wasm) {
@@ -155,7 +154,7 @@ fn end_with(mut parent: UnixStream) {
 /// Sets the limits before the component is read. RLIMIT_DATA does not count memory that threads reserve but do not use,
 /// unlike RLIMIT_AS: with many cores that is gigabytes. macOS enforces only the time.
 fn limit() -> rustix::io::Result<()> {
-    for (what, limit) in [(Resource::Data, MOST_MEMORY), (Resource::Cpu, MOST_SECONDS), (Resource::Core, 0)] {
+    for (what, limit) in [(Resource::Data, MAX_MEMORY), (Resource::Cpu, MAX_SECONDS), (Resource::Core, 0)] {
         let current = Some(most(what, limit));
         setrlimit(what, Rlimit { current, maximum: getrlimit(what).maximum })?;
     }

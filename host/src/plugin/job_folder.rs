@@ -27,7 +27,7 @@ use wasmtime_wasi::{
 };
 
 use super::{
-    limits::{MOST_FILES, MOST_WRITTEN},
+    limits::{MAX_FILES, MAX_WRITTEN},
     state::State,
 };
 use crate::{
@@ -46,22 +46,22 @@ pub(super) struct Written {
 impl Written {
     fn bytes(&self, more: u64) -> wasmtime::Result<()> {
         // An absurd size must not make the sum wrap around.
-        let more = more.min(MOST_WRITTEN + 1);
-        if self.bytes.fetch_add(more, Ordering::Relaxed) + more <= MOST_WRITTEN {
+        let more = more.min(MAX_WRITTEN + 1);
+        if self.bytes.fetch_add(more, Ordering::Relaxed) + more <= MAX_WRITTEN {
             return Ok(());
         }
-        Err(too_much(&format!("it wrote more than {} MiB to /job", MOST_WRITTEN >> 20)))
+        Err(too_much(&format!("it wrote more than {} MiB to /job", MAX_WRITTEN >> 20)))
     }
 
     fn files(&self, more: i64) -> wasmtime::Result<()> {
-        if self.files.fetch_add(more, Ordering::Relaxed) + more <= MOST_FILES {
+        if self.files.fetch_add(more, Ordering::Relaxed) + more <= MAX_FILES {
             return Ok(());
         }
-        Err(too_much(&format!("it created more than {MOST_FILES} files in /job")))
+        Err(too_much(&format!("it created more than {MAX_FILES} files in /job")))
     }
 
     fn is_too_much(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > MOST_WRITTEN || self.files.load(Ordering::Relaxed) > MOST_FILES
+        self.bytes.load(Ordering::Relaxed) > MAX_WRITTEN || self.files.load(Ordering::Relaxed) > MAX_FILES
     }
 }
 

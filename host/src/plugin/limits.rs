@@ -7,35 +7,35 @@ use wasmtime::ResourceLimiter;
 use crate::error::{Error, Kind, Result};
 
 /// The total size of all memories of a call. A driver needs a few megabytes, or fifty if it is written in Python.
-const MOST_MEMORY: usize = 512 << 20;
+const MAX_MEMORY: usize = 512 << 20;
 /// The total size of all tables of a call.
-const MOST_TABLE_ELEMENTS: usize = 100_000;
+const MAX_TABLE_ELEMENTS: usize = 100_000;
 /// The number of instances, of tables and of memories.
-const MOST_PARTS: usize = 100;
+const MAX_PARTS: usize = 100;
 /// The bytes that a driver may make the host keep in one call, such as option descriptions and build files.
-const MOST_HELD: usize = 64 << 20;
+const MAX_HELD: usize = 64 << 20;
 /// The number of handles that a driver may hold at once.
-pub(super) const MOST_HANDLES: usize = 10_000;
+pub(super) const MAX_HANDLES: usize = 10_000;
 /// The number of options, findings, phases or results in one response. Real drivers return a few dozen at most.
-pub(super) const MOST_TOLD: usize = 1_000;
+pub(super) const MAX_SHOWN: usize = 1_000;
 /// The number of log lines or job names in one response: ten times a service's page.
-pub(super) const MOST_LINES: usize = 100_000;
+pub(super) const MAX_LINES: usize = 100_000;
 /// The number of progress messages in one call.
-const MOST_SAID: usize = 10_000;
+const MAX_HOST_CALL_BYTES: usize = 10_000;
 /// The number of names that a component may import, and export.
-pub(super) const MOST_NAMES: usize = 1_000;
+pub(super) const MAX_NAMES: usize = 1_000;
 /// The bytes that a plugin may write to `/job` while this program runs.
-pub(super) const MOST_WRITTEN: u64 = 128 << 20;
+pub(super) const MAX_WRITTEN: u64 = 128 << 20;
 /// The number of files and folders that it may create there, minus those that it removes.
-pub(super) const MOST_FILES: i64 = 10_000;
+pub(super) const MAX_FILES: i64 = 10_000;
 /// The memory to compile a component, in bytes. A Python driver takes a third of a gigabyte and a few seconds.
-pub(super) const MOST_COMPILING_MEMORY: u64 = 2 << 30;
+pub(super) const MAX_COMPILING_MEMORY: u64 = 2 << 30;
 /// The CPU time to compile a component, on all cores together.
-pub(super) const MOST_COMPILING_SECONDS: u64 = 120;
+pub(super) const MAX_COMPILING_SECONDS: u64 = 120;
 /// The wall-clock time to compile a component, even on a busy machine.
-pub(super) const LONGEST_COMPILING: Duration = Duration::from_mins(10);
+pub(super) const MAX_COMPILING: Duration = Duration::from_mins(10);
 /// The size of compiled code, in bytes. It is about twice the size of the component.
-pub(super) const MOST_COMPILED: usize = 512 << 20;
+pub(super) const MAX_COMPILED: usize = 512 << 20;
 
 /// What a call has used so far. Nothing is returned before the call ends.
 #[derive(Debug, Default)]
@@ -50,21 +50,24 @@ impl Limits {
     /// Counts a message to the user.
     pub(super) fn say(&mut self) -> Result<()> {
         self.said += 1;
-        if self.said <= MOST_SAID {
+        if self.said <= MAX_HOST_CALL_BYTES {
             return Ok(());
         }
-        Err(Error::new(Kind::Plugin, format!("it sent more than {MOST_SAID} progress messages in one call")))
+        Err(Error::new(
+            Kind::Plugin,
+            format!("it sent more than {MAX_HOST_CALL_BYTES} progress messages in one call"),
+        ))
     }
 
     /// Counts bytes that the host keeps for the driver.
     pub(super) fn hold(&mut self, bytes: usize) -> Result<()> {
         self.held = self.held.saturating_add(bytes);
-        if self.held <= MOST_HELD {
+        if self.held <= MAX_HELD {
             return Ok(());
         }
         Err(Error::new(
             Kind::Plugin,
-            format!("it passed more than {} MiB to the host in one call", MOST_HELD >> 20),
+            format!("it passed more than {} MiB to the host in one call", MAX_HELD >> 20),
         ))
     }
 }
@@ -77,24 +80,24 @@ fn grow(sum: &mut usize, from: usize, to: usize, most: usize, what: &str) -> was
 
 impl ResourceLimiter for Limits {
     fn memory_growing(&mut self, from: usize, to: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let what = format!("more than {} MiB of memory", MOST_MEMORY >> 20);
-        grow(&mut self.memory, from, to, MOST_MEMORY, &what)
+        let what = format!("more than {} MiB of memory", MAX_MEMORY >> 20);
+        grow(&mut self.memory, from, to, MAX_MEMORY, &what)
     }
 
     fn table_growing(&mut self, from: usize, to: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let what = format!("tables of more than {MOST_TABLE_ELEMENTS} elements");
-        grow(&mut self.table_elements, from, to, MOST_TABLE_ELEMENTS, &what)
+        let what = format!("tables of more than {MAX_TABLE_ELEMENTS} elements");
+        grow(&mut self.table_elements, from, to, MAX_TABLE_ELEMENTS, &what)
     }
 
     fn instances(&self) -> usize {
-        MOST_PARTS
+        MAX_PARTS
     }
 
     fn tables(&self) -> usize {
-        MOST_PARTS
+        MAX_PARTS
     }
 
     fn memories(&self) -> usize {
-        MOST_PARTS
+        MAX_PARTS
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 /// The file's name, in the current folder.
 pub const LOCK_FILE: &str = "alekseylearn.lock";
 const FORM: u32 = 1;
-const MOST_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 16 << 20;
 
 /// The content of a lock file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ pub(super) fn render(plugins: Vec<Locked>) -> Result<String, toml::ser::Error> {
 /// If there is no lock file, or it is not valid, or a newer alekseylearn wrote it.
 pub fn read(folder: &Path) -> Result<Vec<Locked>> {
     let path = folder.join(LOCK_FILE);
-    let text = disk::read(&path, MOST_BYTES as u64).map_err(|error| {
+    let text = disk::read(&path, MAX_BYTES as u64).map_err(|error| {
         Error::new(Kind::NotFound, format!("no {LOCK_FILE} in this folder"))
             .hint("create one from the installed plugins with `alekseylearn plugin lock`")
             .source(error)

@@ -10,7 +10,7 @@ use wasmparser::{Parser, Payload};
 
 use super::{
     grant::{Capability, Grant, Grants},
-    limits::MOST_NAMES,
+    limits::MAX_NAMES,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -23,7 +23,7 @@ const OWN_SECTION: &str = "alekseylearn";
 /// The custom sections that are read.
 const SECTIONS: [&str; 6] = [OWN_SECTION, "version", "authors", "licenses", "source", "description"];
 /// The size limit of a section's text, in bytes. It is a name or a sentence.
-const LONGEST_TEXT: usize = 4 << 10;
+const MAX_TEXT_LENGTH: usize = 4 << 10;
 
 /// The kind of a driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,8 +91,8 @@ impl Manifest {
         }
         let outline = Outline::read(wasm)
             .map_err(|error| broken("is damaged").hint("download the file again").source(error))?;
-        if outline.imports.len() > MOST_NAMES || outline.exports.len() > MOST_NAMES {
-            return Err(broken(&format!("imports or exports more than {MOST_NAMES} names"))
+        if outline.imports.len() > MAX_NAMES || outline.exports.len() > MAX_NAMES {
+            return Err(broken(&format!("imports or exports more than {MAX_NAMES} names"))
                 .hint("report this to the plugin's author"));
         }
         let contract = outline.contract(file)?;
@@ -188,25 +188,25 @@ impl Outline {
         let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(wasm) {
             // One more than the limit is enough to detect the excess.
-            if outline.imports.len().max(outline.exports.len()) > MOST_NAMES {
+            if outline.imports.len().max(outline.exports.len()) > MAX_NAMES {
                 break;
             }
             match payload? {
                 Payload::Version { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(imports) if depth == 1 => {
-                    for import in imports.into_iter().take(MOST_NAMES + 1) {
+                    for import in imports.into_iter().take(MAX_NAMES + 1) {
                         outline.imports.push(import?.name.name.to_owned());
                     }
                 }
                 Payload::ComponentExportSection(exports) if depth == 1 => {
-                    for export in exports.into_iter().take(MOST_NAMES + 1) {
+                    for export in exports.into_iter().take(MAX_NAMES + 1) {
                         outline.exports.push(export?.name.name.to_owned());
                     }
                 }
                 Payload::CustomSection(section) if SECTIONS.contains(&section.name()) => {
                     let text = match str::from_utf8(section.data()) {
-                        Ok(text) if text.len() <= LONGEST_TEXT => Ok(text.to_owned()),
+                        Ok(text) if text.len() <= MAX_TEXT_LENGTH => Ok(text.to_owned()),
                         Ok(_) => Err("is longer than 4 KiB"),
                         Err(_) => Err("is not UTF-8 text"),
                     };

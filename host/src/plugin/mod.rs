@@ -16,10 +16,10 @@ mod driver;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod grant;
+mod host_calls;
 mod identity;
 mod job_folder;
 mod known;
-mod last_words;
 mod limits;
 mod lock;
 mod manifest;
@@ -34,12 +34,12 @@ mod runtime;
 mod services;
 mod shipped;
 mod signature;
-mod sleep;
 mod source;
 mod state;
+mod stderr_tail;
 mod store;
+mod time_budget;
 mod verb;
-mod verbs;
 
 pub use audit::EXTENSION as AUDIT;
 pub use authority::Used;

@@ -5,10 +5,10 @@ use std::{fmt, net::IpAddr, str::FromStr};
 use url::{Host, Url};
 
 /// The length limits of a host name and of each label in DNS (RFC 1035, section 2.3.4).
-const LONGEST_NAME: usize = 253;
-const LONGEST_LABEL: usize = 63;
+const MAX_NAME: usize = 253;
+const MAX_LABEL: usize = 63;
 /// The length limit of an origin's text, with space for scheme and port.
-const LONGEST: usize = 300;
+const MAX_LENGTH: usize = 300;
 
 /// Scheme, host and port: `https://api.example.com`, or `http://127.0.0.1:8080` on this machine.
 ///
@@ -127,8 +127,8 @@ impl FromStr for Origin {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| format!("`{text}` is not an origin such as https://api.example.com: {why}");
-        if text.len() > LONGEST {
-            return Err(format!("an origin has at most {LONGEST} characters"));
+        if text.len() > MAX_LENGTH {
+            return Err(format!("an origin has at most {MAX_LENGTH} characters"));
         }
         // The parser would ignore these silently.
         if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
@@ -152,7 +152,7 @@ impl FromStr for Origin {
                 return Err(wrong("the host may contain only letters, digits and dashes"));
             }
             // Punycode makes Unicode names longer.
-            if name.len() > LONGEST_NAME || name.split('.').any(|label| label.len() > LONGEST_LABEL) {
+            if name.len() > MAX_NAME || name.split('.').any(|label| label.len() > MAX_LABEL) {
                 return Err(wrong("the host name is too long for DNS"));
             }
             url.set_host(Some(&name)).map_err(|error| wrong(&error.to_string()))?;

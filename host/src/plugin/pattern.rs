@@ -11,7 +11,7 @@ use url::Url;
 use crate::config::{Location, is_scheme};
 
 /// The length limit: a user must be able to read it before granting it.
-const LONGEST: usize = 200;
+const MAX_LENGTH: usize = 200;
 
 /// A path and optionally one query parameter, which contain a bucket and optionally a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,8 +97,8 @@ impl FromStr for Pattern {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| format!("`{text}` is not a valid location pattern: {why}");
-        if text.len() > LONGEST {
-            return Err(format!("a location pattern has at most {LONGEST} characters"));
+        if text.len() > MAX_LENGTH {
+            return Err(format!("a location pattern has at most {MAX_LENGTH} characters"));
         }
         let (path, query) = match text.split_once('?') {
             Some((path, query)) => (path, Some(query)),

@@ -14,15 +14,15 @@ use super::{
     compiler,
     grant::Capability,
     job_folder::JobFolder,
-    limits::MOST_HANDLES,
+    limits::MAX_HANDLES,
     manifest::{DriverKind, Manifest, interface},
-    sleep::TICK,
     state::State,
+    time_budget::TICK,
 };
 use crate::error::{Context, Error, Kind, Result};
 
 /// The bytes that a driver may pass to one host call, such as a log page or a build file.
-const MOST_SAID: usize = 32 << 20;
+const MAX_HOST_CALL_BYTES: usize = 32 << 20;
 
 /// The engine, shared by all drivers of a process.
 pub(super) struct Runtime {
@@ -153,8 +153,8 @@ impl Runtime {
         });
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limits);
-        store.set_hostcall_fuel(MOST_SAID);
-        store.set_max_component_handles(MOST_HANDLES);
+        store.set_hostcall_fuel(MAX_HOST_CALL_BYTES);
+        store.set_max_component_handles(MAX_HANDLES);
         store.set_epoch_deadline(1);
         // Called only while the driver itself runs: time in host calls does not count.
         store.epoch_deadline_callback(|mut context| {

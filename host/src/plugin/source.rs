@@ -25,9 +25,9 @@ use crate::{
 };
 
 /// The size limit of a plugin, in bytes. A plugin in Python has 18 MB.
-pub(super) const MOST_BYTES: usize = 128 << 20;
-const MOST_INDEX_BYTES: usize = 16 << 20;
-const MOST_SIGNATURE_BYTES: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 128 << 20;
+const MAX_INDEX_BYTES: usize = 16 << 20;
+const MAX_SIGNATURE_BYTES: usize = 1 << 20;
 /// The beginning of a source inside the program, as in `alekseylearn:kaggle`.
 const BUNDLED: &str = "alekseylearn:";
 /// The suffix of a signature file, which is beside the signed file.
@@ -180,23 +180,23 @@ impl Source {
                 Ok(Obtained { name: Some(name.clone()), ..Obtained::of(plugin.wasm.to_vec(), None) })
             }
             Self::File(path) => {
-                let (wasm, signature) = (read(path, MOST_BYTES)?, signature_of_file(path)?);
+                let (wasm, signature) = (read(path, MAX_BYTES)?, signature_of_file(path)?);
                 Ok(Obtained { name: stem(path), ..Obtained::of(wasm, signature) })
             }
             Self::Address(address) => {
-                let wasm = http::get(address, MOST_BYTES).await?;
+                let wasm = http::get(address, MAX_BYTES).await?;
                 let (file, query) = address.split_at(address.find(['?', '#']).unwrap_or(address.len()));
                 let signature = signature_at(&format!("{file}{SIGNATURE}{query}")).await?;
                 Ok(Obtained { name: stem(Path::new(file)), ..Obtained::of(wasm, signature) })
             }
             Self::Oci(reference) => {
-                let mut package = oci::pull(reference, pinned, MOST_BYTES).await?;
+                let mut package = oci::pull(reference, pinned, MAX_BYTES).await?;
                 let name = reference.name().replace(['_', '.'], "-");
                 let signature = package.annotations.remove(SIGNATURE_ANNOTATION);
                 Ok(Obtained { name: Some(name), ..Obtained::of(package.component, signature) })
             }
             Self::Index { index, name, requirement } => {
-                let text = get(index, MOST_INDEX_BYTES).await?;
+                let text = get(index, MAX_INDEX_BYTES).await?;
                 let listed = Index::read(index, &text)?;
                 let release = listed.choose(index, name, requirement, pinned)?;
                 let place = Self::at(&beside(index, &release.address)?)?;
@@ -204,7 +204,7 @@ impl Source {
                 if let Some(signature) = release.signature {
                     obtained.signature = Some(match signature.starts_with(SIGNATURE_START) {
                         true => signature,
-                        false => as_text(get(&beside(index, &signature)?, MOST_SIGNATURE_BYTES).await?),
+                        false => as_text(get(&beside(index, &signature)?, MAX_SIGNATURE_BYTES).await?),
                     });
                 }
                 Ok(Obtained {
@@ -339,7 +339,7 @@ async fn get(place: &str, limit: usize) -> Result<Vec<u8>> {
 
 /// The signature at an address; `None` if there is none.
 async fn signature_at(address: &str) -> Result<Option<String>> {
-    match http::get(address, MOST_SIGNATURE_BYTES).await {
+    match http::get(address, MAX_SIGNATURE_BYTES).await {
         Ok(text) => Ok(Some(as_text(text))),
         // Object stores report a missing file as forbidden if listing is not allowed.
         Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Denied) => Ok(None),
@@ -351,7 +351,7 @@ fn signature_of_file(path: &Path) -> Result<Option<String>> {
     let mut path = path.as_os_str().to_owned();
     path.push(SIGNATURE);
     let path = Path::new(&path);
-    if path.exists() { read(path, MOST_SIGNATURE_BYTES).map(|text| Some(as_text(text))) } else { Ok(None) }
+    if path.exists() { read(path, MAX_SIGNATURE_BYTES).map(|text| Some(as_text(text))) } else { Ok(None) }
 }
 
 /// Text that is not valid UTF-8 is not a signature anyway.

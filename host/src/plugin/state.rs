@@ -11,13 +11,13 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::{
     authority::Authority,
+    host_calls::Requester,
     job_folder::Writes,
-    last_words::LastWords,
-    limits::{Limits, MOST_HANDLES},
+    limits::{Limits, MAX_HANDLES},
     services::Services,
-    sleep::RunningTime,
+    stderr_tail::StderrTail,
+    time_budget::TimeBudget,
     verb::Verb,
-    verbs::Requester,
 };
 use crate::{
     capability::{
@@ -47,18 +47,18 @@ pub struct State {
     /// The call's writes to that folder.
     pub(super) writes: Writes,
     /// The driver's standard output and error.
-    pub(super) words: LastWords,
+    pub(super) words: StderrTail,
     /// The time that the driver has used, without host calls.
-    pub(super) time: RunningTime,
+    pub(super) time: TimeBudget,
     /// The repositories that this call has prepared.
     pub(super) repositories: Vec<Repository>,
     /// The requests of a dry run; `None` if this is not one.
-    pub(super) rehearsal: Option<Rehearsal>,
+    pub(super) rehearsal: Option<DryRun>,
 }
 
 /// What a driver requested in a dry run, which builds, creates and starts nothing.
 #[derive(Debug, Default)]
-pub(super) struct Rehearsal {
+pub(super) struct DryRun {
     /// The last build.
     pub(super) build: Option<BuildContext>,
     /// Whether the repository does not exist yet.
@@ -75,7 +75,7 @@ impl State {
         writes: Writes,
     ) -> Result<Self> {
         let (speaker, name, tried_out) = (ui.clone(), authority.plugin.clone(), authority.lent);
-        let words = LastWords::new(Box::new(move |line: &str| {
+        let words = StderrTail::new(Box::new(move |line: &str| {
             let line = format!("{name}: {line}");
             // Only the plugin's author tries it out.
             if tried_out { speaker.stage(&line) } else { speaker.detail(&line) }
@@ -88,8 +88,8 @@ impl State {
             })?;
         }
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MOST_HANDLES);
-        let rehearsal = authority.scope.dry_run.then(Rehearsal::default);
+        table.set_max_capacity(MAX_HANDLES);
+        let rehearsal = authority.scope.dry_run.then(DryRun::default);
         let authority = Arc::new(authority);
         Ok(Self {
             wasi: wasi.build(),
@@ -104,7 +104,7 @@ impl State {
             job: job.map(Path::to_owned),
             writes,
             words,
-            time: RunningTime::default(),
+            time: TimeBudget::default(),
             repositories: Vec::new(),
             rehearsal,
         })

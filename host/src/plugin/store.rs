@@ -16,7 +16,7 @@ use super::{
     grant::Grants,
     identity::Identity,
     signature::{Claim, key_of},
-    source::{MOST_BYTES, Source},
+    source::{MAX_BYTES, Source},
 };
 use crate::{
     disk::{self, PRIVATE},
@@ -27,7 +27,7 @@ use crate::{
 /// The version of the list's format.
 const FORM: u32 = 1;
 const LIST: &str = "plugins.json";
-const LARGEST_LIST: u64 = 64 << 20;
+const MAX_LIST_SIZE: u64 = 64 << 20;
 
 /// One installed plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +130,7 @@ impl Store {
     pub fn list(&self) -> Result<Vec<Installed>> {
         let path = self.folder.join(LIST);
         // The list decides what is granted, so only the user's own file is read.
-        let text = disk::read_own(&path, LARGEST_LIST, Some("move it away and install the plugins again"))?;
+        let text = disk::read_own(&path, MAX_LIST_SIZE, Some("move it away and install the plugins again"))?;
         let Some(text) = text else { return Ok(Vec::new()) };
         let list: List = serde_json::from_slice(&text).map_err(|error| {
             Error::failed(format!("the plugin list {} is damaged", path.display()))
@@ -193,7 +193,7 @@ impl Store {
     pub fn wasm(&self, plugin: &Installed) -> Result<Vec<u8>> {
         let path = self.component(&plugin.digest);
         let again = format!("install it again: `{}`", plugin.source.install());
-        let wasm = disk::read(&path, MOST_BYTES as u64).map_err(|error| {
+        let wasm = disk::read(&path, MAX_BYTES as u64).map_err(|error| {
             Error::new(Kind::Plugin, format!("cannot read the component of the plugin {}", plugin.name))
                 .hint(&again)
                 .source(error)
@@ -216,7 +216,7 @@ impl Store {
         for Chosen { wasm, plugin, before } in components {
             let path = self.component(&plugin.digest);
             // Installing a damaged component again fixes it.
-            if !disk::read(&path, MOST_BYTES as u64).is_ok_and(|there| there == *wasm) {
+            if !disk::read(&path, MAX_BYTES as u64).is_ok_and(|there| there == *wasm) {
                 write_whole(&path, wasm)?;
             }
             // Grants that another plugin of the name got meanwhile do not apply to this one.

@@ -16,7 +16,7 @@ const DAY: i64 = 24 * 60 * 60;
 /// Age in seconds after which a project may need older versions of its packages.
 const OLD: i64 = 365 * DAY;
 /// Maximum bytes that are read of a commit or of a small file.
-const LARGEST: u64 = 1 << 20;
+const MAX_SIZE: u64 = 1 << 20;
 
 /// Returns the day of the last commit in a folder's repository, such as `2019-05-01`, if it is more than a year ago.
 pub fn long_ago(folder: &Path) -> Option<String> {
@@ -111,7 +111,7 @@ fn offset(index: &Path, id: &[u8]) -> Option<u64> {
     let first = u64::from(*id.first()?);
     let begin = if first == 0 { 0 } else { number(HEAD + (first - 1) * 4)? };
     let (end, count) = (number(HEAD + first * 4)?, number(HEAD + 255 * 4)?);
-    if begin > end || end > count || (end - begin) * 20 > LARGEST * 64 {
+    if begin > end || end > count || (end - begin) * 20 > MAX_SIZE * 64 {
         return None;
     }
     let mut names = vec![0; usize::try_from((end - begin) * 20).ok()?];
@@ -126,7 +126,7 @@ fn offset(index: &Path, id: &[u8]) -> Option<u64> {
 
 fn inflated(from: impl Read) -> Option<String> {
     let mut bytes = Vec::new();
-    ZlibDecoder::new(from).take(LARGEST).read_to_end(&mut bytes).ok()?;
+    ZlibDecoder::new(from).take(MAX_SIZE).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -141,7 +141,7 @@ fn committed(commit: &str) -> Option<i64> {
 fn small(path: &Path) -> Option<String> {
     let mut text = String::new();
     let file = disk::open(path).ok().filter(|file| file.metadata().is_ok_and(|data| data.is_file()))?;
-    file.take(LARGEST).read_to_string(&mut text).ok()?;
+    file.take(MAX_SIZE).read_to_string(&mut text).ok()?;
     Some(text)
 }
 

@@ -11,11 +11,11 @@ use super::imports;
 use crate::disk;
 
 /// Maximum modules of the project that are read for clues.
-const MOST_MODULES: usize = 200;
+const MAX_MODULES: usize = 200;
 /// Maximum size of a module in bytes; a larger one is data.
-const LARGEST: u64 = 1 << 20;
+const MAX_SIZE: u64 = 1 << 20;
 /// Maximum length of a path.
-const LONGEST_PATH: usize = 200;
+const MAX_PATH_LENGTH: usize = 200;
 
 /// The clues of one artifact.
 #[derive(Debug, Default)]
@@ -44,8 +44,8 @@ impl Clues {
                 }
                 for base in [folder, root] {
                     for path in sources(base, &module) {
-                        if read < MOST_MODULES
-                            && let Ok(text) = disk::text(&path, LARGEST)
+                        if read < MAX_MODULES
+                            && let Ok(text) = disk::text(&path, MAX_SIZE)
                         {
                             read += 1;
                             queue.push(text);
@@ -139,7 +139,7 @@ fn sources(base: &Path, module: &str) -> Vec<PathBuf> {
                 }
                 _ => {}
             }
-            if found.len() >= MOST_MODULES {
+            if found.len() >= MAX_MODULES {
                 return found;
             }
         }
@@ -155,7 +155,7 @@ fn path_of(text: impl AsRef<str>) -> Option<String> {
         .map_or(text, |end| text[..end].rfind('/').map_or("", |slash| &text[..slash]));
     let whole = whole.trim_end_matches('/');
     let is_path = !whole.is_empty()
-        && whole.len() <= LONGEST_PATH
+        && whole.len() <= MAX_PATH_LENGTH
         && !whole.starts_with(['/', '~', '-'])
         && !whole.contains("://")
         && !matches!(whole, "." | "..");

@@ -13,9 +13,9 @@ use super::{
 use crate::disk;
 
 /// Maximum size of a searched file in bytes; a larger one is not configuration or a list of packages.
-const LARGEST: u64 = 1 << 20;
+const MAX_SIZE: u64 = 1 << 20;
 /// Maximum size of a file of certificates in bytes; those of all authorities have a quarter of it.
-const LARGEST_CERTIFICATES: u64 = 4 << 20;
+const MAX_CERTIFICATES_SIZE: u64 = 4 << 20;
 /// Extensions of source code, which is sent unchanged: without the password in a URL it would be another program.
 const CODE: &[&str] = &[
     "py", "pyi", "pyx", "pyw", "ipynb", "sh", "bash", "r", "jl", "js", "ts", "c", "h", "cc", "cpp", "cu",
@@ -46,11 +46,11 @@ pub(super) fn look(file: &File) -> Found {
     if file.path.ends_with(".html") && is_report(&file.source) {
         return Found::Stays(Reason::Own);
     }
-    if file.size > LARGEST {
+    if file.size > MAX_SIZE {
         return Found::Nothing;
     }
     // A file that cannot be read is an error when it is sent.
-    let Some(bytes) = rules::text_of(&file.source, LARGEST) else { return Found::Nothing };
+    let Some(bytes) = rules::text_of(&file.source, MAX_SIZE) else { return Found::Nothing };
     let is_code = is_code(&file.path);
     if let Some(what) = secret(&bytes, is_code) {
         return Found::Stays(Reason::Holds(what));
@@ -116,7 +116,7 @@ fn secret(bytes: &[u8], is_code: bool) -> Option<&'static str> {
 pub(super) fn is_public(path: &Path) -> bool {
     static LABELS: LazyLock<Regex> =
         LazyLock::new(|| Regex::new("(?-u)-----BEGIN ([A-Z0-9 ]*)-----").expect("a pattern of ours"));
-    let Some(bytes) = rules::text_of(path, LARGEST_CERTIFICATES) else { return false };
+    let Some(bytes) = rules::text_of(path, MAX_CERTIFICATES_SIZE) else { return false };
     let mut labels = LABELS.captures_iter(&bytes).map(|found| found[1].to_owned()).peekable();
     labels.peek().is_some()
         && labels.all(|label| !label.ends_with(b"PRIVATE KEY") && !label.ends_with(b"PRIVATE KEY BLOCK"))

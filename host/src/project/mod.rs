@@ -58,7 +58,7 @@ pub use tag::{artifact_of_tag, tag_of};
 const LARGE: (u64, usize) = (1 << 30, 50_000);
 
 /// Maximum size in bytes of a script that is searched for imports.
-const LARGEST_SCRIPT: u64 = 16 << 20;
+const MAX_SCRIPT_SIZE: u64 = 16 << 20;
 
 /// What the user asks to train, and from where.
 #[derive(Clone, Copy, Debug)]
@@ -166,11 +166,11 @@ impl Project {
         let code: Vec<String> = match start {
             Start::Notebook => Notebook::read(&artifact)?.code().collect(),
             Start::Shell => {
-                let text = disk::text(&artifact, LARGEST_SCRIPT).unwrap_or_default();
+                let text = disk::text(&artifact, MAX_SCRIPT_SIZE).unwrap_or_default();
                 arguments.extend(start::words(&text).map(str::to_owned));
                 start::python_of(&text, folder, asked.current)
             }
-            _ => disk::text(&artifact, LARGEST_SCRIPT).into_iter().collect(),
+            _ => disk::text(&artifact, MAX_SCRIPT_SIZE).into_iter().collect(),
         };
         let Place { root, workdir, folders } = Place::find(root::Asked {
             artifact: &artifact,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Maximum size of a notebook in bytes: it is written again after every cell, which would take longer than most cells.
-const MOST_BYTES: u64 = 100 << 20;
+const MAX_BYTES: u64 = 100 << 20;
 
 /// The formats that nbformat can upgrade, which the runner uses.
 const FORMATS: RangeInclusive<u64> = 2..=4;
@@ -116,7 +116,7 @@ impl Notebook {
         if size == 0 {
             return Err(wrong("is empty: it was never saved").hint(save_again));
         }
-        if size > MOST_BYTES {
+        if size > MAX_BYTES {
             return Err(wrong(&format!("has {} MiB, most of it outputs of earlier runs", size >> 20))
                 .hint("clear the outputs: `jupyter nbconvert --clear-output --inplace NOTEBOOK`"));
         }

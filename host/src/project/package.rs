@@ -12,7 +12,7 @@ use super::dependencies;
 use crate::disk;
 
 /// Maximum size in bytes of a file that is read.
-const LARGEST: u64 = 1 << 20;
+const MAX_SIZE: u64 = 1 << 20;
 /// The version if only the build backend knows it.
 const UNKNOWN_VERSION: &str = "0";
 
@@ -71,7 +71,7 @@ impl Declared {
         }
         for name in ["setup.cfg", "setup.py"] {
             let path = folder.join(name);
-            if let Ok(text) = disk::text(&path, LARGEST) {
+            if let Ok(text) = disk::text(&path, MAX_SIZE) {
                 declared.is_project |= name == "setup.py" || text.contains("[metadata]");
                 declared.take_text(&text);
             }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Maximum size of a `.python-version` in bytes.
-const LARGEST: u64 = 1 << 20;
+const MAX_SIZE: u64 = 1 << 20;
 
 /// The minor versions of Python 3 that are supported.
 const KNOWN: std::ops::RangeInclusive<u32> = 8..=14;
@@ -38,7 +38,7 @@ pub(super) fn of(
     let by_environment = declared.clone().filter(|(_, file)| is_whole(file) && !file.ends_with("setup.py"));
     let mut pinned = || {
         folders.iter().find_map(|folder| {
-            let text = disk::text(&folder.join(".python-version"), LARGEST).ok()?;
+            let text = disk::text(&folder.join(".python-version"), MAX_SIZE).ok()?;
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             let lines: Vec<&str> = lines.collect();
             let Some(pin) = lines.iter().find_map(|line| pin(line)) else {

@@ -20,7 +20,7 @@ const DOCKERFILE: &str = "Dockerfile";
 /// The part of a build driver's own files that a recipe replaces as a whole.
 pub const RUNNER: &str = "runner/";
 /// Maximum size of a recipe in bytes: it is held in memory.
-const MOST_BYTES: u64 = 16 << 20;
+const MAX_BYTES: u64 = 16 << 20;
 
 /// The user's own Dockerfile and its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Recipe {
             return Ok(None);
         }
         let mut contents = BTreeMap::new();
-        let mut room = MOST_BYTES;
+        let mut room = MAX_BYTES;
         for file in files::harmless(&folder)? {
             let cannot_read = |error| files::unreadable(&file.source, error);
             let mut content = Vec::new();

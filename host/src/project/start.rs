@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Maximum size of a script in bytes.
-const LARGEST: u64 = 16 << 20;
+const MAX_SIZE: u64 = 16 << 20;
 /// Bytes that are read to find the program in a file's first line.
 const FIRST_LINE: u64 = 256;
 
@@ -230,7 +230,7 @@ pub(super) fn python_of(text: &str, folder: &Path, current: &Path) -> Vec<String
         .filter_map(|word| [current, folder].iter().map(|base| base.join(word)).find(|path| path.is_file()));
     let modules = words.windows(2).filter(|pair| pair[0] == "-m");
     let modules = modules.filter_map(|pair| of_module(pair[1], current).ok().map(|(path, _)| path));
-    scripts.chain(modules).filter_map(|path| disk::text(&path, LARGEST).ok()).collect()
+    scripts.chain(modules).filter_map(|path| disk::text(&path, MAX_SIZE).ok()).collect()
 }
 
 /// Returns the function that a command of the project calls, as the nearest `pyproject.toml` declares it.

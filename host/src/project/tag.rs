@@ -39,9 +39,9 @@ pub fn artifact_of_tag(tag: &str, current: &Path) -> Option<PathBuf> {
 }
 
 fn clean(name: &str) -> String {
-    const LONGEST: usize = 100;
+    const MAX_LENGTH: usize = 100;
     let mut out = String::new();
-    for c in name.to_lowercase().chars().take(LONGEST) {
+    for c in name.to_lowercase().chars().take(MAX_LENGTH) {
         let c = if c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_') { c } else { '-' };
         let separator = |c: char| matches!(c, '.' | '_' | '-');
         if !separator(c) || out.chars().next_back().is_some_and(|last| !separator(last)) {

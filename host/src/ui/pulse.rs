@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::{Event, bytes};
 
 /// The silence after which a line is printed.
-pub(super) const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+pub(super) const MAX_SILENCE: Duration = Duration::from_secs(30);
 /// The length to which a step is cut: a build step may be a long command.
-const LONGEST_STEP: usize = 100;
+const MAX_STEP_LENGTH: usize = 100;
 
 /// The current stage, and the time of the last output.
 pub(super) struct Pulse {
@@ -64,7 +64,7 @@ impl Pulse {
 
     /// The time of the next check.
     pub(super) fn next(&self) -> Instant {
-        self.heard + LONGEST_SILENCE
+        self.heard + MAX_SILENCE
     }
 
     /// The report to print now; `None` if the last output is recent.
@@ -73,7 +73,7 @@ impl Pulse {
             return None;
         }
         self.heard = now;
-        let shorten = |step: &String| match step.char_indices().nth(LONGEST_STEP) {
+        let shorten = |step: &String| match step.char_indices().nth(MAX_STEP_LENGTH) {
             Some((end, _)) => format!("{}…", &step[..end]),
             None => step.clone(),
         };
@@ -109,7 +109,7 @@ mod tests {
         let beat = pulse.beat(at(30)).unwrap();
         assert_eq!((beat.stage.as_str(), beat.elapsed_seconds), ("Building the image a/b", 30));
         let step = beat.step.unwrap();
-        assert!(step.starts_with("RUN xxx") && step.chars().count() == LONGEST_STEP + 1, "{step}");
+        assert!(step.starts_with("RUN xxx") && step.chars().count() == MAX_STEP_LENGTH + 1, "{step}");
         assert_eq!(pulse.beat(at(31)), None, "once");
         pulse.heard(&Event::Detail { text: "[dependencies 9/9] RUN printf '%s'" }, at(59));
         let beat = pulse.beat(at(60)).unwrap();
@@ -130,11 +130,11 @@ mod tests {
         let mut pulse = Pulse::new(start);
         let status = |state| Event::Status { job: "j", state, detail: None, elapsed_seconds: 0 };
         pulse.heard(&status("queued"), start);
-        assert_eq!(pulse.beat(start + LONGEST_SILENCE).unwrap().stage, "Job queued");
+        assert_eq!(pulse.beat(start + MAX_SILENCE).unwrap().stage, "Job queued");
         for last in [status("running"), Event::Result { data: serde_json::Value::Null, text: "" }] {
             pulse.heard(&Event::Stage { name: "x" }, start);
             pulse.heard(&last, start);
-            assert_eq!(pulse.beat(start + LONGEST_SILENCE), None);
+            assert_eq!(pulse.beat(start + MAX_SILENCE), None);
         }
     }
 }

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 const COUNT: &str = "train_instance_count";
 /// More containers than a test on one machine needs.
-const MOST: i64 = 20;
+const MAX: i64 = 20;
 
 pub(crate) fn option() -> OptionSpec {
-    OptionSpec::integer(COUNT, "Number of containers, on their own network").within(1..=MOST).default_to("1")
+    OptionSpec::integer(COUNT, "Number of containers, on their own network").within(1..=MAX).default_to("1")
 }
 
 /// The names of the nodes, `algo-1` to `algo-N`.

@@ -52,7 +52,7 @@ impl train::Guest for Kaggle {
         findings.extend(kernel::quota(&options)?);
         if training.is_notebook() {
             let length = source::text(training, &Folder::Embedded(Vec::new()))?.len();
-            if length >= source::LONGEST {
+            if length >= source::MAX_LENGTH {
                 findings.push(Finding::problem(
                     &format!("{} is too long: Kaggle accepts less than 1 MB of source", training.artifact()),
                     "move code to modules and data to files, which may have any size",
@@ -137,11 +137,11 @@ fn embedded(training: &Training) -> Result<Option<Folder>, Error> {
     let most = if training.is_notebook() {
         let cells = source::text(training, &Folder::Embedded(Vec::new()))?.len();
         // A cell holds it as a string within a string: escaping makes quotes and line ends longer, but not base64.
-        u32::try_from(source::LONGEST.saturating_sub(cells) / 4 * 3).unwrap_or(0).saturating_sub(1_000)
+        u32::try_from(source::MAX_LENGTH.saturating_sub(cells) / 4 * 3).unwrap_or(0).saturating_sub(1_000)
     } else {
-        source::LARGEST_FOLDER
+        source::MAX_FOLDER_SIZE
     };
-    Ok(training.packed(most.min(source::LARGEST_FOLDER))?.map(Folder::Embedded))
+    Ok(training.packed(most.min(source::MAX_FOLDER_SIZE))?.map(Folder::Embedded))
 }
 
 fn kernel_of(job: &Job) -> Result<Kernel, Error> {

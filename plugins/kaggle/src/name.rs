@@ -4,7 +4,7 @@ use alekseylearn_sdk::Values;
 
 const SHORTEST: usize = 5;
 /// The service fails without a message if a title is longer.
-const LONGEST: usize = 50;
+const MAX_LENGTH: usize = 50;
 
 /// The user's title, or a default that does not collide with the user's own kernels.
 pub(crate) fn title(options: &Values, tag: &str) -> String {
@@ -14,7 +14,7 @@ pub(crate) fn title(options: &Values, tag: &str) -> String {
 fn own_title(tag: &str) -> String {
     const MARK: &str = " alekseylearn";
     let tag = slug(tag).replace('-', " ");
-    let room = tag.chars().take(LONGEST - MARK.len()).collect::<String>();
+    let room = tag.chars().take(MAX_LENGTH - MARK.len()).collect::<String>();
     format!("{}{MARK}", room.trim()).trim().to_owned()
 }
 
@@ -39,9 +39,9 @@ pub(crate) fn problem(title: &str) -> Option<(String, String)> {
     let fix = || "set --config.title to 5 to 50 ASCII letters, digits and spaces".to_owned();
     let length = title.chars().count();
     let slug = slug(title);
-    if length > LONGEST {
+    if length > MAX_LENGTH {
         Some((
-            format!("the title `{title}` has {length} characters, but Kaggle allows at most {LONGEST}"),
+            format!("the title `{title}` has {length} characters, but Kaggle allows at most {MAX_LENGTH}"),
             fix(),
         ))
     } else if !title.is_ascii() {

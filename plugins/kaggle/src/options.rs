@@ -3,7 +3,7 @@
 use alekseylearn_sdk::{OptionSpec, Values};
 
 /// One week in seconds: no session is longer.
-const LONGEST_SESSION: i64 = 7 * 24 * 3600;
+const MAX_SESSION: i64 = 7 * 24 * 3600;
 
 pub(crate) fn specs() -> Vec<OptionSpec> {
     let text = OptionSpec::text;
@@ -30,7 +30,7 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
             "timeout",
             "Maximum run time of the session in seconds (default: Kaggle's limit)",
         )
-        .within(60..=LONGEST_SESSION),
+        .within(60..=MAX_SESSION),
         text("docker_image", "Digest of one of Kaggle's images"),
         text("docker_image_pinning", "Kaggle image to use: the kernel's original one, or the latest")
             .one_of(&["original", "latest"]),

@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 const PAGE_LINES: usize = 10_000;
 const PAGE_FILES: u64 = 100;
 /// More pages than the files of any session fill.
-const MOST_PAGES: usize = 1_000;
+const MAX_PAGES: usize = 1_000;
 
 pub(crate) fn status(kernel: &Kernel) -> Result<JobStatus, Error> {
     let asked = Value::Object(kernel.named());
@@ -180,7 +180,7 @@ pub(crate) fn artifacts(kernel: &Kernel) -> Result<Vec<Artifact>, Error> {
     let kinds = [("model.tar.gz", ArtifactKind::Model), ("output.tar.gz", ArtifactKind::OutputData)];
     let mut found = Vec::new();
     let mut token = String::new();
-    for _ in 0..MOST_PAGES {
+    for _ in 0..MAX_PAGES {
         let mut asked = kernel.named();
         asked.insert("pageSize".into(), json!(PAGE_FILES));
         asked.insert("pageToken".into(), json!(token));

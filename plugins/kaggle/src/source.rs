@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 
 const START: &str = include_str!("start.py");
 /// The service accepts less than one megabyte.
-pub(crate) const LONGEST: usize = 1_000_000;
+pub(crate) const MAX_LENGTH: usize = 1_000_000;
 /// Maximum size of a packed project that is embedded in the source. It leaves space for base64's overhead, the runner
 /// and a notebook's cells.
-pub(crate) const LARGEST_FOLDER: u32 = 500_000;
+pub(crate) const MAX_FOLDER_SIZE: u32 = 500_000;
 
 /// Where the session finds the project.
 pub(crate) enum Folder {
@@ -202,6 +202,6 @@ mod tests {
     #[test]
     fn the_runner_leaves_space_for_the_project() {
         assert!(packed_runner().len() + START.len() < 100_000, "{}", packed_runner().len());
-        assert!(LARGEST_FOLDER as usize * 4 / 3 + 100_000 < LONGEST);
+        assert!(MAX_FOLDER_SIZE as usize * 4 / 3 + 100_000 < MAX_LENGTH);
     }
 }

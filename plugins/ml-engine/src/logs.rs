@@ -19,13 +19,13 @@ const PAGE_ENTRIES: u32 = 1_000;
 /// Lines after which a page ends. The next call returns the rest.
 const PAGE_LINES: usize = 10_000;
 /// An empty page may have a next one; this bounds them.
-const MOST_PAGES: usize = 1_000;
+const MAX_PAGES: usize = 1_000;
 /// Maximum delay of an entry, in nanoseconds.
 const LATE: u64 = 60_000_000_000;
 /// Maximum number of entries in a cursor. Every call reads them again.
-const MOST_KNOWN: usize = 1_000;
+const MAX_KNOWN: usize = 1_000;
 /// Maximum number of entries with the same time, which must all be in the cursor.
-const MOST_OF_ONE_TIME: usize = 10 * MOST_KNOWN;
+const MAX_OF_ONE_TIME: usize = 10 * MAX_KNOWN;
 
 pub(crate) fn page(job: &CustomJob, cursor: Option<&str>) -> Result<LogPage, Error> {
     let mut read = Read::from(cursor)?;
@@ -36,7 +36,7 @@ pub(crate) fn page(job: &CustomJob, cursor: Option<&str>) -> Result<LogPage, Err
     );
     let mut token: Option<String> = None;
     let mut drained = true;
-    for _ in 0..MOST_PAGES {
+    for _ in 0..MAX_PAGES {
         let mut body = json!({
             "resourceNames": [format!("projects/{}", job.project)],
             "filter": filter,
@@ -86,7 +86,7 @@ impl Read {
         // Newest first. Either all entries of one time are kept, or none and the next page starts after that time.
         for (at, entries) in self.known.range(start..).rev() {
             count += entries.len();
-            let most = if kept.is_empty() { MOST_OF_ONE_TIME } else { MOST_KNOWN };
+            let most = if kept.is_empty() { MAX_OF_ONE_TIME } else { MAX_KNOWN };
             if count > most {
                 start = at + 1;
                 break;
@@ -189,9 +189,9 @@ mod tests {
         }
         assert!(read.cursor().len() < 40_000, "{}", read.cursor().len());
         let mut again = next(&read);
-        assert_eq!(again.known.len(), MOST_KNOWN);
+        assert_eq!(again.known.len(), MAX_KNOWN);
         // It starts where it knows all entries, so it repeats none.
-        assert_eq!(time::text(again.start - 1), at(20_000 - MOST_KNOWN as u64 - 1));
+        assert_eq!(time::text(again.start - 1), at(20_000 - MAX_KNOWN as u64 - 1));
         for number in 0..20_001 {
             if at(number) >= time::text(again.start) {
                 again.add(&entry(&at(number), "a", "x"));
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(again.lines.len(), 1);
         // The same for entries of one time.
         let mut flood = Read::from(None).unwrap();
-        for number in 0..=MOST_OF_ONE_TIME {
+        for number in 0..=MAX_OF_ONE_TIME {
             flood.add(&entry(&at(1), &number.to_string(), "x"));
         }
         let after = next(&flood);

@@ -75,8 +75,8 @@ const REGIONS: [&str; 46] = [
     "us-west8",
 ];
 /// The service's limit, less the labels and variables that this driver adds.
-const MOST_LABELS: usize = 63;
-const MOST_VARIABLES: usize = 98;
+const MAX_LABELS: usize = 63;
+const MAX_VARIABLES: usize = 98;
 
 pub(crate) fn specs() -> Vec<OptionSpec> {
     let text = OptionSpec::text;
@@ -163,7 +163,7 @@ pub(crate) fn findings(options: &Values) -> Vec<Finding> {
     }
     let variables = options.entries("environment");
     for (name, most, count) in
-        [("labels", MOST_LABELS, labels.len()), ("environment", MOST_VARIABLES, variables.len())]
+        [("labels", MAX_LABELS, labels.len()), ("environment", MAX_VARIABLES, variables.len())]
     {
         if count > most {
             problem(name, &format!("{count} entries are too many"), &format!("set at most {most}"));

@@ -10,7 +10,7 @@ const USUAL: &str = "alekseylearn";
 const OF_GOOGLE: &str = "-docker.pkg.dev";
 /// Seconds between two polls of an operation, and the maximum number of polls.
 const PAUSE: u32 = 1;
-const MOST_LOOKS: usize = 300;
+const MAX_CHECKS: usize = 300;
 
 /// The repository for images: the user's, or the default one.
 pub(crate) fn repository(training: &Training) -> Result<String, Error> {
@@ -63,7 +63,7 @@ pub(crate) fn ensure(training: &Training) -> Result<bool, Error> {
 }
 
 fn finish(mut operation: Value) -> Result<(), Error> {
-    for _ in 0..MOST_LOOKS {
+    for _ in 0..MAX_CHECKS {
         if operation["done"] == true {
             return match operation["error"]["message"].as_str() {
                 None => Ok(()),

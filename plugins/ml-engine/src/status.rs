@@ -13,7 +13,7 @@ const OF_THE_SERVICE: [i64; 3] = [8, 13, 14];
 /// Seconds between two polls: Cloud Logging allows a project 60 reads per minute.
 const ASK_AGAIN: u32 = 5;
 /// Maximum length of a failure reason.
-const LONGEST_REASON: usize = 1024;
+const MAX_REASON_LENGTH: usize = 1024;
 
 pub(crate) fn of(job: &CustomJob, output: &Location) -> Result<JobStatus, Error> {
     let answer = job.get()?;
@@ -74,7 +74,7 @@ fn own_reason(output: &Location, replica: Option<&str>) -> Option<String> {
     let left = |name: &str| {
         let text = api::content(&output.join(name).download()).ok().flatten()?;
         let text = text.trim();
-        (!text.is_empty()).then(|| text.chars().take(LONGEST_REASON).collect::<String>())
+        (!text.is_empty()).then(|| text.chars().take(MAX_REASON_LENGTH).collect::<String>())
     };
     let other = replica.filter(|replica| *replica != FIRST_REPLICA);
     let of_other = other

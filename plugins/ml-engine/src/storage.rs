@@ -8,7 +8,7 @@ use crate::api;
 
 const STORAGE: &str = "https://storage.googleapis.com";
 /// Maximum number of pages of a listing.
-const MOST_PAGES: usize = 1_000;
+const MAX_PAGES: usize = 1_000;
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Text encoded as one part of a URL.
@@ -88,7 +88,7 @@ impl Location {
         let own = |name: &Value| name.as_str()?.strip_prefix(&prefix).map(str::to_owned);
         let mut found = Listing::default();
         let mut token = String::new();
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let page =
                 if token.is_empty() { String::new() } else { format!("&pageToken={}", encoded(&token)) };
             let answer = api::ask(&format!("{url}{page}"))?;

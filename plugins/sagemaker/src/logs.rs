@@ -9,7 +9,7 @@ use alekseylearn_sdk::{Error, Job, LogLine, LogPage, cloudwatch_logs};
 
 const GROUP: &str = "/aws/sagemaker/TrainingJobs";
 /// Empty pages of a stream after which a page ends. The next call continues.
-const MOST_EMPTY: u32 = 10;
+const MAX_EMPTY: u32 = 10;
 /// Lines after which a page ends. The next call returns the rest.
 const PAGE_LINES: usize = 10_000;
 
@@ -36,7 +36,7 @@ pub(crate) fn page(job: &Job, cursor: Option<&str>) -> Result<LogPage, Error> {
             if end {
                 break;
             }
-            if lines.len() >= PAGE_LINES || empty >= MOST_EMPTY {
+            if lines.len() >= PAGE_LINES || empty >= MAX_EMPTY {
                 drained = false;
                 break;
             }

@@ -5,7 +5,7 @@ use alekseylearn_sdk::OptionSpec;
 use crate::machines;
 
 /// 28 days in seconds, the service's limit.
-const LONGEST_RUNTIME: i64 = 28 * 24 * 3600;
+const MAX_RUNTIME: i64 = 28 * 24 * 3600;
 
 pub(crate) fn specs() -> Vec<OptionSpec> {
     let text = OptionSpec::text;
@@ -31,7 +31,7 @@ pub(crate) fn specs() -> Vec<OptionSpec> {
         integer("volume_size", "Disk size per instance in GiB").within(1..=16_384).default_to("30"),
         integer("keep_alive", "Seconds to keep instances warm for the next job; billed like training")
             .within(0..=21_600),
-        integer("max_runtime", "Maximum run time in seconds").within(1..=LONGEST_RUNTIME).default_to("14400"),
+        integer("max_runtime", "Maximum run time in seconds").within(1..=MAX_RUNTIME).default_to("14400"),
         boolean("spot", "Use cheaper spot instances, which may be interrupted; jobs resume from checkpoints"),
         integer("max_wait", "Maximum seconds of waiting and training with spot (default: twice max_runtime)")
             .within(1..),

@@ -9,11 +9,11 @@ use crate::{
 };
 
 /// Maximum length of a value by the documentation of the training contract; the service's model allows more.
-const LONGEST_HYPERPARAMETER: usize = 256;
+const MAX_HYPERPARAMETER: usize = 256;
 /// The service's limit.
-const MOST_VARIABLES: usize = 100;
+const MAX_VARIABLES: usize = 100;
 /// The service's limit, less the tag that alekseylearn adds.
-const MOST_TAGS: usize = 49;
+const MAX_TAGS: usize = 49;
 /// Members that `--config.request` cannot set.
 const NOT_TO_BE_SET: [&str; 4] = ["TrainingJobName", "RoleArn", "OutputDataConfig.S3OutputPath", "Tags"];
 
@@ -276,7 +276,7 @@ pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
     let mut findings = Vec::new();
     let variables = request["Environment"].as_object().map_or(0, Map::len);
     for Violation { path, problem, may_be_newer } in Model::read().violations(request) {
-        if path == "Environment" && variables > MOST_VARIABLES {
+        if path == "Environment" && variables > MAX_VARIABLES {
             // Reported below in terms of the options.
             continue;
         }
@@ -293,25 +293,25 @@ pub(crate) fn findings(request: &Value, options: &Values) -> Vec<Finding> {
         }
     }
     for (name, value) in request["HyperParameters"].as_object().into_iter().flatten() {
-        if value.as_str().is_some_and(|value| value.chars().count() > LONGEST_HYPERPARAMETER) {
+        if value.as_str().is_some_and(|value| value.chars().count() > MAX_HYPERPARAMETER) {
             problems.push((
                 format!("--config.hyperparameters.{name} is too long"),
                 "use at most 256 characters, or put the value into a file of the project",
             ));
         }
     }
-    if variables > MOST_VARIABLES {
+    if variables > MAX_VARIABLES {
         problems.push((
             format!(
                 "the script's arguments and --config.environment need {variables} variables, but SageMaker allows \
-                 {MOST_VARIABLES}"
+                 {MAX_VARIABLES}"
             ),
             "put long arguments into a file of the project, and pass its path to the script",
         ));
     }
-    if request["Tags"].as_array().is_some_and(|tags| tags.len() > MOST_TAGS) {
+    if request["Tags"].as_array().is_some_and(|tags| tags.len() > MAX_TAGS) {
         problems.push((
-            format!("--config.tags: at most {MOST_TAGS} are allowed besides the one that alekseylearn adds"),
+            format!("--config.tags: at most {MAX_TAGS} are allowed besides the one that alekseylearn adds"),
             "remove some tags",
         ));
     }

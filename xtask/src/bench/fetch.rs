@@ -14,7 +14,7 @@ use crate::process::say;
 const ROUNDS: usize = 3;
 /// The rounds of measurements that take up to a minute: the times of 10,000 requests average out.
 const LONG_ROUNDS: usize = 1;
-const MOST_MEMORY: u64 = 64 << 20;
+const MAX_MEMORY: u64 = 64 << 20;
 /// Arguments: the program `aws`, the archive's location, and the target folder.
 const COPY_AND_UNPACK: &str = r#"
 "$1" s3 cp --only-show-errors "$2" "$3/" && tar -xzf "$3/model.tar.gz" -C "$3" && rm "$3/model.tar.gz""#;
@@ -146,7 +146,7 @@ impl<'a> Comparison<'a> {
         let (times, memory) = (ours.times_of(boto3), ours.memory);
         Ok(Section::new(title)
             .aim(format!("{times:.2} times boto3's time"), "at most 1", times <= 1.0)
-            .aim(format!("`fetch` holds {}", mebibytes(memory)), "at most 64 MiB", memory <= MOST_MEMORY)
+            .aim(format!("`fetch` holds {}", mebibytes(memory)), "at most 64 MiB", memory <= MAX_MEMORY)
             .note(format!("{:.2} times the time of {}", ours.times_of(aws), aws.name))
             .table(&figures))
     }

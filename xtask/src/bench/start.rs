@@ -7,7 +7,7 @@ use super::place::Place;
 use super::report::Section;
 
 const ROUNDS: usize = 15;
-const MOST_BYTES: u64 = 60 << 20;
+const MAX_BYTES: u64 = 60 << 20;
 
 pub fn help(place: &Place) -> Result<Section> {
     let figures = side_by_side(
@@ -30,5 +30,5 @@ pub fn help(place: &Place) -> Result<Section> {
 pub fn size(place: &Place) -> Result<Section> {
     let size = place.program.metadata()?.len();
     let found = format!("One file of {:.1} MiB, with its shipped drivers", size as f64 / f64::from(1 << 20));
-    Ok(Section::new("The program").aim(found, "at most 60 MiB", size <= MOST_BYTES))
+    Ok(Section::new("The program").aim(found, "at most 60 MiB", size <= MAX_BYTES))
 }

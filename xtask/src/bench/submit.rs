@@ -11,7 +11,7 @@ use super::report::Section;
 
 /// fahr supports at most nine jobs.
 const ROUNDS: usize = 3;
-const MOST_SECONDS: f64 = 2.0;
+const MAX_SECONDS: f64 = 2.0;
 
 pub fn unchanged(place: &Place) -> Result<Section> {
     prepare_fahr(place)?;
@@ -55,7 +55,7 @@ pub fn changed(place: &Place) -> Result<Section> {
         .aim(
             format!("{seconds:.2} s, and {:.1} KiB more in the registry", pushed as f64 / 1024.0),
             "one small layer, at most 2 s",
-            seconds <= MOST_SECONDS && pushed < 1 << 20,
+            seconds <= MAX_SECONDS && pushed < 1 << 20,
         )
         .table(&figures))
 }

@@ -99,8 +99,8 @@ pub(super) fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
 
 /// Shortens a message: for an invalid value, AWS may list all valid ones.
 fn shorten(message: &str) -> String {
-    const LONGEST: usize = 400;
-    match message.char_indices().nth(LONGEST) {
+    const MAX_LENGTH: usize = 400;
+    match message.char_indices().nth(MAX_LENGTH) {
         Some((end, _)) => format!("{}…", &message[..end]),
         None => message.to_owned(),
     }
@@ -229,10 +229,10 @@ fn says(line: &str) -> bool {
 
 /// The innermost causes of a failed login: the last one alone may not name the file or profile.
 fn last_causes(text: &str) -> String {
-    const MOST: usize = 3;
+    const MAX: usize = 3;
     let mut lines: Vec<&str> = text.lines().map(str::trim).filter(|line| says(line)).collect();
     lines.dedup();
-    let told = lines[lines.len().saturating_sub(MOST)..].join(": ");
+    let told = lines[lines.len().saturating_sub(MAX)..].join(": ");
     without_secrets(&told)
 }
 

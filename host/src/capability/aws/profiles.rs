@@ -30,7 +30,7 @@ const IN_A_NAME: AsciiSet = NON_ALPHANUMERIC
 /// Properties whose value is such a name.
 const NAMES: [&str; 2] = ["source_profile", "sso_session"];
 /// Maximum size of a file in bytes.
-const LARGEST: u64 = 4 << 20;
+const MAX_SIZE: u64 = 4 << 20;
 const COMMAND: &str = "credential_process";
 /// The property that `aws login` writes into a profile.
 const LOGIN: &str = "login_session";
@@ -211,7 +211,7 @@ fn from_home(path: &str) -> PathBuf {
 
 /// Empty if there is no such file.
 fn text(path: &Path, shown: &str) -> Result<String> {
-    match disk::text(path, LARGEST) {
+    match disk::text(path, MAX_SIZE) {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
         Err(error) => Err(Error::invalid(format!("cannot read {shown}"))

@@ -28,7 +28,7 @@ use crate::{
 const AT_ONCE: usize = 8;
 const TICK: Duration = Duration::from_millis(100);
 /// Maximum size of one request to S3.
-const LARGEST: u64 = 5 << 30;
+const MAX_SIZE: u64 = 5 << 30;
 /// Characters that are encoded in the source key of a copy.
 const IN_A_KEY: AsciiSet = NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 
@@ -54,7 +54,7 @@ impl Aws {
     /// # Errors
     /// A file is too large, changed during the upload or cannot be read, or the user may not write to the location.
     pub async fn send(&self, files: &[ToSend], to: &Location, listener: Listener<'_>) -> Result<()> {
-        if let Some(large) = files.iter().find(|file| file.size > LARGEST) {
+        if let Some(large) = files.iter().find(|file| file.size > MAX_SIZE) {
             return Err(Error::invalid(format!("{} is larger than 5 GiB", large.source.display()))
                 .hint("upload it with `aws s3 cp`, and set the input to its location in S3"));
         }

@@ -83,7 +83,7 @@ fn unverified(message: &str) -> Error {
 }
 
 /// Maximum size in bytes.
-const LARGEST_CONFIG: u64 = 16 << 20;
+const MAX_CONFIG_SIZE: u64 = 16 << 20;
 
 /// The context that `docker context use` chose.
 fn current_context(config: &Path) -> Result<Option<String>> {
@@ -94,7 +94,7 @@ fn current_context(config: &Path) -> Result<Option<String>> {
     }
     let path = config.join("config.json");
     // Docker also continues without the file.
-    let Ok(text) = disk::text(&path, LARGEST_CONFIG) else { return Ok(None) };
+    let Ok(text) = disk::text(&path, MAX_CONFIG_SIZE) else { return Ok(None) };
     let config: Config = serde_json::from_str(&text)
         .map_err(|error| Error::invalid(format!("{} is not valid JSON", path.display())).source(error))?;
     Ok(config.current.filter(|name| !name.is_empty()))
@@ -120,7 +120,7 @@ fn of_context(config: &Path, name: &str, origin: String) -> Result<Address> {
     }
     let id = hex::encode(Sha256::digest(name));
     let path = config.join("contexts/meta").join(&id).join("meta.json");
-    let text = disk::text(&path, LARGEST_CONFIG).map_err(|error| {
+    let text = disk::text(&path, MAX_CONFIG_SIZE).map_err(|error| {
         Error::new(Kind::NotFound, format!("no Docker context {name}"))
             .hint("run `docker context ls` to list the contexts, or set DOCKER_CONTEXT=default for this machine's engine")
             .source(error)

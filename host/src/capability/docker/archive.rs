@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Maximum number of bytes that `read` returns.
-const LONGEST_READ: u64 = 64 << 10;
+const MAX_READ: u64 = 64 << 10;
 
 /// A tar stream of a few small files.
 pub(super) fn of_files(files: &[(String, Vec<u8>)]) -> Result<Vec<u8>> {
@@ -51,7 +51,7 @@ impl Engine {
                 let entry = entry?;
                 if entry.header().entry_type().is_file() {
                     let mut content = Vec::new();
-                    entry.take(LONGEST_READ).read_to_end(&mut content)?;
+                    entry.take(MAX_READ).read_to_end(&mut content)?;
                     return Ok(Some(mask.bytes(content)));
                 }
             }

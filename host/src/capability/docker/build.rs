@@ -21,8 +21,9 @@ use hyper::Uri;
 use tokio::sync::mpsc;
 
 use super::{
-    BuildContext, Changed, Engine, HASH_LABEL, Hashed, Image, STEPS_LABEL, failure, logins,
-    narration::{Narration, other_architecture},
+    BuildContext, Changed, Engine, HASH_LABEL, Hashed, Image, STEPS_LABEL,
+    build_log::{BuildLog, other_architecture},
+    failure, logins,
     session::Session,
 };
 use crate::{
@@ -97,7 +98,7 @@ impl Engine {
             None => (self.docker.clone(), options.build()),
         };
         let (base, platform) = (base_of(&context.dockerfile).to_owned(), context.platform.clone());
-        let mut said = Narration::hiding(context.secrets.words.clone());
+        let mut said = BuildLog::hiding(context.secrets.words.clone());
         let (size, sent) = (context.size(), Arc::new(AtomicU64::new(0)));
         let (body, written) = stream_of(context, hashed, sent.clone());
         let mut answers = docker.build_image(options, logins, Some(body_try_stream(body)));

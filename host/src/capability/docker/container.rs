@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Maximum number of processes and threads of a container: data loaders on a large machine use a few thousand.
-const MOST_PROCESSES: i64 = 32_768;
+const MAX_PROCESSES: i64 = 32_768;
 
 /// The specification of a container.
 #[derive(Clone, Debug, Default)]
@@ -322,7 +322,7 @@ fn body(
             device_requests: devices,
             // A setuid program in the image cannot make the training root, and a fork bomb is limited.
             security_opt: Some(vec!["no-new-privileges".into()]),
-            pids_limit: Some(MOST_PROCESSES),
+            pids_limit: Some(MAX_PROCESSES),
             shm_size: shared_memory,
             network_mode: spec.network.clone(),
             mounts: Some(spec.inputs.iter().map(|(path, folder)| mount(path, folder)).collect()),

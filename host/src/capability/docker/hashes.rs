@@ -21,7 +21,7 @@ const RACY: Duration = Duration::from_secs(2);
 /// How long the hashes of an unused project are kept.
 const KEPT: Duration = Duration::from_secs(60 * 24 * 60 * 60);
 /// Maximum size in bytes: more than a list of a million files has.
-const LARGEST: u64 = 512 << 20;
+const MAX_SIZE: u64 = 512 << 20;
 const HEADER: &str = "alekseylearn hashes 1";
 
 /// Properties that change with a file: size, inode, device, and the times of content and entry.
@@ -39,7 +39,7 @@ pub(super) struct Hashes {
 impl Hashes {
     /// Reads the hashes from a file, which may be missing.
     pub(super) fn open(path: &Path) -> Self {
-        let before = disk::text(path, LARGEST).ok().and_then(|text| parse(&text)).unwrap_or_default();
+        let before = disk::text(path, MAX_SIZE).ok().and_then(|text| parse(&text)).unwrap_or_default();
         Self { path: Some(path.to_owned()), before, now: HashMap::new() }
     }
 

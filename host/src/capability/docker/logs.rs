@@ -43,7 +43,7 @@ pub struct LogLines {
 const PAGE_LINES: usize = 10_000;
 const PAGE_BYTES: usize = 1 << 20;
 /// Maximum length of a line in bytes. The rest is left out, and a note says how much.
-const LONGEST_LINE: usize = 256 << 10;
+const MAX_LINE_LENGTH: usize = 256 << 10;
 /// How long to wait for a first line, and then for another one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const NEXT_WAIT: Duration = Duration::from_millis(50);
@@ -224,7 +224,7 @@ pub fn saved(folder: &Folder, file: &Path, seen: u64) -> Result<LogLines> {
         }
     }
     while page.lines.len() < PAGE_LINES && size < PAGE_BYTES {
-        let Some(line) = next_line(&mut saved, LONGEST_LINE).map_err(failed)? else { break };
+        let Some(line) = next_line(&mut saved, MAX_LINE_LENGTH).map_err(failed)? else { break };
         let line = String::from_utf8_lossy(&line);
         let (time, text) = line.split_once(' ').unwrap_or(("", &line));
         size += text.len();
@@ -315,10 +315,10 @@ impl Iterator for Splitter {
 
 impl Part {
     fn add(&mut self, text: &[u8]) {
-        let room = LONGEST_LINE - self.text.len();
+        let room = MAX_LINE_LENGTH - self.text.len();
         if text.len() > room
             && let Some(redrawn) = text.iter().rposition(|byte| *byte == b'\r')
-            && text.len() - redrawn <= LONGEST_LINE
+            && text.len() - redrawn <= MAX_LINE_LENGTH
         {
             // A progress bar is overwritten, so only its last state counts.
             self.text = text[redrawn..].to_owned();
@@ -376,28 +376,28 @@ mod tests {
     #[test]
     fn a_line_without_an_end_is_cut() {
         let mut split = Splitter::default();
-        let piece = "x".repeat(LONGEST_LINE / 3);
+        let piece = "x".repeat(MAX_LINE_LENGTH / 3);
         for _ in 0..10 {
             split.push(out(&format!("1970-01-01T00:00:01Z {piece}")));
         }
         split.push(out("1970-01-01T00:00:01Z end\n"));
         let line = split.next().unwrap();
-        let left_out = 10 * piece.len() + 3 - LONGEST_LINE;
-        assert_eq!(line.text[LONGEST_LINE..], format!(" [{left_out} more bytes of this line left out]"));
+        let left_out = 10 * piece.len() + 3 - MAX_LINE_LENGTH;
+        assert_eq!(line.text[MAX_LINE_LENGTH..], format!(" [{left_out} more bytes of this line left out]"));
         // A progress bar that is redrawn many times.
         for number in 0..100_000 {
             split.push(out(&format!("1970-01-01T00:00:01Z \r{number} of 100000")));
         }
         split.push(out("1970-01-01T00:00:01Z \n"));
         let line = split.next().unwrap();
-        assert!(line.text.len() <= LONGEST_LINE && line.text.ends_with("\r99999 of 100000"));
+        assert!(line.text.len() <= MAX_LINE_LENGTH && line.text.ends_with("\r99999 of 100000"));
     }
 
     #[test]
     fn a_saved_log_is_read_page_by_page() {
         let folder = tempfile::tempdir().unwrap();
         let (file, folder) = (Path::new("algo-1.log"), Folder::open(folder.path()).unwrap());
-        let long = "x".repeat(LONGEST_LINE * 2);
+        let long = "x".repeat(MAX_LINE_LENGTH * 2);
         let text: String = (0..25_000).map(|n| format!("{n} line {n}\n")).collect();
         let text = format!("{text}{long}\n{long}\n7 last");
         folder.write(file, PRIVATE, |file| file.write_all(text.as_bytes())).unwrap();
@@ -412,7 +412,7 @@ mod tests {
             }
         }
         assert_eq!(all.len(), 25_003);
-        assert_eq!(all[25_000].text.len(), LONGEST_LINE);
+        assert_eq!(all[25_000].text.len(), MAX_LINE_LENGTH);
         assert_eq!(all[25_002], Line { time: Some(7), text: "last".into() });
         assert_eq!(all[24_999], Line { time: Some(24_999), text: "line 24999".into() });
     }

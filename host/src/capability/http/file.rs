@@ -13,8 +13,8 @@ use reqwest::{
 };
 
 use super::{
-    MOST_REDIRECTS,
-    outgoing::{Content, Failure, LONGEST_SILENCE, Outgoing, Route, Sender, Sending},
+    MAX_REDIRECTS,
+    outgoing::{Content, Failure, MAX_SILENCE, Outgoing, Route, Sender, Sending},
 };
 use crate::{
     capability::transfer::{Bytestream, Object, Source},
@@ -40,7 +40,7 @@ impl WebFile {
 
     async fn get(&self, range: Range<u64>) -> Result<Response<Content>> {
         let mut url = self.url.clone();
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             let range = format!("bytes={}-{}", range.start, range.end - 1);
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -51,8 +51,8 @@ impl WebFile {
                 url: url.clone(),
                 headers,
                 body: Sending::Whole(Bytes::new()),
-                patience: LONGEST_SILENCE,
-                silence: LONGEST_SILENCE,
+                patience: MAX_SILENCE,
+                silence: MAX_SILENCE,
             };
             let answer =
                 self.sender.send(request, &|_, _| {}).await.map_err(|failure| self.failed(failure))?;

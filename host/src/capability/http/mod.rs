@@ -3,7 +3,7 @@
 mod credential;
 mod file;
 mod outgoing;
-mod patience;
+mod retry;
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use reqwest::{Client, Url, redirect::Policy};
 
 pub use credential::CredentialSource;
 pub use file::WebFile;
-pub use outgoing::{Failure, LONGEST_SILENCE, Outgoing, Route, Sender, Sending};
+pub use outgoing::{Failure, MAX_SILENCE, Outgoing, Route, Sender, Sending};
 
 use crate::{
     capability::certificates,
@@ -22,7 +22,7 @@ use crate::{
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 /// Maximum pause between two pieces of a response.
 const SILENT_FOR: Duration = Duration::from_secs(60);
-const MOST_REDIRECTS: usize = 5;
+const MAX_REDIRECTS: usize = 5;
 
 /// Downloads at most `limit` bytes. Other machines are only contacted with HTTPS, also after a redirect.
 ///
@@ -65,7 +65,7 @@ pub async fn get(address: &str, limit: usize) -> Result<Vec<u8>> {
 
 fn client() -> Result<Client> {
     let policy = Policy::custom(|attempt| {
-        if attempt.previous().len() > MOST_REDIRECTS {
+        if attempt.previous().len() > MAX_REDIRECTS {
             return attempt.error("it redirects too many times");
         }
         let is_here = |url: &Url| url.scheme() == "http";

@@ -36,9 +36,9 @@ use crate::{
 };
 
 /// Maximum time from the end of a request to its response, and between two pieces of the response.
-pub const LONGEST_SILENCE: Duration = Duration::from_secs(120);
+pub const MAX_SILENCE: Duration = Duration::from_secs(120);
 /// Maximum time from the first byte sent to the last one read.
-pub const LONGEST_EXCHANGE: Duration = Duration::from_secs(60 * 60);
+pub const MAX_EXCHANGE: Duration = Duration::from_secs(60 * 60);
 
 /// Decides whether an address may be connected to.
 pub type Judge = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
@@ -79,9 +79,9 @@ pub struct Outgoing {
     pub body: Sending,
     /// How to reach its origin.
     pub route: Route,
-    /// Maximum time until the response begins, at most [`LONGEST_SILENCE`].
+    /// Maximum time until the response begins, at most [`MAX_SILENCE`].
     pub patience: Duration,
-    /// Maximum time between two pieces of the response, at most [`LONGEST_SILENCE`].
+    /// Maximum time between two pieces of the response, at most [`MAX_SILENCE`].
     pub silence: Duration,
 }
 
@@ -162,9 +162,9 @@ impl Sender {
             .context(|| format!("`{}` is not an HTTP method", request.method))
             .map_err(Failure::Broken)?;
 
-        let patience = request.patience.min(LONGEST_SILENCE);
-        let silence = request.silence.min(LONGEST_SILENCE);
-        let end = Instant::now() + LONGEST_EXCHANGE;
+        let patience = request.patience.min(MAX_SILENCE);
+        let silence = request.silence.min(MAX_SILENCE);
+        let end = Instant::now() + MAX_EXCHANGE;
         let sent = Arc::new(Mutex::new(Instant::now()));
         let progress = sent.clone();
         let body = match request.body {
@@ -323,7 +323,7 @@ fn too_slow(place: &str) -> Failure {
     Failure::TooSlow(
         Error::new(
             Kind::Unavailable,
-            format!("{place} did not respond within {} seconds", LONGEST_SILENCE.as_secs()),
+            format!("{place} did not respond within {} seconds", MAX_SILENCE.as_secs()),
         )
         .hint("try again later"),
     )
@@ -351,8 +351,8 @@ mod tests {
             headers: HeaderMap::new(),
             body: Sending::Whole(Bytes::new()),
             route: Route { key: String::new(), credential: None, judge: Arc::new(judge), direct: true },
-            patience: LONGEST_SILENCE,
-            silence: LONGEST_SILENCE,
+            patience: MAX_SILENCE,
+            silence: MAX_SILENCE,
         }
     }
 

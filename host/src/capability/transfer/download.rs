@@ -16,11 +16,11 @@ use futures_util::TryStreamExt;
 use tokio::task::JoinSet;
 
 use super::{
-    arriving::{Arriving, Reading},
+    disk_space,
     parts::Parts,
-    room,
     source::{Bytestream, Object, Source},
     staging::At,
+    stream::{Reading, StreamReader},
 };
 use crate::{
     capability::{Listener, Progress},
@@ -46,15 +46,16 @@ pub async fn download<T: Send + 'static, S: Source>(
     from: &S,
     to: &At,
     listener: Listener<'_>,
-    read: impl FnOnce(Arriving) -> Result<T> + Send + 'static,
+    read: impl FnOnce(StreamReader) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let object = from.describe().await?.ok_or_else(|| {
         Error::new(Kind::NotFound, format!("{from} not found"))
             .hint("check that the training writes to /opt/ml/model, and that the artifact was not deleted")
     })?;
     let folder = to.folder.path();
-    let (mut parts, file) = Parts::open(to, &object).map_err(|error| room::cannot_write(folder, error))?;
-    room::make_sure_of(object.size - parts.bytes(), &to.folder)?;
+    let (mut parts, file) =
+        Parts::open(to, &object).map_err(|error| disk_space::cannot_write(folder, error))?;
+    disk_space::make_sure_of(object.size - parts.bytes(), &to.folder)?;
     let coming = to.folder.open_file(&to.name).map_err(|error| cannot_read(&to.path(), error))?;
     let mut reading = Reading::start(coming, &to.path().display().to_string(), object.size, read)?;
     let done = Arc::new(AtomicU64::new(parts.bytes()));
@@ -85,7 +86,7 @@ pub async fn download<T: Send + 'static, S: Source>(
         tokio::select! {
             Some(arrived) = coming.join_next() => {
                 let (number, sum) = arrived.context(|| format!("cannot download {from}"))??;
-                parts.arrived(number, sum).map_err(|error| room::cannot_write(folder, error))?;
+                parts.arrived(number, sum).map_err(|error| disk_space::cannot_write(folder, error))?;
                 reading.level().rise_to(parts.level());
             }
             outcome = reading.outcome(), if early.is_none() => early = Some(outcome?),
@@ -119,7 +120,7 @@ pub(super) fn verify<S: Source>(from: &S, object: &Object, parts: &Parts) -> Res
 pub async fn local<T: Send + 'static>(
     archive: &At,
     listener: Listener<'_>,
-    read: impl FnOnce(Arriving) -> Result<T> + Send + 'static,
+    read: impl FnOnce(StreamReader) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let unreadable = |error| cannot_read(&archive.path(), error);
     let file = archive.folder.open_file(&archive.name).map_err(unreadable)?;
@@ -191,7 +192,9 @@ impl<S: Source> Part<S> {
                 return Err(Error::failed(format!("{from}: the service sent more than was requested"))
                     .hint("fetch it again"));
             }
-            self.file.write_all_at(&bytes, *at).map_err(|error| room::cannot_write(&self.folder, error))?;
+            self.file
+                .write_all_at(&bytes, *at)
+                .map_err(|error| disk_space::cannot_write(&self.folder, error))?;
             sum.update(&bytes);
             *at += more;
             self.done.fetch_add(more, Ordering::Relaxed);

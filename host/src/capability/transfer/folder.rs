@@ -16,12 +16,12 @@ use sha2::{Digest, Sha256};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
+    disk_space,
     download::{Part, TICK, verify},
     parts::Parts,
-    room,
     source::Source,
-    staging::{At, Beside, Brought},
-    unpack::{MOST_ENTRIES, safe_path},
+    staging::{At, Beside, Downloaded},
+    unpack::{MAX_ENTRIES, safe_path},
 };
 use crate::{
     capability::{Listener, Progress},
@@ -53,13 +53,13 @@ pub async fn download_all<S: Source>(
     objects: Vec<(String, u64, S)>,
     to: &Destination,
     listener: Listener<'_>,
-) -> Result<Brought> {
+) -> Result<Downloaded> {
     let hostile = |what: String| {
         Error::failed(format!("{} is unsafe: {what}", to.name))
             .hint("check who wrote it; nothing was written")
     };
-    if objects.len() > MOST_ENTRIES {
-        return Err(hostile(format!("it has more than {MOST_ENTRIES} files")));
+    if objects.len() > MAX_ENTRIES {
+        return Err(hostile(format!("it has more than {MAX_ENTRIES} files")));
     }
     let mut names = BTreeSet::new();
     for (name, ..) in &objects {
@@ -88,7 +88,7 @@ pub async fn download_all<S: Source>(
     let mut coming = JoinSet::new();
     let mut ticks = tokio::time::interval(TICK);
     let tell = |done| listener(Progress::Bytes { what: "downloading", done, total: Some(total) });
-    room::make_sure_of(total.saturating_sub(size_of(&to.coming)), &to.coming)?;
+    disk_space::make_sure_of(total.saturating_sub(size_of(&to.coming)), &to.coming)?;
     loop {
         while coming.len() < AT_ONCE
             && let Some((name, size, from)) = waiting.next()
@@ -105,11 +105,11 @@ pub async fn download_all<S: Source>(
         }
     }
     tell(total);
-    let mut brought = Brought::default();
+    let mut brought = Downloaded::default();
     for (name, ..) in &objects {
         let path = safe_path(Path::new(name)).map_err(hostile)?;
         let settled = settle(&At::new(&to.coming, place(name)), &to.tree, &path);
-        brought.size += settled.map_err(|error| room::cannot_write(to.tree.path(), error))?;
+        brought.size += settled.map_err(|error| disk_space::cannot_write(to.tree.path(), error))?;
         brought.files.push(path);
     }
     brought.files.sort();
@@ -156,7 +156,7 @@ impl Way {
             let message = format!("{from} has {} bytes, but was listed with {size}", object.size);
             return Err(Error::new(Kind::Conflict, message).hint("fetch it again; nothing was written"));
         }
-        let cannot_write = |error| room::cannot_write(&self.folder, error);
+        let cannot_write = |error| disk_space::cannot_write(&self.folder, error);
         let (mut parts, file) = Parts::open(at, &object).map_err(cannot_write)?;
         self.done.fetch_add(parts.bytes(), Ordering::Relaxed);
         let part = Part {

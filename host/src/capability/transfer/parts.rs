@@ -16,7 +16,7 @@ use crate::disk::{PRIVATE, SHARED};
 /// Size of a part in bytes.
 pub(super) const PART: u64 = 8 << 20;
 /// Maximum size of the list of parts in bytes: more than a file of 10 TiB has.
-const LONGEST_NOTES: u64 = 64 << 20;
+const MAX_NOTES: u64 = 64 << 20;
 
 /// The downloaded parts of a file.
 pub(super) struct Parts {
@@ -39,7 +39,7 @@ impl Parts {
         let count = usize::try_from(object.size.div_ceil(part)).map_err(io::Error::other)?;
         let (folder, notes) = (&archive.folder, archive.notes());
         let head = format!("{} {} {algorithm:?}", object.size, object.etag.as_deref().unwrap_or_default());
-        let earlier = folder.read(&notes, LONGEST_NOTES).unwrap_or_default();
+        let earlier = folder.read(&notes, MAX_NOTES).unwrap_or_default();
         let earlier = String::from_utf8_lossy(&earlier);
         let mut lines = earlier.lines();
         // Without an ETag, it is unknown whether it is still the same object.

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::room;
+use super::disk_space;
 use crate::{
     disk::{Folder, PRIVATE, What},
     error::{Context, Error, Kind, Result},
@@ -19,7 +19,7 @@ use crate::{
 /// Prefix of all staging folders. No archive may have an entry with it.
 pub(super) const PREFIX: &str = ".alekseylearn-";
 /// Maximum size of a list of files or parts in bytes: more than a million entries have.
-const LONGEST_LIST: u64 = 256 << 20;
+const MAX_LIST_LENGTH: u64 = 256 << 20;
 
 /// A path in a folder.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ impl At {
 
 /// The downloaded files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Brought {
+pub struct Downloaded {
     /// The files, relative to the folder, sorted.
     pub files: Vec<PathBuf>,
     /// Their size in bytes.
@@ -84,7 +84,7 @@ impl Staging {
     /// # Errors
     /// Another program uses it, or the folder cannot be written to.
     pub fn open(folder: &Path, name: &str) -> Result<Self> {
-        let cannot_write = |error| room::cannot_write(folder, error);
+        let cannot_write = |error| disk_space::cannot_write(folder, error);
         let missing = folder.ancestors().take_while(|folder| !folder.exists());
         let made = missing.map(Path::to_owned).collect();
         let target =
@@ -164,7 +164,7 @@ impl Staging {
     }
 
     fn cannot_write(&self, error: io::Error) -> Error {
-        room::cannot_write(self.target.path(), error)
+        disk_space::cannot_write(self.target.path(), error)
     }
 
     /// # Errors
@@ -182,9 +182,9 @@ impl Staging {
     }
 
     /// A complete download that a killed program did not move into place.
-    pub fn left(&self, of: &str) -> Result<Option<Brought>> {
-        let Ok(text) = self.folder.read(Path::new("ready"), LONGEST_LIST) else { return Ok(None) };
-        if let Ok((what, brought)) = serde_json::from_slice::<(String, Brought)>(&text)
+    pub fn left(&self, of: &str) -> Result<Option<Downloaded>> {
+        let Ok(text) = self.folder.read(Path::new("ready"), MAX_LIST_LENGTH) else { return Ok(None) };
+        if let Ok((what, brought)) = serde_json::from_slice::<(String, Downloaded)>(&text)
             && what == of
         {
             return Ok(Some(brought));
@@ -201,7 +201,7 @@ impl Staging {
         let objects = entries.iter().map(|entry| Path::new("coming").join(&entry.name));
         let mut notes = objects.filter(|path| path.extension().is_some()).chain([self.archive().notes()]);
         self.keep = notes.any(|notes| {
-            let text = self.folder.read(&notes, LONGEST_LIST);
+            let text = self.folder.read(&notes, MAX_LIST_LENGTH);
             text.is_ok_and(|text| {
                 text.split(|byte| *byte == b'\n').nth(1).is_some_and(|line| !line.is_empty())
             })
@@ -213,7 +213,7 @@ impl Staging {
     ///
     /// # Errors
     /// A file exists, or the folder cannot be written to.
-    pub fn publish(&self, of: &str, brought: &Brought, overwrite: bool) -> Result<()> {
+    pub fn publish(&self, of: &str, brought: &Downloaded, overwrite: bool) -> Result<()> {
         let cannot_write = |error| self.cannot_write(error);
         let tree = self.tree()?;
         let names = names(&tree).map_err(cannot_write)?;
@@ -242,7 +242,7 @@ impl Staging {
     }
 
     /// Syncs the tree to the disk, and marks it as ready.
-    fn settle(&self, of: &str, brought: &Brought) -> io::Result<()> {
+    fn settle(&self, of: &str, brought: &Downloaded) -> io::Result<()> {
         let ready = Path::new("ready");
         if self.folder.holds(ready) {
             return Ok(());
@@ -336,8 +336,8 @@ mod tests {
 
     use super::*;
 
-    fn brought(names: &[&str]) -> Brought {
-        Brought { files: names.iter().map(PathBuf::from).collect(), size: 1, ..Brought::default() }
+    fn brought(names: &[&str]) -> Downloaded {
+        Downloaded { files: names.iter().map(PathBuf::from).collect(), size: 1, ..Downloaded::default() }
     }
 
     fn names(folder: &Path) -> Vec<String> {

@@ -14,8 +14,8 @@ use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
 use super::{
-    room,
-    staging::{At, Beside, Brought, PREFIX},
+    disk_space,
+    staging::{At, Beside, Downloaded, PREFIX},
 };
 use crate::{
     disk::{Facts, Folder, PRIVATE, What},
@@ -23,9 +23,9 @@ use crate::{
 };
 
 /// Maximum number of entries, including folders. Model artifacts have far fewer.
-pub(super) const MOST_ENTRIES: usize = 1_000_000;
+pub(super) const MAX_ENTRIES: usize = 1_000_000;
 /// Maximum number of bytes of names, which are kept in memory, and padding between two files and after the last one.
-const MOST_BETWEEN: u64 = 16 << 20;
+const MAX_INTERVAL: u64 = 16 << 20;
 /// A decompression bomb exceeds both limits. Normal archives, also sparse ones, stay below one of them.
 const BOMB_RATIO: u64 = 200;
 const BOMB_SIZE: u64 = 8 << 30;
@@ -47,18 +47,18 @@ impl Unpack {
     ///
     /// # Errors
     /// The archive is damaged or hostile, a file exists, or the disk is full.
-    pub fn run(&self, size: u64, archive: impl Read) -> Result<Brought> {
+    pub fn run(&self, size: u64, archive: impl Read) -> Result<Downloaded> {
         self.within(most_of(size), archive)
     }
 
     /// Unpacks at most `limit` bytes.
-    pub(super) fn within(&self, limit: u64, archive: impl Read) -> Result<Brought> {
+    pub(super) fn within(&self, limit: u64, archive: impl Read) -> Result<Downloaded> {
         self.all(archive, limit).map_err(|problem| match problem {
             Problem::Hostile(what) => Error::failed(format!("{} is unsafe: {what}", self.name))
                 .hint("fetch it with --no-extract to inspect the archive; nothing was written"),
             Problem::Told(error) => error,
             Problem::Io(error) if error.raw_os_error().is_some() => {
-                room::cannot_write(self.tree.path(), error)
+                disk_space::cannot_write(self.tree.path(), error)
             }
             Problem::Io(error) => Error::failed(format!("{} is damaged", self.name))
                 .hint("fetch it again; nothing was written")
@@ -100,22 +100,22 @@ impl From<Error> for Problem {
 }
 
 impl Unpack {
-    fn all(&self, source: impl Read, limit: u64) -> Result<Brought, Problem> {
+    fn all(&self, source: impl Read, limit: u64) -> Result<Downloaded, Problem> {
         let tree = &self.tree;
-        let mut unpacked = Brought::default();
+        let mut unpacked = Downloaded::default();
         let mut made = (PathBuf::new(), tree.clone());
         let mut seen = BTreeSet::new();
         let mut links = Vec::new();
         let mut size: u64 = 0;
-        let left = Cell::new(MOST_BETWEEN);
+        let left = Cell::new(MAX_INTERVAL);
         let plain = Metered { source: MultiGzDecoder::new(io::BufReader::new(source)), left: &left };
         let mut archive = Archive::new(plain);
         for (number, entry) in archive.entries()?.enumerate() {
             let mut entry = entry?;
-            if number >= MOST_ENTRIES {
-                return Err(Problem::Hostile(format!("it has more than {MOST_ENTRIES} files and folders")));
+            if number >= MAX_ENTRIES {
+                return Err(Problem::Hostile(format!("it has more than {MAX_ENTRIES} files and folders")));
             }
-            left.set(entry.size().saturating_add(MOST_BETWEEN));
+            left.set(entry.size().saturating_add(MAX_INTERVAL));
             let path = safe_path(&entry.path()?).map_err(Problem::Hostile)?;
             if path.as_os_str().is_empty() {
                 continue;
@@ -148,7 +148,7 @@ impl Unpack {
             }
             unpacked.size = unpacked.size.saturating_add(entry.size());
             if entry.size() >= WORTH_ASKING {
-                room::make_sure_of(entry.size(), tree)?;
+                disk_space::make_sure_of(entry.size(), tree)?;
             }
             // A folder's files mostly follow each other.
             if let Some(parent) = path.parent().filter(|parent| *parent != made.0) {
@@ -168,7 +168,7 @@ impl Unpack {
                 }
             }
             unpacked.files.push(path);
-            left.set(MOST_BETWEEN);
+            left.set(MAX_INTERVAL);
         }
         // The tar may end before the stream: a truncated or corrupt tail is found only by reading it.
         io::copy(&mut archive.into_inner(), &mut io::sink())?;
@@ -260,7 +260,7 @@ fn make_links(tree: &Folder, links: &[(PathBuf, PathBuf)]) -> io::Result<BTreeSe
 }
 
 /// How many links a system follows in one path.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// Whether a path leads to an entry of the folder, following all links.
 fn leads_inside(tree: &Folder, path: &Path) -> bool {
@@ -277,7 +277,7 @@ fn leads_inside(tree: &Folder, path: &Path) -> bool {
         match tree.facts(&at) {
             Ok(Facts { what: What::Folder, .. }) => {}
             Ok(Facts { what: What::File, .. }) if rest.is_empty() => {}
-            Ok(Facts { what: What::Link, .. }) if links < MOST_LINKS => {
+            Ok(Facts { what: What::Link, .. }) if links < MAX_LINKS => {
                 let Ok(target) = tree.target(&at) else { return false };
                 at.pop();
                 links += 1;
@@ -346,7 +346,7 @@ mod tests {
         tar.into_inner().unwrap().finish().unwrap()
     }
 
-    fn unpack(bytes: &[u8], folder: &Path, overwrite: bool) -> Result<Brought> {
+    fn unpack(bytes: &[u8], folder: &Path, overwrite: bool) -> Result<Downloaded> {
         let staging = Staging::open(folder, "job")?;
         let beside = (!overwrite).then(|| staging.beside());
         let size = bytes.len() as u64;
@@ -356,7 +356,7 @@ mod tests {
         Ok(unpacked)
     }
 
-    fn try_unpack(bytes: &[u8]) -> (tempfile::TempDir, Result<Brought>) {
+    fn try_unpack(bytes: &[u8]) -> (tempfile::TempDir, Result<Downloaded>) {
         let root = tempfile::tempdir().unwrap();
         let result = unpack(bytes, &root.path().join("out"), false);
         (root, result)
@@ -469,7 +469,7 @@ mod tests {
     /// A small archive without files.
     #[test]
     fn a_bomb_of_names_or_padding_is_refused() {
-        let zeros = || io::repeat(0).take(MOST_BETWEEN + (1 << 20));
+        let zeros = || io::repeat(0).take(MAX_INTERVAL + (1 << 20));
         let packed = |kind: Option<EntryType>| {
             let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
             let Some(kind) = kind else {

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::{Check, PATIENCE, files::room};
+use super::{Check, PATIENCE, files::disk_space};
 use crate::{
     error::{Error, Kind},
     job::Context,
@@ -32,7 +32,7 @@ pub(super) async fn look(context: &Context) -> Vec<Check> {
         false => Check::ok("gpu", "no GPUs; only GPU training on this machine needs them"),
     });
     if let Some(folder) = about.folder.as_deref().filter(|folder| Path::new(folder).exists()) {
-        checks.extend(room("docker-disk", folder));
+        checks.extend(disk_space("docker-disk", folder));
     }
     checks
 }

@@ -22,7 +22,7 @@ pub(super) async fn look(context: &Context) -> Vec<Check> {
         told("config", config(environment)),
         told("plugins", plugins(context).await),
     ];
-    checks.extend(room("disk", &environment.data));
+    checks.extend(disk_space("disk", &environment.data));
     checks
 }
 
@@ -66,9 +66,9 @@ async fn plugins(context: &Context) -> Result<String> {
 }
 
 /// Checks the free disk space; `None` if the file system does not report it.
-pub(super) fn room(name: &'static str, folder: &Path) -> Option<Check> {
+pub(super) fn disk_space(name: &'static str, folder: &Path) -> Option<Check> {
     let there = folder.ancestors().find(|folder| folder.exists())?;
-    let free = transfer::room(there)?;
+    let free = transfer::free_space(there)?;
     let what = format!("{} free for {}", bytes(free), folder.display());
     let fix = "free some disk space: `alekseylearn clean` lists what can be removed";
     Some(match free {

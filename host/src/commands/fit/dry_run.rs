@@ -17,7 +17,7 @@ use crate::{
 const FILES: usize = 10;
 const CHARACTERS: usize = 68;
 /// The characters of a text in a request that are shown without --verbose.
-const LONGEST_TEXT: usize = 500;
+const MAX_TEXT_LENGTH: usize = 500;
 
 pub(super) async fn run(context: &Context, fit: &Fit) -> Result<()> {
     let nothing = "nothing was built or submitted";
@@ -29,8 +29,8 @@ pub(super) async fn run(context: &Context, fit: &Fit) -> Result<()> {
 /// Shortens long texts, such as a whole program.
 fn shorten(value: &mut Value) {
     match value {
-        Value::String(text) if text.chars().count() > LONGEST_TEXT => {
-            let start: String = text.chars().take(LONGEST_TEXT).collect();
+        Value::String(text) if text.chars().count() > MAX_TEXT_LENGTH => {
+            let start: String = text.chars().take(MAX_TEXT_LENGTH).collect();
             *text = format!("{start}… ({} in total: -v shows it)", bytes(text.len() as u64));
         }
         Value::Array(items) => items.iter_mut().for_each(shorten),
@@ -78,7 +78,7 @@ fn told(context: &Context, plan: &Plan) -> String {
 fn fate(plan: &Plan, image: &ImagePlan) -> String {
     let (name, platform, driver) = (&image.reference, &image.context.platform, &plan.build_driver);
     match image.engine {
-        InEngine::Ready => format!("The image {name} already exists: nothing would be built."),
+        InEngine::SubmitRequest => format!("The image {name} already exists: nothing would be built."),
         _ => format!("The image {name} would be built for {platform} by the driver {driver}."),
     }
 }
@@ -129,7 +129,7 @@ fn files(image: &ImagePlan, verbose: bool) -> String {
 
 fn layers(image: &ImagePlan, verbose: bool) -> String {
     let (before, steps) = match &image.engine {
-        InEngine::Ready => return String::new(),
+        InEngine::SubmitRequest => return String::new(),
         InEngine::Unknown(why) => {
             return ui::lines(["Layers", &format!("  unknown which would be reused: {why}")]);
         }
@@ -183,7 +183,7 @@ fn image_data(image: &ImagePlan) -> Value {
     let files = content(image);
     let (state, why, before, layers) = match &image.engine {
         InEngine::Unknown(why) => ("unknown", Some(why), None, None),
-        InEngine::Ready => ("ready", None, None, None),
+        InEngine::SubmitRequest => ("ready", None, None, None),
         InEngine::Steps { before, steps } => {
             let name = before.as_ref().map(|(name, _)| name);
             ("missing", None, name, Some(steps))

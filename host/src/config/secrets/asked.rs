@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Maximum size of a file in bytes. Services accept less.
-const LARGEST: u64 = 128 << 10;
+const MAX_SIZE: u64 = 128 << 10;
 
 /// The secrets that a command line requests.
 #[derive(Clone, Default)]
@@ -134,7 +134,7 @@ impl Source {
 }
 
 fn contents(path: &Path) -> Result<Vec<u8>> {
-    disk::read(path, LARGEST).map_err(|error| disk::cannot_read(path, error))
+    disk::read(path, MAX_SIZE).map_err(|error| disk::cannot_read(path, error))
 }
 
 /// Returns the value if a variable can have it.
@@ -163,9 +163,9 @@ fn named(name: &str) -> Result<()> {
 
 /// Whether shells and services accept the name.
 pub(super) fn is_name(text: &str) -> bool {
-    const LONGEST: usize = 128;
+    const MAX_LENGTH: usize = 128;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    (1..=LONGEST).contains(&text.len())
+    (1..=MAX_LENGTH).contains(&text.len())
         && text.chars().all(plain)
         && !text.starts_with(|c: char| c.is_ascii_digit())
 }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// Maximum length of a line in bytes; a longer one is data, or a whole table.
-const LONGEST_LINE: usize = 10_000;
+const MAX_LINE_LENGTH: usize = 10_000;
 /// Names of quality measures, also as a part of a longer name such as `eval_macro-f1`.
 const QUALITIES: &[&str] = &[
     "acc",
@@ -276,7 +276,7 @@ fn regex(text: &str) -> Regex {
 pub(super) fn metrics(line: &str) -> Vec<(String, f64)> {
     // A cheap test first: most lines of a verbose training have no metrics.
     let may_be_one = line.contains(['=', ':', '|', '│', '┃']) || PLAINLY.is_match(line);
-    if !may_be_one || line.len() > LONGEST_LINE || is_remark(line) {
+    if !may_be_one || line.len() > MAX_LINE_LENGTH || is_remark(line) {
         return Vec::new();
     }
     if let Some(row) = ROW.captures(line) {

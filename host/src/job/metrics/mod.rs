@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::ui::Metric;
 
 /// Maximum points of a series; if there are more, every second one is dropped.
-const MOST_POINTS: usize = 512;
+const MAX_POINTS: usize = 512;
 /// Maximum metrics of a job: a log may be full of numbers.
-const MOST_SERIES: usize = 64;
+const MAX_SERIES: usize = 64;
 
 /// The metrics of one job, collected from its log line by line.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Metrics {
             }
         }
         for (name, value) in found {
-            if self.series.len() < MOST_SERIES || self.series.contains_key(&name) {
+            if self.series.len() < MAX_SERIES || self.series.contains_key(&name) {
                 self.series.entry(name).or_default().push(time, value);
                 self.changed = true;
             }
@@ -104,7 +104,7 @@ impl Series {
             self.points.push((time, value));
         }
         self.count += 1;
-        if self.points.len() > MOST_POINTS {
+        if self.points.len() > MAX_POINTS {
             let mut keep = false;
             self.points.retain(|_| {
                 keep = !keep;
@@ -208,12 +208,12 @@ mod tests {
             (series.count, series.min, series.max, series.last),
             (100_000, 0.0, 99_999.0, Some(99_999.0))
         );
-        assert!(series.points.len() <= MOST_POINTS && series.points.len() > MOST_POINTS / 4);
+        assert!(series.points.len() <= MAX_POINTS && series.points.len() > MAX_POINTS / 4);
         assert!(series.points.is_sorted_by(|a, b| a.1 < b.1));
         for number in 0..1000 {
             metrics.read(None, None, &format!("loss_{number}=0.5"));
         }
-        assert_eq!(metrics.series().len(), MOST_SERIES);
+        assert_eq!(metrics.series().len(), MAX_SERIES);
     }
 
     #[test]

@@ -17,12 +17,12 @@ use super::{
         alekseylearn::driver::types, build_plugin::exports::alekseylearn::driver::build::Guest as BuildGuest,
         train_plugin::exports::alekseylearn::driver::train::Guest as TrainGuest,
     },
+    host_calls::from_driver,
     job_folder::Writes,
-    limits::MOST_TOLD,
+    limits::MAX_SHOWN,
     plugins::{Origin, Plugin, Plugins},
     run::{SharedTraining, Training},
     state::State,
-    verbs::from_driver,
 };
 use crate::{
     config::{OptionSpec, check_specs},
@@ -183,7 +183,7 @@ impl Call<'_> {
 
     /// Takes all values that a driver returned at once. `what` names them in errors.
     fn take_all<T: Send + 'static>(&mut self, handles: Vec<Resource<T>>, what: &str) -> Result<Vec<T>> {
-        self.few(handles.len(), MOST_TOLD, what)?;
+        self.few(handles.len(), MAX_SHOWN, what)?;
         handles.into_iter().map(|handle| self.take(handle)).collect()
     }
 }

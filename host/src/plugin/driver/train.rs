@@ -12,14 +12,14 @@ use crate::{
         authority::{Scope, Used},
         bindings::alekseylearn::driver::types::{LogLine, LogPage},
         grant::Capability,
+        host_calls::{Asked, route},
         identity::Identity,
-        limits::MOST_LINES,
+        limits::MAX_LINES,
         origin::Origin,
         report::{Archive, Artifact, Destination, Finding, Folder, JobStatus, Place},
         repository::{Repository, registry_of},
         run::{Job, SharedJob, SharedTraining, Training},
         verb::Verb,
-        verbs::{Asked, route},
     },
 };
 
@@ -184,7 +184,7 @@ impl TrainDriver<'_> {
     pub async fn logs(&self, job: &Job, cursor: Option<&str>) -> Result<LogPage> {
         let (mut call, job) = self.call_of("train.logs", job)?;
         let mut page = call.train(async |driver, store| driver.call_logs(store, job, cursor).await).await?;
-        call.few(page.lines.len(), MOST_LINES, "log lines")?;
+        call.few(page.lines.len(), MAX_LINES, "log lines")?;
         page.lines = page.lines.into_iter().flat_map(parts).collect();
         Ok(page)
     }
@@ -214,7 +214,7 @@ impl TrainDriver<'_> {
                 Place::Archive(Archive::JobFile(file)) => call.store.data().allow(Verb::JobFile(file))?,
                 // Each request is decided when it is sent.
                 Place::Archive(Archive::Web(_)) => {}
-                Place::Folder(Folder::Web(files)) => call.few(files.len(), MOST_LINES, "result files")?,
+                Place::Folder(Folder::Web(files)) => call.few(files.len(), MAX_LINES, "result files")?,
             }
         }
         Ok(artifacts)
@@ -241,7 +241,7 @@ impl TrainDriver<'_> {
         let mut call = self.0.call("train.find", scope, None)?;
         let place = location.to_string();
         let names = call.train(async |driver, store| driver.call_find(store, &place, prefix).await).await?;
-        call.few(names.len(), MOST_LINES, "job names")?;
+        call.few(names.len(), MAX_LINES, "job names")?;
         Ok(names)
     }
 

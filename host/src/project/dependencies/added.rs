@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{Content, Dependencies, Form, Found, LARGEST, Wanted, brings, decoded, is_list, requirements};
+use super::{Content, Dependencies, Form, Found, MAX_SIZE, Wanted, brings, decoded, is_list, requirements};
 use crate::{
     disk,
     error::{Error, Result},
@@ -114,7 +114,7 @@ impl Dependencies {
         let says = |text: &str| SIGNS.iter().any(|sign| text.contains(sign));
         let texts = self.files.iter().filter_map(|(name, content)| match content {
             Content::Text(text) => Some(text.clone()),
-            Content::File(file) if is_list(name) => disk::read(&file.source, LARGEST).ok().and_then(decoded),
+            Content::File(file) if is_list(name) => disk::read(&file.source, MAX_SIZE).ok().and_then(decoded),
             Content::File(_) => None,
         });
         let needs_git =

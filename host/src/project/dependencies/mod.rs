@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Maximum size of a dependency file in bytes.
-const LARGEST: u64 = 16 << 20;
+const MAX_SIZE: u64 = 16 << 20;
 
 /// How dependencies are declared, which determines the installer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Content {
         match self {
             Self::Text(text) => text.lines().all(is_comment),
             Self::File(file) => {
-                disk::text(&file.source, LARGEST).is_ok_and(|text| text.lines().all(is_comment))
+                disk::text(&file.source, MAX_SIZE).is_ok_and(|text| text.lines().all(is_comment))
             }
         }
     }
@@ -508,7 +508,7 @@ impl Gathered<'_> {
                     *text = take_out(text);
                 }
                 Content::File(file) if !contents::is_code(&file.path) => {
-                    let Some(bytes) = rules::text_of(&file.source, LARGEST) else { continue };
+                    let Some(bytes) = rules::text_of(&file.source, MAX_SIZE) else { continue };
                     // Only the addresses of lists are used to log in.
                     if is_list(&file.path) {
                         note(&any_text(&bytes));
@@ -541,11 +541,11 @@ pub(super) fn is_list(path: &str) -> bool {
 /// Reads the text of a dependency file.
 fn text(path: &Path) -> Result<String> {
     let cannot_read = |error| files::unreadable(path, error);
-    if fs::metadata(path).map_err(cannot_read)?.len() > LARGEST {
+    if fs::metadata(path).map_err(cannot_read)?.len() > MAX_SIZE {
         return Err(Error::invalid(format!("{} is too large to be a dependency file", path.display()))
             .hint("choose another one with --env-file"));
     }
-    decoded(disk::read(path, LARGEST).map_err(cannot_read)?).ok_or_else(|| {
+    decoded(disk::read(path, MAX_SIZE).map_err(cannot_read)?).ok_or_else(|| {
         Error::invalid(format!("{} is neither UTF-8 nor UTF-16", path.display())).hint("save it as UTF-8")
     })
 }

@@ -18,7 +18,7 @@ pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path) -> Result<()> {
         text = text.lines().filter(|line| !is_itself(line)).map(|line| format!("{line}\n")).collect();
         let name = gathered.inside(path)?;
         gathered.files.insert(name, Content::Text(text.clone()));
-    } else if disk::read(path, super::LARGEST)
+    } else if disk::read(path, super::MAX_SIZE)
         .is_ok_and(|bytes| bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]))
     {
         // Not every installer reads UTF-16.

@@ -14,9 +14,9 @@ pub(super) use names::{Found, find, is_known_package};
 use parse::{Import, Source};
 
 /// Maximum size of a module in bytes; a larger one is data.
-const LARGEST: u64 = 1 << 20;
+const MAX_SIZE: u64 = 1 << 20;
 /// Maximum modules of a project that are followed.
-const MOST_MODULES: usize = 2_000;
+const MAX_MODULES: usize = 2_000;
 
 /// Returns the top-level names of all modules that some code imports, also of optional ones, except Python's own.
 pub(super) fn modules(code: &str) -> Vec<String> {
@@ -101,8 +101,8 @@ impl<'a> Own<'a> {
     }
 
     fn read(&self, path: &str) -> Option<String> {
-        let file = self.files.get(path).filter(|file| file.size <= LARGEST)?;
-        disk::text(&file.source, LARGEST).ok()
+        let file = self.files.get(path).filter(|file| file.size <= MAX_SIZE)?;
+        disk::text(&file.source, MAX_SIZE).ok()
     }
 
     /// Returns the top-level names of all modules in the import folders.
@@ -135,7 +135,7 @@ pub(super) fn needed(code: &[String], is_notebook: bool, artifact: &str, own: &O
                 level => relative(&path, level, &import, own),
             };
             for file in files {
-                if seen.len() < MOST_MODULES
+                if seen.len() < MAX_MODULES
                     && seen.insert(file.clone())
                     && let Some(text) = own.read(&file)
                 {

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Maximum size of a configuration or dependency file in bytes.
-const LARGEST: u64 = 16 << 20;
+const MAX_SIZE: u64 = 16 << 20;
 
 /// The indexes that an installation on this machine would use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Indexes {
         }
         let path = environment.variables.get("NETRC").map(PathBuf::from);
         let path = path.unwrap_or_else(|| environment.home.join(".netrc"));
-        if let Ok(text) = disk::text(&path, LARGEST) {
+        if let Ok(text) = disk::text(&path, MAX_SIZE) {
             let parsed = netrc::parse(&text, &path.display().to_string());
             for login in parsed.into_iter().filter(|login| hosts.contains(&login.host)) {
                 if own.hosts.contains(&login.host) {
@@ -299,7 +299,7 @@ fn read(content: &Content) -> Option<String> {
         Content::Text(text) => Some(text.clone()),
         Content::File(file) => match &file.cleaned {
             Some(text) => Some(String::from_utf8_lossy(text).into_owned()),
-            None if is_list(&file.path) => disk::text(&file.source, LARGEST).ok(),
+            None if is_list(&file.path) => disk::text(&file.source, MAX_SIZE).ok(),
             None => None,
         },
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{LARGEST, Settings};
+use super::{MAX_SIZE, Settings};
 use crate::{disk, environment::PackageEnvironment};
 
 /// The sections that apply to an installation; the last one takes precedence.
@@ -11,7 +11,7 @@ const SECTIONS: [&str; 2] = ["global", "install"];
 pub(super) fn read(environment: &PackageEnvironment) -> Settings {
     let mut options: BTreeMap<String, String> = BTreeMap::new();
     for path in files(environment) {
-        let Ok(text) = disk::text(&path, LARGEST) else { continue };
+        let Ok(text) = disk::text(&path, MAX_SIZE) else { continue };
         for section in SECTIONS {
             options.extend(section_of(&text, section));
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::{LARGEST, Settings};
+use super::{MAX_SIZE, Settings};
 use crate::{
     disk,
     environment::PackageEnvironment,
@@ -57,7 +57,7 @@ pub(super) fn read(environment: &PackageEnvironment, nearby: &[&Path]) -> Result
 
 /// Returns the settings of uv in a file.
 fn table(path: &Path) -> Result<Option<Table>> {
-    let Some(bytes) = disk::optional(path, LARGEST)? else { return Ok(None) };
+    let Some(bytes) = disk::optional(path, MAX_SIZE)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&bytes);
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         // Without the line, which may hold a password.

@@ -54,12 +54,12 @@ impl Patterns {
     /// Reads a file as Docker does.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Wrong> {
         /// Maximum length of a line, which Docker has, too.
-        const LONGEST: usize = 64 << 10;
+        const MAX_LENGTH: usize = 64 << 10;
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut patterns = Vec::new();
         for line in bytes.split(|byte| *byte == b'\n') {
             let wrong = |why| Wrong { line: String::from_utf8_lossy(line).trim().to_owned(), why };
-            if line.len() >= LONGEST {
+            if line.len() >= MAX_LENGTH {
                 return Err(Wrong { line: "a line".into(), why: "is longer than 64 KiB" });
             }
             if line.starts_with(b"#") {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Maximum size of an index in bytes; it has about a hundred for each tracked file.
-const LARGEST_INDEX: u64 = 1 << 30;
+const MAX_INDEX_SIZE: u64 = 1 << 30;
 
 /// The repository that a folder belongs to.
 struct Repository {
@@ -184,7 +184,7 @@ fn tracked(place: &Path, common: &Path) -> Result<Vec<Vec<u8>>> {
     let format = setting(&common.join("config"), "extensions.objectformat", 0)?;
     let hash = if format.is_some_and(|(format, _)| format == "sha256") { 32 } else { 20 };
     let path = place.join("index");
-    let Some(bytes) = disk::optional(&path, LARGEST_INDEX)? else { return Ok(Vec::new()) };
+    let Some(bytes) = disk::optional(&path, MAX_INDEX_SIZE)? else { return Ok(Vec::new()) };
     let wrong = |path: &Path| {
         Error::invalid(format!("cannot read {}: it is damaged, or has an unknown format", path.display()))
             .hint("check it with `git status`, or add a .dockerignore, which is then used instead")
@@ -193,7 +193,7 @@ fn tracked(place: &Path, common: &Path) -> Result<Vec<Vec<u8>>> {
     if let Some(shared) = index.shared {
         // What a split index removes from its base counts as tracked until git rewrites the base.
         let path = place.join(format!("sharedindex.{shared}"));
-        let bytes = disk::optional(&path, LARGEST_INDEX)?.unwrap_or_default();
+        let bytes = disk::optional(&path, MAX_INDEX_SIZE)?.unwrap_or_default();
         index.paths.extend(Index::read(&bytes, hash).ok_or_else(|| wrong(&path))?.paths);
         index.paths.sort();
     }

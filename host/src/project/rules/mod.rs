@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Maximum size of an ignore file in bytes.
-const LARGEST: u64 = 4 << 20;
+const MAX_SIZE: u64 = 4 << 20;
 /// Files of this program, which the training does not need.
 const OWN: [&str; 2] = ["alekseylearn.toml", "alekseylearn.lock"];
 /// The beginning of names that an interrupted fetch leaves.
@@ -313,7 +313,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     if path.is_dir() {
         return Ok(None);
     }
-    disk::optional(path, LARGEST)
+    disk::optional(path, MAX_SIZE)
 }
 
 /// Reads a small text file; `None` if it is large, not text, or cannot be read.

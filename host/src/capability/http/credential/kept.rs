@@ -21,7 +21,7 @@ use crate::{
 const ENDS_EARLY: Duration = Duration::from_secs(5 * 60);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 /// Maximum size of a token service's response in bytes.
-const LONGEST_ANSWER: usize = 1 << 20;
+const MAX_ANSWER: usize = 1 << 20;
 /// The header that metadata servers require and return.
 const FLAVOR: &str = "metadata-flavor";
 const GOOGLE: &str = "Google";
@@ -164,7 +164,7 @@ async fn content(url: &str, answer: &mut Response) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     while let Some(part) = answer.chunk().await.map_err(|error| failed(url, &error))? {
         content.extend_from_slice(&part);
-        if content.len() > LONGEST_ANSWER {
+        if content.len() > MAX_ANSWER {
             return Err(Error::failed(format!(
                 "the response of {} is too large for credentials",
                 place(url)

@@ -27,7 +27,7 @@ use crate::{
 
 const BILLED: &str = "x-goog-user-project";
 /// Maximum length of a secret in bytes.
-const LONGEST_SECRET: u64 = 64 << 10;
+const MAX_SECRET_LENGTH: u64 = 64 << 10;
 
 /// The source of credentials. Its name is not secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -178,7 +178,7 @@ async fn read(place: &Path, name: &str) -> Result<Option<String>> {
             .hint("make sure that you can read the file, and that it holds a token")
             .source(error)
     };
-    match disk::text(place, LONGEST_SECRET) {
+    match disk::text(place, MAX_SECRET_LENGTH) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         text => text.map(Some).map_err(failed),
     }

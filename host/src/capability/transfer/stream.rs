@@ -49,21 +49,21 @@ impl Level {
 }
 
 /// The bytes of the file in order.
-pub struct Arriving {
+pub struct StreamReader {
     file: File,
     size: u64,
     at: u64,
     level: Arc<Level>,
 }
 
-impl Arriving {
+impl StreamReader {
     /// The size of the whole file in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 }
 
-impl Read for Arriving {
+impl Read for StreamReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut state = self.level.state();
         state.read = self.at;
@@ -97,11 +97,11 @@ impl<T: Send + 'static> Reading<T> {
         file: File,
         shown: &str,
         size: u64,
-        read: impl FnOnce(Arriving) -> Result<T> + Send + 'static,
+        read: impl FnOnce(StreamReader) -> Result<T> + Send + 'static,
     ) -> Result<Self> {
         let cannot_read = || format!("cannot read {shown}");
         let level = Arc::new(Level::default());
-        let arriving = Arriving { file, size, at: 0, level: level.clone() };
+        let arriving = StreamReader { file, size, at: 0, level: level.clone() };
         let (sender, outcome) = oneshot::channel();
         let thread = std::thread::Builder::new().name("reading".into()).spawn(move || {
             // The receiver may be gone.

@@ -9,7 +9,7 @@ use std::{
 use sha2::{Digest, Sha256};
 use wasmtime::{Result, component::Resource};
 
-use super::{LONGEST_TEXT, in_job};
+use super::{MAX_TEXT_LENGTH, in_job};
 use crate::{
     capability::docker::BuildContext,
     disk::{Folder, PRIVATE, cannot_read},
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The size limit of a file that a guest reads, in bytes. It fits a notebook with pictures.
-const LARGEST_FILE: u64 = 16 << 20;
+const MAX_FILE_SIZE: u64 = 16 << 20;
 
 impl run::Host for State {}
 
@@ -110,7 +110,7 @@ impl run::HostTraining for State {
         if let Some(text) = &file.cleaned {
             return Ok(text.clone());
         }
-        file.read(LARGEST_FILE).map_err(|error| match error.kind() {
+        file.read(MAX_FILE_SIZE).map_err(|error| match error.kind() {
             ErrorKind::FileTooLarge => {
                 Error::invalid(format!("{path} is too large for a driver to read: the limit is 16 MiB"))
             }
@@ -119,7 +119,7 @@ impl run::HostTraining for State {
     }
 
     async fn packed(&mut self, this: Resource<SharedTraining>, most: u32) -> Result<Option<Vec<u8>>, Error> {
-        let most = (most as usize).min(LONGEST_TEXT);
+        let most = (most as usize).min(MAX_TEXT_LENGTH);
         let folder = BuildContext::of(&self.get(&this)?.project);
         // Compression never saves more than a factor of 1,000.
         if folder.size() / 1_000 > most as u64 {

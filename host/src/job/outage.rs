@@ -10,7 +10,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 /// What to do after another error.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum RetryDecision {
     /// Retry.
     Ask,
     /// Tell the user, and retry.
@@ -21,23 +21,23 @@ pub(super) enum Next {
 
 /// A series of errors without an answer in between.
 #[derive(Debug, Default)]
-pub(super) struct Trouble {
+pub(super) struct OutageTracker {
     since: Option<Instant>,
     told: bool,
 }
 
-impl Trouble {
+impl OutageTracker {
     /// Records that a request failed at `now` which began at `begun`: it was retried for a while before.
-    pub(super) fn failed(&mut self, begun: Instant, now: Instant, patience: Duration) -> Next {
+    pub(super) fn failed(&mut self, begun: Instant, now: Instant, patience: Duration) -> RetryDecision {
         let since = *self.since.get_or_insert(begun);
         let lasted = now.saturating_duration_since(since);
         match () {
-            () if lasted > patience => Next::GiveUp,
+            () if lasted > patience => RetryDecision::GiveUp,
             () if lasted > SILENCE && !self.told => {
                 self.told = true;
-                Next::Tell
+                RetryDecision::Tell
             }
-            () => Next::Ask,
+            () => RetryDecision::Ask,
         }
     }
 
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     /// The decision at each of these seconds, for requests that take `each` seconds.
-    fn course(trouble: &mut Trouble, begun: Instant, seconds: &[u64], each: u64) -> Vec<Next> {
+    fn course(trouble: &mut OutageTracker, begun: Instant, seconds: &[u64], each: u64) -> Vec<RetryDecision> {
         let at = |seconds: u64| begun + Duration::from_secs(seconds);
         seconds
             .iter()
@@ -72,18 +72,24 @@ mod tests {
 
     #[test]
     fn five_minutes_of_errors_are_retried_and_told_once() {
-        let (mut trouble, begun) = (Trouble::default(), Instant::now());
+        let (mut trouble, begun) = (OutageTracker::default(), Instant::now());
         let mut all = course(&mut trouble, begun, &(1..=60).map(|look| look * 5).collect::<Vec<_>>(), 1);
-        assert_eq!((all.remove(0), all.remove(0), all.remove(0)), (Next::Ask, Next::Ask, Next::Tell));
-        assert!(all.iter().all(|next| *next == Next::Ask), "{all:?}");
+        assert_eq!(
+            (all.remove(0), all.remove(0), all.remove(0)),
+            (RetryDecision::Ask, RetryDecision::Ask, RetryDecision::Tell)
+        );
+        assert!(all.iter().all(|next| *next == RetryDecision::Ask), "{all:?}");
         trouble.passed();
         // The user is told about the next series, too: at once if its first request alone took that long.
-        assert_eq!(course(&mut trouble, begun, &[640, 680], 35), [Next::Tell, Next::Ask]);
+        assert_eq!(course(&mut trouble, begun, &[640, 680], 35), [RetryDecision::Tell, RetryDecision::Ask]);
     }
 
     #[test]
     fn retries_end_after_ten_minutes() {
-        let (mut trouble, begun) = (Trouble::default(), Instant::now());
-        assert_eq!(course(&mut trouble, begun, &[40, 600, 601], 40), [Next::Tell, Next::Ask, Next::GiveUp]);
+        let (mut trouble, begun) = (OutageTracker::default(), Instant::now());
+        assert_eq!(
+            course(&mut trouble, begun, &[40, 600, 601], 40),
+            [RetryDecision::Tell, RetryDecision::Ask, RetryDecision::GiveUp]
+        );
     }
 }

@@ -17,17 +17,17 @@ use wasmtime_wasi::{
 };
 
 /// The number of bytes that an error shows.
-const MOST: usize = 64 << 10;
+const MAX: usize = 64 << 10;
 
 /// Longer lines are shown in pieces of this length, in bytes.
-const LONGEST_LINE: usize = 8 << 10;
+const MAX_LINE_LENGTH: usize = 8 << 10;
 
 /// Called for each line.
 pub(super) type Heard = Box<dyn Fn(&str) + Send + Sync>;
 
 /// A stream that accepts everything and keeps only the end.
 #[derive(Clone)]
-pub(super) struct LastWords(Arc<Mutex<Written>>);
+pub(super) struct StderrTail(Arc<Mutex<Written>>);
 
 struct Written {
     end: Vec<u8>,
@@ -36,7 +36,7 @@ struct Written {
     heard: Heard,
 }
 
-impl LastWords {
+impl StderrTail {
     pub(super) fn new(heard: Heard) -> Self {
         Self(Arc::new(Mutex::new(Written { end: Vec::new(), line: Vec::new(), heard })))
     }
@@ -44,8 +44,8 @@ impl LastWords {
     /// The end of the output, cut to whole lines if it has several.
     pub(super) fn text(&self) -> String {
         let Written { end: written, .. } = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let cut = written.len() > MOST;
-        let text = String::from_utf8_lossy(&written[written.len().saturating_sub(MOST)..]);
+        let cut = written.len() > MAX;
+        let text = String::from_utf8_lossy(&written[written.len().saturating_sub(MAX)..]);
         let text = match text.split_once('\n') {
             Some((_, whole)) if cut => whole,
             _ => &text,
@@ -57,10 +57,10 @@ impl LastWords {
         let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         written.hear(bytes);
         let Written { end, .. } = &mut *written;
-        end.extend_from_slice(&bytes[bytes.len().saturating_sub(MOST + 1)..]);
+        end.extend_from_slice(&bytes[bytes.len().saturating_sub(MAX + 1)..]);
         // Only when it is four times too long, so that each byte is moved about once.
-        if end.len() > 4 * MOST {
-            let surplus = end.len() - MOST - 1;
+        if end.len() > 4 * MAX {
+            let surplus = end.len() - MAX - 1;
             end.drain(..surplus);
         }
     }
@@ -70,7 +70,7 @@ impl Written {
     fn hear(&mut self, bytes: &[u8]) {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.line.extend_from_slice(part);
-            if part.ends_with(b"\n") || self.line.len() >= LONGEST_LINE {
+            if part.ends_with(b"\n") || self.line.len() >= MAX_LINE_LENGTH {
                 self.flush();
             }
         }
@@ -91,19 +91,19 @@ impl Drop for Written {
     }
 }
 
-impl fmt::Debug for LastWords {
+impl fmt::Debug for StderrTail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LastWords")
+        f.write_str("StderrTail")
     }
 }
 
-impl IsTerminal for LastWords {
+impl IsTerminal for StderrTail {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for LastWords {
+impl StdoutStream for StderrTail {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
@@ -113,7 +113,7 @@ impl StdoutStream for LastWords {
     }
 }
 
-impl OutputStream for LastWords {
+impl OutputStream for StderrTail {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         Self::write(self, &bytes);
         Ok(())
@@ -124,16 +124,16 @@ impl OutputStream for LastWords {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(MOST)
+        Ok(MAX)
     }
 }
 
 #[async_trait]
-impl Pollable for LastWords {
+impl Pollable for StderrTail {
     async fn ready(&mut self) {}
 }
 
-impl AsyncWrite for LastWords {
+impl AsyncWrite for StderrTail {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.write(bytes);
         Poll::Ready(Ok(bytes.len()))
@@ -156,20 +156,20 @@ mod tests {
     fn the_end_is_kept_in_whole_lines() {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let lines = heard.clone();
-        let words = LastWords::new(Box::new(move |line: &str| lines.lock().unwrap().push(line.to_owned())));
+        let words = StderrTail::new(Box::new(move |line: &str| lines.lock().unwrap().push(line.to_owned())));
         words.write(b"short");
         assert_eq!(words.text(), "short");
         for number in 0..100_000 {
             words.write(format!("line {number}\n").as_bytes());
         }
         let text = words.text();
-        assert!(text.len() <= MOST && text.len() > MOST / 2);
+        assert!(text.len() <= MAX && text.len() > MAX / 2);
         assert!(text.starts_with("line ") && text.ends_with("line 99999"), "{}", &text[..20]);
-        words.write(&vec![b'x'; 10 * MOST]);
-        assert_eq!(words.text().len(), MOST);
+        words.write(&vec![b'x'; 10 * MAX]);
+        assert_eq!(words.text().len(), MAX);
         drop(words);
         let heard = heard.lock().unwrap();
         assert_eq!((heard[0].as_str(), heard[1].as_str()), ("shortline 0", "line 1"));
-        assert_eq!(heard.last().unwrap().len(), 10 * MOST, "also a line without a line end");
+        assert_eq!(heard.last().unwrap().len(), 10 * MAX, "also a line without a line end");
     }
 }

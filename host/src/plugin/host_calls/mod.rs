@@ -20,9 +20,9 @@ use super::{
 use crate::error::{Error, Kind};
 
 /// The longest wait in one call.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 /// The size limit of a text or response, in bytes.
-const LONGEST_TEXT: usize = 1 << 20;
+const MAX_TEXT_LENGTH: usize = 1 << 20;
 
 impl types::Host for State {
     fn convert_error(&mut self, error: Error) -> wasmtime::Result<types::Error> {
@@ -80,9 +80,9 @@ fn in_job(path: String) -> String {
 }
 
 fn shorten(mut text: String) -> String {
-    const LONGEST: usize = 16 << 10;
-    if text.len() > LONGEST {
-        let end = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    const MAX_LENGTH: usize = 16 << 10;
+    if text.len() > MAX_LENGTH {
+        let end = (0..=MAX_LENGTH).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);
         text.push('…');
     }
@@ -105,7 +105,7 @@ impl progress::Host for State {
     async fn wait(&mut self, reason: String, seconds: u32) -> wasmtime::Result<()> {
         self.limits.say()?;
         self.ui.detail(&shorten(reason));
-        tokio::time::sleep(Duration::from_secs(seconds.into()).min(LONGEST_WAIT)).await;
+        tokio::time::sleep(Duration::from_secs(seconds.into()).min(MAX_WAIT)).await;
         Ok(())
     }
 

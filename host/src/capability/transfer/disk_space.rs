@@ -9,16 +9,16 @@ use crate::{
 };
 
 /// The free disk space in bytes; `None` if the file system does not report it.
-pub fn room(folder: &Path) -> Option<u64> {
-    Folder::open(folder).ok()?.room()
+pub fn free_space(folder: &Path) -> Option<u64> {
+    Folder::open(folder).ok()?.free_space()
 }
 
 /// # Errors
 /// The disk does not have that much space.
 pub(super) fn make_sure_of(needed: u64, folder: &Folder) -> Result<()> {
-    match folder.room() {
-        Some(room) if room < needed => {
-            Err(full(folder.path()).source(format!("{needed} bytes needed, {room} free")))
+    match folder.free_space() {
+        Some(free) if free < needed => {
+            Err(full(folder.path()).source(format!("{needed} bytes needed, {free} free")))
         }
         _ => Ok(()),
     }

@@ -11,14 +11,14 @@ use crate::{
 };
 
 /// Maximum number of lines kept of each step.
-const MOST_LINES: usize = 2_000;
+const MAX_LINES: usize = 2_000;
 /// Of an installer's failure, the first lines name the package, and the last ones the cause.
 const FIRST_SHOWN: usize = 12;
 const LAST_SHOWN: usize = 20;
 
 /// The builder's output so far.
 #[derive(Default)]
-pub(super) struct Narration {
+pub(super) struct BuildLog {
     names: HashMap<String, String>,
     /// The lines of each step.
     lines: HashMap<String, Vec<String>>,
@@ -33,7 +33,7 @@ pub(super) struct Narration {
     hidden: Vec<String>,
 }
 
-impl Narration {
+impl BuildLog {
     pub(super) fn hiding(hidden: Vec<String>) -> Self {
         Self { hidden, ..Self::default() }
     }
@@ -123,9 +123,9 @@ impl Narration {
         listener(Progress::Line(&line));
         let kept = self.lines.entry(step.to_owned()).or_default();
         kept.push(line);
-        if kept.len() > MOST_LINES {
+        if kept.len() > MAX_LINES {
             // The first lines are kept.
-            kept.remove(MOST_LINES / 2);
+            kept.remove(MAX_LINES / 2);
         }
     }
 
@@ -324,7 +324,7 @@ mod tests {
     }
 
     fn failed(lines: &[&str], error: &str) -> Error {
-        let mut said = Narration::default();
+        let mut said = BuildLog::default();
         for line in lines {
             let info = BuildInfo { stream: Some(format!("{line}\n")), ..BuildInfo::default() };
             said.take(info, &|_| {});
@@ -363,7 +363,7 @@ mod tests {
                 heard.lock().unwrap().push((done, total));
             }
         };
-        let mut said = Narration::default();
+        let mut said = BuildLog::default();
         for (layer, current) in [("a", 10), ("b", 0), ("a", 100)] {
             let detail = ProgressDetail { current: Some(current), total: Some(100) };
             let info = BuildInfo {
@@ -401,7 +401,7 @@ mod tests {
         let failed = Vertex { error: "exit code: 1".into(), ..step.clone() };
         let whole = "error: no\n  cause: sé\n";
         let pieces = whole.as_bytes().chunks(3).map(log).chain([log(b"last")]).collect();
-        let mut said = Narration::hiding(vec!["secret".into()]);
+        let mut said = BuildLog::hiding(vec!["secret".into()]);
         for (vertexes, logs) in [(vec![step], pieces), (vec![failed], vec![log(b" sec"), log(b"ret")])] {
             let aux =
                 Some(BuildInfoAux::BuildKit(StatusResponse { vertexes, logs, ..StatusResponse::default() }));

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Kind},
     plugin::{
         bindings::alekseylearn::driver::report,
-        limits::MOST_TOLD,
+        limits::MAX_SHOWN,
         report::{
             Archive, Artifact, ArtifactKind, Destination, Finding, Folder, JobStatus, Phase, Place,
             State as JobState,
@@ -114,7 +114,7 @@ impl report::HostJobStatus for State {
     ) -> Result<()> {
         self.hold(name.len())?;
         let status = self.get_mut(&this)?;
-        if status.phases.len() >= MOST_TOLD {
+        if status.phases.len() >= MAX_SHOWN {
             return Err(Error::new(Kind::Plugin, "it reports too many phases").into());
         }
         status.phases.push(Phase { name, start, end });

@@ -17,7 +17,7 @@ use url::Url;
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::{
-    capability::http::{CredentialSource, Failure, LONGEST_SILENCE, Outgoing, Route, Sending},
+    capability::http::{CredentialSource, Failure, MAX_SILENCE, Outgoing, Route, Sending},
     error::{Error, Kind, Result},
     plugin::{
         authority::Authority, bindings::alekseylearn::driver::credentials, origin::Origin,
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The number of requests that one driver call may have open.
-const MOST_AT_ONCE: usize = 16;
+const MAX_CONCURRENT: usize = 16;
 /// A body of up to this many bytes is kept until the response arrives, so that the request can be retried.
 const KEPT_BODY: u64 = 8 << 20;
 /// After this time without a response, the user is told.
@@ -51,7 +51,7 @@ type Sent = wasmtime_wasi_http::Result<(Response<WasiBody>, Done)>;
 
 impl Requester {
     pub(in crate::plugin) fn new(authority: Arc<Authority>, services: Arc<Services>) -> Self {
-        let at_once = Arc::new(Semaphore::new(MOST_AT_ONCE));
+        let at_once = Arc::new(Semaphore::new(MAX_CONCURRENT));
         Self { authority, services, at_once, trouble: Arc::default() }
     }
 
@@ -122,8 +122,8 @@ async fn send(
         body: sending(&head.method, &head.headers, body).await?,
         headers: head.headers,
         route,
-        patience: options.first_byte_timeout.unwrap_or(LONGEST_SILENCE),
-        silence: options.between_bytes_timeout.unwrap_or(LONGEST_SILENCE),
+        patience: options.first_byte_timeout.unwrap_or(MAX_SILENCE),
+        silence: options.between_bytes_timeout.unwrap_or(MAX_SILENCE),
     };
     let waits = |why: &str, wait: Duration| {
         let text = format!("{origin} {why}: retrying in {} s", wait.as_secs());
@@ -132,7 +132,7 @@ async fn send(
             false => services.tell(&text),
         }
     };
-    let patience = outgoing.patience.min(LONGEST_SILENCE);
+    let patience = outgoing.patience.min(MAX_SILENCE);
     let sent = async {
         let sending = services.http.send(outgoing, &waits);
         tokio::pin!(sending);

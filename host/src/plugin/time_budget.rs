@@ -22,17 +22,17 @@ use super::state::State;
 /// How often a running driver is checked.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 /// The time budget of one driver call, without host calls.
-const MOST_TIME: Duration = Duration::from_secs(10);
+const MAX_TIME: Duration = Duration::from_secs(10);
 
 /// The time that one call has used.
 #[derive(Debug, Default)]
-pub(super) struct RunningTime {
+pub(super) struct TimeBudget {
     spent: Spent,
     /// The thread that it ran on and that thread's total CPU time, at the last check.
     seen: Option<(ThreadId, Duration)>,
 }
 
-impl RunningTime {
+impl TimeBudget {
     /// Counts a tick that passed while the driver runs: the CPU time of its thread since the last tick. The driver may
     /// have waited for the host most of that time.
     pub(super) fn tick(&mut self) -> Result<()> {
@@ -47,10 +47,10 @@ impl RunningTime {
             Some((same, before)) if same == thread => computed.saturating_sub(before).min(TICK),
             _ => TICK,
         };
-        if self.spent.add(own) <= MOST_TIME {
+        if self.spent.add(own) <= MAX_TIME {
             return Ok(());
         }
-        Err(wasmtime::Error::msg(format!("it exceeded its time limit of {} seconds", MOST_TIME.as_secs())))
+        Err(wasmtime::Error::msg(format!("it exceeded its time limit of {} seconds", MAX_TIME.as_secs())))
     }
 }
 
@@ -60,12 +60,12 @@ struct Spent(Arc<AtomicU64>);
 
 impl Spent {
     fn add(&self, time: Duration) -> Duration {
-        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(MOST_TIME.as_micros() as u64 * 2);
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(MAX_TIME.as_micros() as u64 * 2);
         Duration::from_micros(self.0.fetch_add(time, Ordering::Relaxed).saturating_add(time))
     }
 
     fn left(&self) -> Duration {
-        MOST_TIME.saturating_sub(Duration::from_micros(self.0.load(Ordering::Relaxed)))
+        MAX_TIME.saturating_sub(Duration::from_micros(self.0.load(Ordering::Relaxed)))
     }
 }
 
@@ -118,7 +118,7 @@ impl monotonic_clock::Host for State {
     ) -> Result<Resource<DynPollable>> {
         let now = Instant::now();
         // Beyond the budget, or too large to represent: both end the driver.
-        let until = now.checked_add(Duration::from_nanos(nanoseconds)).unwrap_or(now + MOST_TIME * 2);
+        let until = now.checked_add(Duration::from_nanos(nanoseconds)).unwrap_or(now + MAX_TIME * 2);
         let sleep = self.table.push(Sleep { until, spent: self.time.spent.clone() })?;
         subscribe(&mut self.table, sleep)
     }
@@ -133,16 +133,16 @@ mod tests {
     #[test]
     fn only_cpu_time_and_sleep_count() {
         let thread = std::thread::current().id();
-        let mut time = RunningTime::default();
+        let mut time = TimeBudget::default();
         let mut computed = Duration::ZERO;
         // It calls the host, which returns after a tick or two, for half an hour.
         for _ in 0..MANY {
             computed += Duration::from_micros(50);
             time.look(thread, computed).unwrap();
         }
-        assert!(time.spent.left() > MOST_TIME / 3);
+        assert!(time.spent.left() > MAX_TIME / 3);
         // However long the host computes for it, that counts as one tick.
-        computed += MOST_TIME * 2;
+        computed += MAX_TIME * 2;
         time.look(thread, computed).unwrap();
         // Many short sleeps count like a long one.
         let left = time.spent.left();
@@ -158,7 +158,7 @@ mod tests {
     fn a_busy_driver_ends_on_every_thread() {
         let ticks = |moves: bool| {
             let threads = [(); 2].map(|()| std::thread::spawn(|| {}).thread().id());
-            let mut time = RunningTime::default();
+            let mut time = TimeBudget::default();
             (1..MANY).find(|tick| {
                 let thread = threads[if moves { *tick as usize % 2 } else { 0 }];
                 time.look(thread, TICK * *tick).is_err()

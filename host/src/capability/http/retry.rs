@@ -8,7 +8,7 @@ use reqwest::header::{CONTENT_RANGE, HeaderMap, RETRY_AFTER};
 use super::outgoing::{Content, Failure, Outgoing, Sender, Sending};
 
 /// Maximum total wait of one request if the service asks for it.
-const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+const MAX_WAIT: Duration = Duration::from_secs(5 * 60);
 /// Pauses before retries if the service does not name a time. Their number is the maximum number of retries.
 const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 /// Methods that may be repeated safely.
@@ -29,7 +29,7 @@ impl Sender {
         mut request: Outgoing,
         waits: Waits<'_>,
     ) -> Result<http::Response<Content>, Failure> {
-        let mut left = LONGEST_WAIT;
+        let mut left = MAX_WAIT;
         let mut tries = WAITS.iter();
         let mut renewed = false;
         let source = request.route.credential.clone();

@@ -30,7 +30,7 @@ const NETRC: &str = "netrc";
 /// Where a Dockerfile must copy the build context's certificates to.
 const CERTIFICATES: &str = "/opt/alekseylearn/machine/certificates.pem";
 /// The longest time between SIGTERM and SIGKILL, in seconds. No service waits longer.
-const LONGEST_GRACE: u32 = 600;
+const MAX_GRACE: u32 = 600;
 
 impl State {
     /// The name of a node's container, which contains the job's name.
@@ -168,7 +168,7 @@ impl wit::Host for State {
 
     async fn stop(&mut self, job: Resource<SharedJob>, nodes: Vec<String>, grace: u32) -> Result<()> {
         let names = self.containers_of(&job, &nodes)?;
-        let grace = Duration::from_secs(grace.min(LONGEST_GRACE).into());
+        let grace = Duration::from_secs(grace.min(MAX_GRACE).into());
         self.services.docker().await?.stop(&names, grace).await
     }
 

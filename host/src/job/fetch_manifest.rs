@@ -23,9 +23,9 @@ use crate::{
 /// Folder beside the record, with a file for each folder that was a target of a download.
 const FOLDER: &str = "fetched";
 /// Maximum size of such a file in bytes, enough for a million files.
-const LARGEST: u64 = 256 << 20;
+const MAX_SIZE: u64 = 256 << 20;
 /// How long a target folder is remembered after its last download.
-const LONGEST_KEPT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const MAX_KEPT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Shows whether a file has changed, without reading it: its size, its inode number, and when its inode changed last
 /// (`ctime`) in nanoseconds, which cannot be set back.
@@ -33,7 +33,7 @@ type Stamp = (u64, u64, i128);
 
 /// The newest results in a folder.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Earlier {
+pub struct FetchManifest {
     /// The job that they belong to.
     pub job: String,
     #[serde(default)]
@@ -41,10 +41,10 @@ pub struct Earlier {
     files: BTreeMap<PathBuf, Stamp>,
 }
 
-impl Earlier {
+impl FetchManifest {
     /// Reads what is known about a folder; empty if nothing is known.
     pub fn of(environment: &Environment, folder: &Path) -> Self {
-        let known = disk::read(&place(environment, folder), LARGEST).ok();
+        let known = disk::read(&place(environment, folder), MAX_SIZE).ok();
         let known: Self = known.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         Self { folder: folder.to_owned(), ..known }
     }
@@ -99,8 +99,8 @@ pub(super) fn results_near(environment: &Environment, folder: &Path) -> BTreeSet
     let root = folder.ancestors().filter(|above| !home.starts_with(above)).last().unwrap_or(&folder);
     let mut all = BTreeSet::new();
     for entry in environment.data.join(FOLDER).read_dir().into_iter().flatten().flatten() {
-        let known = disk::read(&entry.path(), LARGEST).ok();
-        let Some(known) = known.and_then(|text| serde_json::from_slice::<Earlier>(&text).ok()) else {
+        let known = disk::read(&entry.path(), MAX_SIZE).ok();
+        let Some(known) = known.and_then(|text| serde_json::from_slice::<FetchManifest>(&text).ok()) else {
             continue;
         };
         if known.folder.starts_with(root) {
@@ -137,7 +137,7 @@ fn tidy(folder: &Path) {
             .metadata()
             .and_then(|data| data.modified())
             .map(|time| SystemTime::now().duration_since(time));
-        age.is_ok_and(|age| age.is_ok_and(|age| age > LONGEST_KEPT))
+        age.is_ok_and(|age| age.is_ok_and(|age| age > MAX_KEPT))
     };
     for entry in folder.read_dir().into_iter().flatten().flatten() {
         if is_old(&entry.path()) {
@@ -163,7 +163,7 @@ mod tests {
             fs::write(path, file).unwrap();
         }
         let stamped = files.map(|file| (PathBuf::from(file), stamp(&out.join(file)).unwrap()));
-        let earlier = Earlier { job: "j".into(), folder: out.clone(), files: stamped.into() };
+        let earlier = FetchManifest { job: "j".into(), folder: out.clone(), files: stamped.into() };
         let unchanged =
             || earlier.unchanged().into_iter().map(|name| name.into_string().unwrap()).collect::<Vec<_>>();
         assert_eq!(
