@@ -33,7 +33,7 @@ impl<M: Machine> build::Guest for Docker<M> {
         let recipe = Recipe::of(training)?;
         let base = options.text("base_image").unwrap_or_else(|| recipe.usual_base());
         let build = docker::ImageBuild::new(training);
-        let dockerfile = recipe.dockerfile(&base);
+        let dockerfile = one_line_each(&recipe.instructions(&base))?;
         build.dockerfile(&format!("{dockerfile}{}", M::INSTRUCTIONS));
         if let Some(platform) = options.text("platform") {
             build.platform(&platform);
@@ -97,7 +97,8 @@ impl Recipe {
         format!("python:{}-slim", version.map_or(USUAL_PYTHON, String::as_str))
     }
 
-    fn dockerfile(&self, base: &str) -> String {
+    /// Each is one line.
+    fn instructions(&self, base: &str) -> Vec<String> {
         let mut lines = Vec::new();
         // Builds from source need the system packages, and so may the script.
         let base = match self.system.as_slice() {
@@ -143,8 +144,22 @@ impl Recipe {
         lines.push("COPY artifact.json /opt/alekseylearn/artifact.json".into());
         lines.push(format!("COPY code/ {CODE}/"));
         lines.push(String::new());
-        lines.join("\n")
+        lines
     }
+}
+
+/// Joins instructions. A name of the project or an option with a line break would become an instruction of its own.
+///
+/// # Errors
+/// An instruction has a line break.
+fn one_line_each(instructions: &[String]) -> Result<String, Error> {
+    if let Some(line) = instructions.iter().find(|line| line.contains(['\n', '\r'])) {
+        return Err(Error::invalid(format!(
+            "a name with a line break cannot be used in the image: {line:?}"
+        ))
+        .hint("rename the file or folder, or correct the option"));
+    }
+    Ok(instructions.join("\n"))
 }
 
 impl Python {
@@ -170,6 +185,20 @@ pub(crate) fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::install::{Declared, Form};
+
+    impl Recipe {
+        fn dockerfile(&self, base: &str) -> String {
+            one_line_each(&self.instructions(base)).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_line_break_makes_no_instruction() {
+        let recipe = recipe(Some(Form::Requirements), false);
+        for base in ["python\nRUN evil", "python\rRUN evil"] {
+            one_line_each(&recipe.instructions(base)).err().unwrap();
+        }
+    }
 
     fn recipe(form: Option<Form>, notebook: bool) -> Recipe {
         let file = match form {
