@@ -73,6 +73,23 @@ pub(crate) fn jobs(services: &Services) -> usize {
     services.state("google")["jobs"].as_array().map_or(0, Vec::len)
 }
 
+/// As its users call the service today.
+#[test]
+fn the_driver_is_also_called_vertex_ai() {
+    let (services, base) = (services_or_skip!(), base_image_or_skip!());
+    let sandbox = user(&services);
+    sandbox.write("alekseylearn.toml", "[train.vertex-ai]\nmachine_type = 'n1-highmem-2'\n");
+    sandbox.run(&["driver", "show", "vertex-ai"]).success();
+    let options = options(&services, &base);
+    let fit = ["fit", "train.py", "--dry-run", "--json", "--trust", "--train-driver", "vertex-ai"];
+    let fit: Vec<&str> = fit.into_iter().chain(options.iter().map(String::as_str)).collect();
+    let plan = sandbox.run(&fit).success().data();
+    assert_eq!(plan["train_driver"], "ml-engine");
+    assert!(plan["request"].to_string().contains("n1-highmem-2"), "{plan}");
+    sandbox.run(&["plugin", "uninstall", "ml-engine"]).success();
+    sandbox.run(&["plugin", "install", "vertex-ai", "--yes"]).success();
+}
+
 #[test]
 fn a_script_is_trained_and_its_model_comes_home() {
     let (services, base) = (services_or_skip!(), base_image_or_skip!());

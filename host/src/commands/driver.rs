@@ -16,7 +16,7 @@ pub(super) enum Arguments {
     /// Show a driver's options
     Show {
         /// Name of the driver
-        #[arg(add = completions::drivers(&DriverKind::ALL))]
+        #[arg(value_parser = super::driver, add = completions::drivers(&DriverKind::ALL))]
         name: String,
     },
 }

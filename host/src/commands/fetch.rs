@@ -34,6 +34,7 @@ pub(super) struct Arguments {
         alias = "train_driver",
         value_name = "NAME",
         requires = "location",
+        value_parser = super::driver,
         add = completions::drivers(&[DriverKind::Train])
     )]
     train_driver: Option<String>,

@@ -36,7 +36,12 @@ pub(super) struct Arguments {
     status: Vec<State>,
 
     /// Only jobs of this train driver
-    #[arg(long, value_name = "NAME", add = completions::drivers(&[DriverKind::Train]))]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = super::driver,
+        add = completions::drivers(&[DriverKind::Train])
+    )]
     driver: Option<String>,
 
     /// Only jobs submitted since then: an age such as 12h or 7d, a day such as 2026-01-31, or a time

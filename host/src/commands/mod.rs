@@ -22,7 +22,7 @@ mod stop;
 mod training;
 mod trust;
 
-use std::{ffi::OsString, sync::Arc};
+use std::{convert::Infallible, ffi::OsString, sync::Arc};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
@@ -30,7 +30,7 @@ pub use completions::complete;
 pub use misplaced::misplaced;
 
 use crate::{
-    config::spell_out,
+    config::{driver_name, spell_out},
     environment::{Environment, Look},
     error::{Error, Kind, Result},
     interrupt::interrupted,
@@ -201,6 +201,11 @@ async fn interruptible<T>(work: impl Future<Output = Result<T>>, hint: &str) -> 
         () = interrupted() => Err(Error::new(Kind::Interrupted, "interrupted").hint(hint)),
         done = work => done,
     }
+}
+
+/// Parses the name of a driver.
+fn driver(typed: &str) -> std::result::Result<String, Infallible> {
+    Ok(driver_name(typed).to_owned())
 }
 
 fn exit_codes() -> String {

@@ -21,7 +21,13 @@ pub(super) struct Training {
     pub(super) build_driver: Option<String>,
 
     /// Driver that runs the training (default: that of alekseylearn.toml, else `local`)
-    #[arg(long, alias = "train_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Train]))]
+    #[arg(
+        long,
+        alias = "train_driver",
+        value_name = "NAME",
+        value_parser = super::driver,
+        add = completions::drivers(&[DriverKind::Train])
+    )]
     pub(super) train_driver: Option<String>,
 
     /// Set a driver's option; also written --config.KEY=VALUE or --config.KEY VALUE

@@ -11,7 +11,7 @@ use std::{
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
-use super::{Assignment, OptionSpec, OptionType, Origin};
+use super::{Assignment, OptionSpec, OptionType, Origin, driver_name};
 use crate::{
     disk,
     environment::Environment,
@@ -431,12 +431,23 @@ fn line_of(text: &str, at: usize) -> usize {
 
 impl Content {
     fn parse(path: &Path, text: &str) -> Result<Self> {
-        toml::from_str(text).map_err(|error| {
+        let mut content: Self = toml::from_str(text).map_err(|error| {
             let line = line_of(text, error.span().map_or(0, |span| span.start));
             Error::invalid(format!("{}:{line} is not valid", path.display()))
                 .details(error.to_string())
                 .hint("the allowed sections are [fit], [build.NAME], [train.NAME] and [plugins]")
-        })
+        })?;
+        content.fit.train_driver = content.fit.train_driver.map(|name| driver_name(&name).to_owned());
+        let mut train = Sections::new();
+        for (typed, options) in content.train {
+            let name = driver_name(&typed).to_owned();
+            if train.insert(name.clone(), options).is_some() {
+                return Err(Error::invalid(format!("{} has two sections for {name}", path.display()))
+                    .hint(format!("put the options of both into [train.{name}]")));
+            }
+        }
+        content.train = train;
+        Ok(content)
     }
 }
 
@@ -570,6 +581,16 @@ mod tests {
             assert_eq!(both.signatures_required_by().unwrap(), Path::new(by).join(DEFAULTS_FILE));
         }
         assert_eq!(defaults(&[not, ""]).unwrap().signatures_required_by(), None);
+    }
+
+    #[test]
+    fn a_driver_may_be_called_by_its_other_name() {
+        let path = Path::new("alekseylearn.toml");
+        let named = Content::parse(path, "fit.train-driver = 'vertex-ai'\n[train.vertex-ai]\na = 1").unwrap();
+        assert_eq!(named.fit.train_driver.as_deref(), Some("ml-engine"));
+        assert!(named.train.contains_key("ml-engine"));
+        let twice = Content::parse(path, "[train.vertex-ai]\na = 1\n[train.ml-engine]\na = 1").err().unwrap();
+        assert!(twice.message().ends_with("has two sections for ml-engine"), "{twice}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod arguments;
 mod aws;
 mod defaults;
+mod driver_name;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod location;
@@ -15,6 +16,7 @@ mod values;
 pub use arguments::{Assignment, FLAG, Origin, spell_out};
 pub use aws::{AwsSetting, AwsSettings};
 pub use defaults::Defaults;
+pub use driver_name::driver_name;
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
 pub use location::{Location, S3, is_scheme};

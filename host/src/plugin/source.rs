@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     capability::{http, oci},
+    config::driver_name,
     disk,
     error::{Context, Error, Kind, Result},
     shell::command,
@@ -131,7 +132,7 @@ impl Source {
             })?;
             return Ok(Self::Index { index: absolute(index)?, name: name.to_owned(), requirement });
         }
-        if let Some(plugin) = bundled(text.strip_prefix(BUNDLED).unwrap_or(text)) {
+        if let Some(plugin) = bundled(driver_name(text.strip_prefix(BUNDLED).unwrap_or(text))) {
             return Ok(Self::Bundled(plugin.name.to_owned()));
         }
         if text.contains("://") {
