@@ -1,6 +1,6 @@
 //! Plugins: WASI components that drive builds and trainings. Only this module uses wasmtime.
 //!
-//! A component has no capabilities of its own: [`authority`] decides every verb that it calls, `verbs` delegates
+//! A component has no capabilities of its own: [`authority`] decides every verb that it calls, `host_calls` delegates
 //! allowed ones to [`crate::capability`], and each call runs in its own store with limits on memory and time.
 
 mod address;
