@@ -5,7 +5,7 @@
     job = alekseylearn.fit("train.py", args=["--epochs", "10"]).wait()
     job.fetch("out")
 
-`alekseylearn.aio` is the same for asyncio, and `%load_ext alekseylearn` brings `%%alekseylearn` to a notebook.
+`alekseylearn.aio` is the same for asyncio, and `%load_ext alekseylearn` adds `%%alekseylearn` to a notebook.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ __all__ = [
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Bring `%%alekseylearn`, at `%load_ext alekseylearn`."""
+    """Register `%%alekseylearn` for `%load_ext alekseylearn`."""
     from ._magic import register
 
     register(shell)

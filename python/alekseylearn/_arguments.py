@@ -18,7 +18,7 @@ _FLAGS = "hyperparameters"
 
 
 class Training(TypedDict, total=False):
-    """What names a training, beside its path: the parameters of `fit`, where they are explained."""
+    """The keyword arguments of `fit` and `check`, except the path."""
 
     args: Iterable[object]
     build_driver: str | None
@@ -58,7 +58,7 @@ _SEVERAL = {
 
 
 def training(path: StrPath | None, options: Training) -> tuple[list[str], list[str]]:
-    """Give the words that name a training, and the script's own arguments."""
+    """Return the command-line arguments for a training, and the script's own arguments."""
     given: dict[str, Any] = {**options}
     if unknown := sorted(given.keys() - Training.__annotations__.keys()):
         raise TypeError(f"unexpected keyword argument '{unknown[0]}'")
@@ -80,18 +80,18 @@ def training(path: StrPath | None, options: Training) -> tuple[list[str], list[s
 
 
 def several(values: Iterable[str]) -> list[str]:
-    """Take a list of texts: one text alone would be taken for its letters."""
+    """Return a list of strings; a single string becomes a list of one."""
     return [values] if isinstance(values, str) else list(values)
 
 
 def positional(path: StrPath) -> str:
-    """Give a path that the program does not take for an option."""
+    """Return a path that does not look like an option."""
     text = os.fspath(path)
     return f"./{text}" if text.startswith("-") else text
 
 
 def settings(config: Config) -> Iterator[str]:
-    """Give each option as `--config=KEY=VALUE`; names of nested mappings are joined by dots."""
+    """Yield each option as `--config=KEY=VALUE`; names of nested mappings are joined by dots."""
     for key, value in _leaves("", config):
         if value is not None:
             yield f"--config={key}={_value(key, value)}"
@@ -118,7 +118,7 @@ def _value(key: str, value: Any) -> str:
 
 
 def _word(value: Any) -> str:
-    """Write a value as one would type it."""
+    """Format a value for the command line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(os.fspath(value) if isinstance(value, os.PathLike) else value)

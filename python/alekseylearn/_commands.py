@@ -1,4 +1,4 @@
-"""The commands that are used here, as words, and what their results mean: the same for `Job` and its async twin."""
+"""Builds the command lines of the program, and reads their results, for `Job` and its async twin."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is a problem."""
+        """Whether there are no problems."""
         return self.error is None
 
     @property
     def problems(self) -> tuple[Finding, ...]:
-        """Those of the findings that would make the run fail."""
+        """The findings that would make the run fail."""
         return tuple(finding for finding in self.findings if finding.kind == "problem")
 
     @classmethod
     def of(cls, run: Run) -> Check:
-        """Read a run that has ended. Raises its error if it could not even look."""
+        """Read the result of a run. Raises its error if the check itself failed."""
         data = run.story.result
         if data is None:
             data = run.outcome()
@@ -59,24 +59,24 @@ class Check:
 
 
 def fit(path: StrPath | None, options: Training, *, overwrite: bool) -> tuple[list[str], list[str]]:
-    """Give the words of `fit`, and the script's arguments."""
+    """Return the arguments of `fit`, and the script's arguments."""
     words, arguments = training(path, options)
     return ["fit", *words, *(["--overwrite"] if overwrite else [])], arguments
 
 
 def check(path: StrPath | None, options: Training) -> tuple[list[str], list[str]]:
-    """Give the words of `check`, and the script's arguments."""
+    """Return the arguments of `check`, and the script's arguments."""
     words, arguments = training(path, options)
     return ["check", *words], arguments
 
 
 def logs(job: str, *, follow: bool) -> list[str]:
-    """Give the words of `logs`."""
+    """Return the arguments of `logs`."""
     return ["logs", positional(job), *(["--follow"] if follow else [])]
 
 
 def status(job: str) -> list[str]:
-    """Give the words of `status`."""
+    """Return the arguments of `status`."""
     return ["status", positional(job)]
 
 
@@ -89,7 +89,7 @@ def jobs(
     sort: str | None,
     limit: int,
 ) -> list[str]:
-    """Give the words of `jobs`."""
+    """Return the arguments of `jobs`."""
     words = ["jobs", f"--limit={limit}"]
     states = ",".join(several(status))
     moment = since.astimezone().isoformat() if isinstance(since, datetime) else since
@@ -105,14 +105,14 @@ def records(data: Mapping[str, Any]) -> list[Record]:
 
 
 def stop(job: str, *, wait: bool, timeout: int) -> list[str]:
-    """Give the words of `stop`."""
+    """Return the arguments of `stop`."""
     return ["stop", positional(job), f"--wait={timeout}" if wait else "--detach"]
 
 
 def fetch(
     folder: StrPath, job: str, *, output_data: bool, checkpoints: bool, overwrite: bool, extract: bool
 ) -> list[str]:
-    """Give the words of `fetch`."""
+    """Return the arguments of `fetch`."""
     switches = {
         "--output-data": output_data,
         "--checkpoints": checkpoints,
@@ -128,7 +128,7 @@ def files(data: Mapping[str, Any]) -> list[Path]:
 
 
 def completed(status: Status) -> bool:
-    """Whether a job completed; False if it goes on. Raises if it ended otherwise."""
+    """Return whether a job has completed; False if it is still running. Raises if it ended in another state."""
     if not status.ended or status.state == "completed":
         return status.ended
     hint = f"`alekseylearn logs {status.job}` shows all that it wrote"

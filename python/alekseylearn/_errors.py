@@ -1,4 +1,4 @@
-"""What can go wrong, by the kind that the program gives it."""
+"""Exceptions, one for each kind of error of the program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 
 class AlekseylearnError(Exception):
-    """Something failed; its subclasses say of which kind it is.
+    """The base class of all errors of the program.
 
     `message` is the program's sentence, `hint` what to do about it, `details` further lines such as the end of a log,
     and `exit_code` the program's own. The last three are `None` if there are none.
@@ -35,31 +35,31 @@ class AlekseylearnError(Exception):
 
 
 class FailedError(AlekseylearnError):
-    """Something failed that no other kind describes."""
+    """An error without a more specific kind."""
 
     kind = "failed"
 
 
 class InvalidError(AlekseylearnError, ValueError):
-    """An argument, an option or a file is wrong."""
+    """An argument, an option or a file is invalid."""
 
     kind = "invalid"
 
 
 class DeniedError(AlekseylearnError):
-    """Credentials, a role or a grant do not suffice."""
+    """Credentials, a role or a grant are missing or insufficient."""
 
     kind = "denied"
 
 
 class NotFoundError(AlekseylearnError):
-    """What was named does not exist."""
+    """A job, file or other resource does not exist."""
 
     kind = "not-found"
 
 
 class ConflictError(AlekseylearnError):
-    """It exists already, or its state forbids this."""
+    """Something already exists, or is in a state that does not allow the operation."""
 
     kind = "conflict"
 
@@ -71,19 +71,19 @@ class QuotaError(AlekseylearnError):
 
 
 class UnavailableError(AlekseylearnError):
-    """Docker or the service cannot be reached, or has no capacity."""
+    """Docker or the service is unreachable, or has no capacity."""
 
     kind = "unavailable"
 
 
 class UnsupportedError(AlekseylearnError):
-    """The service or driver cannot do this."""
+    """The service or driver does not support the operation."""
 
     kind = "unsupported"
 
 
 class PluginError(AlekseylearnError):
-    """A plugin is broken, or broke its limits."""
+    """A plugin failed, or exceeded its limits."""
 
     kind = "plugin"
 
@@ -101,13 +101,13 @@ class JobStoppedError(AlekseylearnError):
 
 
 class RunInterruptedError(AlekseylearnError):
-    """The program was interrupted before anything was submitted, by another than this Python."""
+    """The program was interrupted by another process before it submitted anything."""
 
     kind = "interrupted"
 
 
 class UnheardError(AlekseylearnError):
-    """Nobody read the program's output any more."""
+    """The program's output was closed."""
 
     kind = "unheard"
 
@@ -137,7 +137,7 @@ BY_KIND: dict[str, type[AlekseylearnError]] = {
 
 
 def error_of(event: Mapping[str, Any]) -> AlekseylearnError:
-    """Make an exception of the program's `error` event; of a kind that is not known here, the common one."""
+    """Convert the program's `error` event to an exception; an unknown kind becomes the base class."""
     error = BY_KIND.get(event["kind"], AlekseylearnError)
     return error(
         event["message"],

@@ -1,4 +1,4 @@
-"""What the program tells, as Python objects. `alekseylearn schema` is the contract that this follows."""
+"""The program's JSON events as Python objects, by the schema of `alekseylearn schema`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FINAL_STATES = ("completed", "failed", "stopped")
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line that the training wrote; `str` gives its text.
+    """One line of the training's log; `str` returns its text.
 
     `time` is `None` if the service tells none. A `redrawn` line, such as a progress bar, is written over by the next
     one of its node.
@@ -40,7 +40,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known of one metric.
+    """The values of one metric.
 
     `last` is `None` if the newest value is not a number, `best` if it is not known whether less or more is better.
     `points` are times (`None` if not known) and values; every `stride`-th value is one.
@@ -76,7 +76,7 @@ class Metrics(Mapping[str, Metric]):
         return f"Metrics({shown})"
 
     def to_pandas(self) -> pandas.DataFrame:
-        """Give all points as a data frame: a row for each, with the columns `metric`, `step`, `time` and `value`.
+        """Return all points as a data frame: one row each, with the columns `metric`, `step`, `time` and `value`.
 
         Raises ImportError if pandas is not installed.
         """
@@ -92,7 +92,7 @@ class Metrics(Mapping[str, Metric]):
 
     @classmethod
     def of_status(cls, data: Mapping[str, Mapping[str, Any]], best: Mapping[str, float | None]) -> Metrics:
-        """Read what `status` tells, and the best values as a run told them."""
+        """Read the result of `status`, and the best values that a run reported."""
         return cls(
             [
                 Metric(
@@ -111,7 +111,7 @@ class Metrics(Mapping[str, Metric]):
 
 
 class LiveMetrics:
-    """The metrics of a run that goes on, as its `metrics` events tell them."""
+    """The metrics of a running job, from its `metrics` events."""
 
     def __init__(self) -> None:
         self._told: list[dict[str, Any]] = []
@@ -119,7 +119,7 @@ class LiveMetrics:
         self._counts: dict[str, int] = {}
 
     def hear(self, told: list[dict[str, Any]]) -> None:
-        """Take what an event, or the result of a run, says."""
+        """Update from an event, or from the result of a run."""
         now = datetime.fromtimestamp(time.time(), timezone.utc)
         for metric in told:
             name, last = metric["name"], metric["last"]
@@ -134,7 +134,7 @@ class LiveMetrics:
         return {metric["name"]: metric["best"] for metric in self._told}
 
     def metrics(self) -> Metrics:
-        """Give them as they are now: a point is when an event came."""
+        """Return the current metrics; a point has the time of its event."""
         return Metrics(
             [
                 Metric(
@@ -153,7 +153,7 @@ class LiveMetrics:
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a job's course; `end` is `None` if it goes on."""
+    """A phase of a job; `end` is `None` if it has not ended."""
 
     name: str
     start: datetime | None
@@ -162,7 +162,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Listing:
-    """How many files there are, their size in bytes, and the names and sizes of the first of them."""
+    """The number of files, their total size in bytes, and names and sizes of the first few."""
 
     files: int
     bytes: int
@@ -176,7 +176,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Results:
-    """What a job left."""
+    """The results of a job."""
 
     model: Listing
     output_data: Listing
@@ -192,7 +192,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Status:
-    """A job as its service has it now.
+    """The current state of a job at its service.
 
     `state` is one of submitting, queued, running, stopping, completed, failed and stopped. What is not known is `None`.
     """
@@ -218,7 +218,7 @@ class Status:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Status:
-        """Read what `status` tells."""
+        """Read the result of `status`."""
         installed = data["installed"]
         return cls(
             job=data["job"],
@@ -259,7 +259,7 @@ class Record:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Record:
-        """Read one of what `jobs` tells."""
+        """Read one job from the result of `jobs`."""
         finished = data["finished"]
         return cls(
             name=data["name"],
@@ -280,7 +280,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found: a `problem`, a `warning` or a `note`; `fix` is `None` if there is nothing to fix."""
+    """A finding of a check: a `problem`, a `warning` or a `note`; `fix` is `None` if there is nothing to fix."""
 
     kind: str
     message: str
@@ -289,7 +289,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run costs at most, in dollars; `None` if that is not known. `basis` says what it is computed from."""
+    """The maximum cost of a run in US dollars; `None` if unknown. `basis` explains how it is computed."""
 
     most_usd: float | None
     basis: str
@@ -297,7 +297,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Touched:
-    """Something that a run may touch because an option names it, and who named it."""
+    """A resource that a run may access because an option names it, and where the option was set."""
 
     what: str
     which: str
@@ -311,7 +311,7 @@ def _moment(milliseconds: int | None) -> datetime | None:
 
 
 def _time(text: str) -> datetime:
-    """Read RFC 3339, which has more digits and another zone than Python 3.10 reads."""
+    """Parse RFC 3339, whose digits and time zone Python 3.10 does not accept."""
     seconds, _, fraction = text.rstrip("Z").partition(".")
     microseconds = int((fraction + "000000")[:6])
     return datetime.fromisoformat(seconds).replace(microsecond=microseconds, tzinfo=timezone.utc)

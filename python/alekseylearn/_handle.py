@@ -1,4 +1,4 @@
-"""What `Job` and its async twin have in common: which run follows the job, and what its end means."""
+"""The parts that `Job` and its async twin share: the run that follows the job, and the meaning of its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HandleT = TypeVar("HandleT", bound="Handle")
 
 
 class Handle:
-    """A job by its name or tag, with the run of the program that follows it, if there is one."""
+    """A job by its name or tag, and the run of the program that follows it, if any."""
 
     def __init__(self, name: str, *, record: Record | None = None) -> None:
         self.name = name
@@ -24,7 +24,7 @@ class Handle:
 
     @classmethod
     def _of_fit(cls: type[HandleT], run: Run) -> HandleT:
-        """Make a handle of the job that a run of `fit` submitted. Raises its error if there is none."""
+        """Return a handle of the job that a run of `fit` submitted. Raises the run's error if it submitted none."""
         if run.story.job is None:
             run.outcome()
             raise FailedError("the program alekseylearn ended well, but named no job")
@@ -36,7 +36,7 @@ class Handle:
         return f"{type(self).__name__}({self.name!r})"
 
     def _follower(self) -> Run:
-        """The run that follows the job: the `fit` that submitted it, or one of `logs`."""
+        """The run that follows the job: the `fit` that submitted it, or a `logs --follow`."""
         if self._run is None:
             self._run, self._is_fit = Run(_commands.logs(self.name, follow=True)), False
         return self._run
@@ -46,7 +46,7 @@ class Handle:
         self._run = None
 
     def _judge(self, run: Run) -> bool | None:
-        """Judge a run that has ended: whether the job completed; `None` if only its service can tell."""
+        """Return whether the job of an ended run completed; `None` if only its service knows."""
         try:
             data = run.outcome()
         except (JobFailedError, JobStoppedError):
@@ -62,7 +62,7 @@ class Handle:
         return False if was_left else None
 
     def _live_metrics(self) -> Metrics | None:
-        """The metrics as the run of `fit` has heard them; `None` if there is none, or none any more."""
+        """The metrics that the run of `fit` reported; `None` if there is no such run."""
         run = self._run
         if run is None or not self._is_fit or run.ended:
             return None
@@ -70,11 +70,11 @@ class Handle:
             return story.metrics.metrics()
 
     def _knows_metrics(self, status: Mapping[str, Any]) -> bool:
-        """Whether the record has them all: it knows only what somebody has read of the log."""
+        """Whether the record has all metrics: it has those of the log that was read so far."""
         if self._is_fit and self._run is not None:
             return True
         return status["state"] in FINAL_STATES and bool(status["metrics"])
 
     def _metrics_in(self, status: Mapping[str, Any]) -> Metrics:
-        """Read what `status` tells; which values are the best knows only a run that followed the job."""
+        """Read the result of `status`; only a run that followed the job knows the best values."""
         return Metrics.of_status(status["metrics"], self._run.story.metrics.best if self._run else {})

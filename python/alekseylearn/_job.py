@@ -1,4 +1,4 @@
-"""Trains, and looks after jobs."""
+"""Submits and manages jobs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class Job(Handle):
-    """A job: a handle that costs nothing, by its name or by a tag such as `models/train` for its newest job.
+    """A handle of a job, by its name, or by a tag such as `models/train` for its newest job.
 
     `record` is what this machine knows of it, if it came from `jobs`.
     """
 
     def wait(self, timeout: float | None = None, *, show: bool | None = None) -> Self:
-        """Wait until the job has ended, and give it back.
+        """Wait until the job has ended, and return it.
 
         Raises JobFailedError or JobStoppedError if it did not complete, and TimeoutError after so many seconds; it goes
         on then, as it does after Ctrl-C. `show` shows how it goes: in a notebook, unless told otherwise.
@@ -50,7 +50,7 @@ class Job(Handle):
                 return self
 
     def logs(self, *, follow: bool = True) -> Iterator[LogLine]:
-        """Give the lines that the job wrote, from the first one on; with `follow`, until it ends."""
+        """Yield the lines of the job's log from the beginning; with `follow`, until the job ends."""
         run = Run(_commands.logs(self.name, follow=follow), keeps_log=True)
         try:
             yield from run.lines()
@@ -61,7 +61,7 @@ class Job(Handle):
 
     @property
     def status(self) -> Status:
-        """The job as its service has it now."""
+        """The current state of the job at its service."""
         return Status.of(self._status())
 
     def _status(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Job(Handle):
 
     @property
     def metrics(self) -> Metrics:
-        """What the log says of the training, so far."""
+        """The metrics in the log so far."""
         if (live := self._live_metrics()) is not None:
             return live
         status = self._status()
@@ -79,7 +79,7 @@ class Job(Handle):
         return self._metrics_in(status)
 
     def stop(self, *, wait: bool = True, timeout: int = 600) -> str:
-        """Stop the job: the script gets SIGTERM. Give its state: at its end, or with `wait=False` at once.
+        """Stop the job: the script gets SIGTERM. Return its state at the end, or with `wait=False` at once.
 
         Raises UnavailableError if it has not ended in so many seconds.
         """
@@ -96,7 +96,7 @@ class Job(Handle):
         extract: bool = True,
         show: bool | None = None,
     ) -> list[Path]:
-        """Download the job's model into a folder, and give the paths of its files."""
+        """Download the job's model into a folder, and return the paths of its files."""
         words = _commands.fetch(
             folder,
             self.name,
@@ -134,11 +134,11 @@ def fit(
 ) -> Job:
     """Submit a script or notebook, and return its job as soon as the service has it.
 
-    `args` are the script's arguments. `config` holds the drivers' options, such as `{"hyperparameters": {"epochs": 10}}`;
-    a hyperparameter that is `None` is a flag. `module` runs a module instead of a path, like `python -m`. `secrets` names
-    environment variables that the script gets as secrets, or `NAME=file:PATH`. The others are the options of
-    `alekseylearn fit` with the same name, except that `packages` is `--with` and `detect=False` is `--no-detect`.
-    `show` shows the progress (default: only in a notebook).
+    `args` are the script's arguments. `config` holds the drivers' options, as in
+    `{"hyperparameters": {"epochs": 10}}`; a hyperparameter that is `None` is a flag. `module` runs a module instead of
+    a path, like `python -m`. `secrets` names environment variables that the script gets as secrets, or
+    `NAME=file:PATH`. The others are the options of `alekseylearn fit` with the same name, except that `packages` is
+    `--with` and `detect=False` is `--no-detect`. `show` shows the progress (default: only in a notebook).
     """
     training = Training(
         args=args,
@@ -169,7 +169,7 @@ def fit(
 
 
 def check(path: StrPath | None = None, **training: Unpack[Training]) -> Check:
-    """Look whether a run would work, and what it may cost; the parameters are those of `fit`.
+    """Check a run before starting it, and estimate its cost; the parameters are those of `fit`.
 
     Nothing is built, sent or spent. A problem is a finding of the result, and not raised.
     """
@@ -191,7 +191,7 @@ def jobs(
     sort: str | None = None,
     limit: int = 20,
 ) -> list[Job]:
-    """List the jobs that this machine submitted, the newest first.
+    """List the jobs submitted from this machine, newest first.
 
     The parameters are the options of `alekseylearn jobs`.
     """

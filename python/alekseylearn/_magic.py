@@ -23,7 +23,7 @@ _LAST = "alekseylearn_support.leave({{name: globals()[name] for name in {names!r
 
 
 def register(shell: InteractiveShell) -> None:
-    """Give a shell the magic."""
+    """Register the magic in a shell."""
 
     def alekseylearn(line: str, cell: str) -> Job:
         return run_cell(shell, line, cell)
@@ -33,13 +33,13 @@ def register(shell: InteractiveShell) -> None:
 
 
 def run_cell(shell: InteractiveShell, line: str, cell: str) -> Job:
-    """Run a cell as a job; with `--bring`, set what it computed."""
+    """Run a cell as a job; with `--output`, set what it computed."""
     asked = _parser().parse_args(shlex.split(line))
     code = _code_of(shell, cell)
     payload = Payload(asked.packages)
     payload.needs_imports_of(code)
     payload.add("needs.pkl", _pickled(payload, _needs(code, shell.user_ns)))
-    last = _LAST.format(names=asked.bring) if asked.bring else ""
+    last = _LAST.format(names=asked.output) if asked.output else ""
     payload.add("cell.py", "\n".join([_FIRST, cell, last]))
     with payload.folder(asked.name) as folder:
         job = fit(
@@ -56,7 +56,7 @@ def run_cell(shell: InteractiveShell, line: str, cell: str) -> Job:
     job.wait()
     if asked.fetch:
         job.fetch(asked.fetch)
-    if asked.bring:
+    if asked.output:
         with tempfile.TemporaryDirectory(prefix="alekseylearn-") as place:
             shell.push(load_result(job.fetch(place, show=False)))
     return job
@@ -74,7 +74,7 @@ def _parser() -> _Parser:
         allow_abbrev=False,
         description="Run this cell as a job, with the variables, functions and packages that it uses.",
     )
-    parser.add_argument("--train-driver", metavar="NAME", help="driver that trains it")
+    parser.add_argument("--train-driver", metavar="NAME", help="driver that runs the training")
     parser.add_argument("--build-driver", metavar="NAME", help="driver that builds the image")
     parser.add_argument(
         "-c", "--config", metavar="KEY=VALUE", type=_option, action="append", default=[], help="a driver's option"
@@ -85,14 +85,14 @@ def _parser() -> _Parser:
         metavar="PACKAGE",
         action="append",
         default=[],
-        help="package to install, beside those that the cell uses",
+        help="additional package to install",
     )
     parser.add_argument(
-        "--bring", metavar="NAMES", type=_names, default=[], help="variables to bring back, with commas between them"
+        "--output", metavar="NAMES", type=_names, default=[], help="variables to copy back, separated by commas"
     )
     parser.add_argument("--fetch", metavar="DIR", help="folder to download the model into")
     parser.add_argument("--name", metavar="NAME", default="notebook", help="name of the job, before /cell")
-    parser.add_argument("--trust", action="store_true", help="trust what the project's alekseylearn.toml asks for")
+    parser.add_argument("--trust", action="store_true", help="trust what the project's own files ask for")
     parser.add_argument("--detach", action="store_true", help="return as soon as the job is submitted")
     return parser
 
@@ -127,7 +127,7 @@ def _code_of(shell: InteractiveShell, cell: str) -> ast.Module:
 
 
 def _needs(code: ast.Module, namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """What the cell reads of the notebook's variables: not what it imports or defines itself."""
+    """The notebook's variables that the cell reads, without those that it imports or defines itself."""
     own: set[str] = set()
     for node in code.body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -140,7 +140,7 @@ def _needs(code: ast.Module, namespace: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pickled(payload: Payload, needs: dict[str, Any]) -> bytes:
-    """Pickle them together, so that what they share stays one."""
+    """Pickle values together, so that shared objects stay shared."""
     try:
         return payload.pickle(needs)
     except Exception as error:

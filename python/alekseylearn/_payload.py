@@ -1,4 +1,4 @@
-"""Objects of this Python as a folder that `fit` can train: pickled, with the packages that they need, by version."""
+"""Writes Python objects as a folder that `fit` can train: pickled, with the versions of the packages that they need."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def leave(value):
 
 
 class Payload:
-    """A folder in the making: pickles, and what they need."""
+    """The content of such a folder: pickles, and what they need."""
 
     def __init__(self, packages: Iterable[str] = ()) -> None:
         self._named = [packages] if isinstance(packages, str) else list(packages)
@@ -83,7 +83,7 @@ class Payload:
                 self._modules.add(node.module.partition(".")[0])
 
     def requirements(self) -> list[str]:
-        """What the job installs: the versions that are installed here, but for packages that the user named."""
+        """The packages for the job: the versions installed here, except for packages that the user named."""
         named = {_canonical(package) for package in self._named}
         found: dict[str, str] = {}
         for distribution in importlib.metadata.distributions():
@@ -110,15 +110,15 @@ class Payload:
 
 
 def load_result(files: Iterable[Path]) -> Any:
-    """Load what a job left. Raises InvalidError if it left no result."""
+    """Load the result of a job. Raises InvalidError if there is none."""
     for file in files:
         if file.name == RESULT:
             return cloudpickle.loads(file.read_bytes())
-    raise InvalidError("the job left no result", hint="`fetch` brings what it left")
+    raise InvalidError("the job left no result", hint="`fetch` downloads what it left")
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """Notes the modules of all that it pickles."""
+    """Records the modules of all objects that it pickles."""
 
     def __init__(self, file: io.BytesIO, modules: set[str], is_own: Callable[[str], bool]) -> None:
         super().__init__(file)
@@ -126,7 +126,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._is_own = is_own
 
     def reducer_override(self, obj: Any) -> Any:
-        """Look at an object that is about to be pickled."""
+        """Record the module of an object that is about to be pickled."""
         if isinstance(obj, types.ModuleType):
             name = obj.__name__
         elif isinstance(obj, (type, types.FunctionType, types.BuiltinFunctionType)):

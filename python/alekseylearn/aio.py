@@ -67,7 +67,7 @@ class Job(Handle):
     """A job; the async twin of `alekseylearn.Job`, whose properties `status` and `metrics` are methods here."""
 
     async def wait(self) -> Self:
-        """Wait until the job has ended, and give it back.
+        """Wait until the job has ended, and return it.
 
         Raises JobFailedError or JobStoppedError if it did not complete.
         """
@@ -83,7 +83,7 @@ class Job(Handle):
                 return self
 
     async def logs(self, *, follow: bool = True) -> AsyncIterator[LogLine]:
-        """Give the lines that the job wrote, from the first one on; with `follow`, until it ends."""
+        """Yield the lines of the job's log from the beginning; with `follow`, until the job ends."""
         run = Run(_commands.logs(self.name, follow=follow), keeps_log=True)
         try:
             while True:
@@ -108,7 +108,7 @@ class Job(Handle):
         return await _finish(Run(_commands.status(self.name)))
 
     async def metrics(self) -> Metrics:
-        """Give what the log says of the training, so far."""
+        """Return the metrics in the log so far."""
         if (live := self._live_metrics()) is not None:
             return live
         status = await self._status()
@@ -131,7 +131,7 @@ class Job(Handle):
         overwrite: bool = False,
         extract: bool = True,
     ) -> list[Path]:
-        """Download the job's model into a folder, and give the paths of its files."""
+        """Download the job's model into a folder, and return the paths of its files."""
         words = _commands.fetch(
             folder,
             self.name,

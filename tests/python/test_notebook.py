@@ -20,7 +20,7 @@ TRAINED = [FIRST, "job = alekseylearn.fit('train.py', config=CONFIG)", "job.wait
 SENT = [
     FIRST,
     "numbers = [1, 2, 3]\n\ndef scaled(number):\n    return number * math.pi",
-    "%%alekseylearn -c base_image=BASE --bring total,where\n"
+    "%%alekseylearn -c base_image=BASE --output total,where\n"
     "import platform\n"
     "total = sum(scaled(number) for number in numbers)\n"
     "where = platform.node()\n"
@@ -59,7 +59,7 @@ def test_a_notebook_shows_how_a_job_goes(write: Write, config: dict[str, Any]) -
     assert "loss=0.3333" in shown[2]
 
 
-def test_a_cell_runs_as_a_job_and_brings_back_what_it_computed(write: Write, config: dict[str, Any]) -> None:
+def test_a_cell_runs_as_a_job_and_its_variables_are_copied_back(write: Write, config: dict[str, Any]) -> None:
     path = write("explore.ipynb", notebook(SENT, config))
     if sys.version_info[:2] != (3, 11):
         with pytest.raises(papermill.PapermillExecutionError, match=r"the base image has Python 3\.11"):
@@ -75,7 +75,7 @@ def test_a_cell_runs_as_a_job_and_brings_back_what_it_computed(write: Write, con
     [
         ("%%alekseylearn\n!ls", "magic or a shell command"),
         ("%%alekseylearn --no-such-option\npass", "no-such-option"),
-        ("%%alekseylearn --bring 1x\npass", "does not name variables"),
+        ("%%alekseylearn --output 1x\npass", "does not name variables"),
         ("import threading; lock = threading.Lock()\n", None),
         ("%%alekseylearn\nlock.acquire()", "cannot pickle the variable lock"),
     ],
