@@ -104,6 +104,35 @@ const LAYOUTS: &[Layout] = &[
         typed: &["experiment/train.py"],
         prints: &["7"],
     },
+    Layout {
+        name: "module",
+        files: &[
+            ("pyproject.toml", "[project]\nname = 'app'\nversion = '1'\n"),
+            ("configs/base.yaml", "lr: 2\n"),
+            ("app/__init__.py", ""),
+            ("app/model.py", "NAME = 'net'\n"),
+            (
+                "app/train.py",
+                "import sys\nfrom .model import NAME\n\nif __name__ == '__main__':\n    \
+                 print(NAME, sys.argv[1:], open('configs/base.yaml').read().strip())\n",
+            ),
+        ],
+        stands: "",
+        typed: &["--module=app.train", "--", "model=big", "+seed=1"],
+        prints: &["net ['model=big', '+seed=1'] lr: 2"],
+    },
+    Layout {
+        name: "shell",
+        files: &[
+            (".git/HEAD", "ref: refs/heads/main\n"),
+            ("train.sh", "#!/bin/sh\nset -e\npython src/prepare.py\npython src/train.py \"$@\"\n"),
+            ("src/prepare.py", "open('prepared.txt', 'w').write('ready')\n"),
+            ("src/train.py", "import sys\nprint(open('prepared.txt').read(), sys.argv[1:])\n"),
+        ],
+        stands: "",
+        typed: &["train.sh", "--", "--epochs", "3"],
+        prints: &["ready ['--epochs', '3']"],
+    },
 ];
 
 impl Layout {
