@@ -64,8 +64,11 @@ def check_out(git: Path, commit: str, to: Path) -> None:
     (to / ".git/objects/info/alternates").write_text(f"{git / 'objects'}\n")
     quiet([*run, "update-ref", "HEAD", commit])
     quiet([*run, "read-tree", "HEAD"])
-    # A mirror may lack its biggest files: then these are missing, as in a clone without Git LFS.
     subprocess.run([*run, "checkout-index", "--all", "--force"], check=False, capture_output=True)
+    # A mirror may lack its biggest files: they are there without their content, as in a clone without Git LFS.
+    for name in filter(None, quiet([*run, "ls-files", "-z", "--deleted"]).split("\0")):
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        (to / name).touch()
 
 
 def lacking(repository: Repository, names: Iterable[str]) -> list[str]:
