@@ -47,6 +47,10 @@ class Container:
         script = f"{SHELL}cd {shlex.quote(f'{PROJECT}/{folder}')}\n{script}"
         return self.log.run(["docker", "exec", self.name, "bash", "-c", script], limit)
 
+    def bring_home(self, checkout: Path) -> None:
+        """Puts the files of the checkout's copy, as they are now, back into the checkout."""
+        quiet(["docker", "cp", f"{self.name}:{PROJECT}/.", str(checkout)])
+
     def written(self) -> list[str]:
         """The files of the checkout and of `/opt/ml` that are newer than `/root/started`."""
         find = ["find", PROJECT, "/opt/ml", "-newer", "/root/started", "-type", "f"]

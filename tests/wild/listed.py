@@ -23,6 +23,8 @@ class Repository:
     """The file that trains, from the root."""
     command: str
     """What the README says to run."""
+    before: str = ""
+    """What it says to run before the training, such as a preparation of data; `fit` finds what that has written."""
     install: str = ""
     """What the README says to install."""
     folder: str = ""

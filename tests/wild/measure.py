@@ -64,8 +64,11 @@ def check_out(git: Path, commit: str, to: Path) -> None:
     (to / ".git/objects/info/alternates").write_text(f"{git / 'objects'}\n")
     quiet([*run, "update-ref", "HEAD", commit])
     quiet([*run, "read-tree", "HEAD"])
-    # A mirror may lack its biggest files: then these are missing, as in a clone without Git LFS.
     subprocess.run([*run, "checkout-index", "--all", "--force"], check=False, capture_output=True)
+    # A mirror may lack its biggest files: they are there without their content, as in a clone without Git LFS.
+    for name in filter(None, quiet([*run, "ls-files", "-z", "--deleted"]).split("\0")):
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        (to / name).touch()
 
 
 def lacking(repository: Repository, names: Iterable[str]) -> list[str]:
@@ -85,7 +88,8 @@ def baseline(repository: Repository, checkout: Path, options: argparse.Namespace
         if status := fresh.run(repository.install, INSTALL_LIMIT, repository.folder):
             return ran(f"cannot be installed: {log.last_line(status)}")
         fresh.run("sleep 1; touch /root/started; sleep 1", 60)
-        if status := fresh.run(repository.command, RUN_LIMIT, repository.folder):
+        command = f"{repository.before}\n{repository.command}"
+        if status := fresh.run(command, RUN_LIMIT, repository.folder):
             return ran(log.last_line(status))
         names = [name for name in fresh.written() if not CACHES.search(name)]
     for name in names:
@@ -94,8 +98,18 @@ def baseline(repository: Repository, checkout: Path, options: argparse.Namespace
     return ran(f"has not written {', '.join(missing)}" if missing else "")
 
 
+def prepare(repository: Repository, checkout: Path, options: argparse.Namespace, log: Log) -> None:
+    """Runs at home what the README says to run before the training."""
+    with container(options.container, options.base, checkout, repository.importable, log) as fresh:
+        fresh.run(repository.install, INSTALL_LIMIT, repository.folder)
+        fresh.run(repository.before, RUN_LIMIT, repository.folder)
+        fresh.bring_home(checkout)
+
+
 def fit(arguments: Iterable[str], repository: Repository, checkout: Path, options: argparse.Namespace, log: Log) -> Ran:
     """Gives the same command to `alekseylearn fit`, as a new user."""
+    if repository.before:
+        prepare(repository, checkout, options, log)
     home, out = log.path.parent / "home", log.path.parent / "out"
     for folder in (home, out):
         shutil.rmtree(folder, ignore_errors=True)
@@ -173,7 +187,7 @@ def measure(repository: Repository, known: dict, options: argparse.Namespace) ->
         run("first", lambda *given: fit(repository.fit or [repository.path], repository, *given))
     if repository.after and not outcome["first"]["works"] and "after" not in outcome:
         run("after", lambda *given: fit(repository.after, repository, *given))
-    shutil.rmtree(work / "checkout")
+    shutil.rmtree(work / "checkout", ignore_errors=True)
     return outcome
 
 

@@ -79,7 +79,7 @@ def page(listed: list[Repository], found: dict[str, dict]) -> list[str]:
     lines += ["", "## Given to fit", *table("repository", "command", "first try", "after one message")]
     for repository in tried:
         outcome = of(repository)
-        command = f"`{cell(repository.command)}`"
+        command = f"`{cell(' && '.join(filter(None, (repository.before, repository.command))))}`"
         lines.append(row(link(repository), command, ended(outcome, "first"), ended(outcome, "after")))
     lines += ["", "## Not given to fit", *table("repository", "kind", "baseline")]
     for repository in listed:
