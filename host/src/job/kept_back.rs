@@ -121,6 +121,13 @@ struct Rule {
     paths: Vec<String>,
 }
 
+impl Rule {
+    /// The ignore file that the rule is from, if it is from one.
+    fn ignore_file(&self) -> Option<&str> {
+        self.rule.split_once(" (").map(|(file, _)| file).filter(|file| file.ends_with("ignore"))
+    }
+}
+
 /// How to send the files in the next run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -176,6 +183,13 @@ impl KeptBack {
         let (path, rule) = sought(failure).find_map(|sought| self.of(&sought))?;
         let said = format!("{path} was not sent because of {}", rule.rule);
         let plain = path.trim_end_matches('/');
+        if let Some((folder, others)) = self.beside(path, rule) {
+            return Some(format!(
+                "{path} and {others} more of {folder} were not sent because of {}: add `--include {}` to send them",
+                rule.ignore_file().unwrap_or(&rule.rule),
+                shell::quote(folder)
+            ));
+        }
         Some(match rule.way_out {
             WayOut::Include => format!("{said}: add `--include {}` to send it", shell::quote(path)),
             WayOut::Input => {
@@ -189,6 +203,16 @@ impl KeptBack {
             }
             WayOut::Copy => format!("{said}: replace it with a regular file"),
         })
+    }
+
+    /// The top folder of a path that an ignore file excluded, if the same file excluded more in it, and how much more:
+    /// whoever sends only the missing file fails at the next one.
+    fn beside<'a>(&self, path: &'a str, rule: &Rule) -> Option<(&'a str, usize)> {
+        let file = rule.ignore_file()?;
+        let folder = &path[..=path.find('/').filter(|end| end + 1 < path.len())?];
+        let same = self.rules.iter().filter(|other| other.ignore_file() == Some(file));
+        let others = same.flat_map(|rule| &rule.paths).filter(|other| other.starts_with(folder)).count() - 1;
+        (others > 0).then_some((folder, others))
     }
 
     /// The excluded path that a script asked for, and the rule that excluded it.
@@ -292,6 +316,9 @@ mod tests {
             workdir: "src".into(),
             rules: vec![
                 rule(".gitignore (data/)", WayOut::Include, &["data/", "src/config.py"]),
+                rule(".gitignore (*.csv)", WayOut::Include, &["sets/a.csv", "sets/ecg/1.csv"]),
+                rule(".gitignore (*.bin)", WayOut::Include, &["sets/b.bin"]),
+                rule("the list of secrets (*.key)", WayOut::Include, &["sets/c.key"]),
                 rule("the list of secrets (*.pem)", WayOut::Include, &["src/certs/rds.pem"]),
                 rule("its link out of the project", WayOut::Input, &["src/big-data"]),
             ],
@@ -334,6 +361,12 @@ mod tests {
             (
                 "OSError: Unable to open file (name = '/opt/alekseylearn/code/data/x.h5')",
                 Some("data/ was not sent because of .gitignore (data/): add `--include data/` to send it"),
+            ),
+            (
+                "FileNotFoundError: '../sets/a.csv'",
+                Some(
+                    "sets/a.csv and 2 more of sets/ were not sent because of .gitignore: add `--include sets/` to send them",
+                ),
             ),
             (
                 "can't open certs/rds.pem: not found",
