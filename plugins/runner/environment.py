@@ -29,6 +29,8 @@ def script_environment(job: Job, roots: Roots) -> Dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         # A crash in native code prints where it happened.
         "PYTHONFAULTHANDLER": "1",
+        # GitPython, which MLflow uses, prints 15 lines if there is no git.
+        "GIT_PYTHON_REFRESH": "quiet",
     }
     environment.update(
         {"SM_" + name.upper(): _variable_value(value) for name, value in _training_values(job, roots).items()}

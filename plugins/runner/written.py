@@ -69,6 +69,8 @@ CACHE_TAG = "CACHEDIR.TAG"
 
 # How many names a message lists.
 NAMED = 5
+# Folders in which trackers of experiments keep many small files.
+TRACKERS = ("mlruns", "wandb", "lightning_logs", "runs")
 
 
 class File(NamedTuple):
@@ -252,7 +254,8 @@ def readable(name: str) -> str:
 
 
 def some_of(names: Sequence[str]) -> str:
-    """Return the first few names as text for a person."""
+    """Return the first few names as text for a person. A tracker's many files come last."""
+    names = sorted(names, key=lambda name: name.split("/")[0] in TRACKERS)
     text = ", ".join(readable(name) for name in names[:NAMED])
     return text if len(names) <= NAMED else "{} and {} more".format(text, len(names) - NAMED)
 

@@ -70,6 +70,19 @@ def test_what_the_user_chose_is_the_model(container):
     assert ended.said[1].startswith("alekseylearn: --model nowhere/* matches no file; the script wrote src/[odd].pt, src/out/a.pt")
 
 
+def test_files_of_a_tracker_are_named_last(container):
+    container.holds_script(
+        """
+        import pathlib
+        for name in ["mlruns/0/{}.yaml".format(number) for number in range(30)] + ["out/model.pkl"]:
+            pathlib.Path(name).parent.mkdir(parents=True, exist_ok=True)
+            pathlib.Path(name).write_text("made")
+        """
+    )
+    (line,) = container.run().said
+    assert ": out/model.pkl, mlruns/0/" in line and line.endswith(" more")
+
+
 def test_a_choice_that_names_nothing_loses_nothing(container):
     container.holds_script("open('a.pt', 'w').write('x')\n")
     container.is_asked(model=["model.bin"])
