@@ -92,7 +92,7 @@ fn a_registry_that_refuses_is_said_with_what_to_do() {
     install(&sandbox, "oci://127.0.0.1:1/a:1")
         .failure(7)
         .one_error()
-        .says("cannot get oci://127.0.0.1:1/a:1");
+        .says("cannot download oci://127.0.0.1:1/a:1");
     install(&sandbox, "oci://just-a-name").failure(2).one_error().says("oci://REGISTRY/REPOSITORY:TAG");
     let with_password = install(&sandbox, "oci://me:secret@127.0.0.1/a:1").failure(2).one_error();
     assert!(!with_password.stderr.contains("secret"), "{}", with_password.stderr);
@@ -100,8 +100,8 @@ fn a_registry_that_refuses_is_said_with_what_to_do() {
         ("GetManifest", "error-500", 7, "returned HTTP status 500"),
         ("GetManifest", "throttle", 7, "too many requests"),
         ("GetManifest", "expired-token", 3, "docker login"),
-        ("GetManifest", "cut", 7, "cannot get oci://"),
-        ("GetBlob", "cut", 7, "cannot get oci://"),
+        ("GetManifest", "cut", 7, "cannot download oci://"),
+        ("GetBlob", "cut", 7, "cannot download oci://"),
         ("GetBlob", "error-503", 7, "returned HTTP status 503"),
     ] {
         rig.fault(&json!({ "match": { "service": "registry", "operation": operation }, "fault": fault }));

@@ -147,7 +147,8 @@ fn a_browser_shows_all_of_a_page() {
     readable(&seen_page);
     let page = &seen_page["looks"]["narrow"];
     assert_eq!(page["title"], name);
-    let headings = ["Outcome: completed", "Timeline", "Metrics", "Plots", "Options", "Installed", "Log"];
+    let headings =
+        ["Outcome: completed", "Timeline", "Metrics", "Plots", "Results", "Options", "Installed", "Log"];
     assert_eq!(page["headings"], Value::from([&[name][..], &headings].concat()));
     let facts = &page["facts"];
     assert_eq!(facts["image"], job["image"]);
