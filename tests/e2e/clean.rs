@@ -80,7 +80,8 @@ fn a_job_that_has_not_ended_stays_with_its_image() {
 fn what_a_killed_program_looked_into_an_image_by_goes() {
     let base = format!("--config.base_image={}", base_image_or_skip!());
     let mut sandbox = Sandbox::new();
-    let cache = sandbox.path("cache");
+    // Not in the project, which is the whole folder: the script names a part of it.
+    let cache = sandbox.path("../cache");
     sandbox.set("XDG_CACHE_HOME", cache.to_str().unwrap());
     let nonce = format!("looked-into-{}", std::process::id());
     let tag = format!("{nonce}/train");

@@ -110,8 +110,8 @@ fn each_limit_is_taken_and_one_past_it_is_not() {
             (set("keep_alive", 21_600), set("keep_alive", 21_601), "is above 21600"),
             (set("retries", 30), set("retries", 31), "is above 30"),
             (set("retries", 1), set("retries", 0), "0 is below 1"),
-            (set(pending, 1_800), set(pending, 1_799), "at least 1800"),
-            (set(pending, 2_419_200), set(pending, 2_419_201), "at most 2419200"),
+            (set(pending, 1_800), set(pending, 1_799), "but the minimum is 1800"),
+            (set(pending, 2_419_200), set(pending, 2_419_201), "but the maximum is 2419200"),
             (
                 words(arguments, &vec!["a".into(); 100]),
                 words(arguments, &vec!["a".into(); 101]),
@@ -123,7 +123,7 @@ fn each_limit_is_taken_and_one_past_it_is_not() {
                 words(entrypoint, &vec!["a".into(); 101]),
                 "it has 101 entries",
             ),
-            (words(entrypoint, &word(256)), words(entrypoint, &[]), "at least 1"),
+            (words(entrypoint, &word(256)), words(entrypoint, &[]), "but the minimum is 1"),
         ],
     );
 }
