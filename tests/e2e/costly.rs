@@ -258,7 +258,14 @@ fn a_driver_answers_with_no_more_than_anybody_reads() {
         let guest = guest.memory(r#"(memory $memory (export "memory") 600)"#);
         fs::write(sandbox.path("guest.wasm"), guest.component()).unwrap();
         sandbox.run(&["plugin", "install", "guest.wasm", "--yes"]).success();
-        let run = sandbox.run(&["fit", "train.py", "--train-driver", "guest"]);
+        let fit = ["fit", "train.py", "--train-driver", "guest"];
+        let run = if name.ends_with("lines") {
+            // A job that is followed does not end because its log cannot be read.
+            sandbox.run(&[&fit[..], &["--detach"]].concat()).success();
+            sandbox.run(&["logs", "work/train"])
+        } else {
+            sandbox.run(&fit)
+        };
         assert!(run.stderr.len() < 10_000, "{name}: {} bytes", run.stderr.len());
         run.failure(9).one_error().says("error: the driver guest failed: ").says(says);
         sandbox.run(&["driver", "show", "local"]).success();
