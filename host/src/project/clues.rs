@@ -2,7 +2,7 @@
 //! its strings. Python is not parsed: a wrong clue only decides which of two project folders is sent.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     fs,
     path::{Component, Path, PathBuf},
 };
@@ -66,8 +66,8 @@ impl Clues {
             !within.iter().any(|base| is_module(base, module))
                 && [outer.to_owned(), outer.join("src")].iter().any(|base| is_module(base, module))
         }) || self.texts.iter().any(|text| {
-            !place.of(inner, self).any(|base| lies_in(&base, text, inner))
-                && place.of(outer, self).any(|base| lies_in(&base, text, outer))
+            let lies_in = |root: &Path| place.of(root, self).any(|base| place.lies_in(&base, text, root));
+            !lies_in(inner) && lies_in(outer)
         })
     }
 
@@ -84,9 +84,18 @@ pub(super) struct Standpoint<'a> {
     pub(super) folder: &'a Path,
     /// The current folder.
     pub(super) current: &'a Path,
+    /// What earlier runs downloaded: a word such as `out` in the code does not mean it.
+    pub(super) results: &'a BTreeSet<PathBuf>,
 }
 
 impl Standpoint<'_> {
+    /// Whether `text` names something below `root`, and not `root` itself.
+    fn lies_in(&self, base: &Path, text: &str, root: &Path) -> bool {
+        let path = plain(&base.join(text));
+        let is_there = path != root && path.starts_with(root) && path.exists();
+        is_there && !self.results.iter().any(|result| result.starts_with(&path))
+    }
+
     /// Returns the folders that relative paths may start from if `root` is the project root.
     fn of(&self, root: &Path, clues: &Clues) -> impl Iterator<Item = PathBuf> {
         let working = if self.current.starts_with(root) { self.current } else { root };
@@ -94,12 +103,6 @@ impl Standpoint<'_> {
         let above: Vec<PathBuf> = above.filter(|_| clues.knows_its_file).map(Path::to_owned).collect();
         [working.to_owned(), self.folder.to_owned()].into_iter().chain(above)
     }
-}
-
-/// Whether `text` names something below `root`, and not `root` itself.
-fn lies_in(base: &Path, text: &str, root: &Path) -> bool {
-    let path = plain(&base.join(text));
-    path != root && path.starts_with(root) && path.exists()
 }
 
 fn plain(path: &Path) -> PathBuf {

@@ -181,6 +181,7 @@ impl Project {
             current: asked.current,
             home: asked.home,
             root: asked.root,
+            results: &asked.choice.results,
         })?;
         let inside = artifact.strip_prefix(&root).ok().and_then(Path::to_str).ok_or_else(|| {
             Error::invalid(format!("the path of {} is not UTF-8", artifact.display()))

@@ -1,6 +1,7 @@
 //! Finds the project root of an artifact, and the folder in which the artifact runs.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -91,6 +92,8 @@ pub(super) struct Asked<'a> {
     pub(super) home: &'a Path,
     /// The project root, if the user names one.
     pub(super) root: Option<&'a Path>,
+    /// What earlier runs downloaded.
+    pub(super) results: &'a BTreeSet<PathBuf>,
 }
 
 impl Place {
@@ -143,7 +146,7 @@ fn found(
         return Err(never_sent(folder, home));
     }
     let clues = Clues::read(asked.code.clone(), folder, inner, asked.arguments);
-    let place = Standpoint { folder, current };
+    let place = Standpoint { folder, current, results: asked.results };
     let package = package_parent(folder);
     let may_be = |outer: &Path| has_marker(outer) || outer == current || Some(outer) == package;
     let mut root = inner;
@@ -256,6 +259,7 @@ mod tests {
                 home: &self.1.join("home"),
                 root: None,
                 base: None,
+                results: &[self.1.join("fetched/m")].into(),
             })
         }
 
@@ -269,6 +273,16 @@ mod tests {
 
     fn both(root: &str, workdir: &str) -> (String, String) {
         (root.to_owned(), workdir.to_owned())
+    }
+
+    #[test]
+    fn what_was_downloaded_is_not_what_the_code_names() {
+        let files =
+            &[("a/requirements.txt", ""), ("a/train.py", "print('fetched', 'data')"), ("fetched/m", "")];
+        let disk = Disk::new(files);
+        assert_eq!(disk.found("a/train.py", ""), both("a", ""));
+        fs::create_dir(disk.1.join("data")).unwrap();
+        assert_eq!(disk.found("a/train.py", ""), both("", ""));
     }
 
     #[test]
