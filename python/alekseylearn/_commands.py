@@ -52,7 +52,7 @@ class Check:
             touches=tuple(
                 Touched(one["what"], one["which"], one["option"], one["by"], one["place"]) for one in data["touches"]
             ),
-            cost=None if cost is None else Cost(cost["most_usd"], cost["basis"]),
+            cost=None if cost is None else Cost(cost["max_usd"], cost["basis"]),
             request=data["request"],
             error=run.story.error,
         )

@@ -50,8 +50,8 @@ class Metric:
     count: int
     last: float | None
     best: float | None
-    least: float
-    most: float
+    min: float
+    max: float
     points: tuple[tuple[datetime | None, float], ...] = ()
     stride: int = 1
 
@@ -100,8 +100,8 @@ class Metrics(Mapping[str, Metric]):
                     count=series["count"],
                     last=series["last"],
                     best=best.get(name),
-                    least=series["least"],
-                    most=series["most"],
+                    min=series["min"],
+                    max=series["max"],
                     points=tuple((_moment(moment), value) for moment, value in series["points"]),
                     stride=max(series["stride"], 1),
                 )
@@ -142,8 +142,8 @@ class LiveMetrics:
                     count=told["count"],
                     last=told["last"],
                     best=told["best"],
-                    least=told["least"],
-                    most=told["most"],
+                    min=told["min"],
+                    max=told["max"],
                     points=tuple(self._points.get(told["name"], ())),
                 )
                 for told in self._told
@@ -291,7 +291,7 @@ class Finding:
 class Cost:
     """The maximum cost of a run in US dollars; `None` if unknown. `basis` explains how it is computed."""
 
-    most_usd: float | None
+    max_usd: float | None
     basis: str
 
 

@@ -107,7 +107,7 @@ const LAYOUTS: &[Layout] = &[
     Layout {
         name: "module",
         files: &[
-            ("pyproject.toml", "[project]\nname = 'app'\nversion = '1'\n"),
+            (".git/HEAD", "ref: refs/heads/main\n"),
             ("configs/base.yaml", "lr: 2\n"),
             ("app/__init__.py", ""),
             ("app/model.py", "NAME = 'net'\n"),

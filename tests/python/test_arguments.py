@@ -138,7 +138,7 @@ def test_times_of_the_record_are_read_by_every_python() -> None:
 def test_live_metrics_have_a_point_for_each_event_with_a_new_value() -> None:
     live = LiveMetrics()
     for count, last in [(1, 0.5), (1, 0.5), (3, 0.25), (4, None)]:
-        live.hear([{"name": "loss", "count": count, "last": last, "best": 0.25, "least": 0.25, "most": 0.5}])
+        live.hear([{"name": "loss", "count": count, "last": last, "best": 0.25, "min": 0.25, "max": 0.5}])
     metric = live.metrics()["loss"]
     assert [value for _, value in metric.points] == [0.5, 0.25]
     assert (metric.count, metric.last, metric.best) == (4, None, 0.25)

@@ -259,7 +259,7 @@ mod tests {
                 home: &self.1.join("home"),
                 root: None,
                 base: None,
-                results: &[self.1.join("fetched/m")].into(),
+                results: &[self.1.join("x/out/m")].into(),
             })
         }
 
@@ -278,11 +278,11 @@ mod tests {
     #[test]
     fn what_was_downloaded_is_not_what_the_code_names() {
         let files =
-            &[("a/requirements.txt", ""), ("a/train.py", "print('fetched', 'data')"), ("fetched/m", "")];
+            &[("x/a/requirements.txt", ""), ("x/a/train.py", "print('out', 'data')"), ("x/out/m", "")];
         let disk = Disk::new(files);
-        assert_eq!(disk.found("a/train.py", ""), both("a", ""));
-        fs::create_dir(disk.1.join("data")).unwrap();
-        assert_eq!(disk.found("a/train.py", ""), both("", ""));
+        assert_eq!(disk.found("x/a/train.py", "x"), both("x/a", ""));
+        fs::create_dir(disk.1.join("x/data")).unwrap();
+        assert_eq!(disk.found("x/a/train.py", "x"), both("x", ""));
     }
 
     #[test]
