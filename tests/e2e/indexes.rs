@@ -37,8 +37,9 @@ fn docker(arguments: &[&str]) -> Vec<u8> {
 /// What a build with the same cache finds in it.
 fn cache_is_clean(sandbox: &Sandbox, base: &str) {
     let base = base.split_once('=').unwrap().1;
-    let mounts = ["uv", "pip"]
-        .map(|tool| format!("--mount=type=cache,id=alekseylearn-{tool}-linux-amd64,target=/cache/{tool}"));
+    let mounts = ["uv", "pip"].map(|tool| {
+        format!("--mount=type=cache,id=alekseylearn-wheels-{tool}-linux-amd64,target=/cache/{tool}")
+    });
     // A name that no build had before, so that it is really run.
     let look = format!("! grep -rqF s3cr3t-p /cache && ls /cache/uv && : {}", sandbox.path("").display());
     let end = "ENTRYPOINT [\"python3\", \"-c\", \"pass\"]";

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bad_days;
+mod cache;
 mod checks;
 mod clean;
 mod cloud_days;

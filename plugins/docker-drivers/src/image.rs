@@ -109,7 +109,7 @@ impl Recipe {
                 "system"
             }
         };
-        lines.push(format!("FROM {base} AS dependencies"));
+        lines.push(format!("FROM {base} AS {}", self.installation.first_stage()));
         lines.extend(self.python.as_ref().map(Python::check));
         if self.installation.is_empty() {
             lines.push(
@@ -262,10 +262,70 @@ mod tests {
     #[test]
     fn downloads_are_cached_if_the_builder_supports_it() {
         let mut recipe = recipe(Some(Form::Requirements), false);
-        assert!(recipe.dockerfile("base").contains("id=alekseylearn-uv-linux-amd64"));
+        assert!(recipe.dockerfile("base").contains("id=alekseylearn-wheels-uv-linux-amd64"));
         recipe.installation.cache = None;
-        let text = recipe.dockerfile("base");
-        assert!(!text.contains("--mount") && text.contains("--no-cache "), "{text}");
+        for form in [Form::Requirements, Form::UvLock] {
+            recipe.installation.declared.as_mut().unwrap().form = form;
+            let text = recipe.dockerfile("base");
+            assert!(!text.contains("--mount") && !text.contains("--from=versions"), "{text}");
+            assert!(text.contains("--no-cache ") && text.contains("--no-cache-dir "), "{text}");
+            assert_eq!(text.matches("FROM ").count(), 2, "{text}");
+        }
+    }
+
+    /// The project's files and packages can run code in each step after which they are there.
+    #[test]
+    fn no_step_with_the_shared_cache_comes_after_foreign_code() {
+        let forms = [
+            None,
+            Some(Form::Requirements),
+            Some(Form::Pyproject),
+            Some(Form::UvLock),
+            Some(Form::Poetry { locked: true }),
+            Some(Form::Poetry { locked: false }),
+        ];
+        for (form, notebook) in forms.into_iter().flat_map(|form| [(form.clone(), false), (form, true)]) {
+            let mut recipe = recipe(form, notebook);
+            recipe.installation.added = vec!["idna".into()];
+            recipe.installation.imported = vec![("sklearn".into(), "scikit-learn".into())];
+            let text = recipe.dockerfile("base");
+            let mut is_clean = true;
+            let mut mounted = Vec::new();
+            for line in text.lines() {
+                match line.split(' ').next().unwrap_or_default() {
+                    // `tools` has only the installer.
+                    "FROM" => is_clean = line.starts_with("FROM base") || line.starts_with("FROM tools"),
+                    "COPY" => {
+                        let of_the_host =
+                            line.starts_with("COPY machine/") || line.starts_with("COPY uv.txt");
+                        is_clean &=
+                            of_the_host || line == "COPY --from=versions /opt/wheels.txt /opt/wheels.txt";
+                    }
+                    "RUN" if line.contains("type=cache") => {
+                        assert!(is_clean, "{line}\nin\n{text}");
+                        mounted.push(line);
+                    }
+                    _ => {}
+                }
+            }
+            let [pip, uv] = mounted[..] else { panic!("{text}") };
+            assert!(pip.contains("--only-binary=:all: --require-hashes"), "{pip}");
+            for option in ["--no-config", "--no-build ", "--require-hashes", "--no-compile-bytecode"] {
+                assert!(uv.contains(option), "{uv}");
+            }
+            assert_eq!(text.matches("/var/cache/").count(), 4, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_installers_wheels_are_those_of_its_version() {
+        let mut recipe = recipe(Some(Form::Requirements), false);
+        for cache in [None, Some("linux-amd64".to_owned())] {
+            recipe.installation.cache = cache;
+            let files = recipe.installation.files();
+            let (_, text) = files.iter().find(|(name, _)| *name == "uv.txt").unwrap();
+            assert!(text.starts_with(&format!("{} \\\n    --hash=sha256:", runner::UV)), "{text}");
+        }
     }
 
     #[test]
@@ -286,10 +346,11 @@ mod tests {
         let text = recipe.dockerfile("base");
         let listed = text.find("--requirement 'requirements.txt'").unwrap();
         let missing = text.find("missing.py").unwrap();
+        assert_eq!(text.matches("missing.py").count(), 1, "what is missing is known after the list: {text}");
         assert!(listed < missing, "a list that lacks one package stays one layer: {text}");
-        assert_eq!(text.matches("--exclude-newer '2023-05-31'").count(), 2, "{text}");
+        assert_eq!(text.matches("--exclude-newer '2023-05-31'").count(), 3, "{text}");
         let files = recipe.installation.files();
-        assert_eq!(files[0], ("imported/modules.txt", "sklearn scikit-learn\n".to_owned()));
+        assert!(files.contains(&("imported/modules.txt", "sklearn scikit-learn\n".to_owned())));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Installs a project's dependencies: the part of the Dockerfile that only the first stage has.
 
 use alekseylearn_sdk::Error;
-use runner::{POETRY, POETRY_EXPORT, UV};
+use runner::{POETRY, POETRY_EXPORT};
 use serde_json::json;
 
 use crate::image::{in_code, quoted};
@@ -15,6 +15,15 @@ pub(crate) const MISSING: &str = include_str!("missing.py");
 const DECLARED: &str = "/opt/alekseylearn/project";
 /// Network settings of this machine for the installers.
 const MACHINE: &str = "/opt/alekseylearn/machine";
+/// The wheels of uv, by their hashes.
+const UV_WHEELS: &str = include_str!("uv.txt");
+/// A script that prints which of the chosen versions have a wheel.
+const WHEELS_SCRIPT: &str = include_str!("wheels.py");
+/// Its output.
+const WHEELS: &str = "/opt/wheels.txt";
+/// The lines of it that are read, as an extended regular expression.
+const WHEEL_LINE: &str = "[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+( --hash=sha256:[0-9a-f]{64})+|\
+                          --(index-url|extra-index-url|find-links) https?://[^ ]+";
 /// Where a build mounts the tools' caches, which become part of no layer.
 const CACHES: &str = "/var/cache/alekseylearn";
 /// A lock file's packages, as requirements.
@@ -22,6 +31,10 @@ const LOCKED: &str = "/opt/locked-requirements.txt";
 /// List of the installed packages and versions, which the host reads.
 const INSTALLED: &str = "/opt/alekseylearn/venv/installed.txt";
 const PYTHON: &str = "/opt/alekseylearn/venv/bin/python";
+const VENV: &str = "VIRTUAL_ENV=/opt/alekseylearn/venv";
+const NETRC_MOUNT: &str = "--mount=type=secret,id=netrc ";
+const FIND_MISSING: &str = "/opt/alekseylearn/venv/bin/python /opt/imported/missing.py /opt/imported/modules.txt > \
+                            /opt/imported/requirements.txt";
 
 /// What to install, and how.
 #[derive(Default)]
@@ -55,6 +68,7 @@ pub(crate) struct Declared {
     pub(crate) groups: Vec<String>,
 }
 
+#[derive(Clone)]
 pub(crate) enum Form {
     Requirements,
     Pyproject,
@@ -83,7 +97,10 @@ impl Installation {
 
     /// Files that the build needs besides those of the project.
     pub(crate) fn files(&self) -> Vec<(&'static str, String)> {
-        let mut files = Vec::new();
+        let mut files = vec![("uv.txt", UV_WHEELS.to_owned())];
+        if self.cache.is_some() {
+            files.push(("wheels.py", WHEELS_SCRIPT.to_owned()));
+        }
         if self.notebook {
             files.push(("notebook-requirements.txt", NOTEBOOK_REQUIREMENTS.to_owned()));
         }
@@ -98,17 +115,83 @@ impl Installation {
         files
     }
 
+    /// The name of the stage that [`Self::lines`] begin in. They end in the stage `dependencies`.
+    pub(crate) fn first_stage(&self) -> &'static str {
+        if self.cache.is_some() && !self.is_empty() { "tools" } else { "dependencies" }
+    }
+
     /// The Dockerfile's lines that install everything into a new virtual environment.
+    ///
+    /// Packages run code when they are built, and when Python starts in an environment that has them. Such code must not
+    /// write into the cache, which all projects share. So the cache is mounted only in steps before which no code of the
+    /// project or of a package ran in the stage: versions are chosen in a stage of their own, wheels of these versions are
+    /// installed from the cache, and the rest is installed without it.
     pub(crate) fn lines(&self) -> Vec<String> {
-        // Only this stage has the machine's network settings: none of them are left in the image.
-        let mut lines = vec![format!("COPY machine/ {MACHINE}/")];
-        // The user's own index may not have uv.
+        let mut lines = self.tools();
+        let lists = self.lists();
+        if let Some(platform) = &self.cache {
+            lines.push(String::new());
+            lines.push("FROM tools AS versions".into());
+            lines.extend(self.versions(&lists));
+            lines.push(String::new());
+            lines.push("FROM tools AS dependencies".into());
+            lines.push(format!("COPY --from=versions {WHEELS} {WHEELS}"));
+            lines.push(self.wheels_from_cache(platform));
+        }
+        lines.extend(lists.copies.iter().cloned());
+        if let Some(export) = &lists.export {
+            lines.push(match self.cache {
+                Some(_) => format!("COPY --from=versions {LOCKED} {LOCKED}"),
+                None => export.clone(),
+            });
+        }
+        if !lists.files.is_empty() {
+            lines.push(format!("WORKDIR {}", lists.folder));
+            let editable = if lists.is_in_place { "" } else { " --no-editable" };
+            let requirements: String =
+                lists.files.iter().map(|file| format!(" --requirement {}", quoted(file))).collect();
+            lines.push(format!(
+                "RUN {}{}{editable}{}{requirements}",
+                self.start(),
+                self.uv_install(),
+                lists.options
+            ));
+        }
+        if !self.imported.is_empty() {
+            lines.push("COPY imported/ /opt/imported/".into());
+            lines.push(format!(
+                "RUN {}{FIND_MISSING} && \
+                 if test -s /opt/imported/requirements.txt; then {} --requirement /opt/imported/requirements.txt; fi",
+                self.start(),
+                self.uv_install(),
+            ));
+        }
+        // Files that Python cannot compile are left as they are.
         lines.push(format!(
-            "RUN {}install() {{ python3 -m pip install --quiet --no-input --disable-pip-version-check {}\
-             --root-user-action=ignore --target /opt/uv {UV}; }}; \
+            "RUN /opt/uv/bin/uv pip freeze --quiet --python {PYTHON} > {INSTALLED} && \
+             {{ {PYTHON} -I -m compileall -qq -j 0 /opt/alekseylearn/venv/lib || true; }}"
+        ));
+        lines
+    }
+
+    /// Installs the installer, and makes the virtual environment.
+    fn tools(&self) -> Vec<String> {
+        let mounts = self
+            .cache
+            .as_ref()
+            .map_or_else(String::new, |platform| cache_mount("pip", platform) + NETRC_MOUNT);
+        let cache = match self.cache {
+            Some(_) => format!("--cache-dir {CACHES}/pip"),
+            None => "--no-cache-dir".to_owned(),
+        };
+        // Only this stage has the machine's network settings: none of them are left in the image.
+        let mut lines = vec![format!("COPY machine/ {MACHINE}/"), "COPY uv.txt /opt/uv.txt".to_owned()];
+        // The user's own index may not have uv. A project can name indexes too, so that only the known wheels will do.
+        lines.push(format!(
+            "RUN {mounts}{}install() {{ python3 -m pip install --quiet --no-input --disable-pip-version-check {cache} \
+             --root-user-action=ignore --only-binary=:all: --require-hashes --target /opt/uv --requirement /opt/uv.txt; }}; \
              install || {{ test -n \"$PIP_INDEX_URL\" && unset PIP_INDEX_URL && install; }}",
-            self.installing("pip"),
-            if self.cache.is_some() { "" } else { "--no-cache-dir " },
+            self.environment(),
         ));
         lines.push(
             "RUN /opt/uv/bin/uv venv --quiet --system-site-packages \
@@ -118,45 +201,80 @@ impl Installation {
         for program in &self.programs {
             lines.push(format!("RUN command -v {program} > /dev/null || {{ {}; }}", system(program)));
         }
-        lines.extend(self.listed());
-        if !self.imported.is_empty() {
-            lines.push("COPY imported/ /opt/imported/".into());
-            lines.push(format!(
-                "RUN {}{PYTHON} /opt/imported/missing.py /opt/imported/modules.txt > /opt/imported/requirements.txt && \
-                 if test -s /opt/imported/requirements.txt; then {} --requirement /opt/imported/requirements.txt; fi",
-                self.installing("uv"),
-                self.uv_install(),
-            ));
-        }
-        lines.push(format!("RUN /opt/uv/bin/uv pip freeze --quiet --python {PYTHON} > {INSTALLED}"));
         lines
     }
 
-    /// Installs what the files and the user list, in one resolution.
-    fn listed(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        let mut lists = Vec::new();
-        let mut options = String::new();
+    /// Chooses the versions, and writes those that have a wheel to a file. If that fails, the installation itself will
+    /// say why.
+    fn versions(&self, lists: &Lists) -> Vec<String> {
+        let mut lines = lists.copies.clone();
+        lines.extend(lists.export.clone());
+        let mut files = lists.files.clone();
+        let mut before = String::new();
+        if files.is_empty() {
+            lines.push("COPY imported/ /opt/imported/".into());
+            files.push("/opt/imported/requirements.txt".into());
+            before = format!("{FIND_MISSING} && ");
+        } else {
+            lines.push(format!("WORKDIR {}", lists.folder));
+        }
+        lines.push("COPY wheels.py /opt/wheels.py".into());
+        let files: String = files.iter().map(|file| format!(" {}", quoted(file))).collect();
+        let choose = format!(
+            "/opt/uv/bin/uv pip compile --quiet --python {PYTHON} --cache-dir /opt/downloads --no-header --no-annotate"
+        );
+        lines.push(format!(
+            "RUN {}{{ {before}{choose} --generate-hashes --emit-index-url --emit-find-links{}{} --output-file \
+             /opt/versions.txt --{files} && python3 -I /opt/wheels.py /opt/versions.txt {choose} --no-config --no-deps \
+             --no-build - > {WHEELS}; }} 2> /dev/null || : > {WHEELS}",
+            self.start(),
+            self.as_of(),
+            lists.options,
+        ));
+        lines
+    }
+
+    /// Installs the wheels that were chosen, with the shared cache. The file comes from a stage in which code of packages
+    /// ran, so only lines that name an index or a wheel's version and hash are read. Nothing else of the project is
+    /// there, and nothing is compiled, because that would start a Python with the new packages.
+    fn wheels_from_cache(&self, platform: &str) -> String {
+        format!(
+            "RUN {}{NETRC_MOUNT}{}unset UV_INSECURE_HOST; \
+             if LC_ALL=C grep -xE '{WHEEL_LINE}' {WHEELS} > /opt/known-wheels.txt && grep -q == /opt/known-wheels.txt; then \
+             {VENV} /opt/uv/bin/uv pip install --no-config --cache-dir {CACHES}/uv --link-mode copy --no-progress \
+             --no-build --no-deps --require-hashes --no-compile-bytecode --requirement /opt/known-wheels.txt 2>&1 | \
+             while IFS= read -r line; do \
+             case $line in error:*) cat > /dev/null;; *) printf '%s\\n' \"$line\";; esac; done; fi",
+            cache_mount("uv", platform),
+            self.environment(),
+        )
+    }
+
+    /// What the files and the user list, for one resolution.
+    fn lists(&self) -> Lists {
         let place = self.declared.as_ref().and_then(|found| found.place.as_deref());
         let folder = place.map_or_else(|| DECLARED.to_owned(), in_code);
-        // The builder expands variables in a path that the Dockerfile itself names.
-        let named = folder.replace('$', "\\$");
+        let mut lists = Lists {
+            // The builder expands variables in a path that the Dockerfile itself names.
+            folder: folder.replace('$', "\\$"),
+            is_in_place: place.is_some(),
+            ..Lists::default()
+        };
         if let Some(declared) = &self.declared {
-            lines.push(format!("COPY {}", json!(["dependencies/", format!("{named}/")])));
-            match self.export(declared, &folder) {
-                Some(line) => {
-                    lines.push(line);
-                    lists.push(LOCKED.to_owned());
-                }
-                None => {
-                    lists.push(declared.file.clone());
-                    options.extend(declared.extras.iter().map(|extra| format!(" --extra {}", quoted(extra))));
-                    if matches!(declared.form, Form::Pyproject) {
-                        let group = |group: &String| {
-                            format!(" --group {}", quoted(&format!("{}:{group}", declared.file)))
-                        };
-                        options.extend(declared.groups.iter().map(group));
-                    }
+            lists.copies.push(format!("COPY {}", json!(["dependencies/", format!("{}/", lists.folder)])));
+            lists.export = self.export(declared, &folder);
+            if lists.export.is_some() {
+                lists.files.push(LOCKED.to_owned());
+            } else {
+                lists.files.push(declared.file.clone());
+                lists
+                    .options
+                    .extend(declared.extras.iter().map(|extra| format!(" --extra {}", quoted(extra))));
+                if matches!(declared.form, Form::Pyproject) {
+                    let group = |group: &String| {
+                        format!(" --group {}", quoted(&format!("{}:{group}", declared.file)))
+                    };
+                    lists.options.extend(declared.groups.iter().map(group));
                 }
             }
         }
@@ -164,41 +282,26 @@ impl Installation {
             [("notebook-requirements.txt", self.notebook), ("added-requirements.txt", !self.added.is_empty())]
         {
             if is_there {
-                lines.push(format!("COPY {name} /opt/{name}"));
-                lists.push(format!("/opt/{name}"));
+                lists.copies.push(format!("COPY {name} /opt/{name}"));
+                lists.files.push(format!("/opt/{name}"));
             }
         }
-        if lists.is_empty() {
-            return lines;
-        }
-        lines.push(format!("WORKDIR {named}"));
-        let editable = if place.is_some() { "" } else { " --no-editable" };
-        let lists: Vec<String> =
-            lists.iter().map(|file| format!(" --requirement {}", quoted(file))).collect();
-        lines.push(format!(
-            "RUN {}{}{editable}{options}{}",
-            self.installing("uv"),
-            self.uv_install(),
-            lists.concat()
-        ));
-        lines
+        lists
     }
 
     fn uv_install(&self) -> String {
-        let as_of =
-            self.as_of.as_ref().map_or_else(String::new, |day| format!(" --exclude-newer {}", quoted(day)));
-        format!(
-            "VIRTUAL_ENV=/opt/alekseylearn/venv /opt/uv/bin/uv pip install{} --no-progress --compile-bytecode{as_of}",
-            self.uv_cache()
-        )
+        format!("{VENV} /opt/uv/bin/uv pip install --no-cache --no-progress{}", self.as_of())
+    }
+
+    fn as_of(&self) -> String {
+        self.as_of.as_ref().map_or_else(String::new, |day| format!(" --exclude-newer {}", quoted(day)))
     }
 
     /// Exports a lock file to requirements that `uv pip install` reads. The project itself and its development
     /// dependencies are left out.
     fn export(&self, declared: &Declared, folder: &str) -> Option<String> {
         let parent = declared.file.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let start = format!("RUN {}cd {}", self.installing("uv"), quoted(&format!("{folder}/{parent}")));
-        let cache = self.uv_cache();
+        let start = format!("RUN {}cd {}", self.start(), quoted(&format!("{folder}/{parent}")));
         let named = |option: &str, names: &[String]| -> String {
             names.iter().map(|name| format!(" --{option} {}", quoted(name))).collect()
         };
@@ -216,13 +319,13 @@ impl Installation {
                     " --no-default-groups --no-dev"
                 };
                 Some(format!(
-                    "{start} && /opt/uv/bin/uv export{cache} --quiet --frozen{member}{extras}{defaults}{groups} \
+                    "{start} && /opt/uv/bin/uv export --no-cache --quiet --frozen{member}{extras}{defaults}{groups} \
                      --no-emit-project --python python3 --output-file {LOCKED}"
                 ))
             }
             Form::Poetry { locked } => {
                 let poetry = format!(
-                    "POETRY_VIRTUALENVS_CREATE=false /opt/uv/bin/uv tool run{cache} --quiet --python python3 --from {POETRY} --with {POETRY_EXPORT} \
+                    "POETRY_VIRTUALENVS_CREATE=false /opt/uv/bin/uv tool run --no-cache --quiet --python python3 --from {POETRY} --with {POETRY_EXPORT} \
                      poetry --no-interaction"
                 );
                 let lock = if locked { String::new() } else { format!(" && {poetry} lock") };
@@ -237,30 +340,38 @@ impl Installation {
         }
     }
 
-    /// The start of a RUN that installs: mounts for the tool's cache and the package index's credentials, and the
-    /// index's address.
-    fn installing(&self, tool: &str) -> String {
-        let mounts = self.cache.as_ref().map_or_else(String::new, |platform| {
-            format!(
-                "--mount=type=cache,id=alekseylearn-{tool}-{platform},target={CACHES}/{tool} \
-                 --mount=type=secret,id=netrc "
-            )
-        });
-        // Set explicitly, because the base image's user and home folder are unknown.
-        let places = match self.cache {
-            Some(_) => format!("export NETRC=/run/secrets/netrc PIP_CACHE_DIR={CACHES}/pip && "),
-            None => String::new(),
-        };
-        format!("{mounts}. {MACHINE}/environment && {places}")
+    /// The start of a RUN that reads package indexes without the shared cache.
+    fn start(&self) -> String {
+        let mount = if self.cache.is_some() { NETRC_MOUNT } else { "" };
+        format!("{mount}{}", self.environment())
     }
 
-    fn uv_cache(&self) -> String {
-        match self.cache {
-            // The cache is on another file system than the image.
-            Some(_) => format!(" --cache-dir {CACHES}/uv --link-mode copy"),
-            None => " --no-cache".to_owned(),
-        }
+    /// Sets the addresses of the package indexes, and where their credentials are.
+    fn environment(&self) -> String {
+        // Set explicitly, because the base image's user and home folder are unknown.
+        let netrc = if self.cache.is_some() { "export NETRC=/run/secrets/netrc && " } else { "" };
+        format!(". {MACHINE}/environment && {netrc}")
     }
+}
+
+/// The mount of a tool's cache. Earlier versions let packages write into caches with other ids.
+fn cache_mount(tool: &str, platform: &str) -> String {
+    format!("--mount=type=cache,id=alekseylearn-wheels-{tool}-{platform},target={CACHES}/{tool} ")
+}
+
+/// What is installed in one resolution.
+#[derive(Default)]
+struct Lists {
+    /// The lines that copy the files.
+    copies: Vec<String>,
+    /// The line that makes a list from a lock file.
+    export: Option<String>,
+    /// The folder that relative paths start from, as the Dockerfile writes it.
+    folder: String,
+    /// Whether this is where the folder is when the script runs.
+    is_in_place: bool,
+    files: Vec<String>,
+    options: String,
 }
 
 impl Declared {
