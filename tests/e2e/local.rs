@@ -199,12 +199,12 @@ fn one_odd_file_does_not_keep_a_model_away() {
         "odd/-train.py",
         "import os, socket\n\
          os.chdir('/opt/ml/model')\n\
-         os.makedirs('step-3'); os.makedirs('/root/.cache/wandb')\n\
+         os.makedirs('step-3'); os.makedirs('/var/cache/wandb')\n\
          open('step-3/w.bin', 'w').write('w')\n\
-         open('/root/.cache/wandb/debug.log', 'w').write('log')\n\
+         open('/var/cache/wandb/debug.log', 'w').write('log')\n\
          os.symlink('/opt/ml/model/step-3/w.bin', 'best.bin')\n\
          os.symlink('step-3', 'latest')\n\
-         os.symlink('/root/.cache/wandb/debug.log', 'debug.log')\n\
+         os.symlink('/var/cache/wandb/debug.log', 'debug.log')\n\
          os.mkfifo('pipe')\n\
          socket.socket(socket.AF_UNIX).bind('wandb.sock')\n\
          open('/dev/shm/large', 'wb').write(bytes(300 << 20))\n",
