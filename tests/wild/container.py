@@ -10,7 +10,7 @@ from pathlib import Path
 
 from log import Log, quiet
 
-PROJECT = "/srv/project"
+PROJECT = "/home/project"
 """Where the checkout lies."""
 DATA = "/opt/ml/input/data"
 """Where a training service puts data."""
@@ -52,8 +52,8 @@ class Container:
         quiet(["docker", "cp", f"{self.name}:{PROJECT}/.", str(checkout)])
 
     def written(self) -> list[str]:
-        """The files of the checkout and of `/opt/ml` that are newer than `/srv/started`."""
-        find = ["find", PROJECT, "/opt/ml", "-newer", "/srv/started", "-type", "f"]
+        """The files of the checkout and of `/opt/ml` that are newer than `/home/started`."""
+        find = ["find", PROJECT, "/opt/ml", "-newer", "/home/started", "-type", "f"]
         names = quiet(["docker", "exec", self.name, *find]).splitlines()
         return [name.removeprefix(f"{PROJECT}/") for name in names]
 

@@ -87,7 +87,7 @@ def baseline(repository: Repository, checkout: Path, options: argparse.Namespace
             fresh.run(f"mkdir -p {DATA}; cp -r {PROJECT}/{shlex.quote(place)} {DATA}/{channel}", 60)
         if status := fresh.run(repository.install, INSTALL_LIMIT, repository.folder):
             return ran(f"cannot be installed: {log.last_line(status)}")
-        fresh.run("sleep 1; touch /srv/started; sleep 1", 60)
+        fresh.run("sleep 1; touch /home/started; sleep 1", 60)
         command = f"{repository.before}\n{repository.command}"
         if status := fresh.run(command, RUN_LIMIT, repository.folder):
             return ran(log.last_line(status))
