@@ -12,9 +12,10 @@ fn podman_builds_runs_logs_stops_and_fetches() {
         Err(why) => return skipped(&why),
     };
     // A name without a registry is none of its own.
-    let base = match image.contains('/') || image.starts_with("python:") {
-        true => format!("--config.base_image={image}"),
-        false => format!("--config.base_image=localhost/{image}"),
+    let base = if image.contains('/') || image.starts_with("python:") {
+        format!("--config.base_image={image}")
+    } else {
+        format!("--config.base_image=localhost/{image}")
     };
     let mut sandbox = Sandbox::new();
     sandbox.set("DOCKER_HOST", &podman.address());

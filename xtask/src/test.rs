@@ -1,5 +1,7 @@
 //! `test`: runs every test of the workspace, with a separate rig.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -23,13 +25,16 @@ pub fn run_chore(filters: &[&str]) -> Result<()> {
     // One run at a time: the rig has one folder, which is kept until the next run to analyse failures.
     let _lock = lock("test")?;
     let mut parts = Parts::default();
-    let outcome = everything(filters, &mut parts);
+    let skipped = cache()?.join("test-skipped.txt");
+    fs::write(&skipped, "")?;
+    let outcome = everything(filters, &skipped, &mut parts);
     eprint!("{}", parts.summary());
+    eprint!("{}", fs::read_to_string(&skipped).unwrap_or_default());
     outcome
 }
 
 /// Builds and runs everything. At the end, in any case, the rig stops first, then the engine.
-fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
+fn everything(filters: &[&str], skipped: &Path, parts: &mut Parts) -> Result<()> {
     parts.time("drivers", plugins::build)?;
     let guests = parts.time("guests", guests::build)?;
     // The same packages, targets and features as `cargo test`, so that it compiles nothing again.
@@ -38,27 +43,18 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
     let _engine = parts.time("engine", Engine::ensure)?;
     let image = parts.time("base image", base_image::ensure)?;
     let wanted = |test: &str| filters.is_empty() || filters.iter().any(|filter| filter.contains(test));
-    let torch = match wanted("distributed") {
-        true => Some(parts.time("torch image", base_image::ensure_torch)?),
-        false => None,
-    };
-    let podman = match wanted("podman") {
-        true => parts.time("podman", tools::podman)?,
-        false => None,
-    };
-    let browser = match wanted("browser") {
-        true => parts.time("browser", tools::browser)?,
-        false => None,
-    };
-    let local_mode = match wanted("local_mode") {
-        true => parts.time("SageMaker's SDK", tools::local_mode)?,
-        false => None,
-    };
+    let torch =
+        if wanted("distributed") { Some(parts.time("torch image", base_image::ensure_torch)?) } else { None };
+    let podman = if wanted("podman") { parts.time("podman", tools::podman)? } else { None };
+    let browser = if wanted("browser") { parts.time("browser", tools::browser)? } else { None };
+    let local_mode =
+        if wanted("local_mode") { parts.time("SageMaker's SDK", tools::local_mode)? } else { None };
     let state = cache()?.join("test-rig");
     let _rig = parts.time("rig", || Rig::start(&state, &tools))?;
 
     let surroundings = |command: &mut Command| -> Result<()> {
         command.env("ALEKSEYLEARN_RIG", state.join("rig.json"));
+        command.env("ALEKSEYLEARN_SKIPPED", skipped);
         command.env("ALEKSEYLEARN_BASE_IMAGE", image);
         if let Some(torch) = torch {
             command.env("ALEKSEYLEARN_TORCH_IMAGE", torch);

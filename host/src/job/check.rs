@@ -110,15 +110,16 @@ fn disk(folder: PathBuf, image: &ImagePlan) -> Option<Finding> {
     }
     let (free, needed) = (free_space(&folder)?, image.estimate.unwrap_or(0) + SPARE);
     let shown = folder.display();
-    Some(match free < needed {
-        true => Finding::Warning {
+    Some(if free < needed {
+        Finding::Warning {
             message: format!(
                 "the disk of {shown} has {} free, but the build may need {}",
                 bytes(free),
                 bytes(needed)
             ),
             fix: "free some disk space (`alekseylearn clean --images`, `docker system prune`)".into(),
-        },
-        false => Finding::Note(format!("the disk of {shown} has {} free", bytes(free))),
+        }
+    } else {
+        Finding::Note(format!("the disk of {shown} has {} free", bytes(free)))
     })
 }

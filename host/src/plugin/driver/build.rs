@@ -1,9 +1,9 @@
-use super::Driver;
+use super::{Driver, run::Training};
 use crate::{
     capability::docker::{BuildContext, Image},
     config::{Assignment, Chosen, OptionSpec},
     error::{Error, Kind, Result},
-    plugin::{authority::Scope, identity::Identity, run::Training},
+    plugin::{package::identity::Identity, policy::authority::Scope},
 };
 
 /// A driver that builds images.

@@ -14,13 +14,15 @@ use crate::{
     disk::{Folder, What, cannot_read},
     error::{Error, Kind, Result},
     plugin::{
-        bindings::alekseylearn::driver::{
-            docker as wit,
-            types::{LogLine, LogPage},
+        driver::run::{SharedJob, SharedTraining, Training},
+        policy::verb::Verb,
+        sandbox::{
+            bindings::alekseylearn::driver::{
+                docker as wit,
+                types::{LogLine, LogPage},
+            },
+            state::{CallState, show},
         },
-        run::{SharedJob, SharedTraining, Training},
-        state::{State, show},
-        verb::Verb,
     },
     project::{self, Recipe},
 };
@@ -32,7 +34,7 @@ const CERTIFICATES: &str = "/opt/alekseylearn/machine/certificates.pem";
 /// The longest time between SIGTERM and SIGKILL, in seconds. No service waits longer.
 const MAX_GRACE: u32 = 600;
 
-impl State {
+impl CallState {
     /// The name of a node's container, which contains the job's name.
     fn container_of(&self, job: &Resource<SharedJob>, node: &str) -> Result<String> {
         let job = self.get(job)?;
@@ -110,7 +112,7 @@ fn in_recipe(recipe: &Recipe, error: Error) -> Error {
     }
 }
 
-impl wit::Host for State {
+impl wit::Host for CallState {
     async fn buildkit(&mut self) -> Result<bool> {
         self.allow(Verb::Engine)?;
         Ok(self.services.docker().await?.buildkit())
@@ -212,7 +214,7 @@ impl wit::Host for State {
     }
 }
 
-impl wit::HostImage for State {
+impl wit::HostImage for CallState {
     async fn reference(&mut self, this: Resource<Image>) -> wasmtime::Result<String> {
         Ok(self.get(&this)?.reference.clone())
     }
@@ -227,7 +229,7 @@ impl wit::HostImage for State {
     }
 }
 
-impl wit::HostImageBuild for State {
+impl wit::HostImageBuild for CallState {
     async fn new(&mut self, training: Resource<SharedTraining>) -> wasmtime::Result<Resource<BuildContext>> {
         let training = self.get(&training)?;
         let mut context = BuildContext {
@@ -302,7 +304,7 @@ impl wit::HostImageBuild for State {
     }
 }
 
-impl wit::HostContainer for State {
+impl wit::HostContainer for CallState {
     async fn new(
         &mut self,
         training: Resource<SharedTraining>,
@@ -413,7 +415,7 @@ impl wit::HostContainer for State {
     }
 }
 
-impl wit::HostNodeState for State {
+impl wit::HostNodeState for CallState {
     async fn running(&mut self, this: Resource<ContainerState>) -> wasmtime::Result<bool> {
         Ok(self.get(&this)?.running)
     }
