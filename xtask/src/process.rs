@@ -1,12 +1,12 @@
 //! Runs other programs. Ctrl-C, a time limit and a failure all end in one clear error.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,27 @@ pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
 /// Runs a program whose stdout is the command's result, and returns its status.
 pub fn run_in_front(command: &mut Command) -> Result<ExitStatus> {
     status(command, None)
+}
+
+/// Runs a program whose stdout is the command's result, and returns its status and some of the lines of its stdout.
+pub fn run_and_keep(command: &mut Command, keep: fn(&str) -> bool) -> Result<(ExitStatus, Vec<String>)> {
+    ensure!(!interrupted(), "interrupted");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+    let mut child = command.spawn().with_context(|| cannot_start(command))?;
+    let stdout = child.stdout.take().expect("it is piped");
+    let (send, kept) = mpsc::channel();
+    thread::spawn(move || {
+        for line in io::BufReader::new(stdout).lines().map_while(Result::ok) {
+            println!("{line}");
+            if keep(&line) {
+                // The receiver is gone if a child of the program keeps its stdout open.
+                let _ = send.send(line);
+            }
+        }
+    });
+    let status = wait(&mut child, None).with_context(|| shown(command))?;
+    let next = |kept: &mpsc::Receiver<String>| kept.recv_timeout(Duration::from_secs(1)).ok();
+    Ok((status, std::iter::from_fn(|| next(&kept)).collect()))
 }
 
 /// Whether a program succeeds in time; without output.
@@ -158,13 +179,20 @@ fn cannot_start(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::BufRead;
 
     #[test]
     fn an_error_names_the_command_and_how_it_ended() {
         let error = run(Command::new("sh").args(["-c", "exit 3"])).unwrap_err().to_string();
         assert!(error.starts_with("sh -c exit 3: "), "{error}");
         assert!(error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn some_lines_of_a_program_are_kept() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo one; echo two; echo three; exit 4"]);
+        let (status, kept) = run_and_keep(&mut command, |line| line.contains('o')).unwrap();
+        assert_eq!((status.code(), kept), (Some(4), vec!["one".to_owned(), "two".to_owned()]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use crate::dockerd::Engine;
-use crate::process::{interrupted, run, run_in_front};
+use crate::process::{interrupted, run, run_and_keep, run_in_front, say};
 use crate::rig::Rig;
 use crate::tools::{LocalMode, Tools};
 use crate::workspace::{cache, cargo, lock, root, target};
@@ -16,6 +16,9 @@ use crate::{base_image, guests, plugins, tools};
 
 /// Folders of Python tests, if they exist.
 const PYTHON_TESTS: [&str; 3] = ["tests/rig", "tests/runner", "tests/python"];
+
+/// As many failed tests are run once more. More of them have a common cause.
+const MAX_REPEATED: usize = 5;
 
 /// The exit code of pytest if a filter matches no test.
 const NOTHING_COLLECTED: i32 = 5;
@@ -85,9 +88,12 @@ fn everything(filters: &[&str], skipped: &Path, parts: &mut Parts) -> Result<()>
         ensure!(!interrupted(), "interrupted");
         Ok(())
     };
-    let mut rust = cargo(&["test", "--workspace", "--no-fail-fast", "--"])?;
-    surroundings(rust.args(filters))?;
-    judge("cargo test", parts.time("cargo test", || ended_well(&mut rust, &[])))?;
+    let rust = |arguments: &[&str]| {
+        let mut rust = cargo(&["test", "--workspace", "--no-fail-fast", "--"])?;
+        surroundings(rust.args(arguments))?;
+        Ok(rust)
+    };
+    judge("cargo test", parts.time("cargo test", || rust_tests(rust, filters)))?;
     for folder in PYTHON_TESTS.into_iter().filter(|folder| root().join(folder).exists()) {
         let mut python = pytest(&tools, folder, filters);
         surroundings(&mut python)?;
@@ -96,6 +102,29 @@ fn everything(filters: &[&str], skipped: &Path, parts: &mut Parts) -> Result<()>
     }
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
+}
+
+/// Runs the tests in Rust. A few that fail are run once more, one after the other: on a busy machine, a test may wait too
+/// long for what another one keeps it from. Those that pass then are reported as flaky, and fail nothing.
+fn rust_tests(command: impl Fn(&[&str]) -> Result<Command>, filters: &[&str]) -> Result<()> {
+    let (status, lines) = run_and_keep(&mut command(filters)?, |line| failed_test(line).is_some())?;
+    let failed: Vec<&str> = lines.iter().filter_map(|line| failed_test(line)).collect();
+    if status.success() || failed.is_empty() || failed.len() > MAX_REPEATED {
+        ensure!(status.success(), "{status}");
+        return Ok(());
+    }
+    say(format_args!("running once more, alone: {}", failed.join(", ")));
+    let alone = [["--exact", "--test-threads=1"].as_slice(), &failed].concat();
+    ended_well(&mut command(&alone)?, &[])?;
+    for test in failed {
+        say(format_args!("flaky: {test} failed among the others, and passes alone"));
+    }
+    Ok(())
+}
+
+/// The name of the test that a line of its runner reports as failed.
+fn failed_test(line: &str) -> Option<&str> {
+    line.strip_prefix("test ")?.strip_suffix(" ... FAILED")
 }
 
 fn pytest(tools: &Tools, folder: &str, filters: &[&str]) -> Command {
@@ -151,6 +180,30 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert!(rows[0].contains("good") && !rows[0].contains("FAILED"), "{summary}");
         assert!(rows[1].contains("bad") && rows[1].ends_with("FAILED"), "{summary}");
+    }
+
+    /// A command that fails, and says which tests failed, as often as it is run with other arguments than before.
+    fn runner(folder: &Path, alone: &str) -> impl Fn(&[&str]) -> Result<Command> {
+        let script =
+            format!("echo 'test a::b ... FAILED'; echo $@ >> {}/runs; {alone}; exit 101", folder.display());
+        move |arguments| {
+            let mut command = Command::new("sh");
+            command.args(["-c", &script, "sh"]).args(arguments);
+            Ok(command)
+        }
+    }
+
+    #[test]
+    fn a_failed_test_is_run_once_more_alone() {
+        let folder = std::env::temp_dir().join(format!("xtask-flaky-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let passes_alone = "case $1 in --exact) exit 0;; esac";
+        rust_tests(runner(&folder, passes_alone), &["x"]).unwrap();
+        rust_tests(runner(&folder, ":"), &["y"]).unwrap_err();
+        let runs = fs::read_to_string(folder.join("runs")).unwrap();
+        let alone = "--exact --test-threads=1 a::b";
+        assert_eq!(runs, format!("x\n{alone}\ny\n{alone}\n"));
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -474,7 +474,7 @@ mod tests {
         assert_eq!(names(Query { unfinished: true, ..all() }), ["new", "other"]);
         assert_eq!(
             names(Query {
-                states: vec![RecordedState::Seen(JobState::Failed), RecordedState::Submitting],
+                states: vec![RecordedState::Seen(JobState::Failed), RecordedState::Seen(JobState::Stopped)],
                 ..all()
             }),
             ["old"]
