@@ -6,7 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,9 @@ static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// How long a program may take to end after each signal.
 pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often a child is looked at.
+const TICK: Duration = Duration::from_millis(10);
 
 /// From now on, Ctrl-C and SIGTERM do not end xtask but make `run` fail, so that everything that was started is stopped.
 pub fn watch_for_interrupts() {
@@ -60,19 +64,29 @@ pub fn run_and_keep(command: &mut Command, keep: fn(&str) -> bool) -> Result<(Ex
     command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
     let mut child = command.spawn().with_context(|| cannot_start(command))?;
     let stdout = child.stdout.take().expect("it is piped");
-    let (send, kept) = mpsc::channel();
+    let (send, lines) = mpsc::channel();
     thread::spawn(move || {
-        for line in io::BufReader::new(stdout).lines().map_while(Result::ok) {
-            println!("{line}");
-            if keep(&line) {
-                // The receiver is gone if a child of the program keeps its stdout open.
-                let _ = send.send(line);
+        // The receiver goes with the program, though a child of it may keep its stdout open.
+        io::BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| send.send(line))
+    });
+    let mut kept = Vec::new();
+    let mut show = |patience: Duration| {
+        loop {
+            match lines.recv_timeout(patience) {
+                Ok(line) => {
+                    println!("{line}");
+                    if keep(&line) {
+                        kept.push(line);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => break thread::sleep(TICK),
             }
         }
-    });
-    let status = wait(&mut child, None).with_context(|| shown(command))?;
-    let next = |kept: &mpsc::Receiver<String>| kept.recv_timeout(Duration::from_secs(1)).ok();
-    Ok((status, std::iter::from_fn(|| next(&kept)).collect()))
+    };
+    let status = wait_and(&mut child, None, || show(TICK)).with_context(|| shown(command))?;
+    show(Duration::from_secs(1));
+    Ok((status, kept))
 }
 
 /// Whether a program succeeds in time; without output.
@@ -111,6 +125,11 @@ fn status(command: &mut Command, limit: Option<Duration>) -> Result<ExitStatus> 
 
 /// Waits for a child; Ctrl-C or the time limit ends it.
 fn wait(child: &mut Child, limit: Option<Duration>) -> Result<ExitStatus> {
+    wait_and(child, limit, || thread::sleep(TICK))
+}
+
+/// Waits in the same way, and does something meanwhile that takes a moment.
+fn wait_and(child: &mut Child, limit: Option<Duration>, mut meanwhile: impl FnMut()) -> Result<ExitStatus> {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
@@ -125,7 +144,7 @@ fn wait(child: &mut Child, limit: Option<Duration>) -> Result<ExitStatus> {
             stop(child, &["INT", "TERM"]);
             bail!("not done within {} s", limit.unwrap_or_default().as_secs());
         }
-        thread::sleep(Duration::from_millis(10));
+        meanwhile();
     }
 }
 
