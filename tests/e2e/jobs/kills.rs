@@ -80,6 +80,8 @@ fn kill_often(sandbox: &Sandbox, command: &[&str], more: usize, mut check: impl 
             again.stdout,
             again.stderr
         );
+        // Shown if the check fails.
+        println!("after\n{}\nit says\n{}{}", killed.stdout, again.stdout, again.stderr);
         let now = check(&sandbox.path(&folder));
         assert!((jobs + more - doubtful..=jobs + more).contains(&now), "{jobs} jobs, and then {now}");
         (jobs, doubtful) = (now, 0);
