@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::mask::{MASKED, Mask};
 
 /// Names of secret variables contain one of these.
-const SIGNS: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL"];
+const SIGNS: [&str; 7] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL"];
+/// Words of such names. In others they are only parts of a word: `BYPASS`, `AUTHOR`.
+const WORDS: [&str; 7] = ["PASS", "PWD", "PW", "AUTH", "PAT", "DSN", "SAS"];
 
 /// Whether an option sets a variable that is secret by its name: `environment.API_KEY`, `request.Environment.API_KEY`.
 pub fn is_secret_option(key: &str) -> bool {
@@ -23,7 +25,7 @@ fn variable_of(key: &str) -> Option<&str> {
 
 fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    SIGNS.iter().any(|sign| name.contains(sign))
+    SIGNS.iter().any(|sign| name.contains(sign)) || name.split('_').any(|word| WORDS.contains(&word))
 }
 
 /// Options with masked values.
@@ -90,10 +92,24 @@ mod tests {
 
     #[test]
     fn a_secret_is_known_by_the_name_of_its_variable() {
-        for key in ["environment.WANDB_API_KEY", "environment.db_password", "request.Environment.HF_TOKEN"] {
+        for key in [
+            "environment.WANDB_API_KEY",
+            "environment.db_password",
+            "environment.DB_PASS",
+            "environment.MYSQL_PWD",
+            "request.Environment.HF_TOKEN",
+        ] {
             assert!(is_secret_option(key), "{key}");
         }
-        for key in ["environment.EPOCHS", "hyperparameters.token", "role_name", "environment", "tags.KEY"] {
+        for key in [
+            "environment.EPOCHS",
+            "environment.AUTHOR",
+            "environment.BYPASS_CACHE",
+            "hyperparameters.token",
+            "role_name",
+            "environment",
+            "tags.KEY",
+        ] {
             assert!(!is_secret_option(key), "{key}");
         }
         let options =
