@@ -58,6 +58,7 @@ mod sagemaker_options;
 mod sagemaker_unreachable;
 mod secrets;
 mod signatures;
+mod strangers;
 mod terminal;
 mod trust;
 mod watching;

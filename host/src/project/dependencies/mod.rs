@@ -28,11 +28,13 @@ use super::{
 };
 use crate::{
     disk,
-    error::{Error, Kind, Result},
+    error::{Error, Kind, Result, toml_problem},
 };
 
 /// Maximum size of a dependency file in bytes.
 const MAX_SIZE: u64 = 16 << 20;
+/// Maximum number of lists that refer to each other.
+const MAX_LISTS: usize = 100;
 
 /// How dependencies are declared, which determines the installer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +161,8 @@ pub(super) struct Search<'a> {
     pub(super) folders: &'a [PathBuf],
     /// The training artifact, if it is a script, and its text.
     pub(super) script: Option<(&'a Path, &'a str)>,
+    /// The run's own rules about what is sent.
+    pub(super) choice: &'a Choice,
 }
 
 /// Finds the dependencies of a project: in the file that the user names, or else in the script's own header, or else in
@@ -167,7 +171,7 @@ pub(super) struct Search<'a> {
 /// # Errors
 /// The file cannot be read, or refers to files that the build cannot read.
 pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
-    let root = search.root;
+    let Search { root, choice, .. } = *search;
     if let Some(given) = &wanted.env_file {
         let path = given.canonicalize().map_err(|error| {
             Error::new(Kind::NotFound, format!("cannot read the dependency file {}", given.display()))
@@ -175,7 +179,7 @@ pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
                 .source(error)
         })?;
         let anchor = if path.starts_with(root) { root } else { path.parent().unwrap_or(root) };
-        let read = Reading { root, anchor, wanted }.read(&path, None)?;
+        let read = Reading { root, anchor, wanted, choice }.read(&path, None)?;
         let (dependencies, notes) = read.ok_or_else(|| {
             Error::invalid(format!("{} declares no dependencies", given.display())).hint(lists::KINDS)
         })?;
@@ -187,7 +191,7 @@ pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
         && let Some(header) = script::header(text)
     {
         let anchor = path.parent().unwrap_or(root);
-        let (dependencies, notes) = Reading { root, anchor, wanted }.header(path, &header)?;
+        let (dependencies, notes) = Reading { root, anchor, wanted, choice }.header(path, &header)?;
         found.dependencies = Some(dependencies);
         found.notes.extend(notes);
     }
@@ -207,9 +211,9 @@ pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
             let workspace =
                 is_project.then(|| lock::workspace_of(anchor, &search.folders[number + 1..])).flatten();
             found.take(match &workspace {
-                Some((workspace, member)) => Reading { root, anchor: workspace, wanted }
+                Some((workspace, member)) => Reading { root, anchor: workspace, wanted, choice }
                     .read(&workspace.join("uv.lock"), Some(member))?,
-                None => Reading { root, anchor, wanted }.read(&path, None)?,
+                None => Reading { root, anchor, wanted, choice }.read(&path, None)?,
             });
         }
         if found.dependencies.is_some() {
@@ -225,7 +229,7 @@ pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
         if found.dependencies.is_some() {
             others.push(name_from(root, &path));
         } else {
-            found.take(Reading { root, anchor, wanted }.read(&path, None)?);
+            found.take(Reading { root, anchor, wanted, choice }.read(&path, None)?);
         }
     }
     let used = found.dependencies.as_ref();
@@ -265,6 +269,7 @@ struct Reading<'a> {
     /// The folder that relative paths in it start from.
     anchor: &'a Path,
     wanted: &'a Wanted,
+    choice: &'a Choice,
 }
 
 /// What a dependency file declares.
@@ -286,8 +291,9 @@ impl Said {
 impl Reading<'_> {
     /// Reads a file; `None` if it declares nothing.
     fn read(self, path: &Path, member: Option<&str>) -> Result<Option<(Dependencies, Vec<String>)>> {
-        let mut gathered = Gathered::new(self.anchor, name_from(self.root, path));
+        let mut gathered = Gathered::new(self.anchor, name_from(self.root, path), self.choice);
         let main = gathered.inside(path)?;
+        gathered.require(path, &main)?;
         let said = match lists::kind(path) {
             lists::Kind::UvLock => {
                 let python = lock::uv(&mut gathered, path, member)?;
@@ -339,7 +345,7 @@ impl Reading<'_> {
 
     /// Reads the header of a script.
     fn header(self, path: &Path, header: &script::Header) -> Result<(Dependencies, Vec<String>)> {
-        let mut gathered = Gathered::new(self.anchor, name_from(self.root, path));
+        let mut gathered = Gathered::new(self.anchor, name_from(self.root, path), self.choice);
         let main = gathered.inside(path)?;
         let said = script::read(&mut gathered, path, &main, header)?;
         self.finish(gathered, said, None)
@@ -351,7 +357,7 @@ impl Reading<'_> {
         said: Said,
         member: Option<&str>,
     ) -> Result<(Dependencies, Vec<String>)> {
-        let Self { root, anchor, wanted } = self;
+        let Self { root, anchor, wanted, .. } = self;
         let is_project = matches!(said.form, Form::UvLock | Form::Pyproject | Form::Poetry);
         if !is_project
             && said.groups.is_empty()
@@ -414,11 +420,16 @@ struct Gathered<'a> {
     has_code: bool,
     /// Names of the packages that they provide.
     provided: BTreeSet<String>,
+    /// Number of requirements files that were read.
+    lists: usize,
+    /// The run's own rules about what is sent.
+    choice: &'a Choice,
 }
 
 impl<'a> Gathered<'a> {
-    fn new(anchor: &'a Path, names: String) -> Self {
-        Self { anchor, files: BTreeMap::new(), names, has_code: false, provided: BTreeSet::new() }
+    fn new(anchor: &'a Path, names: String, choice: &'a Choice) -> Self {
+        let (files, provided) = (BTreeMap::new(), BTreeSet::new());
+        Self { anchor, files, names, has_code: false, provided, lists: 0, choice }
     }
 }
 
@@ -472,13 +483,21 @@ impl Gathered<'_> {
         }
         if path.is_dir() {
             self.has_code = true;
-            for file in files::list(&plain(path), &[], &Choice::default())?.files {
+            let choice = Choice { include: Vec::new(), ..self.choice.clone() };
+            for file in files::list(&plain(path), &[], &choice)?.files {
                 let name =
                     if inside.is_empty() { file.path.clone() } else { format!("{inside}/{}", file.path) };
                 self.files.insert(name.clone(), Content::File(files::File { path: name, ..file }));
             }
             return Ok(());
         }
+        let file = self.require(path, &inside)?;
+        self.files.insert(inside, Content::File(file));
+        Ok(())
+    }
+
+    /// Returns a file in the folder, unless it must not be sent.
+    fn require(&self, path: &Path, inside: &str) -> Result<files::File> {
         let missing = || {
             Error::invalid(format!("{} refers to {inside}, which does not exist", self.names))
                 .hint(format!("paths in it are relative to {}", self.anchor.display()))
@@ -486,13 +505,17 @@ impl Gathered<'_> {
         let source = path.canonicalize().map_err(|error| missing().source(error))?;
         let data = source.metadata().map_err(|error| files::unreadable(path, error))?;
         if self.leads_out(path) || !data.is_file() {
-            return Err(self.not_here(&inside));
+            return Err(self.not_here(inside));
         }
-        let size = data.len();
-        let file =
-            files::File { path: inside.clone(), source, size, executable: false, link: None, cleaned: None };
-        self.files.insert(inside, Content::File(file));
-        Ok(())
+        let (path, size) = (inside.to_owned(), data.len());
+        let file = files::File { path, source, size, executable: false, link: None, cleaned: None };
+        match files::secret_of(&file, self.choice) {
+            None => Ok(file),
+            Some(reason) => {
+                Err(Error::invalid(format!("{} needs {inside}, which is not sent, by {reason}", self.names))
+                    .hint("put what the installation needs into another file, or choose one with --env-file"))
+            }
+        }
     }
 
     /// Removes the logins from all files, since an image would keep them. A list may refer to files of any name.
@@ -566,8 +589,11 @@ fn decoded(bytes: Vec<u8>) -> Option<String> {
 }
 
 pub(super) fn toml(path: &Path) -> Result<toml::Table> {
-    text(path)?.parse().map_err(|error: toml::de::Error| {
-        Error::invalid(format!("{} is not valid TOML", path.display())).hint("fix its syntax").source(error)
+    let text = text(path)?;
+    text.parse().map_err(|error| {
+        Error::invalid(format!("{} is not valid TOML", path.display()))
+            .hint("fix its syntax")
+            .source(toml_problem(&text, &error))
     })
 }
 
@@ -604,6 +630,74 @@ mod tests {
 
     use super::*;
 
+    fn read(folder: &Path, choice: &Choice) -> Result<BTreeMap<String, Content>> {
+        let folders = &[folder.to_owned()];
+        let found = of(&Search { root: folder, folders, script: None, choice }, &Wanted::default())?;
+        Ok(found.dependencies.map(|found| found.files).unwrap_or_default())
+    }
+
+    /// A list must not be a way around the rules for secrets.
+    #[test]
+    fn a_list_that_needs_a_secret_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().canonicalize().unwrap();
+        for name in [".env", "keys/id_rsa", ".ssh/config", "token.txt", "pkg/mine", "pkg/setup.py"] {
+            fs::create_dir_all(folder.join(name).parent().unwrap()).unwrap();
+            fs::write(folder.join(name), "six\n").unwrap();
+        }
+        let key = format!("# -----BEGIN PRIVATE {}-----\n{}", "KEY", "M".repeat(64));
+        fs::write(folder.join("constraints.txt"), key).unwrap();
+        let secrets = ["token.txt", "pkg/mine"].map(|name| folder.join(name));
+        let choice = Choice { secrets: secrets.into(), ..Choice::default() };
+        for (text, reason) in [
+            ("-r .env", "the list of secrets (.env)"),
+            ("-c ./keys/../.env", "the list of secrets (.env)"),
+            ("./keys/id_rsa", "the list of secrets (*_rsa)"),
+            ("-r .ssh/config", "the list of secrets (.ssh)"),
+            ("-r token.txt", "named by --secret"),
+            ("-c constraints.txt", "its content (a private key)"),
+        ] {
+            fs::write(folder.join("requirements.txt"), format!("{text}\n")).unwrap();
+            let error = read(&folder, &choice).unwrap_err();
+            assert!(error.message().contains(reason), "{error}");
+        }
+        fs::write(folder.join("requirements.txt"), "-e ./pkg\n").unwrap();
+        let files = read(&folder, &choice).unwrap();
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["pkg/setup.py", "requirements.txt"]);
+    }
+
+    #[test]
+    fn a_dependency_file_that_leads_out_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().canonicalize().unwrap().join("project");
+        fs::create_dir(&folder).unwrap();
+        for (name, text) in [
+            ("requirements.txt", "six"),
+            ("environment.yml", "dependencies: [six]"),
+            ("pyproject.toml", "[project]\nname = 'x'"),
+            ("Pipfile", "[packages]\nsix = '*'"),
+            ("setup.cfg", "[options]\ninstall_requires = six"),
+        ] {
+            fs::write(root.path().join("outside"), text).unwrap();
+            symlink("../outside", folder.join(name)).unwrap();
+            let error = read(&folder, &Choice::default()).unwrap_err();
+            assert!(error.message().contains("a link that leads out"), "{name}: {error}");
+            fs::remove_file(folder.join(name)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_chain_of_lists_ends() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().canonicalize().unwrap();
+        for number in 0..MAX_LISTS + 1 {
+            fs::write(folder.join(format!("{number}.txt")), format!("-r {}.txt\n", number + 1)).unwrap();
+        }
+        fs::rename(folder.join("0.txt"), folder.join("requirements.txt")).unwrap();
+        let error = read(&folder, &Choice::default()).unwrap_err();
+        assert!(error.message().contains("more than 100 lists"), "{error}");
+    }
+
     /// Otherwise, somebody else's project could send any file of the user.
     #[test]
     fn needed_files_must_be_in_the_folder_itself() {
@@ -625,7 +719,10 @@ mod tests {
         ] {
             fs::write(folder.join("requirements.txt"), text).unwrap();
             let folders = std::slice::from_ref(&folder);
-            match of(&Search { root: &folder, folders, script: None }, &Wanted::default()) {
+            match of(
+                &Search { root: &folder, folders, script: None, choice: &Choice::default() },
+                &Wanted::default(),
+            ) {
                 Ok(found) => {
                     let files = found.dependencies.unwrap().files;
                     assert!(well && files.contains_key("inside.txt"), "{text}");
