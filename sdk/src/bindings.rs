@@ -4,7 +4,7 @@
 #![allow(missing_docs, reason = "generated, with the contract's comments if there are any")]
 
 wit_bindgen::generate!({
-    path: "../wit",
+    path: "wit",
     world: "capabilities",
 });
 
@@ -12,7 +12,7 @@ wit_bindgen::generate!({
 macro_rules! exports {
     ($world:tt, $macro:tt, $module:tt) => {
         wit_bindgen::generate!({
-            path: "../wit",
+            path: "wit",
             world: $world,
             pub_export_macro: true,
             export_macro_name: $macro,

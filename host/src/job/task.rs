@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The driver if neither the command line nor a file names one.
-pub(super) const DEFAULT_DRIVER: &str = "local";
+pub const DEFAULT_DRIVER: &str = "local";
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
