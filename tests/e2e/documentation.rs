@@ -116,7 +116,7 @@ fn the_reference_covers_each_command_and_exit_code() {
 fn the_reference_covers_each_option_of_the_shipped_drivers() {
     let sandbox = Sandbox::new();
     let reference = fs::read_to_string(workspace().join("docs/reference/drivers.md")).unwrap();
-    for name in ["local", "local-gpu", "sagemaker"] {
+    for name in ["local", "local-gpu", "daemonless", "sagemaker"] {
         let shown = sandbox.run(&["driver", "show", name, "--json"]).success().data();
         for driver in shown["drivers"].as_array().unwrap() {
             for option in driver["options"].as_array().unwrap() {

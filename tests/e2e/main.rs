@@ -11,6 +11,8 @@ mod completions;
 mod contained;
 mod contract;
 mod costly;
+mod daemonless;
+mod daemonless_faults;
 mod defaults;
 mod dependencies;
 mod distributed;

@@ -18,6 +18,7 @@ mod fuzz;
 mod grant;
 mod host_calls;
 mod identity;
+mod imported;
 mod job_folder;
 mod known;
 mod limits;
@@ -46,7 +47,7 @@ pub use authority::Used;
 pub use bindings::alekseylearn::driver::types::LogPage;
 pub use candidate::Candidate;
 pub use compiler::{COMPILE, serve as compile_component};
-pub use driver::{BuildDriver, SecretWay, TrainDriver};
+pub use driver::{BuildDriver, Rehearsed, SecretWay, TrainDriver};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
 pub use grant::{Grant, Grants};

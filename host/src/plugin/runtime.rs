@@ -13,6 +13,7 @@ use super::{
     compiled::Compiled,
     compiler,
     grant::Capability,
+    imported::has_functions,
     job_folder::JobFolder,
     limits::MAX_HANDLES,
     manifest::{DriverKind, Manifest, interface},
@@ -105,7 +106,9 @@ impl Runtime {
         let exports = kind.exports(&self.engine).filter_map(|(export, _)| interface(export));
         let kinds: BTreeSet<DriverKind> =
             exports.filter_map(|name| DriverKind::ALL.into_iter().find(|kind| kind.name() == name)).collect();
-        let imports = kind.imports(&self.engine).filter_map(|(import, _)| interface(import));
+        let imports =
+            kind.imports(&self.engine).filter(|(_, import)| has_functions(&self.engine, &import.ty));
+        let imports = imports.filter_map(|(import, _)| interface(import));
         let wants = imports.filter_map(Capability::of_interface).collect();
         let pre = self.linker.instantiate_pre(component).map_err(|error| {
             Error::new(

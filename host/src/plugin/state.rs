@@ -24,6 +24,7 @@ use crate::{
         Progress,
         aws::{Aws, Repository},
         docker::BuildContext,
+        oci::Assembly,
     },
     error::{Error, Kind, Result},
     ui::{Event, Ui},
@@ -61,6 +62,8 @@ pub struct State {
 pub(super) struct DryRun {
     /// The last build.
     pub(super) build: Option<BuildContext>,
+    /// The last assembly.
+    pub(super) assembly: Option<Arc<Assembly>>,
     /// Whether the repository does not exist yet.
     pub(super) repository_is_missing: bool,
 }

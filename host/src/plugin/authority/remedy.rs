@@ -106,6 +106,7 @@ impl Authority {
             Verb::Credential(_)
             | Verb::Engine
             | Verb::Image(_)
+            | Verb::Assembly(_)
             | Verb::Container(_)
             | Verb::Identity
             | Verb::Repository(_)
