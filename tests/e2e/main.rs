@@ -1,6 +1,7 @@
 //! The program as its users meet it. One binary, so that no file is forgotten.
 
 mod cli;
+mod daemonless;
 mod jobs;
 mod kaggle;
 mod local;

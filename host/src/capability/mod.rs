@@ -5,11 +5,15 @@ pub mod aws;
 pub mod certificates;
 pub mod docker;
 pub mod http;
+mod image;
 mod logins;
 pub mod oci;
+mod packages;
 mod proxy;
+mod stream;
 pub mod transfer;
 
+pub use image::Image;
 #[cfg(any(test, fuzzing))]
 pub use transfer::FUZZ;
 

@@ -16,7 +16,8 @@ pub(super) struct Training {
     #[command(flatten)]
     artifact: ArtifactArguments,
 
-    /// Driver that builds the image (default: that of alekseylearn.toml, else `local`)
+    /// Driver that builds the image (default: that of alekseylearn.toml, else `local`, or `daemonless` if no Docker engine
+    /// answers and the training runs elsewhere)
     #[arg(long, alias = "build_driver", value_name = "NAME", add = completions::drivers(&[DriverKind::Build]))]
     pub(super) build_driver: Option<String>,
 

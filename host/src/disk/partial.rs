@@ -62,6 +62,15 @@ impl Partial {
         folder.sync()
     }
 
+    /// Gives the file another name than the one it was started with, such as one made of its content.
+    ///
+    /// # Errors
+    /// The disk is full, or a folder has the name.
+    pub fn commit_as(mut self, name: &OsStr) -> io::Result<()> {
+        self.name = name.to_owned();
+        self.commit()
+    }
+
     /// Gives the file its name. A power cut may leave it damaged.
     ///
     /// # Errors

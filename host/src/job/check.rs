@@ -1,6 +1,6 @@
 //! Checks a run before anything is built or spent: the train driver checks its service, and the host this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{
     Context, Fit, InEngine, Plan,
@@ -73,8 +73,13 @@ fn problem(error: &Error) -> Finding {
 /// Checks this machine for the build.
 async fn of_machine(context: &Context, image: &ImagePlan) -> Vec<Finding> {
     if let InEngine::Unknown(why) = &image.engine {
-        let fix = "run `alekseylearn doctor`: Docker is needed to build the image".to_owned();
+        let fix =
+            "start Docker (`alekseylearn doctor` checks it), or build without it: --build-driver daemonless"
+                .to_owned();
         return vec![Finding::Problem { message: why.replace('\n', " "), fix }];
+    }
+    if let InEngine::NotNeeded(_) = &image.engine {
+        return disk_note(&context.environment.cache).into_iter().collect();
     }
     let mut findings = vec![Finding::Note(match image.estimate {
         Some(size) => format!("the image will have about {}, plus newly installed packages", bytes(size)),
@@ -102,6 +107,20 @@ async fn of_machine(context: &Context, image: &ImagePlan) -> Vec<Finding> {
     }
     findings.extend(about.folder.and_then(|folder| disk(folder, image)));
     findings
+}
+
+/// The free space for the layers of an image that is assembled on this machine.
+fn disk_note(folder: &Path) -> Option<Finding> {
+    let there = folder.ancestors().find(|folder| folder.exists())?;
+    let free = free_space(there)?;
+    let shown = folder.display();
+    Some(match free < SPARE {
+        true => Finding::Warning {
+            message: format!("the disk of {shown} has {} free, but layers are made there", bytes(free)),
+            fix: "free some disk space, or set XDG_CACHE_HOME to a folder on another disk".into(),
+        },
+        false => Finding::Note(format!("the disk of {shown} has {} free", bytes(free))),
+    })
 }
 
 fn disk(folder: PathBuf, image: &ImagePlan) -> Option<Finding> {

@@ -9,6 +9,7 @@ use super::{
     task::{ResolvedRun, open},
 };
 use crate::{
+    capability::Image,
     error::{Kind, Result},
     plugin::{BuildDriver, Destination, Repository, Training},
     project::{Dependencies, long_ago},
@@ -19,7 +20,8 @@ use crate::{
 /// # Errors
 /// Any step fails. Before the submission, only an image remains; after it, the job is in the record.
 pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result<Submission<'a>> {
-    let ResolvedRun { builder, trainer, training, build_options, train_options } = open(context, fit).await?;
+    let ResolvedRun { builder, trainer, training, build_options, train_options, has_no_engine } =
+        open(context, fit).await?;
     refuse(context, &find(context, &trainer, &training, &train_options).await?)?;
     let (destination, repository) = trainer.prepare(training.with(&train_options, None)).await?;
     let code = training.hash(context)?;
@@ -29,6 +31,11 @@ pub async fn fit<'a>(context: &'a Context, record: &Record, fit: &Fit) -> Result
             (None, None)
         }
         Destination::Engine | Destination::Repository { .. } => {
+            if has_no_engine {
+                context.ui.stage(
+                    "No Docker engine answers: the image is made without one (--build-driver daemonless)",
+                );
+            }
             let (image, installed) =
                 image(context, &builder, training.with(&build_options, None), repository).await?;
             (Some(image), installed)
@@ -86,13 +93,17 @@ async fn image(
             }
             _ => error,
         })?;
-    if image.reused {
-        context.ui.stage(&format!("Nothing changed: reusing the image {}", image.reference));
+    if image.reused() {
+        context.ui.stage(&format!("Nothing changed: reusing the image {}", image.reference()));
     }
     let installed = installed(context, &image).await;
-    let name = match repository {
-        Some(repository) => push(context, &image, &repository).await?,
-        None => image.reference,
+    let name = match (repository, image) {
+        (Some(repository), image) => push(context, &image, &repository).await?,
+        (None, Image::InEngine(image)) => image.reference,
+        (None, Image::Assembled(image)) => {
+            context.ui.stage("Loading the image into the Docker engine");
+            context.services.docker().await?.load(&image).await?.reference
+        }
     };
     Ok((name, installed))
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::Context;
 use crate::{
-    capability::docker::Image,
+    capability::{Image, docker},
     disk::{self, PRIVATE},
     environment::Environment,
     error::Result,
@@ -17,6 +17,10 @@ const MAX_SIZE: u64 = 16 << 20;
 
 /// Returns names and versions, sorted; `None` if the image has no list.
 pub(super) async fn installed(context: &Context, image: &Image) -> Option<Vec<String>> {
+    let image = match image {
+        Image::InEngine(image) => image,
+        Image::Assembled(image) => return Some(image.installed.clone()),
+    };
     match read(context, image).await {
         Ok(text) => text.map(|text| lines(&text)),
         Err(error) => {
@@ -26,7 +30,7 @@ pub(super) async fn installed(context: &Context, image: &Image) -> Option<Vec<St
     }
 }
 
-async fn read(context: &Context, image: &Image) -> Result<Option<String>> {
+async fn read(context: &Context, image: &docker::Image) -> Result<Option<String>> {
     let folder = context.environment.cache.join("installed");
     let kept = folder.join(image.id.trim_start_matches("sha256:"));
     if let Ok(text) = disk::text(&kept, MAX_SIZE) {

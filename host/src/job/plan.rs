@@ -11,10 +11,14 @@ use super::{
     write_recipe,
 };
 use crate::{
-    capability::docker::{BuildContext, Hashed, Image, Step},
+    capability::{
+        Image,
+        docker::{self, BuildContext, Hashed, Step},
+        oci::Assembly,
+    },
     config::{Defaults, Designation, Values, mask_request, validate},
     error::{Error, Kind, Result},
-    plugin::{Destination, Finding, Repository},
+    plugin::{Destination, Finding, Rehearsed, Repository},
     project::{Indexes, RECIPE_FOLDER, RUNNER, Recipe},
 };
 
@@ -70,6 +74,8 @@ pub enum InEngine {
     Unknown(String),
     /// The image itself: nothing would be built.
     SubmitRequest,
+    /// It is not asked: the image is assembled on this machine. Whether that was done before.
+    NotNeeded(bool),
     /// Not the image, but perhaps some of its steps.
     Steps {
         /// The image with the same tag that has the most steps in common: its name, and when it was built, in seconds
@@ -115,7 +121,7 @@ pub(super) async fn plan_of(
     opened: ResolvedRun<'_>,
     findings: Vec<Finding>,
 ) -> Result<Plan> {
-    let ResolvedRun { builder, trainer, training, build_options, train_options } = opened;
+    let ResolvedRun { builder, trainer, training, build_options, train_options, .. } = opened;
     let request = trainer.preview(training.with(&train_options, None)).await?;
     let mut request = serde_json::from_str(&request).map_err(|error| {
         Error::new(Kind::Plugin, format!("the preview of the driver {} is not JSON", trainer.name()))
@@ -128,7 +134,10 @@ pub(super) async fn plan_of(
         Destination::None => None,
         Destination::Engine | Destination::Repository { .. } => {
             let build = builder.rehearse(training.with(&build_options, None)).await?;
-            Some(image(context, build, repository, exists).await?)
+            Some(match build {
+                Rehearsed::Build(build) => image(context, *build, repository, exists).await?,
+                Rehearsed::Assembly(assembly) => assembled(context, &assembly, repository, exists).await?,
+            })
         }
     };
     Ok(Plan {
@@ -161,15 +170,38 @@ async fn image(
         Err(error) if error.kind() == Kind::Unavailable => (InEngine::Unknown(error.chain()), None, None),
         Err(error) => return Err(error),
     };
-    let push = match (repository, image) {
+    let push = push_of(context, repository, image.map(Image::InEngine), exists).await?;
+    Ok(ImagePlan { context: build, reference, engine, estimate, push })
+}
+
+async fn push_of(
+    context: &Context,
+    repository: Option<Repository>,
+    image: Option<Image>,
+    exists: bool,
+) -> Result<Push> {
+    Ok(match (repository, image) {
         (None, _) => Push::None,
         (Some(repository), _) if !exists => Push::New(repository.address),
         (Some(repository), Some(image)) if pushed(context, &image, &repository).await?.is_some() => {
             Push::Skipped(repository.address)
         }
         (Some(repository), _) => Push::Needed(repository.address),
-    };
-    Ok(ImagePlan { context: build, reference, engine, estimate, push })
+    })
+}
+
+async fn assembled(
+    context: &Context,
+    assembly: &Assembly,
+    repository: Option<Repository>,
+    exists: bool,
+) -> Result<ImagePlan> {
+    let (reference, image) = assembly.known(&context.services.for_assembly(true))?;
+    let engine = InEngine::NotNeeded(image.is_some());
+    let image = image.map(|image| Image::Assembled(Arc::new(image)));
+    let push = push_of(context, repository, image, exists).await?;
+    let build = BuildContext { dockerfile: assembly.text(), ..assembly.context.clone() };
+    Ok(ImagePlan { context: build, reference, engine, estimate: None, push })
 }
 
 async fn in_engine(
@@ -177,7 +209,7 @@ async fn in_engine(
     build: &BuildContext,
     hashed: &Hashed,
     reference: &str,
-) -> Result<(InEngine, Option<Image>, Option<u64>)> {
+) -> Result<(InEngine, Option<docker::Image>, Option<u64>)> {
     let engine = context.services.docker().await?;
     if let Some(image) = engine.image(reference).await? {
         let size = engine.size_of(reference).await?;
@@ -225,7 +257,13 @@ pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<P
     let packages = &context.environment.packages;
     let indexes = Indexes::read(packages, &project.folders, project.dependencies.as_ref())?;
     let task = Task::new(context, project, indexes)?.asked_by(fit);
-    let build = builder.rehearse(task.with(&Arc::new(options), None)).await?;
+    let Rehearsed::Build(build) = builder.rehearse(task.with(&Arc::new(options), None)).await? else {
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("the driver {} uses no Dockerfile", builder.name()),
+        )
+        .hint("choose one that does: `alekseylearn init --build-driver local`"));
+    };
     let runner = build.extra.into_iter().filter(|(path, _)| path.starts_with(RUNNER));
     let recipe = Recipe { folder, dockerfile: build.dockerfile, files: runner.collect() };
     let written = write_recipe(&recipe, overwrite)?;

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use jiff::{Timestamp, civil::Date};
@@ -25,6 +26,10 @@ use crate::{
 
 /// The driver if neither the command line nor a file names one.
 pub const DEFAULT_DRIVER: &str = "local";
+/// The build driver that needs no Docker engine.
+const DAEMONLESS: &str = "daemonless";
+/// How long to wait for the Docker engine before the build driver is chosen.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -64,6 +69,8 @@ pub(super) struct ResolvedRun<'a> {
     pub(super) training: Task,
     pub(super) build_options: Arc<Values>,
     pub(super) train_options: Arc<Values>,
+    /// Whether the build driver was chosen because no Docker engine answers.
+    pub(super) has_no_engine: bool,
 }
 
 pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<ResolvedRun<'a>> {
@@ -90,9 +97,12 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Resolved
     };
     trust::require(context, &asks, fit.trust)?;
     let secrets = fit.secrets.read(&defaults.secrets(), &context.environment.current)?;
+    let trainer = context.plugins.train_driver(&train_driver).await?;
+    let is_named = fit.build_driver.is_some() || defaults.build_driver().is_some();
+    let has_no_engine = !is_named && can_do_without(&trainer, &project) && !answers(context).await;
+    let build_driver = if has_no_engine { DAEMONLESS.to_owned() } else { build_driver };
     let builder = context.plugins.build_driver(&build_driver).await?;
     secrets::require_shipped(&builder, &secrets)?;
-    let trainer = context.plugins.train_driver(&train_driver).await?;
     if let Some(file) = defaults.names_build_driver().filter(|_| fit.build_driver.is_none()) {
         hold_to_lock(file, builder.identity(), &builder.digest())?;
     }
@@ -120,9 +130,34 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Resolved
     }
     secrets::warn_of_options(context, &train_options);
     let train_options = Arc::new(train_options);
+    if builder.name() != DAEMONLESS {
+        warn_of_indexes(context, &indexes);
+    }
     let training =
         Task::new(context, project, indexes.confirmed()?)?.asked_by(fit).told(told).with_secrets(secrets);
-    Ok(ResolvedRun { builder, trainer, training, build_options: Arc::new(build_options), train_options })
+    let build_options = Arc::new(build_options);
+    Ok(ResolvedRun { builder, trainer, training, build_options, train_options, has_no_engine })
+}
+
+/// Whether an image for this driver can be made without a Docker engine.
+fn can_do_without(trainer: &TrainDriver<'_>, project: &Project) -> bool {
+    !trainer.uses_engine() && project.recipe.is_none()
+}
+
+/// Whether a Docker engine answers, or may answer later.
+async fn answers(context: &Context) -> bool {
+    match tokio::time::timeout(PATIENCE, context.services.docker()).await {
+        Ok(Err(error)) => !matches!(error.kind(), Kind::Unavailable | Kind::Denied),
+        _ => true,
+    }
+}
+
+/// Warns of package indexes that a build in the Docker engine cannot reach.
+pub(super) fn warn_of_indexes(context: &Context, indexes: &Indexes) {
+    for address in &indexes.unreachable {
+        let why = "a build runs in its own network, and cannot reach it";
+        context.ui.warning(&format!("the package index {address} is on this machine: {why}"));
+    }
 }
 
 /// Refuses a driver that a project's file names, if the lock file beside it has another plugin of that name: the file
@@ -277,10 +312,6 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) fn new(context: &Context, project: Project, indexes: Indexes) -> Result<Self> {
-        for address in &indexes.unreachable {
-            let why = "a build runs in its own network, and cannot reach it";
-            context.ui.warning(&format!("the package index {address} is on this machine: {why}"));
-        }
         Ok(Self {
             job_name: name::new(&project.tag, Timestamp::now()),
             project: Arc::new(project),

@@ -13,7 +13,7 @@ mod sandbox;
 mod services;
 
 pub use driver::{
-    BuildDriver, SecretWay, TrainDriver,
+    BuildDriver, Rehearsed, SecretWay, TrainDriver,
     plugin::Origin,
     report::{
         Archive, Artifact, ArtifactKind, Destination, Finding, Folder, JobState, JobStatus, Phase, Place,

@@ -13,6 +13,7 @@ use crate::{
         aws::{Aws, Surroundings},
         docker::{Engine, known_hashes},
         http::Sender,
+        oci,
     },
     config::AwsSettings,
     environment::{DockerEnvironment, Environment},
@@ -68,6 +69,11 @@ impl Services {
         let mut known = self.aws.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Arc::new(Aws::new(settings.clone(), self.surroundings.clone()));
         known.entry(settings.clone()).or_insert_with(new).clone()
+    }
+
+    /// What the assembly of an image may use of this machine. `logins` are those for registries and package indexes.
+    pub fn for_assembly(&self, logins: bool) -> oci::Environment {
+        oci::Environment { cache: self.cache.clone(), logins }
     }
 
     /// The file that caches the hashes of a folder's files; `None` if the cache folder cannot be created.

@@ -1,18 +1,13 @@
 //! The build driver: one Dockerfile for every project, with the layers that change least often first.
 
 use alekseylearn_sdk::{Error, OptionSpec, Training, build, docker};
+use serde_json::json;
 
 use crate::{
     Docker, Machine,
     install::{Installation, system, system_packages},
+    layout::{CODE, ENTRYPOINT, PACKAGE, in_code, usual_base},
 };
-
-/// The Python version if the project does not name one.
-const USUAL_PYTHON: &str = "3.11";
-/// The project's folder in the image. The project's own packages are installed from here, so it must stay here.
-const CODE: &str = "/opt/alekseylearn/code";
-/// Metadata that makes the project look like an installed package to Python.
-const PACKAGE: &str = "/opt/alekseylearn/package";
 
 impl<M: Machine> build::Guest for Docker<M> {
     fn options() -> Vec<OptionSpec> {
@@ -93,8 +88,7 @@ impl Recipe {
     }
 
     fn usual_base(&self) -> String {
-        let version = self.python.as_ref().and_then(|python| python.versions.first());
-        format!("python:{}-slim", version.map_or(USUAL_PYTHON, String::as_str))
+        usual_base(self.python.as_ref().and_then(|python| python.versions.first()).map(String::as_str))
     }
 
     /// Each is one line.
@@ -132,12 +126,8 @@ impl Recipe {
         lines.push("ENV PATH=/opt/alekseylearn/venv/bin:$PATH VIRTUAL_ENV=/opt/alekseylearn/venv".into());
         lines.push("COPY runner/ /opt/alekseylearn/runner/".into());
         lines.push(format!("WORKDIR {CODE}"));
-        // Exec form, because a shell would keep SIGTERM from the script. Isolated and without `site`, so that no file
-        // of the project shadows a module of the runner.
-        lines.push(
-            r#"ENTRYPOINT ["/opt/alekseylearn/venv/bin/python", "-I", "-S", "/opt/alekseylearn/runner"]"#
-                .into(),
-        );
+        // Exec form, because a shell would keep SIGTERM from the script.
+        lines.push(format!("ENTRYPOINT {}", json!(ENTRYPOINT)));
         if self.package {
             lines.push(format!("COPY package/ {PACKAGE}/"));
         }
@@ -170,11 +160,6 @@ impl Python {
                     sys.exit(\"alekseylearn: the base image has Python \" + v + \", but the project requires \" + sys.argv[1])";
         format!("RUN python3 -c {} {} {}", quoted(text), quoted(&self.origin), versions.join(" "))
     }
-}
-
-/// The path of a project's folder in the image.
-pub(crate) fn in_code(folder: &str) -> String {
-    if folder.is_empty() { CODE.to_owned() } else { format!("{CODE}/{folder}") }
 }
 
 pub(crate) fn quoted(text: &str) -> String {

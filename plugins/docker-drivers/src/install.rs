@@ -4,10 +4,11 @@ use alekseylearn_sdk::Error;
 use runner::{POETRY, POETRY_EXPORT};
 use serde_json::json;
 
-use crate::image::{in_code, quoted};
+use crate::{
+    image::quoted,
+    layout::{NOTEBOOK_REQUIREMENTS, in_code},
+};
 
-/// Packages that run a notebook. Unpinned, because the project may pin any version of them.
-pub(crate) const NOTEBOOK_REQUIREMENTS: &str = "papermill\nipykernel\n";
 /// A script that prints which imported packages are missing.
 pub(crate) const MISSING: &str = include_str!("missing.py");
 /// Folder of the dependency files during the installation. It does not depend on where they are in the project, so that
@@ -102,7 +103,7 @@ impl Installation {
             files.push(("wheels.py", WHEELS_SCRIPT.to_owned()));
         }
         if self.notebook {
-            files.push(("notebook-requirements.txt", NOTEBOOK_REQUIREMENTS.to_owned()));
+            files.push(("notebook-requirements.txt", format!("{}\n", NOTEBOOK_REQUIREMENTS.join("\n"))));
         }
         if !self.added.is_empty() {
             files.push(("added-requirements.txt", format!("{}\n", self.added.join("\n"))));

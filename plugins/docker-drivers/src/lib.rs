@@ -4,6 +4,7 @@
 mod folder;
 mod image;
 mod install;
+pub mod layout;
 mod logs;
 mod nodes;
 mod outcome;

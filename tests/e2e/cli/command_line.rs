@@ -48,6 +48,7 @@ fn the_drivers_are_listed_with_what_they_may() {
     assert_eq!(
         list,
         [
+            ("build", "daemonless"),
             ("build", "local"),
             ("build", "local-gpu"),
             ("train", "local"),
@@ -55,7 +56,8 @@ fn the_drivers_are_listed_with_what_they_may() {
             ("train", "sagemaker")
         ]
     );
-    assert_eq!(drivers[0]["granted"], serde_json::json!(["docker"]));
+    assert_eq!(drivers[0]["granted"], serde_json::json!(["oci"]));
+    assert_eq!(drivers[1]["granted"], serde_json::json!(["docker"]));
 }
 
 #[test]

@@ -12,10 +12,10 @@ use bollard::query_parameters::DownloadFromContainerOptionsBuilder;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use futures_util::{Stream, StreamExt};
-use tokio::sync::mpsc;
 
 use super::{Engine, explain, failure};
 use crate::{
+    capability::stream::blocking,
     disk::{Folder, PRIVATE, Partial},
     error::{Context, Error, Result},
 };
@@ -104,43 +104,6 @@ impl Engine {
 }
 
 type Part = std::result::Result<Bytes, bollard::errors::Error>;
-
-/// Runs code that reads a stream on its own thread.
-async fn blocking<T: Send + 'static>(
-    stream: impl Stream<Item = Part>,
-    read: impl FnOnce(Reader) -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    let (sender, receiver) = mpsc::channel(4);
-    let task = tokio::task::spawn_blocking(move || read(Reader { receiver, rest: Bytes::new() }));
-    let mut stream = std::pin::pin!(stream);
-    while let Some(part) = stream.next().await {
-        // The reader may have stopped early.
-        if sender.send(part.map_err(io::Error::other)).await.is_err() {
-            break;
-        }
-    }
-    drop(sender);
-    task.await.map_err(io::Error::other)?
-}
-
-struct Reader {
-    receiver: mpsc::Receiver<io::Result<Bytes>>,
-    rest: Bytes,
-}
-
-impl Read for Reader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.rest.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(part) => self.rest = part?,
-                None => return Ok(0),
-            }
-        }
-        let length = buffer.len().min(self.rest.len());
-        buffer[..length].copy_from_slice(&self.rest.split_to(length));
-        Ok(length)
-    }
-}
 
 /// An archive that is written from several tar streams.
 struct Packing {

@@ -249,7 +249,7 @@ fn said(lines: Option<&str>) -> Option<&str> {
 }
 
 /// The host that rejected the installer's credentials and its status, from the output of uv, pip or Poetry.
-fn refused(lines: Option<&str>) -> Option<(&str, &str)> {
+pub(in crate::capability) fn refused(lines: Option<&str>) -> Option<(&str, &str)> {
     let answers = ["401 Unauthorized", "403 Forbidden", "401 Client Error", "403 Client Error"];
     let lines = lines?;
     let (at, status) = answers.iter().filter_map(|answer| Some((lines.rfind(answer)?, *answer))).max()?;

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Secrets, hashes::Hashes, steps::base};
 use crate::{
+    capability::oci::LayerWriter,
     disk::cannot_read,
     error::{Error, Result},
     project::{Content, File, Project, RUNNER, Recipe},
@@ -40,6 +41,11 @@ impl Hashed {
     /// The hash of a file of the project.
     pub fn of(&self, path: &str) -> Option<[u8; 32]> {
         self.contents.get(&format!("code/{path}")).map(|sum| sum.hash)
+    }
+
+    /// The hash of a file that dependencies are installed from.
+    pub fn of_dependency(&self, path: &str) -> Option<[u8; 32]> {
+        self.contents.get(&format!("dependencies/{path}")).map(|sum| sum.hash)
     }
 }
 
@@ -242,6 +248,47 @@ impl BuildContext {
         let mut tar = tar::Builder::new(out);
         append(&mut tar, DOCKERFILE, self.dockerfile.len() as u64, false, self.dockerfile.as_bytes())?;
         self.write_files(tar, Some(hashed))?.flush()
+    }
+
+    /// Writes the project's files to a layer of an image, below a folder of it.
+    ///
+    /// # Errors
+    /// A file cannot be read, or has changed since it was hashed, or the disk is full.
+    pub fn write_project(&self, layer: &mut LayerWriter, place: &str, hashed: &Hashed) -> Result<()> {
+        let cannot_write = |error| {
+            Error::failed("cannot write a layer of the image")
+                .hint("free some disk space if the disk is full")
+                .source(error)
+        };
+        layer.folder(place).map_err(cannot_write)?;
+        for folder in &self.folders {
+            layer.folder(&format!("{place}/{folder}")).map_err(cannot_write)?;
+        }
+        for file in &self.files {
+            let to = format!("{place}/{}", file.path);
+            if let Some(target) = &file.link {
+                layer.link(&to, target).map_err(cannot_write)?;
+                continue;
+            }
+            if let Some(text) = &file.cleaned {
+                layer.file(&to, text.len() as u64, file.executable, text.as_slice()).map_err(cannot_write)?;
+                continue;
+            }
+            let source = file.open().map_err(|error| cannot_read(&file.source, error))?;
+            let sum = hashed.contents.get(&format!("code/{}", file.path));
+            let Some(&Sum { size, hash }) = sum else { continue };
+            let mut source = Hashing { source: source.take(size), hash: Sha256::new(), read: 0 };
+            let written = layer.file(&to, size, file.executable, &mut source);
+            let is_short = matches!(&written, Err(error) if error.kind() == io::ErrorKind::UnexpectedEof);
+            // Otherwise the image's content would not match its name, and later runs would reuse it.
+            if is_short || written.is_ok() && source.hash.finalize()[..] != hash {
+                return Err(Error::failed("cannot read the project")
+                    .hint("stop the program that writes to it, or add the file to .dockerignore")
+                    .source(io::Error::other(Changed(file.source.clone()))));
+            }
+            written.map_err(cannot_write)?;
+        }
+        Ok(())
     }
 
     fn write_files<W: Write>(&self, mut tar: tar::Builder<W>, hashed: Option<&Hashed>) -> io::Result<W> {

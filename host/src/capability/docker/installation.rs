@@ -51,7 +51,7 @@ const TOOLS: [(&[&str], &str, &str); 6] = [
 ];
 
 /// The error for a failed installation. `lines` are the installer's output.
-pub(super) fn failed(lines: &str) -> Error {
+pub(in crate::capability) fn failed(lines: &str) -> Error {
     let package = package(lines);
     let said = |signs: &[&str]| signs.iter().any(|sign| lines.contains(sign));
     if let Some((_, tool, packages)) = TOOLS.iter().find(|(signs, _, _)| said(signs)) {

@@ -13,6 +13,7 @@ mod gpus;
 mod hashes;
 mod images;
 mod installation;
+mod load;
 mod logins;
 mod logs;
 mod network;
@@ -28,12 +29,15 @@ use std::{fmt, sync::Mutex};
 use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 
 pub use about::EngineIdentity;
+pub(super) use build_log::refused as refused_by_index;
 pub use container::{ContainerSpec, ContainerState};
 pub use context::{BuildContext, Changed, Hashed};
 pub use gpus::Gpus;
 pub use hashes::known_hashes;
+pub(super) use installation::failed as installation_failed;
 pub use logs::saved;
 pub use push::Login;
+pub(super) use push::refusal;
 pub use session::Secrets;
 pub use steps::Step;
 
@@ -47,7 +51,7 @@ use failure::explain;
 /// The label on everything that alekseylearn creates in an engine.
 pub const LABEL: &str = "io.alekseylearn.job";
 /// The label with the hash of an image's inputs.
-const HASH_LABEL: &str = "io.alekseylearn.hash";
+pub(super) const HASH_LABEL: &str = "io.alekseylearn.hash";
 /// The label with the hashes of its steps, comma-separated.
 const STEPS_LABEL: &str = "io.alekseylearn.steps";
 /// Timeout of an ordinary request. Builds, pushes and logs are streams without a timeout.
@@ -215,7 +219,8 @@ fn unreachable(address: &Address, words: Option<String>, error: bollard::errors:
             failure.hint("check that the engine is running, and that ca.pem, cert.pem and key.pem are for it")
         }
         None => failure.hint(
-            "start Docker (`sudo systemctl start docker`, or Docker Desktop), or set DOCKER_HOST to its address",
+            "start Docker (`sudo systemctl start docker`, or Docker Desktop), or set DOCKER_HOST to its address; to train \
+             in the cloud without Docker, use --build-driver daemonless",
         ),
     };
     failure.source(error)

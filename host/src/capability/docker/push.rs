@@ -92,6 +92,15 @@ fn permission(text: &str) -> Option<&str> {
 
 fn refused(operation: &str, error: bollard::errors::Error) -> Error {
     let text = failure::causes(&error);
+    refusal(operation, &text, error)
+}
+
+/// The error for a push that a registry refuses, from its message.
+pub(in crate::capability) fn refusal(
+    operation: &str,
+    text: &str,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
     if text.contains("immutable") || text.to_lowercase().contains("tag invalid") {
         return Error::new(Kind::Conflict, operation)
             .hint("make the repository's tags mutable, or push to another repository")
@@ -100,9 +109,9 @@ fn refused(operation: &str, error: bollard::errors::Error) -> Error {
     let is_denied = ["denied", "403", "forbidden"].iter().any(|word| text.to_lowercase().contains(word));
     if is_denied
         && !text.contains("token has expired")
-        && (operation.contains(".dkr.ecr.") || permission(&text).is_some())
+        && (operation.contains(".dkr.ecr.") || permission(text).is_some())
     {
-        let missing = permission(&text).unwrap_or(PERMISSIONS);
+        let missing = permission(text).unwrap_or(PERMISSIONS);
         return Error::new(Kind::Denied, operation)
             .hint(format!("ask the account's administrator for {missing} on this repository"))
             .source(error);

@@ -28,6 +28,10 @@ impl Login {
         Self { auth, problem }
     }
 
+    pub(super) fn none() -> Self {
+        Self { auth: RegistryAuth::Anonymous, problem: None }
+    }
+
     pub(super) fn given(login: docker::Login) -> Self {
         Self { auth: RegistryAuth::Basic(login.user, login.password), problem: None }
     }

@@ -8,95 +8,121 @@ use oci_client::{
     secrets::RegistryAuth,
 };
 
-use super::{Reference, credentials::Login};
-use crate::error::{Error, Kind};
+use super::client::{Deed, Registry};
+use crate::{
+    capability::docker,
+    error::{Error, Kind},
+};
 
-pub(super) fn explain(reference: &Reference, login: &Login, problem: Problem) -> Error {
+pub(super) fn explain(registry: &Registry, problem: Problem) -> Error {
     match problem {
-        Problem::UnauthorizedError { .. } | Problem::AuthenticationFailure(_) => denied(reference, login),
-        Problem::RegistryError { envelope, .. } => refused(reference, login, &envelope),
-        Problem::ServerError { code, .. } => answered(reference, login, code),
-        Problem::ImageManifestNotFoundError(_) => missing(reference),
-        Problem::DigestError(error) => changed(reference, &error),
+        Problem::ServerError { code, message, .. } if registry.deed == Deed::Push && code < 500 => {
+            let said = format!("{code} {}", said(&message));
+            docker::refusal(&cannot(registry), &said, said.clone())
+        }
+        Problem::UnauthorizedError { .. } | Problem::AuthenticationFailure(_) => denied(registry),
+        Problem::RegistryError { envelope, .. } => refused(registry, &envelope),
+        Problem::ServerError { code, .. } => answered(registry, code),
+        Problem::ImageManifestNotFoundError(_) => missing(registry),
+        Problem::DigestError(error) => changed(registry, &error),
         Problem::IoError(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(digest) => changed(reference, digest),
-            None => unreachable(reference, &error),
+            Some(digest) => changed(registry, digest),
+            None => unreachable(registry, &error),
         },
         Problem::RequestError(error) => match error.status() {
-            Some(status) => answered(reference, login, status.as_u16()),
-            None => unreachable(reference, &error),
+            Some(status) => answered(registry, status.as_u16()),
+            None => unreachable(registry, &error),
         },
-        other => Error::failed(format!("cannot download {reference}"))
-            .hint("check the registry's address")
-            .source(other),
+        other => Error::failed(cannot(registry)).hint("check the registry's address").source(other),
     }
 }
 
-fn refused(reference: &Reference, login: &Login, envelope: &OciEnvelope) -> Error {
+/// A registry's message about a push, which names a missing permission or says why a tag is refused.
+fn said(message: &str) -> String {
+    const MAX_LENGTH: usize = 300;
+    let envelope: Option<OciEnvelope> = serde_json::from_str(message).ok();
+    let first = envelope.and_then(|envelope| envelope.errors.into_iter().next());
+    let text = first.map_or_else(String::new, |error| format!("{:?}: {}", error.code, error.message));
+    text.chars().filter(|c| !c.is_control()).take(MAX_LENGTH).collect()
+}
+
+fn refused(registry: &Registry, envelope: &OciEnvelope) -> Error {
     let code = envelope.errors.first().map(|error| &error.code);
     match code {
-        Some(OciErrorCode::Unauthorized | OciErrorCode::Denied) => denied(reference, login),
+        Some(OciErrorCode::Unauthorized | OciErrorCode::Denied) => denied(registry),
         Some(
             OciErrorCode::ManifestUnknown
             | OciErrorCode::NameUnknown
             | OciErrorCode::BlobUnknown
             | OciErrorCode::NotFound,
-        ) => missing(reference),
-        Some(OciErrorCode::Toomanyrequests) => answered(reference, login, 429),
-        Some(code) => Error::failed(format!("the registry refused {reference}"))
+        ) => missing(registry),
+        Some(OciErrorCode::Toomanyrequests) => answered(registry, 429),
+        Some(code) => Error::failed(format!("the registry refused {}", registry.name))
             .hint("check the reference")
             .source(format!("{code:?}")),
-        None => answered(reference, login, 500),
+        None => answered(registry, 500),
     }
 }
 
-fn answered(reference: &Reference, login: &Login, status: u16) -> Error {
+fn answered(registry: &Registry, status: u16) -> Error {
     match status {
-        401 | 403 => denied(reference, login),
-        404 | 410 => missing(reference),
-        429 => Error::new(Kind::Unavailable, format!("{} reported too many requests", registry(reference)))
+        401 | 403 => denied(registry),
+        404 | 410 => missing(registry),
+        429 => Error::new(Kind::Unavailable, format!("{} reported too many requests", address(registry)))
             .hint("try again later, or raise the limit with `docker login`"),
-        _ => Error::new(Kind::Unavailable, format!("{} returned HTTP status {status}", registry(reference)))
+        _ => Error::new(Kind::Unavailable, format!("{} returned HTTP status {status}", address(registry)))
             .hint("try again later"),
     }
 }
 
-fn denied(reference: &Reference, login: &Login) -> Error {
-    let registry = registry(reference);
-    let message = match login.auth {
-        RegistryAuth::Anonymous => format!("{registry} denied access to {reference} without credentials"),
-        _ => format!("{registry} denied access to {reference} with Docker's stored credentials"),
+fn denied(registry: &Registry) -> Error {
+    let (address, name) = (address(registry), &registry.name);
+    let message = match (registry.deed, &registry.login.auth) {
+        (Deed::Push, _) => format!("{address} denied the push of {name}"),
+        (Deed::Download, RegistryAuth::Anonymous) => {
+            format!("{address} denied access to {name} without credentials")
+        }
+        (Deed::Download, _) => format!("{address} denied access to {name} with Docker's stored credentials"),
     };
-    let error = Error::new(Kind::Denied, message)
-        .hint(format!("log in with `docker login {registry}`, and check that the repository exists"));
-    match &login.problem {
+    let hint = match registry.deed {
+        Deed::Push => "check that the registry's credentials are valid and may push".to_owned(),
+        Deed::Download => {
+            format!("log in with `docker login {address}`, and check that the repository exists")
+        }
+    };
+    let error = Error::new(Kind::Denied, message).hint(hint);
+    match &registry.login.problem {
         Some(problem) => error.source(format!("stored credentials cannot be used: {problem}")),
         None => error,
     }
 }
 
-fn missing(reference: &Reference) -> Error {
-    Error::new(Kind::NotFound, format!("{reference} not found"))
+fn missing(registry: &Registry) -> Error {
+    Error::new(Kind::NotFound, format!("{} not found", registry.name))
         .hint("check the repository and its tag or digest")
 }
 
-fn changed(reference: &Reference, error: &DigestError) -> Error {
-    Error::new(Kind::Plugin, format!("{reference} does not match its digest"))
+fn changed(registry: &Registry, error: &DigestError) -> Error {
+    Error::new(Kind::Plugin, format!("{} does not match its digest", registry.name))
         .hint("report this to the registry's operator: the content was changed or damaged in transit")
         .source(error.to_string())
 }
 
-fn unreachable(reference: &Reference, error: &dyn StdError) -> Error {
+fn unreachable(registry: &Registry, error: &dyn StdError) -> Error {
     // The innermost cause is the most useful; the outer ones repeat addresses.
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    Error::new(Kind::Unavailable, format!("cannot download {reference}"))
+    Error::new(Kind::Unavailable, cannot(registry))
         .hint("check the network and the reference, and try again")
         .source(cause.to_string())
 }
 
-fn registry(reference: &Reference) -> &str {
-    reference.0.registry()
+fn cannot(registry: &Registry) -> String {
+    format!("cannot {} {}", registry.deed.word(), registry.name)
+}
+
+fn address(registry: &Registry) -> &str {
+    registry.image.registry()
 }

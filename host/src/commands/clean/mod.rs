@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     jobs: bool,
 
-    /// Remove compiled drivers; they are compiled again when needed
+    /// Remove compiled drivers, and layers of images made without Docker; they are made again when needed
     #[arg(long, conflicts_with = "tags")]
     caches: bool,
 
@@ -67,6 +67,9 @@ Examples:
   Remove everything of one experiment:
     alekseylearn clean --images --jobs models/train";
 
+/// The folder of the cache with the layers of images that were made without Docker.
+const LAYERS: &str = "/oci";
+
 /// One stored item.
 #[derive(Debug, Serialize)]
 struct Kept {
@@ -86,6 +89,7 @@ impl Kept {
     /// The name for people, with digests shortened.
     fn short_name(&self) -> String {
         match self.kind {
+            Kind::Cache if self.name.ends_with(LAYERS) => "layers of images".to_owned(),
             Kind::Cache => {
                 let file = self.name.rsplit('/').next().unwrap_or(&self.name);
                 format!("driver {}", file.get(..12).unwrap_or(file))
@@ -237,6 +241,20 @@ fn jobs(record: &Record, arguments: &Arguments) -> Result<Vec<Kept>> {
 }
 
 fn caches(cache: &Path) -> Result<Vec<Kept>> {
+    Ok(drivers(cache)?.into_iter().chain(layers(cache)).collect())
+}
+
+/// The layers of images that were made without Docker, as one item.
+fn layers(cache: &Path) -> Option<Kept> {
+    let name = format!("{}{LAYERS}", cache.display());
+    let folder = Folder::open(Path::new(&name)).ok()?;
+    let used = fs::metadata(folder.path().join("layers")).and_then(|data| data.modified()).ok()?;
+    let age_seconds = used.elapsed().unwrap_or_default().as_secs();
+    let bytes = weight(&folder);
+    Some(Kept { kind: Kind::Cache, name, age_seconds, bytes, note: None, stays: false, removed: false })
+}
+
+fn drivers(cache: &Path) -> Result<Vec<Kept>> {
     let folder = cache.join("drivers");
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -274,7 +292,10 @@ async fn remove(context: &Context, record: &Record, kept: &mut Kept) -> Result<(
         Kind::Image => context.services.docker().await?.remove_image(&kept.name).await?,
         Kind::Job => record.remove(&kept.name)?,
         Kind::Cache => {
-            fs::remove_file(&kept.name).context(|| format!("cannot remove {}", kept.name))?;
+            let path = Path::new(&kept.name);
+            let (folder, name) = (path.parent().unwrap_or(path), path.file_name().unwrap_or_default());
+            let removed = Folder::open(folder).and_then(|folder| folder.remove_all(Path::new(name)));
+            removed.context(|| format!("cannot remove {}", kept.name))?;
             true
         }
     };

@@ -78,6 +78,14 @@ fn told(context: &Context, plan: &Plan) -> String {
 fn fate(plan: &Plan, image: &ImagePlan) -> String {
     let (name, platform, driver) = (&image.reference, &image.context.platform, &plan.build_driver);
     match image.engine {
+        InEngine::NotNeeded(true) => {
+            format!("The image {name} was assembled before: nothing would be assembled.")
+        }
+        InEngine::NotNeeded(false) => {
+            format!(
+                "The image {name} would be assembled for {platform} on this machine by the driver {driver}."
+            )
+        }
         InEngine::SubmitRequest => format!("The image {name} already exists: nothing would be built."),
         _ => format!("The image {name} would be built for {platform} by the driver {driver}."),
     }
@@ -85,6 +93,9 @@ fn fate(plan: &Plan, image: &ImagePlan) -> String {
 
 fn destination(image: &ImagePlan) -> String {
     match &image.push {
+        Push::None if matches!(image.engine, InEngine::NotNeeded(_)) => {
+            "It would be loaded into the Docker engine.".to_owned()
+        }
         Push::None => "It stays in the Docker engine.".to_owned(),
         Push::New(address) => format!("It would be pushed to {address}, a repository that would be created."),
         Push::Needed(address) => format!("It would be pushed to {address}."),
@@ -97,7 +108,8 @@ fn dockerfile(plan: &Plan, image: &ImagePlan) -> String {
         Some(recipe) => recipe.dockerfile_path().display().to_string(),
         None => format!("by the driver {}", plan.build_driver),
     };
-    format!("{}\n{}", ui::lines([format!("Dockerfile, {by}")]), indented(image.context.dockerfile.trim_end()))
+    let what = if matches!(image.engine, InEngine::NotNeeded(_)) { "Image" } else { "Dockerfile" };
+    format!("{}\n{}", ui::lines([format!("{what}, {by}")]), indented(image.context.dockerfile.trim_end()))
 }
 
 /// The files of the build context: paths and sizes.
@@ -129,7 +141,7 @@ fn files(image: &ImagePlan, verbose: bool) -> String {
 
 fn layers(image: &ImagePlan, verbose: bool) -> String {
     let (before, steps) = match &image.engine {
-        InEngine::SubmitRequest => return String::new(),
+        InEngine::SubmitRequest | InEngine::NotNeeded(_) => return String::new(),
         InEngine::Unknown(why) => {
             return ui::lines(["Layers", &format!("  unknown which would be reused: {why}")]);
         }
@@ -184,6 +196,7 @@ fn image_data(image: &ImagePlan) -> Value {
     let (state, why, before, layers) = match &image.engine {
         InEngine::Unknown(why) => ("unknown", Some(why), None, None),
         InEngine::SubmitRequest => ("ready", None, None, None),
+        InEngine::NotNeeded(_) => ("not-needed", None, None, None),
         InEngine::Steps { before, steps } => {
             let name = before.as_ref().map(|(name, _)| name);
             ("missing", None, name, Some(steps))

@@ -1,10 +1,21 @@
+use std::sync::Arc;
+
 use super::{Driver, run::Training};
 use crate::{
-    capability::docker::{BuildContext, Image},
+    capability::{Image, docker::BuildContext, oci::Assembly},
     config::{Assignment, Chosen, OptionSpec},
     error::{Error, Kind, Result},
     plugin::{package::identity::Identity, policy::authority::Scope},
 };
+
+/// What a build driver would do.
+#[derive(Debug)]
+pub enum Rehearsed {
+    /// Build an image in the engine.
+    Build(Box<BuildContext>),
+    /// Assemble an image on this machine.
+    Assembly(Arc<Assembly>),
+}
 
 /// A driver that builds images.
 pub struct BuildDriver<'a>(pub(in crate::plugin) Driver<'a>);
@@ -59,11 +70,12 @@ impl BuildDriver<'_> {
     ///
     /// # Errors
     /// If the driver fails or builds nothing.
-    pub async fn rehearse(&self, training: Training) -> Result<BuildContext> {
+    pub async fn rehearse(&self, training: Training) -> Result<Rehearsed> {
         let (mut call, training) = self.0.call_for("build.build", training, None)?;
         call.build(async |driver, store| driver.call_build(store, training).await).await?;
-        let build = call.store.data_mut().rehearsal.take().and_then(|rehearsal| rehearsal.build);
-        build.ok_or_else(|| {
+        let rehearsal = call.store.data_mut().rehearsal.take().unwrap_or_default();
+        let build = rehearsal.build.map(|build| Rehearsed::Build(Box::new(build)));
+        build.or(rehearsal.assembly.map(Rehearsed::Assembly)).ok_or_else(|| {
             Error::new(Kind::Plugin, format!("the driver {} does not build an image", self.name()))
         })
     }

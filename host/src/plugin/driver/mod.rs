@@ -11,7 +11,7 @@ use std::{path::Path, sync::Arc};
 
 use wasmtime::{Store, component::Resource};
 
-pub use build::BuildDriver;
+pub use build::{BuildDriver, Rehearsed};
 pub use train::{SecretWay, TrainDriver};
 
 use crate::{

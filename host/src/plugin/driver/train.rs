@@ -79,6 +79,11 @@ impl TrainDriver<'_> {
         }
     }
 
+    /// Whether its jobs run in the Docker engine, so that their images must be there.
+    pub fn uses_engine(&self) -> bool {
+        self.0.plugin.granted.has(&Capability::Docker.into())
+    }
+
     /// The driver's options, with the defaults from files.
     pub fn chosen<'a>(&'a self, specs: &'a [OptionSpec], defaults: &'a [Assignment]) -> Chosen<'a> {
         Chosen { name: self.name(), specs, defaults, shipped: self.0.is_shipped() }

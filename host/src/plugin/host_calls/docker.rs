@@ -10,7 +10,10 @@ use wasmtime::component::Resource;
 
 use super::in_job;
 use crate::{
-    capability::docker::{self, BuildContext, ContainerSpec, ContainerState, Image, Secrets},
+    capability::{
+        Image,
+        docker::{self, BuildContext, ContainerSpec, ContainerState, Secrets},
+    },
     disk::{Folder, What, cannot_read},
     error::{Error, Kind, Result},
     plugin::{
@@ -216,11 +219,11 @@ impl wit::Host for CallState {
 
 impl wit::HostImage for CallState {
     async fn reference(&mut self, this: Resource<Image>) -> wasmtime::Result<String> {
-        Ok(self.get(&this)?.reference.clone())
+        Ok(self.get(&this)?.reference().to_owned())
     }
 
     async fn id(&mut self, this: Resource<Image>) -> wasmtime::Result<String> {
-        Ok(self.get(&this)?.id.clone())
+        Ok(self.get(&this)?.id().to_owned())
     }
 
     async fn drop(&mut self, this: Resource<Image>) -> wasmtime::Result<()> {
@@ -285,8 +288,7 @@ impl wit::HostImageBuild for CallState {
         if let Some(rehearsal) = &mut self.rehearsal {
             let reference = context.reference(&context.hash()?);
             rehearsal.build = Some(context);
-            let id = String::new();
-            return self.push(Image { reference, id, reused: false, digests: Vec::new() });
+            return self.push(Image::none(reference));
         }
         let ui = self.ui.clone();
         let recipe = context.recipe.clone();
@@ -295,7 +297,7 @@ impl wit::HostImageBuild for CallState {
             Some(recipe) => in_recipe(recipe, error),
             None => error,
         })?;
-        self.push(image)
+        self.push(Image::InEngine(image))
     }
 
     async fn drop(&mut self, this: Resource<BuildContext>) -> wasmtime::Result<()> {

@@ -4,6 +4,7 @@
 mod aws;
 mod docker;
 mod http;
+mod oci;
 mod options;
 mod report;
 mod run;

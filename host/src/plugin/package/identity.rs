@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_names_of_the_projects_own_drivers_are_reserved() {
-        for name in ["local", "local-gpu", "sagemaker", "kaggle", "ml-engine", "vertex-ai"] {
+        for name in ["local", "local-gpu", "daemonless", "sagemaker", "kaggle", "ml-engine", "vertex-ai"] {
             assert!(is_reserved(name), "{name}");
         }
         assert!(!is_reserved("acme") && !is_reserved("local-rust"));

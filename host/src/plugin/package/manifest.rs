@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::Version;
 use wasmparser::{Parser, Payload};
 
+use super::imported::Types;
 use crate::{
     error::{Error, Kind, Result},
     plugin::policy::grant::{Capability, Grant, Grants},
@@ -179,6 +180,8 @@ pub(crate) fn interface(name: &str) -> Option<&str> {
 #[derive(Default)]
 struct Outline {
     imports: Vec<String>,
+    /// Imports that are only types.
+    only_types: BTreeSet<String>,
     exports: Vec<String>,
     /// The text of each section, or the problem with it.
     sections: BTreeMap<String, Result<String, &'static str>>,
@@ -187,18 +190,28 @@ struct Outline {
 impl Outline {
     fn read(wasm: &[u8]) -> Result<Self, wasmparser::BinaryReaderError> {
         let mut outline = Self::default();
+        let mut types = Types::default();
         let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(wasm) {
             // One more than the limit is enough to detect the excess.
             if outline.imports.len().max(outline.exports.len()) > MAX_NAMES {
                 break;
             }
-            match payload? {
+            let payload = payload?;
+            if depth == 1 {
+                types.take(&payload)?;
+            }
+            match payload {
                 Payload::Version { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(imports) if depth == 1 => {
                     for import in imports.into_iter().take(MAX_NAMES + 1) {
-                        outline.imports.push(import?.name.name.to_owned());
+                        let import = import?;
+                        let name = import.name.name.to_owned();
+                        if !types.import(import.ty) {
+                            outline.only_types.insert(name.clone());
+                        }
+                        outline.imports.push(name);
                     }
                 }
                 Payload::ComponentExportSection(exports) if depth == 1 => {
@@ -259,6 +272,7 @@ impl Outline {
             match interface(import) {
                 Some(name) if OPEN.contains(&name) => {}
                 Some(name) => match Capability::of_interface(name) {
+                    Some(_) if self.only_types.contains(import) => {}
                     Some(capability) => wants.add(capability.into()),
                     None => return Err(unknown_import(file, import)),
                 },

@@ -5,6 +5,7 @@ pub(super) mod candidate;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzz;
 pub(super) mod identity;
+pub(super) mod imported;
 pub(super) mod known;
 pub(super) mod lock;
 pub(super) mod manifest;

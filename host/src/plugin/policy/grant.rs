@@ -15,6 +15,8 @@ use crate::capability::http::CredentialSource;
 pub enum Capability {
     /// Build images and run containers.
     Docker,
+    /// Assemble images without an engine.
+    Oci,
     /// Read the AWS account, look up roles.
     AwsIdentity,
     /// Create image repositories.
@@ -32,6 +34,7 @@ impl Capability {
     pub const fn interface(self) -> &'static str {
         match self {
             Self::Docker => "docker",
+            Self::Oci => "oci",
             Self::AwsIdentity => "aws-identity",
             Self::Ecr => "ecr",
             Self::S3 => "s3",
@@ -41,8 +44,15 @@ impl Capability {
     }
 
     /// All capabilities.
-    pub const ALL: [Self; 6] =
-        [Self::Docker, Self::AwsIdentity, Self::Ecr, Self::S3, Self::Sagemaker, Self::CloudwatchLogs];
+    pub const ALL: [Self; 7] = [
+        Self::Docker,
+        Self::Oci,
+        Self::AwsIdentity,
+        Self::Ecr,
+        Self::S3,
+        Self::Sagemaker,
+        Self::CloudwatchLogs,
+    ];
 
     /// The capability with that interface name; `None` if there is no such capability.
     pub fn of_interface(name: &str) -> Option<Self> {
@@ -55,6 +65,10 @@ impl Capability {
                 "run any program on your Docker engine, in image builds and in its jobs' containers, with Docker's \
                  network access, which may include your own network; so it could send the project's files, and the \
                  input folders that you name, anywhere"
+            }
+            Self::Oci => {
+                "put any file into the image that is trained, on top of any base image that needs no login, also one in your \
+                 own network; the name of that image could carry the project's data to any registry"
             }
             Self::AwsIdentity => "read your AWS account ID and region, and look up the role that you name",
             Self::Ecr => "create the training's image repository in your AWS account",

@@ -14,6 +14,8 @@ pub enum Verb<'a> {
     Engine,
     /// Build an image of this name, or inspect it.
     Image(&'a str),
+    /// Assemble an image of this name without an engine.
+    Assembly(&'a str),
     /// Add a file with this path to a build.
     BuildFile(&'a str),
     /// Run, read, stop or remove a container of this job.
@@ -95,6 +97,7 @@ impl Verb<'_> {
         match self {
             Self::Engine => ("docker engine", String::new()),
             Self::Image(name) => ("docker image", name.to_owned()),
+            Self::Assembly(name) => ("oci image", name.to_owned()),
             Self::BuildFile(path) => ("docker build file", path.to_owned()),
             Self::Container(job) => ("docker container", job.to_owned()),
             Self::Mount(folder) => ("docker input", folder.to_owned()),
@@ -126,6 +129,7 @@ impl Verb<'_> {
         match self {
             Self::Engine => "query the Docker engine".into(),
             Self::Image(name) => format!("use the image {name}"),
+            Self::Assembly(name) => format!("assemble the image {name}"),
             Self::BuildFile(path) => format!("add the file `{path}` to a build"),
             Self::Container(job) => format!("use the containers of the job {job}"),
             Self::JobFile(path) => format!("access `{path}`, outside the job's folder"),

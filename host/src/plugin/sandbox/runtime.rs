@@ -21,7 +21,10 @@ use super::{
 use crate::{
     error::{Context, Error, Kind, Result},
     plugin::{
-        package::manifest::{DriverKind, Manifest, interface},
+        package::{
+            imported::has_functions,
+            manifest::{DriverKind, Manifest, interface},
+        },
         policy::grant::Capability,
     },
 };
@@ -111,7 +114,9 @@ impl Runtime {
         let exports = kind.exports(&self.engine).filter_map(|(export, _)| interface(export));
         let kinds: BTreeSet<DriverKind> =
             exports.filter_map(|name| DriverKind::ALL.into_iter().find(|kind| kind.name() == name)).collect();
-        let imports = kind.imports(&self.engine).filter_map(|(import, _)| interface(import));
+        let imports =
+            kind.imports(&self.engine).filter(|(_, import)| has_functions(&self.engine, &import.ty));
+        let imports = imports.filter_map(|(import, _)| interface(import));
         let wants = imports.filter_map(Capability::of_interface).collect();
         let pre = self.linker.instantiate_pre(component).map_err(|error| {
             Error::new(

@@ -20,6 +20,7 @@ use crate::{
         Progress,
         aws::{Aws, Repository},
         docker::BuildContext,
+        oci::Assembly,
     },
     error::{Error, Kind, Result},
     plugin::{
@@ -62,6 +63,8 @@ pub struct CallState {
 pub(crate) struct DryRun {
     /// The last build.
     pub(crate) build: Option<BuildContext>,
+    /// The last assembly.
+    pub(crate) assembly: Option<Arc<Assembly>>,
     /// Whether the repository does not exist yet.
     pub(crate) repository_is_missing: bool,
 }

@@ -122,6 +122,7 @@ impl Authority {
         let (capability, designated) = match verb {
             Verb::Engine => (Capability::Docker, true),
             Verb::Image(name) => (Capability::Docker, is(&scope.tag, name)),
+            Verb::Assembly(name) => (Capability::Oci, is(&scope.tag, name)),
             Verb::BuildFile(path) => (Capability::Docker, is_addable(path)),
             Verb::Container(job) => (Capability::Docker, is(&scope.job, job)),
             // Needs no grant: the job's folder belongs to the plugin.

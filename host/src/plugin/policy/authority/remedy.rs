@@ -102,6 +102,7 @@ impl Authority {
             Verb::Credential(_)
             | Verb::Engine
             | Verb::Image(_)
+            | Verb::Assembly(_)
             | Verb::Container(_)
             | Verb::Identity
             | Verb::Repository(_)
