@@ -1,8 +1,8 @@
 //! Bad days of images that are assembled without a Docker engine: one error each, or it goes on, and never half an image.
 
-use std::{fs, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command, time::Duration};
 
-use alekseylearn_tests::{Rig, Sandbox, base_image_or_skip, rig_or_skip};
+use alekseylearn_tests::{Rig, Sandbox, Site, base_image_or_skip, rig_or_skip};
 use serde_json::json;
 
 use super::{Base, fit_without_engine, uploads};
@@ -136,16 +136,54 @@ fn a_killed_run_goes_on() {
     let base = Base::of(&rig, &image);
     let sandbox = user(&base, &rig);
     sandbox.write("p/requirements.txt", "tqdm==4.67.1\n");
-    let arguments = crate::sagemaker::fit(&rig, &base.elsewhere(), &["p/train.py", "--detach", "-v"]);
+    let arguments = crate::sagemaker::fit(&rig, &base.elsewhere(), &["p/train.py", "--detach"]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    for stop in ["The base image is", "Installing the dependencies", "Packing", "Pushing"] {
-        let mut running = sandbox.start(&arguments);
-        running.wait_for(stop);
-        running.signal("KILL");
+    for delay in [500, 1_500, 3_000, 6_000, 9_000, 12_000] {
+        let running = sandbox.start(&arguments);
+        std::thread::sleep(Duration::from_millis(delay));
+        running.signal_if_running("KILL");
         drop(running.end());
     }
     sandbox.run(&arguments).success();
     let left = layers(&sandbox).into_iter().filter(|path| path.to_str().unwrap().ends_with(".part"));
     assert_eq!(left.count(), 0);
     assert_eq!(fs::read_dir(sandbox.path("cache/alekseylearn/oci/work")).unwrap().count(), 0);
+}
+
+/// The attacks: a package that runs code when it is built, an interpreter of the project's own, and programs on its path.
+#[test]
+fn nothing_of_a_project_runs_on_this_machine() {
+    let (rig, image) = (rig_or_skip!(), base_image_or_skip!());
+    let base = Base::of(&rig, &image);
+    let sandbox = user(&base, &rig);
+    let mark = sandbox.path("it-ran");
+    let program = format!("#!/bin/sh\ntouch {}\nexec python3 \"$@\"\n", mark.display());
+    for path in ["p/evil", "p/python3", "p/.venv/bin/python", "p/git"] {
+        let path = sandbox.write(path, &program);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    sandbox.write("p/sitecustomize.py", &format!("open({mark:?}, 'w')\n"));
+    sandbox.write(
+        "evil-1.0/setup.py",
+        &format!("open({mark:?}, 'w')\nimport setuptools\nsetuptools.setup(name='evil')\n"),
+    );
+    sandbox.write("evil-1.0/PKG-INFO", "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n");
+    let packed = Command::new("tar")
+        .args(["-czf", "evil-1.0.tar.gz", "evil-1.0"])
+        .current_dir(sandbox.path(""))
+        .status();
+    assert!(packed.unwrap().success());
+    let site = Site::of(&sandbox.path(""));
+    let settings = "[tool.uv]\ncache-dir = '/tmp/x'\nno-binary = true\n[tool.uv.pip]\npython = './evil'\ntarget = '..'\n";
+    let project = "[project]\nname = 'p'\nversion = '1'\n";
+    let fit = || fit_without_engine(&sandbox, &rig, &base.name, &["p/train.py", "--detach", "--trust"]);
+    let url = site.address("evil-1.0.tar.gz");
+    sandbox.write("p/pyproject.toml", &format!("{project}dependencies = ['evil @ {url}']\n{settings}"));
+    fit().failure(2).one_error().says("`evil` has no wheel");
+    sandbox.write("p/pyproject.toml", &format!("{project}dependencies = ['tqdm==4.67.1']\n{settings}"));
+    fit().success();
+    sandbox.write("p/pyproject.toml", &format!("{project}dynamic = ['dependencies']\n"));
+    sandbox.write("p/setup.py", &format!("open({mark:?}, 'w')\nimport setuptools\nsetuptools.setup()\n"));
+    fit().failure(8).one_error();
+    assert!(!mark.exists());
 }

@@ -184,6 +184,7 @@ fn the_image_is_that_of_a_docker_engine() {
 #[test]
 fn a_machine_without_an_engine_trains_on_vertex_ai() {
     let (rig, services, image) = (rig_or_skip!(), services_or_skip!(), base_image_or_skip!());
+    services.script("google", &json!({ "run": true }));
     let base = Base::of(&rig, &image);
     let mut elsewhere = base.user(&rig);
     let cache = elsewhere.path("cache").display().to_string();

@@ -11,7 +11,7 @@ use super::{
     LayerWriter, Python,
     base::{Base, Descriptor},
     config,
-    store::{Layer, Store, cannot_write},
+    store::{FORMAT, Layer, Store, cannot_write},
 };
 use crate::{
     capability::{
@@ -23,8 +23,6 @@ use crate::{
     project::{Content, Dependencies, Indexes, Python as Required},
 };
 
-/// Changes if the same inputs give another image.
-const FORMAT: u32 = 1;
 /// How often the project is read again if a file changes meanwhile.
 const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(200);

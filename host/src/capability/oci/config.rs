@@ -105,3 +105,61 @@ fn array(value: &mut Value) -> &mut Vec<Value> {
     }
     value.as_array_mut().expect("it was made one")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(config: Value) -> Base {
+        let layer = json!({ "mediaType": OCIS.layer, "digest": "sha256:1", "size": 1 });
+        serde_json::from_value(json!({
+            "name": "base", "pinned": "base@sha256:0", "digest": "sha256:0", "is_dockers": false, "config": config,
+            "layers": [layer], "asked": 0,
+        }))
+        .unwrap()
+    }
+
+    fn layer() -> Layer {
+        Layer { digest: "sha256:2".into(), size: 2, diff_id: "sha256:3".into(), stamp: None }
+    }
+
+    #[test]
+    fn settings_are_added_to_those_of_the_base_image() {
+        let base = base(json!({
+            "created": "2026-01-01T00:00:00Z",
+            "config": { "Env": ["PATH=/usr/bin", "A=1"], "Cmd": ["python3"], "Labels": { "a": "b" } },
+            "rootfs": { "type": "layers", "diff_ids": ["sha256:0"] },
+        }));
+        let assembly = Assembly {
+            environment: vec![("PATH".into(), "/venv/bin:$PATH".into()), ("B".into(), "$C".into())],
+            workdir: Some("/code".into()),
+            entrypoint: vec!["run".into()],
+            ..Assembly::default()
+        };
+        let made: Value =
+            serde_json::from_str(&config(&assembly, &base, &[(layer(), "project")], "hash")).unwrap();
+        assert_eq!(
+            made["config"],
+            json!({
+                "Env": ["A=1", "PATH=/venv/bin:/usr/bin", "B=$C"], "WorkingDir": "/code", "Entrypoint": ["run"],
+                "Labels": { "a": "b", HASH_LABEL: "hash" },
+            })
+        );
+        assert_eq!(made["rootfs"]["diff_ids"], json!(["sha256:0", "sha256:3"]));
+        let described = Descriptor { media_type: String::new(), digest: "sha256:4".into(), size: 4 };
+        let (text, kind) = manifest(&base, &[layer()], &described);
+        let manifest: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((kind, manifest["layers"].as_array().unwrap().len()), (OCIS.manifest, 2));
+    }
+
+    #[test]
+    fn an_odd_base_image_is_no_crash() {
+        for odd in [
+            json!({}),
+            json!({ "config": 1, "rootfs": "x", "history": {} }),
+            json!({ "config": { "Env": 3 } }),
+        ] {
+            config(&Assembly::default(), &base(odd), &[(layer(), "project")], "hash");
+        }
+    }
+}

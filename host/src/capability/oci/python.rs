@@ -72,7 +72,7 @@ impl Python {
         let mut numbers = variables.get("PYTHON_VERSION")?.split('.');
         let version = format!("{}.{}", numbers.next()?, numbers.next()?);
         let musl = base.name.contains("alpine");
-        Some(Self { path: format!("/usr/local/bin/python{version}"), version, modules: None, musl })
+        Some(Self { path: "/usr/local/bin/python3".to_owned(), version, modules: None, musl })
     }
 }
 
@@ -168,8 +168,9 @@ impl Files {
 
     /// The first `python3` of a search path.
     fn python(&self, search: &str) -> Option<Python> {
-        let (found, version) = search.split(':').find_map(|folder| {
-            let found = self.resolved(&format!("{}/python3", folder.trim_matches('/')))?;
+        let (path, version) = search.split(':').find_map(|folder| {
+            let path = format!("{}/python3", folder.trim_matches('/'));
+            let found = self.resolved(&path)?;
             let name = found.rsplit('/').next()?;
             let of_name = name.strip_prefix("python").filter(|version| version.contains('.'));
             // A `python3` that is no link: the versioned name lies beside it.
@@ -180,11 +181,11 @@ impl Files {
                     .map(|minor| format!("3.{minor}"))
             };
             let version = of_name.map(str::to_owned).or_else(beside)?;
-            Some((found, version))
+            Some((path, version))
         })?;
         let modules = [version.as_str(), "3"].into_iter().filter_map(|version| self.modules.get(version));
         let modules = modules.flatten().cloned().collect();
-        Some(Python { version, path: format!("/{found}"), modules: Some(modules), musl: self.musl })
+        Some(Python { version, path: format!("/{path}"), modules: Some(modules), musl: self.musl })
     }
 
     /// The path behind links; `None` if there is no such file.
@@ -235,9 +236,9 @@ mod tests {
     fn the_first_python_of_the_search_path_is_found() {
         let debian =
             [("bin", Some("usr/bin")), ("usr/bin/python3", Some("python3.11")), ("usr/bin/python3.11", None)];
-        let usr = Some(("3.11".to_owned(), "/usr/bin/python3.11".to_owned()));
-        assert_eq!(found(&debian, "/usr/local/bin:/usr/bin"), usr);
-        assert_eq!(found(&debian, "/bin"), usr);
+        let of = |path: &str| Some(("3.11".to_owned(), path.to_owned()));
+        assert_eq!(found(&debian, "/usr/local/bin:/usr/bin"), of("/usr/bin/python3"));
+        assert_eq!(found(&debian, "/bin"), of("/bin/python3"));
         assert_eq!(found(&debian, "/usr/local/bin"), None);
         let conda = [
             ("usr/bin/python3", Some("/etc/alternatives/python3")),

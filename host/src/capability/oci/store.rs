@@ -18,6 +18,8 @@ use crate::{
     error::{Context, Error, Result},
 };
 
+/// Changes if records, or what is made from the same inputs, change: what an older version kept is not read.
+pub(super) const FORMAT: u32 = 1;
 /// Maximum size of a record in bytes.
 const MAX_RECORD: u64 = 16 << 20;
 /// How long a record stays without being used.
@@ -175,7 +177,7 @@ fn digest_of(file: &mut File) -> io::Result<String> {
 }
 
 fn name_of(kind: &str, key: &str) -> String {
-    format!("{kind}-{key}.json")
+    format!("{kind}-{FORMAT}-{key}.json")
 }
 
 fn hex_of(digest: &str) -> &str {
