@@ -7,6 +7,7 @@ pub mod docker;
 pub mod http;
 mod logins;
 pub mod oci;
+pub mod process;
 mod proxy;
 pub mod transfer;
 

@@ -5,6 +5,7 @@ mod aws;
 mod docker;
 mod http;
 mod options;
+mod process;
 mod report;
 mod run;
 mod sagemaker;

@@ -15,6 +15,8 @@ use crate::capability::http::CredentialSource;
 pub enum Capability {
     /// Build images and run containers.
     Docker,
+    /// Start processes on this machine: for shipped drivers alone.
+    Process,
     /// Read the AWS account, look up roles.
     AwsIdentity,
     /// Create image repositories.
@@ -32,6 +34,7 @@ impl Capability {
     pub const fn interface(self) -> &'static str {
         match self {
             Self::Docker => "docker",
+            Self::Process => "process",
             Self::AwsIdentity => "aws-identity",
             Self::Ecr => "ecr",
             Self::S3 => "s3",
@@ -41,8 +44,15 @@ impl Capability {
     }
 
     /// All capabilities.
-    pub const ALL: [Self; 6] =
-        [Self::Docker, Self::AwsIdentity, Self::Ecr, Self::S3, Self::Sagemaker, Self::CloudwatchLogs];
+    pub const ALL: [Self; 7] = [
+        Self::Docker,
+        Self::Process,
+        Self::AwsIdentity,
+        Self::Ecr,
+        Self::S3,
+        Self::Sagemaker,
+        Self::CloudwatchLogs,
+    ];
 
     /// The capability with that interface name; `None` if there is no such capability.
     pub fn of_interface(name: &str) -> Option<Self> {
@@ -55,6 +65,9 @@ impl Capability {
                 "run any program on your Docker engine, in image builds and in its jobs' containers, with Docker's \
                  network access, which may include your own network; so it could send the project's files, and the \
                  input folders that you name, anywhere"
+            }
+            Self::Process => {
+                "nothing: only drivers that ship with alekseylearn may start processes on this machine"
             }
             Self::AwsIdentity => "read your AWS account ID and region, and look up the role that you name",
             Self::Ecr => "create the training's image repository in your AWS account",
