@@ -26,6 +26,7 @@ macro_rules! exports {
                 "alekseylearn:driver/credentials@0.1.1": crate::bindings::alekseylearn::driver::credentials,
                 "alekseylearn:driver/docker@0.1.1": crate::bindings::alekseylearn::driver::docker,
                 "alekseylearn:driver/oci@0.1.1": crate::bindings::alekseylearn::driver::oci,
+                "alekseylearn:driver/process@0.1.1": crate::bindings::alekseylearn::driver::process,
                 "alekseylearn:driver/aws-identity@0.1.1": crate::bindings::alekseylearn::driver::aws_identity,
                 "alekseylearn:driver/ecr@0.1.1": crate::bindings::alekseylearn::driver::ecr,
                 "alekseylearn:driver/s3@0.1.1": crate::bindings::alekseylearn::driver::s3,

@@ -15,7 +15,7 @@ use crate::{
 /// Train a bundled example on this machine
 ///
 /// Writes a small scikit-learn project to a new folder, trains it on this machine, and downloads the model. Costs nothing
-/// and needs no account.
+/// and needs no account. Without a Docker engine, it trains in a virtual environment.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -48,8 +48,7 @@ const FILES: [(&str, &str); 2] = [
 ];
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    // First, so that nothing is written if nothing can be trained.
-    let driver = driver_of_this_machine(context).await?;
+    let driver = driver_of_this_machine(context).await;
     write(context, &arguments.folder)?;
     let words = words(arguments, driver, &Defaults::read(&context.environment)?);
     let command = shell::command(words.iter().map(String::as_str));
@@ -62,9 +61,15 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
 }
 
 /// The driver that trains on this machine with what it has.
-async fn driver_of_this_machine(context: &Context) -> Result<&'static str> {
-    context.services.docker().await?;
-    Ok("local")
+async fn driver_of_this_machine(context: &Context) -> &'static str {
+    match context.services.docker().await {
+        Ok(_) => "local",
+        Err(error) => {
+            context.ui.detail(&error.chain());
+            context.ui.stage("There is no Docker engine: training in a virtual environment instead");
+            "venv"
+        }
+    }
 }
 
 /// Writes the example. An unchanged one is used again.
@@ -100,9 +105,9 @@ fn write(context: &Context, folder: &Path) -> Result<()> {
 fn words(arguments: &Arguments, driver: &str, defaults: &Defaults) -> Vec<String> {
     let path = |name: &str| arguments.folder.join(name).display().to_string();
     let mut words = vec!["alekseylearn".to_owned(), "fit".to_owned(), path(SCRIPT)];
-    for (option, default) in
-        [("--build-driver", defaults.build_driver()), ("--train-driver", defaults.train_driver())]
-    {
+    // Without a container, nothing is built.
+    let build = (driver == job::DEFAULT_DRIVER).then_some(("--build-driver", defaults.build_driver()));
+    for (option, default) in build.into_iter().chain([("--train-driver", defaults.train_driver())]) {
         if default.unwrap_or(job::DEFAULT_DRIVER) != driver {
             words.extend([option.to_owned(), driver.to_owned()]);
         }
