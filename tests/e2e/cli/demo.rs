@@ -46,9 +46,16 @@ fn nothing_of_the_user_is_replaced_or_sent() {
 }
 
 #[test]
-fn without_an_engine_there_is_one_error_and_no_folder() {
+fn without_an_engine_it_trains_in_a_virtual_environment() {
     let mut sandbox = Sandbox::new();
     sandbox.set("DOCKER_HOST", "unix:///nowhere/docker.sock");
-    sandbox.run(&["demo"]).failure(7).one_error().says("Docker");
-    assert!(!sandbox.path("alekseylearn-demo").exists());
+    let command =
+        "alekseylearn fit alekseylearn-demo/train.py --train-driver venv --fetch alekseylearn-demo/out";
+    let run = sandbox
+        .run(&["demo"])
+        .success()
+        .says("There is no Docker engine")
+        .says(&format!("Running {command}"));
+    assert!(run.stdout.contains("accuracy: 0.98"), "{}", run.stdout);
+    assert!(sandbox.path("alekseylearn-demo/out/model.joblib").is_file());
 }
