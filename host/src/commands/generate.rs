@@ -28,7 +28,7 @@ enum What {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let mut root = super::Arguments::command();
+    let mut root = super::Arguments::command().disable_help_subcommand(true);
     root.build();
     let mut pages = BTreeMap::new();
     match arguments.what {
@@ -37,6 +37,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
                 let name = command.get_display_name().unwrap_or_else(|| command.get_name());
                 let mut page = Vec::new();
                 clap_mangen::Man::new(command.clone())
+                    .source(concat!("alekseylearn ", env!("CARGO_PKG_VERSION")))
                     .render(&mut page)
                     .context(|| format!("cannot make the man page of {name}"))?;
                 pages.insert(format!("{name}.1"), String::from_utf8_lossy(&page).into_owned());
@@ -53,7 +54,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 
 /// A command and all below it that the help lists.
 fn visible(command: &Command) -> Vec<&Command> {
-    let below = command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help");
+    let below = command.get_subcommands().filter(|below| !below.is_hide_set());
     [command].into_iter().chain(below.flat_map(visible)).collect()
 }
 

@@ -53,7 +53,7 @@ fn the_commands_of_the_documentation_work() {
         let text = fs::read_to_string(&page).unwrap();
         let name = shown(&page);
         let blocks: Vec<Block> =
-            blocks(&text).into_iter().filter_map(|block| block.to_run(&mut used)).collect();
+            blocks(&text).into_iter().filter_map(|block| block.runnable(&mut used)).collect();
         if blocks.is_empty() {
             continue;
         }
@@ -81,7 +81,7 @@ struct Block {
 
 impl Block {
     /// Without the commands that are not run; `None` if none is left.
-    fn to_run(mut self, used: &mut BTreeSet<&'static str>) -> Option<Self> {
+    fn runnable(mut self, used: &mut BTreeSet<&'static str>) -> Option<Self> {
         let all = self.commands.len();
         self.commands.retain(|command| {
             let reason = NOT_RUN.iter().find(|(part, _)| command.contains(part));

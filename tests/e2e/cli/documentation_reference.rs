@@ -24,6 +24,24 @@ fn the_reference_is_as_the_program_says() {
     });
 }
 
+#[test]
+fn each_command_has_a_man_page() {
+    let sandbox = Sandbox::new();
+    let pages = sandbox.run(&["generate", "man", "--json"]).success().data()["pages"].clone();
+    let help = fs::read_to_string(workspace().join("tests/e2e/help.txt")).unwrap();
+    let commands: Vec<&str> =
+        help.lines().filter_map(|line| line.strip_prefix("$ ")?.strip_suffix(" --help")).collect();
+    assert!(commands.len() > 20, "{commands:?}");
+    for command in &commands {
+        let page = pages[format!("{}.1", command.replace(' ', "-"))].as_str();
+        let page = page.unwrap_or_else(|| panic!("no page of `{command}`"));
+        assert!(page.contains(".SH SYNOPSIS") && page.contains("\"alekseylearn 0."), "{page}");
+        // It points to no page that is not there.
+        assert!(!page.contains("help(1)"), "{page}");
+    }
+    assert_eq!(pages.as_object().unwrap().len(), commands.len());
+}
+
 /// Compares each generated part of a page with what it should be, or writes it with `UPDATE=1`.
 fn hold(page: &str, part: impl Fn(&str) -> String) {
     let path = workspace().join(page);
