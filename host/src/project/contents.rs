@@ -68,7 +68,7 @@ pub(super) fn look(file: &File) -> Found {
 }
 
 /// Whether the file is source code, by its name.
-pub(super) fn is_code(path: &str) -> bool {
+pub(in crate::project) fn is_code(path: &str) -> bool {
     let extension = Path::new(path).extension().map(|extension| extension.to_ascii_lowercase());
     extension.is_some_and(|extension| CODE.iter().any(|code| extension == *code))
 }

@@ -403,8 +403,15 @@ mod tests {
             (".aws/credentials", ""),
             ("a/b.py", ""),
             (".hidden.cfg", ""),
+            ("hf_token.txt", ""),
+            ("access_token.py", ""),
+            ("credentials/__init__.py", ""),
+            ("keys/credentials/aws", ""),
         ];
-        assert_eq!(listed(&files, &[]), [".hidden.cfg", "a/b.py", "train.py"]);
+        assert_eq!(
+            listed(&files, &[]),
+            [".hidden.cfg", "a/b.py", "access_token.py", "credentials/__init__.py", "train.py"]
+        );
     }
 
     #[test]

@@ -223,7 +223,8 @@ impl Rules {
         included: bool,
         tracked: bool,
     ) -> Option<Reason> {
-        if let Some(pattern) = self.never.secret(inside, is_folder) {
+        let secret = self.never.secret(inside, is_folder);
+        if let Some(pattern) = secret.filter(|pattern| !never::is_code(pattern, path, is_folder)) {
             let is_public = pattern == never::BY_CONTENT && super::contents::is_public(path);
             return (is_folder || !is_public).then_some(Reason::Secret(pattern));
         }
@@ -303,7 +304,8 @@ pub(super) fn secret_by_name(name: &str, path: &Path, choice: &Choice) -> Option
     let mut patterns = all.enumerate().filter_map(|(number, part)| {
         let pattern = never.secret(part.as_os_str().as_bytes(), number > 0)?;
         let is_public = number == 0 && pattern == never::BY_CONTENT && super::contents::is_public(path);
-        (!is_public).then_some(pattern)
+        let is_code = number == 0 && never::is_code(&pattern, path, false);
+        (!is_public && !is_code).then_some(pattern)
     });
     patterns.next().map(Reason::Secret)
 }

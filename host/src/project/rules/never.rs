@@ -1,10 +1,13 @@
 //! Files that are not sent, whatever the ignore files say: credentials by their usual names, and files that no image
 //! needs.
 
+use std::path::Path;
+
 use super::{
     glob::{Case, Lines},
     is_name,
 };
+use crate::project::contents;
 
 /// Credentials and keys. The names are those that the tools themselves use, and the ones that scanners for leaked
 /// secrets look for.
@@ -312,6 +315,14 @@ impl Never {
 fn pattern(list: &Lines, inside: &[u8], is_folder: bool) -> Option<String> {
     let line = list.deciding(inside, is_folder, Case::Ignored)?;
     (!line.negated).then(|| line.written.trim_start_matches("**/").to_owned())
+}
+
+/// Whether something has the name of a secret, and is code: a package, or a module such as `access_token.py`.
+pub(super) fn is_code(pattern: &str, path: &Path, is_folder: bool) -> bool {
+    match is_folder {
+        true => !pattern.starts_with('.') && path.join("__init__.py").is_file(),
+        false => pattern.ends_with('*') && path.to_str().is_some_and(contents::is_code),
+    }
 }
 
 /// Whether a pattern of the clutter list is for files that tools create again if they are missing. They are of no use in
