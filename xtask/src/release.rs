@@ -88,9 +88,7 @@ fn check_tree(status: &str) -> Result<()> {
 
 /// Each package of the workspace has the version, and so have the wheel and the image of it in the lock file.
 fn check_versions(version: &str) -> Result<()> {
-    let metadata = text(&mut cargo(&["metadata", "--locked", "--no-deps", "--format-version", "1"])?)?;
-    let metadata: Value = serde_json::from_str(&metadata)?;
-    let packages = metadata["packages"].as_array().context("cargo lists the packages")?;
+    let packages = packages()?;
     let others: Vec<String> = packages
         .iter()
         .filter(|package| package["version"] != version)
@@ -98,6 +96,13 @@ fn check_versions(version: &str) -> Result<()> {
         .collect();
     ensure!(others.is_empty(), "these have another version than {version}: {}", others.join(", "));
     Ok(())
+}
+
+/// The packages of the workspace, as cargo describes them.
+fn packages() -> Result<Vec<Value>> {
+    let metadata = text(&mut cargo(&["metadata", "--locked", "--no-deps", "--format-version", "1"])?)?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    Ok(metadata["packages"].as_array().context("cargo lists the packages")?.clone())
 }
 
 /// The text of a version's section in the changelog.
@@ -124,11 +129,14 @@ fn bill_of_materials(folder: &Path) -> Result<PathBuf> {
     cyclonedx.args(["cyclonedx", "--manifest-path", "host/Cargo.toml", "--format", "json"]);
     cyclonedx.args(["--no-build-deps", "--override-filename", NAME]);
     run(cyclonedx.current_dir(root())).context("cannot make the bill of materials")?;
-    // It is written beside the manifest.
-    let (made, place) =
-        (root().join("host").join(format!("{NAME}.json")), folder.join("alekseylearn.cdx.json"));
-    fs::copy(&made, &place)?;
-    fs::remove_file(made)?;
+    // It is written beside the manifest of each member of the workspace.
+    let file = format!("{NAME}.json");
+    let place = folder.join(&file);
+    fs::copy(root().join("host").join(&file), &place)?;
+    for package in packages()? {
+        let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
+        fs::remove_file(manifest.with_file_name(&file))?;
+    }
     let bill: Value = serde_json::from_str(&fs::read_to_string(&place)?)?;
     let count = bill["components"].as_array().map_or(0, Vec::len);
     ensure!(count > 100, "the bill of materials has only {count} components");
