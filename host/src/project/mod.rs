@@ -229,7 +229,7 @@ impl Project {
             artifact: inside.to_owned(),
             workdir,
             start,
-            tag: tag_of_artifact(folder, name)?,
+            tag: tag_of_artifact(folder, name),
             python: python::of(&folders, dependencies.as_ref(), &mut notes)?,
             package: Package::read(&root, &folders),
             told,
@@ -292,7 +292,7 @@ pub fn login_claims(environment: &PackageEnvironment, folder: &Path) -> BTreeSet
 }
 
 /// Returns the tag. A package has its own name, not that of the file that starts it.
-fn tag_of_artifact(folder: &Path, name: &str) -> Result<String> {
+fn tag_of_artifact(folder: &Path, name: &str) -> String {
     match (folder.parent(), folder.file_name().and_then(|name| name.to_str())) {
         (Some(above), Some(package)) if name == "__main__.py" => tag_of(above, package),
         _ => tag_of(folder, name),
