@@ -9,7 +9,7 @@ use alekseylearn_tests::{Sandbox, base_image_or_skip};
 use super::documentation::{pages, shown};
 
 /// What a command contains that cannot run in a test, and why. The first match counts.
-const NOT_RUN: [(&str, &str); 21] = [
+const NOT_RUN: [(&str, &str); 22] = [
     ("cargo ", "compiles the workspace"),
     ("bash .ci/run", "runs all tests"),
     ("pip install", "`cargo xtask wheel` does this"),
@@ -24,6 +24,7 @@ const NOT_RUN: [(&str, &str); 21] = [
     ("plugin install --locked", "asks a question"),
     ("kaggle", "needs a Kaggle account"),
     ("local-gpu", "needs a GPU"),
+    ("daemonless", "needs a base image in a registry"),
     ("nvcr.io", "downloads an image of gigabytes"),
     ("system_packages", "downloads from Debian's archive"),
     ("--as-of", "needs a package index that tells when files appeared"),

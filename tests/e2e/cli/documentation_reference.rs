@@ -28,7 +28,7 @@ fn the_reference_is_as_the_program_says() {
 fn each_command_has_a_man_page() {
     let sandbox = Sandbox::new();
     let pages = sandbox.run(&["generate", "man", "--json"]).success().data()["pages"].clone();
-    let help = fs::read_to_string(workspace().join("tests/e2e/help.txt")).unwrap();
+    let help = fs::read_to_string(workspace().join("tests/e2e/cli/help.txt")).unwrap();
     let commands: Vec<&str> =
         help.lines().filter_map(|line| line.strip_prefix("$ ")?.strip_suffix(" --help")).collect();
     assert!(commands.len() > 20, "{commands:?}");

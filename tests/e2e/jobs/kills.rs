@@ -34,6 +34,7 @@ impl Chance {
 
 /// Runs the command `KILLS` times, kills it, and runs it again to its end; `check` gets the folder of each, and tells
 /// the number of jobs: one more for each command.
+#[expect(clippy::print_stdout, reason = "the test runner shows it if the test fails")]
 fn kill_often(sandbox: &Sandbox, command: &[&str], more: usize, mut check: impl FnMut(&Path) -> usize) {
     let with = |folder: &str| -> Vec<String> {
         let arguments = command.iter().map(|text| text.replace("FOLDER", folder));
@@ -80,7 +81,6 @@ fn kill_often(sandbox: &Sandbox, command: &[&str], more: usize, mut check: impl 
             again.stdout,
             again.stderr
         );
-        // Shown if the check fails.
         println!("after\n{}\nit says\n{}{}", killed.stdout, again.stdout, again.stderr);
         let now = check(&sandbox.path(&folder));
         assert!((jobs + more - doubtful..=jobs + more).contains(&now), "{jobs} jobs, and then {now}");
