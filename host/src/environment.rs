@@ -95,10 +95,12 @@ impl Look {
     fn read(stream: &impl IsTerminal) -> Self {
         let is_on = |name| text(name).is_some_and(|value| value != "0");
         let is_terminal = stream.is_terminal();
-        let color = match () {
-            () if text("NO_COLOR").is_some() => false,
-            () if is_on("CLICOLOR_FORCE") || is_on("FORCE_COLOR") => true,
-            () => is_terminal && !is_dumb() && text("CLICOLOR").is_none_or(|value| value != "0"),
+        let color = if text("NO_COLOR").is_some() {
+            false
+        } else if is_on("CLICOLOR_FORCE") || is_on("FORCE_COLOR") {
+            true
+        } else {
+            is_terminal && !is_dumb() && text("CLICOLOR").is_none_or(|value| value != "0")
         };
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| text(name)).unwrap_or_default();
         let is_utf8 = locale.to_lowercase().replace('-', "").ends_with("utf8");

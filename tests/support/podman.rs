@@ -65,9 +65,10 @@ impl Podman {
     pub fn docker(&self, arguments: &[&str]) -> Result<String, String> {
         let output = Command::new("docker").args(arguments).env("DOCKER_HOST", self.address()).output();
         let output = output.map_err(|error| error.to_string())?;
-        match output.status.success() {
-            true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
         }
     }
 

@@ -1,11 +1,12 @@
 //! Runs other programs. Ctrl-C, a time limit and a failure all end in one clear error.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,9 @@ static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// How long a program may take to end after each signal.
 pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often a child is looked at.
+const TICK: Duration = Duration::from_millis(10);
 
 /// From now on, Ctrl-C and SIGTERM do not end xtask but make `run` fail, so that everything that was started is stopped.
 pub fn watch_for_interrupts() {
@@ -54,6 +58,37 @@ pub fn run_in_front(command: &mut Command) -> Result<ExitStatus> {
     status(command, None)
 }
 
+/// Runs a program whose stdout is the command's result, and returns its status and some of the lines of its stdout.
+pub fn run_and_keep(command: &mut Command, keep: fn(&str) -> bool) -> Result<(ExitStatus, Vec<String>)> {
+    ensure!(!interrupted(), "interrupted");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+    let mut child = command.spawn().with_context(|| cannot_start(command))?;
+    let stdout = child.stdout.take().expect("it is piped");
+    let (send, lines) = mpsc::channel();
+    thread::spawn(move || {
+        // The receiver goes with the program, though a child of it may keep its stdout open.
+        io::BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| send.send(line))
+    });
+    let mut kept = Vec::new();
+    let mut show = |patience: Duration| {
+        loop {
+            match lines.recv_timeout(patience) {
+                Ok(line) => {
+                    println!("{line}");
+                    if keep(&line) {
+                        kept.push(line);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => break thread::sleep(TICK),
+            }
+        }
+    };
+    let status = wait_and(&mut child, None, || show(TICK)).with_context(|| shown(command))?;
+    show(Duration::from_secs(1));
+    Ok((status, kept))
+}
+
 /// Whether a program succeeds in time; without output.
 pub fn succeeds(command: &mut Command, limit: Duration) -> bool {
     check(command.stdout(Stdio::null()).stderr(Stdio::null()), Some(limit)).is_ok()
@@ -90,6 +125,11 @@ fn status(command: &mut Command, limit: Option<Duration>) -> Result<ExitStatus> 
 
 /// Waits for a child; Ctrl-C or the time limit ends it.
 fn wait(child: &mut Child, limit: Option<Duration>) -> Result<ExitStatus> {
+    wait_and(child, limit, || thread::sleep(TICK))
+}
+
+/// Waits in the same way, and does something meanwhile that takes a moment.
+fn wait_and(child: &mut Child, limit: Option<Duration>, mut meanwhile: impl FnMut()) -> Result<ExitStatus> {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
@@ -104,7 +144,7 @@ fn wait(child: &mut Child, limit: Option<Duration>) -> Result<ExitStatus> {
             stop(child, &["INT", "TERM"]);
             bail!("not done within {} s", limit.unwrap_or_default().as_secs());
         }
-        thread::sleep(Duration::from_millis(10));
+        meanwhile();
     }
 }
 
@@ -158,13 +198,20 @@ fn cannot_start(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::BufRead;
 
     #[test]
     fn an_error_names_the_command_and_how_it_ended() {
         let error = run(Command::new("sh").args(["-c", "exit 3"])).unwrap_err().to_string();
         assert!(error.starts_with("sh -c exit 3: "), "{error}");
         assert!(error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn some_lines_of_a_program_are_kept() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo one; echo two; echo three; exit 4"]);
+        let (status, kept) = run_and_keep(&mut command, |line| line.contains('o')).unwrap();
+        assert_eq!((status.code(), kept), (Some(4), vec!["one".to_owned(), "two".to_owned()]));
     }
 
     #[test]

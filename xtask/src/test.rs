@@ -1,12 +1,14 @@
 //! `test`: runs every test of the workspace, with a separate rig.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 
 use crate::dockerd::Engine;
-use crate::process::{interrupted, run, run_in_front};
+use crate::process::{interrupted, run, run_and_keep, run_in_front, say};
 use crate::rig::Rig;
 use crate::tools::{LocalMode, Tools};
 use crate::workspace::{cache, cargo, lock, root, target};
@@ -14,6 +16,9 @@ use crate::{base_image, guests, plugins, tools};
 
 /// Folders of Python tests, if they exist.
 const PYTHON_TESTS: [&str; 3] = ["tests/rig", "tests/runner", "tests/python"];
+
+/// As many failed tests are run once more. More of them have a common cause.
+const MAX_REPEATED: usize = 5;
 
 /// The exit code of pytest if a filter matches no test.
 const NOTHING_COLLECTED: i32 = 5;
@@ -23,13 +28,16 @@ pub fn run_chore(filters: &[&str]) -> Result<()> {
     // One run at a time: the rig has one folder, which is kept until the next run to analyse failures.
     let _lock = lock("test")?;
     let mut parts = Parts::default();
-    let outcome = everything(filters, &mut parts);
+    let skipped = cache()?.join("test-skipped.txt");
+    fs::write(&skipped, "")?;
+    let outcome = everything(filters, &skipped, &mut parts);
     eprint!("{}", parts.summary());
+    eprint!("{}", fs::read_to_string(&skipped).unwrap_or_default());
     outcome
 }
 
 /// Builds and runs everything. At the end, in any case, the rig stops first, then the engine.
-fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
+fn everything(filters: &[&str], skipped: &Path, parts: &mut Parts) -> Result<()> {
     parts.time("drivers", plugins::build)?;
     let guests = parts.time("guests", guests::build)?;
     // The same packages, targets and features as `cargo test`, so that it compiles nothing again.
@@ -38,27 +46,18 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
     let _engine = parts.time("engine", Engine::ensure)?;
     let image = parts.time("base image", base_image::ensure)?;
     let wanted = |test: &str| filters.is_empty() || filters.iter().any(|filter| filter.contains(test));
-    let torch = match wanted("distributed") {
-        true => Some(parts.time("torch image", base_image::ensure_torch)?),
-        false => None,
-    };
-    let podman = match wanted("podman") {
-        true => parts.time("podman", tools::podman)?,
-        false => None,
-    };
-    let browser = match wanted("browser") {
-        true => parts.time("browser", tools::browser)?,
-        false => None,
-    };
-    let local_mode = match wanted("local_mode") {
-        true => parts.time("SageMaker's SDK", tools::local_mode)?,
-        false => None,
-    };
+    let torch =
+        if wanted("distributed") { Some(parts.time("torch image", base_image::ensure_torch)?) } else { None };
+    let podman = if wanted("podman") { parts.time("podman", tools::podman)? } else { None };
+    let browser = if wanted("browser") { parts.time("browser", tools::browser)? } else { None };
+    let local_mode =
+        if wanted("local_mode") { parts.time("SageMaker's SDK", tools::local_mode)? } else { None };
     let state = cache()?.join("test-rig");
     let _rig = parts.time("rig", || Rig::start(&state, &tools))?;
 
     let surroundings = |command: &mut Command| -> Result<()> {
         command.env("ALEKSEYLEARN_RIG", state.join("rig.json"));
+        command.env("ALEKSEYLEARN_SKIPPED", skipped);
         command.env("ALEKSEYLEARN_BASE_IMAGE", image);
         if let Some(torch) = torch {
             command.env("ALEKSEYLEARN_TORCH_IMAGE", torch);
@@ -89,9 +88,12 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
         ensure!(!interrupted(), "interrupted");
         Ok(())
     };
-    let mut rust = cargo(&["test", "--workspace", "--no-fail-fast", "--"])?;
-    surroundings(rust.args(filters))?;
-    judge("cargo test", parts.time("cargo test", || ended_well(&mut rust, &[])))?;
+    let rust = |arguments: &[&str]| {
+        let mut rust = cargo(&["test", "--workspace", "--no-fail-fast", "--"])?;
+        surroundings(rust.args(arguments))?;
+        Ok(rust)
+    };
+    judge("cargo test", parts.time("cargo test", || rust_tests(rust, filters)))?;
     for folder in PYTHON_TESTS.into_iter().filter(|folder| root().join(folder).exists()) {
         let mut python = pytest(&tools, folder, filters);
         surroundings(&mut python)?;
@@ -100,6 +102,29 @@ fn everything(filters: &[&str], parts: &mut Parts) -> Result<()> {
     }
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
+}
+
+/// Runs the tests in Rust. A few that fail are run once more, one after the other: on a busy machine, a test may wait too
+/// long for what another one keeps it from. Those that pass then are reported as flaky, and fail nothing.
+fn rust_tests(command: impl Fn(&[&str]) -> Result<Command>, filters: &[&str]) -> Result<()> {
+    let (status, lines) = run_and_keep(&mut command(filters)?, |line| failed_test(line).is_some())?;
+    let failed: Vec<&str> = lines.iter().filter_map(|line| failed_test(line)).collect();
+    if status.success() || failed.is_empty() || failed.len() > MAX_REPEATED {
+        ensure!(status.success(), "{status}");
+        return Ok(());
+    }
+    say(format_args!("running once more, alone: {}", failed.join(", ")));
+    let alone = [["--exact", "--test-threads=1"].as_slice(), &failed].concat();
+    ended_well(&mut command(&alone)?, &[])?;
+    for test in failed {
+        say(format_args!("flaky: {test} failed among the others, and passes alone"));
+    }
+    Ok(())
+}
+
+/// The name of the test that a line of its runner reports as failed.
+fn failed_test(line: &str) -> Option<&str> {
+    line.strip_prefix("test ")?.strip_suffix(" ... FAILED")
 }
 
 fn pytest(tools: &Tools, folder: &str, filters: &[&str]) -> Command {
@@ -155,6 +180,31 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert!(rows[0].contains("good") && !rows[0].contains("FAILED"), "{summary}");
         assert!(rows[1].contains("bad") && rows[1].ends_with("FAILED"), "{summary}");
+    }
+
+    /// A command that reports a failed test, and ends with this code when it is run alone.
+    fn runner(folder: &Path, alone: u8) -> impl Fn(&[&str]) -> Result<Command> {
+        let script = format!(
+            "echo $@ >> {}/runs; case $1 in --exact) exit {alone};; esac; echo 'test a::b ... FAILED'; exit 101",
+            folder.display()
+        );
+        move |arguments| {
+            let mut command = Command::new("sh");
+            command.args(["-c", &script, "sh"]).args(arguments);
+            Ok(command)
+        }
+    }
+
+    #[test]
+    fn a_failed_test_is_run_once_more_alone() {
+        let folder = std::env::temp_dir().join(format!("xtask-flaky-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        rust_tests(runner(&folder, 0), &["x"]).unwrap();
+        rust_tests(runner(&folder, 1), &["y"]).unwrap_err();
+        let runs = fs::read_to_string(folder.join("runs")).unwrap();
+        let alone = "--exact --test-threads=1 a::b";
+        assert_eq!(runs, format!("x\n{alone}\ny\n{alone}\n"));
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -135,10 +135,12 @@ fn collect(job: &Job, node: &docker::NodeState) -> Result<Value, Error> {
 
 fn ended(outcome: &Value) -> JobStatus {
     let exit_code = outcome["exit_code"].as_i64().and_then(|code| i32::try_from(code).ok()).unwrap_or(1);
-    let status = JobStatus::new(match () {
-        () if outcome["stopped"] == true => State::Stopped,
-        () if exit_code == 0 => State::Completed,
-        () => State::Failed,
+    let status = JobStatus::new(if outcome["stopped"] == true {
+        State::Stopped
+    } else if exit_code == 0 {
+        State::Completed
+    } else {
+        State::Failed
     });
     status.exit_code(exit_code);
     if let Some(started) = outcome["started"].as_u64() {

@@ -37,10 +37,7 @@ pub fn read(bundle: &CertificateBundle) -> Result<Vec<Certificate>> {
     // TLS libraries do not understand some certificates in old bundles. OpenSSL skips them too.
     let usable = found.filter(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
     let usable: Vec<Certificate> = usable.collect();
-    match usable.is_empty() {
-        true => Err(failed().source("it has no PEM certificate")),
-        false => Ok(usable),
-    }
+    if usable.is_empty() { Err(failed().source("it has no PEM certificate")) } else { Ok(usable) }
 }
 
 /// Certificates in PEM.

@@ -39,22 +39,21 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
         return Ok(());
     }
     let most = Duration::from_secs(arguments.wait);
-    context.ui.stage(&match arguments.detach {
-        true => format!("Stopping {name}"),
-        false => format!("Stopping {name}: waiting up to {} for its end", duration(most)),
+    context.ui.stage(&if arguments.detach {
+        format!("Stopping {name}")
+    } else {
+        format!("Stopping {name}: waiting up to {} for its end", duration(most))
     });
     known.driver.stop(&known.job).await?;
-    let after = match arguments.detach {
-        true => job::look(&record, &known).await?,
-        false => {
-            let end = job::wait_for_end(context, &record, &known, most);
-            let hint = format!("it is still stopping: `alekseylearn status {name}` shows when it has ended");
-            super::interruptible(end, &hint).await?.ok_or_else(|| {
-                let late =
-                    format!("the job {name} did not end within {} of the stop request", duration(most));
-                Error::new(Kind::Unavailable, late).hint(&hint)
-            })?
-        }
+    let after = if arguments.detach {
+        job::look(&record, &known).await?
+    } else {
+        let end = job::wait_for_end(context, &record, &known, most);
+        let hint = format!("it is still stopping: `alekseylearn status {name}` shows when it has ended");
+        super::interruptible(end, &hint).await?.ok_or_else(|| {
+            let late = format!("the job {name} did not end within {} of the stop request", duration(most));
+            Error::new(Kind::Unavailable, late).hint(&hint)
+        })?
     };
     let state = after.state.name();
     let fetch = format!("`alekseylearn fetch ./out {name}` downloads");

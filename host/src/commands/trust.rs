@@ -77,9 +77,10 @@ fn list(context: &Context, folders: &[TrustedFolder]) {
             entry.claims.iter().map(move |claim| [folder.clone(), claim.clone()])
         })
         .collect();
-    let text = match rows.is_empty() {
-        true => "No folder is trusted.".to_owned(),
-        false => context.ui.table(["FOLDER", "WITH"], &rows),
+    let text = if rows.is_empty() {
+        "No folder is trusted.".to_owned()
+    } else {
+        context.ui.table(["FOLDER", "WITH"], &rows)
     };
     context.ui.result(&text, json!({ "folders": folders }));
 }

@@ -100,9 +100,10 @@ pub fn spell_out(arguments: Vec<OsString>) -> Vec<OsString> {
         }
         let text = argument.to_str().unwrap_or_default();
         if let Some(assignment) = text.strip_prefix("--config.") {
-            let value = match assignment.contains('=') {
-                true => None,
-                false => rest.next_if(|next| !assignment.starts_with(FLAGS) || is_value(next)),
+            let value = if assignment.contains('=') {
+                None
+            } else {
+                rest.next_if(|next| !assignment.starts_with(FLAGS) || is_value(next))
             };
             match (flag(assignment), value) {
                 (Some(flag), None) => out.push(flag),

@@ -128,13 +128,14 @@ impl Defaults {
         let mut files: Vec<File> = Vec::new();
         for path in [Some(user.clone()), project].into_iter().flatten() {
             let folder = path.parent().unwrap_or(&path);
-            let allow = match path == user {
-                true => "make your user its owner: this file decides whom to trust".to_owned(),
-                false => format!(
+            let allow = if path == user {
+                "make your user its owner: this file decides whom to trust".to_owned()
+            } else {
+                format!(
                     "if you trust its owner, add to {}: [projects] safe = [{:?}]",
                     user.display(),
                     folder.display().to_string()
-                ),
+                )
             };
             let safe = files.iter().flat_map(|file| &file.content.projects.safe);
             let is_safe = path != user && safe.into_iter().any(|safe| folder.starts_with(safe));

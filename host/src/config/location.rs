@@ -35,9 +35,10 @@ impl Location {
     pub fn of<S: AsRef<str>>(text: &str, schemes: &[S]) -> Result<Self, String> {
         let has_scheme =
             |scheme: &S| text.strip_prefix(scheme.as_ref()).is_some_and(|rest| rest.starts_with("://"));
-        match schemes.iter().any(has_scheme) {
-            true => text.parse(),
-            false => Err(format!("`{text}` is not of the form {}", Self::forms(schemes, "bucket/prefix"))),
+        if schemes.iter().any(has_scheme) {
+            text.parse()
+        } else {
+            Err(format!("`{text}` is not of the form {}", Self::forms(schemes, "bucket/prefix")))
         }
     }
 

@@ -155,14 +155,12 @@ impl OptionSpec {
 
     fn in_range(&self, number: f64) -> Result<(), String> {
         let (least, most) = self.range;
-        match () {
-            () if least.is_some_and(|least| number < least as f64) => {
-                Err(format!("{number} is below {}", least.unwrap_or_default()))
-            }
-            () if most.is_some_and(|most| number > most as f64) => {
-                Err(format!("{number} is above {}", most.unwrap_or_default()))
-            }
-            () => Ok(()),
+        if least.is_some_and(|least| number < least as f64) {
+            Err(format!("{number} is below {}", least.unwrap_or_default()))
+        } else if most.is_some_and(|most| number > most as f64) {
+            Err(format!("{number} is above {}", most.unwrap_or_default()))
+        } else {
+            Ok(())
         }
     }
 }

@@ -258,9 +258,10 @@ impl Values {
     }
 
     fn remember(&mut self, spec: &OptionSpec, assignment: &Assignment) {
-        match spec.secret {
-            true => self.secrets.extend(Some(&assignment.value).filter(|value| !value.is_empty()).cloned()),
-            false => self.given.push((assignment.key.clone(), assignment.value.clone())),
+        if spec.secret {
+            self.secrets.extend(Some(&assignment.value).filter(|value| !value.is_empty()).cloned())
+        } else {
+            self.given.push((assignment.key.clone(), assignment.value.clone()))
         }
     }
 }

@@ -68,12 +68,16 @@ pub(super) const READ: OFlags =
 pub(super) fn regular(file: File) -> io::Result<File> {
     use std::os::unix::fs::FileTypeExt;
     let kind = file.metadata()?.file_type();
-    let what = match () {
-        () if kind.is_file() => return Ok(file),
-        () if kind.is_dir() => "a folder",
-        () if kind.is_fifo() => "a pipe",
-        () if kind.is_socket() => "a socket",
-        () => "a device",
+    let what = if kind.is_file() {
+        return Ok(file);
+    } else if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
     };
     Err(io::Error::new(ErrorKind::InvalidInput, format!("it is {what}, not a regular file")))
 }

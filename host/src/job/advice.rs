@@ -58,7 +58,12 @@ pub fn typed(arguments: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::Details;
+    use jiff::Timestamp;
+
+    use crate::{
+        job::{Details, RecordedState},
+        plugin::JobState,
+    };
 
     fn entry(hyperparameters: &[(&str, &str)]) -> Entry {
         let option = |(name, value): &(&str, &str)| (format!("hyperparameters.{name}"), (*value).to_owned());
@@ -71,9 +76,9 @@ mod tests {
             fingerprint: String::new(),
             image: None,
             reference: None,
-            state: "failed".into(),
+            state: RecordedState::Seen(JobState::Failed),
             reason: None,
-            created: "2026-01-01T00:00:00Z".into(),
+            created: Timestamp::UNIX_EPOCH,
             finished: None,
             told: true,
             details: Details::default(),

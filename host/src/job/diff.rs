@@ -75,7 +75,7 @@ fn facts(entry: &Entry) -> Vec<(String, Value)> {
     facts.extend(last);
     let outcome = &details.outcome;
     facts.push(("exit code".into(), json!(outcome.exit_code)));
-    facts.push(("seconds".into(), json!(entry.seconds().filter(|_| entry.finished.is_some()))));
+    facts.push(("seconds".into(), json!(entry.finished.map(|_| entry.seconds()))));
     facts.push(("billed seconds".into(), json!(outcome.billable_seconds)));
     facts.push(("cost in USD".into(), json!(outcome.cost_usd)));
     facts
@@ -84,7 +84,12 @@ fn facts(entry: &Entry) -> Vec<(String, Value)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::Details;
+    use jiff::Timestamp;
+
+    use crate::{
+        job::{Details, RecordedState},
+        plugin::JobState,
+    };
 
     fn job(options: &[(&str, &str)], installed: &[&str]) -> Entry {
         Entry {
@@ -96,9 +101,9 @@ mod tests {
             fingerprint: String::new(),
             image: None,
             reference: None,
-            state: "completed".into(),
+            state: RecordedState::Seen(JobState::Completed),
             reason: None,
-            created: "2026-01-01T00:00:00Z".into(),
+            created: Timestamp::UNIX_EPOCH,
             finished: None,
             told: true,
             details: Details {

@@ -264,14 +264,14 @@ fn nothing(known: &JobHandle<'_>, fetch: &Fetch<'_>, artifacts: &[Artifact]) -> 
         (true, true) => "no files",
     };
     let error = Error::new(Kind::NotFound, format!("the job {name} left {what}"));
-    let other = match () {
-        () if !fetch.output_data && left(ArtifactKind::OutputData) => " --output-data",
-        () if !fetch.checkpoints && left(ArtifactKind::Checkpoints) => " --checkpoints",
-        () => {
-            return error.hint(format!(
-                "`alekseylearn status {name}` shows how it ended, and `alekseylearn logs {name}` shows its log"
-            ));
-        }
+    let other = if !fetch.output_data && left(ArtifactKind::OutputData) {
+        " --output-data"
+    } else if !fetch.checkpoints && left(ArtifactKind::Checkpoints) {
+        " --checkpoints"
+    } else {
+        return error.hint(format!(
+            "`alekseylearn status {name}` shows how it ended, and `alekseylearn logs {name}` shows its log"
+        ));
     };
     error.hint(format!("download its other data: `alekseylearn fetch DIR {name}{other}`"))
 }

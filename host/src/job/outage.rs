@@ -31,13 +31,13 @@ impl OutageTracker {
     pub(super) fn failed(&mut self, begun: Instant, now: Instant, patience: Duration) -> RetryDecision {
         let since = *self.since.get_or_insert(begun);
         let lasted = now.saturating_duration_since(since);
-        match () {
-            () if lasted > patience => RetryDecision::GiveUp,
-            () if lasted > SILENCE && !self.told => {
-                self.told = true;
-                RetryDecision::Tell
-            }
-            () => RetryDecision::Ask,
+        if lasted > patience {
+            RetryDecision::GiveUp
+        } else if lasted > SILENCE && !self.told {
+            self.told = true;
+            RetryDecision::Tell
+        } else {
+            RetryDecision::Ask
         }
     }
 

@@ -78,10 +78,8 @@ pub async fn report(context: &Context, record: &Record, known: &JobHandle<'_>) -
             break;
         }
     }
-    let metrics = match metrics.series().is_empty() {
-        true => entry.details.metrics.clone(),
-        false => metrics.series().clone(),
-    };
+    let metrics =
+        if metrics.series().is_empty() { entry.details.metrics.clone() } else { metrics.series().clone() };
     record.measured(&entry.name, &metrics)?;
     if status.as_ref().is_some_and(|status| status.state.is_final()) {
         record.left(&entry.name, left.together().as_ref())?;

@@ -53,10 +53,8 @@ pub async fn reproduce<'a>(
     options.extend(again.changes);
     let options = Arc::new(Values::new(trainer.chosen(&trainer.options().await?, &[]), &options)?);
     let project = Project::of_image(Path::new(&entry.artifact), &entry.tag);
-    let arguments = match again.arguments.is_empty() {
-        true => entry.details.arguments.clone(),
-        false => again.arguments,
-    };
+    let arguments =
+        if again.arguments.is_empty() { entry.details.arguments.clone() } else { again.arguments };
     let told = Told { arguments, model: entry.details.model.clone() };
     takes_arguments(project.start == Start::Notebook, &told)?;
     let secrets = again.secrets.read(&entry.details.secrets, &context.environment.current)?;

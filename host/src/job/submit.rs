@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Claim, Context, Details, Entry, JobHandle, Record, SUBMITTING, goes_on, home::Home, kept_back, task::Task,
+    Claim, Context, Details, Entry, JobHandle, Record, RecordedState, goes_on, home::Home, kept_back,
+    task::Task,
 };
 use crate::{
     config::Values,
     error::{Error, Kind, Result},
-    plugin::{Job, State, TrainDriver},
+    plugin::{Job, JobState, TrainDriver},
     project,
     ui::Event,
 };
@@ -71,7 +72,7 @@ pub(super) async fn submit<'a>(
                 error
             })?;
             let name = &training.job_name;
-            let kept = record.submitted(name, &reference, State::Queued.name());
+            let kept = record.submitted(name, &reference, JobState::Queued);
             let home = Home::of(context, &used, options.aws()).await;
             let kept = kept.and_then(|()| record.runs_at(name, &home));
             kept.map_err(|error| goes_on(name, error))?;
@@ -137,9 +138,9 @@ async fn enter(context: &Context, record: &Record, ready: &SubmitRequest<'_>) ->
         fingerprint,
         image: image.clone(),
         reference: None,
-        state: SUBMITTING.to_owned(),
+        state: RecordedState::Submitting,
         reason: None,
-        created: Timestamp::now().to_string(),
+        created: Timestamp::now(),
         finished: None,
         told: false,
         details: Details {

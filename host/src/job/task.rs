@@ -207,10 +207,11 @@ fn with_flags(fit: &Fit, notebook: bool) -> Result<(Told, Vec<Assignment>)> {
 /// # Errors
 /// A notebook is given arguments.
 pub(super) fn takes_arguments(notebook: bool, told: &Told) -> Result<()> {
-    match notebook && !told.arguments.is_empty() {
-        true => Err(Error::invalid("a notebook takes no arguments")
-            .hint("set its variables with --config.hyperparameters.NAME=VALUE")),
-        false => Ok(()),
+    if notebook && !told.arguments.is_empty() {
+        Err(Error::invalid("a notebook takes no arguments")
+            .hint("set its variables with --config.hyperparameters.NAME=VALUE"))
+    } else {
+        Ok(())
     }
 }
 

@@ -11,20 +11,26 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::{
-    audit::Audit,
-    bundle,
-    candidate::Candidate,
-    driver::{BuildDriver, Driver, TrainDriver},
-    grant::{Grant, Grants},
-    identity::Identity,
-    job_folder::Written,
-    manifest::DriverKind,
-    never::NeverGranted,
-    runtime::{Loaded, Runtime},
+    driver::{
+        BuildDriver, CallContext, Driver, TrainDriver,
+        plugin::{Origin, Plugin},
+    },
+    package::{
+        bundle,
+        candidate::Candidate,
+        identity::Identity,
+        manifest::DriverKind,
+        shipped::{SHIPPED, bundled, shipped},
+        signature::{Signed, Trust},
+        store::{Chosen, Installed, Store},
+    },
+    policy::{
+        audit::Audit,
+        grant::{Grant, Grants},
+        never::NeverGranted,
+    },
+    sandbox::runtime::Runtime,
     services::Services,
-    shipped::{SHIPPED, bundled, shipped},
-    signature::{Signed, Trust},
-    store::{Chosen, Installed, Store},
 };
 use crate::{
     environment::Environment,
@@ -34,50 +40,10 @@ use crate::{
 
 /// All plugins, and the services that their drivers need.
 pub struct Plugins {
-    pub(super) runtime: Runtime,
-    pub(super) services: Arc<Services>,
-    pub(super) ui: Arc<Ui>,
+    calls: CallContext,
     environment: Environment,
     store: Store,
-    pub(super) audit: Arc<Audit>,
     loaded: Mutex<BTreeMap<String, Arc<Plugin>>>,
-}
-
-/// A loaded plugin.
-pub(super) struct Plugin {
-    pub(super) name: String,
-    pub(super) granted: Grants,
-    pub(super) origin: Origin,
-    pub(super) identity: Identity,
-    /// The grants that it wants, so that a denial can name the whole grant.
-    pub(super) wants: Grants,
-    /// The grants that its user never gives; empty for a shipped plugin.
-    pub(super) never: NeverGranted,
-    pub(super) loaded: Loaded,
-    pub(super) written: Arc<Written>,
-}
-
-impl Plugin {
-    /// The digest of its component, `sha256:…`.
-    pub(super) fn digest(&self) -> String {
-        match &self.origin {
-            Origin::Installed(digest) | Origin::Lent(digest) => digest.clone(),
-            Origin::Shipped => {
-                shipped(&self.name).map(|shipped| shipped.digest.to_owned()).unwrap_or_default()
-            }
-        }
-    }
-}
-
-/// Which component is used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The one that ships with the program.
-    Shipped,
-    /// The installed one, with its digest.
-    Installed(String),
-    /// A file that is used by `plugin run`, with its digest.
-    Lent(String),
 }
 
 /// A component, and the grants that the user gave it.
@@ -114,12 +80,13 @@ impl Plugins {
         let runtime = Runtime::new(&environment.cache)?;
         let (environment, store) = (environment.clone(), Store::new(environment));
         let audit = Arc::new(Audit::new(&environment));
-        Ok(Self { runtime, services, ui, environment, store, audit, loaded: Mutex::default() })
+        let calls = CallContext { runtime, services, ui, audit };
+        Ok(Self { calls, environment, store, loaded: Mutex::default() })
     }
 
     /// The audit log.
     pub fn audit(&self) -> &Audit {
-        &self.audit
+        &self.calls.audit
     }
 
     /// The installed plugins.
@@ -137,7 +104,7 @@ impl Plugins {
             let plugin = match self.load(&name).await {
                 Ok(plugin) => plugin,
                 Err(error) => {
-                    self.ui.warning(&error.chain());
+                    self.calls.ui.warning(&error.chain());
                     continue;
                 }
             };
@@ -229,7 +196,7 @@ impl Plugins {
             self.admit(candidate)?;
             let digest = candidate.digest();
             let ready = self.ready(&candidate.name, &digest);
-            self.runtime.load(&candidate.name, &digest, ready, &candidate.wasm).await?;
+            self.calls.runtime.load(&candidate.name, &digest, ready, &candidate.wasm).await?;
             plugins.push(Installed {
                 name: candidate.name.clone(),
                 version: candidate.manifest.version.as_ref().map(ToString::to_string),
@@ -252,7 +219,7 @@ impl Plugins {
         let installed = self.store.install(&chosen.collect::<Vec<_>>())?;
         let now = self.store.list()?;
         for gone in before.iter().filter(|before| now.iter().all(|now| now.digest != before.digest)) {
-            self.runtime.forget(&gone.digest);
+            self.calls.runtime.forget(&gone.digest);
         }
         Ok(installed)
     }
@@ -264,7 +231,7 @@ impl Plugins {
     pub fn uninstall(&self, name: &str) -> Result<()> {
         let plugin = self.store.expect(name)?;
         self.store.uninstall(name)?;
-        self.runtime.forget(&plugin.digest);
+        self.calls.runtime.forget(&plugin.digest);
         Ok(())
     }
 
@@ -306,7 +273,7 @@ impl Plugins {
         self.admit(candidate)?;
         let digest = candidate.digest();
         let ready = self.ready(&candidate.name, &digest);
-        let loaded = self.runtime.load(&candidate.name, &digest, ready, &candidate.wasm).await?;
+        let loaded = self.calls.runtime.load(&candidate.name, &digest, ready, &candidate.wasm).await?;
         let name = candidate.name.clone();
         let plugin = Plugin {
             name: name.clone(),
@@ -324,9 +291,9 @@ impl Plugins {
 
     /// The compiled form of a component; `None` if it must be compiled, which takes time and is announced.
     fn ready(&self, name: &str, digest: &str) -> Option<wasmtime::component::Component> {
-        let ready = self.runtime.ready(digest);
+        let ready = self.calls.runtime.ready(digest);
         if ready.is_none() {
-            self.ui.stage(&format!("Compiling the plugin {name}"));
+            self.calls.ui.stage(&format!("Compiling the plugin {name}"));
         }
         ready
     }
@@ -351,7 +318,7 @@ impl Plugins {
         if self.names().await?.contains(name) {
             let plugin = self.load(name).await?;
             if plugin.loaded.kinds.contains(&kind) {
-                return Ok(Driver { plugins: self, plugin });
+                return Ok(Driver { calls: &self.calls, plugin });
             }
         }
         if bundled(name).is_some() && !self.names().await?.contains(name) {
@@ -360,9 +327,10 @@ impl Plugins {
         }
         let others = self.list().await?.into_iter().filter(|driver| driver.kind == kind);
         let others: Vec<String> = others.map(|driver| driver.name).collect();
-        let hint = match others.is_empty() {
-            true => "this build contains no drivers: rebuild it with `cargo xtask dist`".to_owned(),
-            false => format!("available: {}; see `alekseylearn driver list`", others.join(", ")),
+        let hint = if others.is_empty() {
+            "this build contains no drivers: rebuild it with `cargo xtask dist`".to_owned()
+        } else {
+            format!("available: {}; see `alekseylearn driver list`", others.join(", "))
         };
         Err(Error::new(Kind::NotFound, format!("there is no {} driver `{name}`", kind.name())).hint(hint))
     }
@@ -380,7 +348,7 @@ impl Plugins {
         });
         let plugin = match installed? {
             Some((installed, ready, wasm)) => {
-                let loaded = self.runtime.load(name, &installed.digest, ready, &wasm).await?;
+                let loaded = self.calls.runtime.load(name, &installed.digest, ready, &wasm).await?;
                 Plugin {
                     never: self.never_granted()?,
                     name: name.to_owned(),
@@ -395,7 +363,7 @@ impl Plugins {
             None => {
                 let shipped = shipped(name)
                     .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no plugin `{name}`")))?;
-                let ready = self.runtime.load_shipped(name, shipped.digest, shipped.wasm)?;
+                let ready = self.calls.runtime.load_shipped(name, shipped.digest, shipped.wasm)?;
                 // A shipped plugin has a grant for everything that it imports.
                 let granted: Grants = ready.wants.iter().copied().map(Grant::Capability).collect();
                 Plugin {

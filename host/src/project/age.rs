@@ -40,12 +40,11 @@ struct Repository {
 impl Repository {
     fn above(folder: &Path) -> Option<Self> {
         let place = folder.ancestors().map(|folder| folder.join(".git")).find(|path| path.exists())?;
-        let folder = match place.is_dir() {
-            true => place,
-            false => {
-                let text = small(&place)?;
-                place.parent()?.join(text.strip_prefix("gitdir:")?.trim())
-            }
+        let folder = if place.is_dir() {
+            place
+        } else {
+            let text = small(&place)?;
+            place.parent()?.join(text.strip_prefix("gitdir:")?.trim())
         };
         let common = small(&folder.join("commondir")).map(|text| folder.join(text.trim()));
         Some(Self { common: common.unwrap_or_else(|| folder.clone()), folder })

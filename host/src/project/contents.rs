@@ -105,10 +105,11 @@ fn secret(bytes: &[u8], is_code: bool) -> Option<&'static str> {
     });
     let kinds = if is_code { &ALL[..IN_CODE] } else { &ALL[..] };
     let found = |bytes: &[u8]| kinds.iter().find(|(regex, _)| regex.is_match(bytes)).map(|(_, what)| *what);
-    match bytes.contains(&0) {
+    if bytes.contains(&0) {
         // UTF-16: without the zeros, its ASCII text remains.
-        true => found(&bytes.iter().copied().filter(|byte| *byte != 0).collect::<Vec<_>>()),
-        false => found(bytes),
+        found(&bytes.iter().copied().filter(|byte| *byte != 0).collect::<Vec<_>>())
+    } else {
+        found(bytes)
     }
 }
 

@@ -227,9 +227,8 @@ impl Listing {
 
     /// Excludes files with secrets, and removes passwords from URLs. `keep` is sent in any case.
     fn look_into_files(&mut self, keep: &[&str]) {
-        let looked_into = |file: &File| match self.chosen.contains(&file.path) {
-            true => Found::Nothing,
-            false => contents::look(file),
+        let looked_into = |file: &File| {
+            if self.chosen.contains(&file.path) { Found::Nothing } else { contents::look(file) }
         };
         let found: Vec<Found> = self.files.iter().map(looked_into).collect();
         let files = std::mem::take(&mut self.files);

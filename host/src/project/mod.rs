@@ -128,9 +128,10 @@ impl Project {
             root: artifact.parent().unwrap_or(Path::new("/")).to_owned(),
             artifact: name.to_string_lossy().into_owned(),
             workdir: String::new(),
-            start: match artifact.extension().is_some_and(|extension| extension == "ipynb") {
-                true => Start::Notebook,
-                false => Start::Script,
+            start: if artifact.extension().is_some_and(|extension| extension == "ipynb") {
+                Start::Notebook
+            } else {
+                Start::Script
             },
             tag: tag.to_owned(),
             folders: Vec::new(),

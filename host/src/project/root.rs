@@ -219,10 +219,12 @@ fn named(root: &Path, artifact: &Path, home: &Path) -> Result<PathBuf> {
 }
 
 fn never_sent(folder: &Path, home: &Path) -> Error {
-    let what = match () {
-        () if folder == home => "your home folder",
-        () if home.starts_with(folder) => "a folder that contains your home folder",
-        () => "a folder that all users share",
+    let what = if folder == home {
+        "your home folder"
+    } else if home.starts_with(folder) {
+        "a folder that contains your home folder"
+    } else {
+        "a folder that all users share"
     };
     Error::invalid(format!("cannot send {}: it is {what}", folder.display()))
         .hint("move the training artifact into a folder of its own")

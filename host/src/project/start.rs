@@ -96,10 +96,11 @@ pub(super) fn find(named: &Named, current: &Path) -> Result<Found> {
         return Ok(Found { path: folder.join(name), start, base: None });
     }
     if whole.is_dir() {
-        return match whole.join("__main__.py").is_file() {
-            true => find(&Named::Path(path.join("__main__.py")), current),
-            false => Err(Error::invalid(format!("{} is a folder", path.display()))
-                .hint("give the path of the script in it")),
+        return if whole.join("__main__.py").is_file() {
+            find(&Named::Path(path.join("__main__.py")), current)
+        } else {
+            Err(Error::invalid(format!("{} is a folder", path.display()))
+                .hint("give the path of the script in it"))
         };
     }
     let text = path.to_str().unwrap_or_default();
@@ -150,13 +151,15 @@ fn kind_of(whole: &Path, path: &Path) -> Result<Start> {
             .into_iter()
             .any(|word| names.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.')))
     };
-    match () {
-        () if runs(&["python", "pypy"]) => Ok(Start::Script),
-        () if runs(&["sh", "bash", "dash"]) => Ok(Start::Shell),
-        () => Err(Error::invalid(format!("{} is neither a script nor a notebook", path.display())).hint(
+    if runs(&["python", "pypy"]) {
+        Ok(Start::Script)
+    } else if runs(&["sh", "bash", "dash"]) {
+        Ok(Start::Shell)
+    } else {
+        Err(Error::invalid(format!("{} is neither a script nor a notebook", path.display())).hint(
             "a training artifact is a Python script (.py), a Jupyter notebook (.ipynb) or a shell script (.sh); a file \
              with another name needs a first line such as #!/usr/bin/env python3",
-        )),
+        ))
     }
 }
 

@@ -70,10 +70,7 @@ pub fn number(value: Option<f64>) -> String {
     }
     let decimals = if size < 1.0 { 5 } else { 4_usize.saturating_sub(size.log10() as usize) };
     let shown = format!("{value:.decimals$}");
-    match shown.contains('.') {
-        true => shown.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => shown,
-    }
+    if shown.contains('.') { shown.trim_end_matches('0').trim_end_matches('.').to_owned() } else { shown }
 }
 
 /// The values as a line of bars.
@@ -87,10 +84,8 @@ fn trend(values: &[f64]) -> String {
     let picked: Vec<f64> = (1..=count).map(|part| values[part * values.len() / count - 1]).collect();
     let least = picked.iter().copied().fold(f64::INFINITY, f64::min);
     let most = picked.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let height = |value: f64| match most > least {
-        true => ((value - least) / (most - least) * 7.0).round() as usize,
-        false => 0,
-    };
+    let height =
+        |value: f64| if most > least { ((value - least) / (most - least) * 7.0).round() as usize } else { 0 };
     picked.into_iter().map(|value| BARS[height(value).min(7)]).collect()
 }
 

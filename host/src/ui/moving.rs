@@ -49,9 +49,10 @@ impl Moving {
     fn new(shape: Shape, template: &str, ascii: bool) -> Self {
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(match ascii {
-                true => style.progress_chars("=> ").tick_chars("|/-\\ "),
-                false => style.progress_chars("━╸ "),
+            bar.set_style(if ascii {
+                style.progress_chars("=> ").tick_chars("|/-\\ ")
+            } else {
+                style.progress_chars("━╸ ")
             });
         }
         Self { bar, shape }

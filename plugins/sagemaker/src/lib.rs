@@ -225,16 +225,18 @@ fn expiry(options: &Values) -> Result<Option<Finding>, Error> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let left = (expiry / 1000).saturating_sub(now);
     let runtime = options.integer("max_runtime").and_then(|seconds| u64::try_from(seconds).ok());
-    Ok(Some(match () {
-        () if left < SOON => Finding::warning(
+    Ok(Some(if left < SOON {
+        Finding::warning(
             &format!("the credentials expire in {} minutes, possibly before the job is submitted", left / 60),
             "renew them first, for example with `aws sso login`",
-        ),
-        () if runtime.is_some_and(|runtime| left < runtime) => Finding::note(&format!(
+        )
+    } else if runtime.is_some_and(|runtime| left < runtime) {
+        Finding::note(&format!(
             "the credentials expire in {} minutes; a longer job keeps running, but needs new ones to follow it",
             left / 60
-        )),
-        () => return Ok(None),
+        ))
+    } else {
+        return Ok(None);
     }))
 }
 

@@ -201,16 +201,21 @@ fn source(features: Option<&Vec<AwsCredentialFeature>>) -> &'static str {
     use AwsCredentialFeature as Feature;
     let features = features.map(Vec::as_slice).unwrap_or_default();
     let has = |wanted: &[Feature]| features.iter().any(|feature| wanted.contains(feature));
-    match () {
-        () if has(&[Feature::CredentialsProfileSso, Feature::CredentialsSso]) => "SSO",
-        () if has(&[Feature::CredentialsProfileProcess, Feature::CredentialsProcess]) => {
-            "a credential process"
-        }
-        () if has(&[Feature::CredentialsImds]) => "this machine's instance role",
-        () if has(&[Feature::CredentialsHttp]) => "this container's role",
-        () if has(&[Feature::CredentialsEnvVars]) => "the environment",
-        () if has(&[Feature::CredentialsEnvVarsStsWebIdToken]) => "a web identity",
-        () if has(&[Feature::CredentialsProfile]) => "a profile",
-        () => "the default credential chain",
+    if has(&[Feature::CredentialsProfileSso, Feature::CredentialsSso]) {
+        "SSO"
+    } else if has(&[Feature::CredentialsProfileProcess, Feature::CredentialsProcess]) {
+        "a credential process"
+    } else if has(&[Feature::CredentialsImds]) {
+        "this machine's instance role"
+    } else if has(&[Feature::CredentialsHttp]) {
+        "this container's role"
+    } else if has(&[Feature::CredentialsEnvVars]) {
+        "the environment"
+    } else if has(&[Feature::CredentialsEnvVarsStsWebIdToken]) {
+        "a web identity"
+    } else if has(&[Feature::CredentialsProfile]) {
+        "a profile"
+    } else {
+        "the default credential chain"
     }
 }

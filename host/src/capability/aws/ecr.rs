@@ -67,15 +67,17 @@ impl Aws {
             .hint("check the ECR endpoint in your AWS configuration; nothing was pushed")
         };
         if self.has_own_endpoint().await? {
-            return match address.strip_suffix(name).is_some_and(|registry| registry.ends_with('/')) {
-                true => Ok(Repository { name: name.to_owned(), address }),
-                false => Err(foreign("a repository of that name")),
+            return if address.strip_suffix(name).is_some_and(|registry| registry.ends_with('/')) {
+                Ok(Repository { name: name.to_owned(), address })
+            } else {
+                Err(foreign("a repository of that name"))
             };
         }
         let registry = self.registry().await?;
-        match address == format!("{registry}/{name}") {
-            true => Ok(Repository { name: name.to_owned(), address }),
-            false => Err(foreign(&format!("in your registry, {registry}"))),
+        if address == format!("{registry}/{name}") {
+            Ok(Repository { name: name.to_owned(), address })
+        } else {
+            Err(foreign(&format!("in your registry, {registry}")))
         }
     }
 

@@ -31,10 +31,7 @@ where
         return without_answer(operation, &text, &error);
     };
     let message = shorten(error.message().unwrap_or("no reason given"));
-    let (kind, hint) = match is_of_another_time(&message) {
-        true => (Kind::Denied, Some(CLOCK)),
-        false => kind_of(code),
-    };
+    let (kind, hint) = if is_of_another_time(&message) { (Kind::Denied, Some(CLOCK)) } else { kind_of(code) };
     let failure = Error::new(kind, format!("{operation}: {message} ({code})"));
     match hint {
         Some(hint) => failure.hint(hint),

@@ -139,12 +139,11 @@ impl Aws {
                     .hint("run `aws iam list-roles` to list them, and choose one that SageMaker may assume"))
             }
             Err(error) if matches!(code(&error), "AccessDenied" | "AccessDeniedException") => {
-                let arn = match name.starts_with("arn:") {
-                    true => name.to_owned(),
-                    false => {
-                        let Caller { account, .. } = self.caller().await?;
-                        format!("arn:{}:iam::{account}:role/{name}", self.partition().await?)
-                    }
+                let arn = if name.starts_with("arn:") {
+                    name.to_owned()
+                } else {
+                    let Caller { account, .. } = self.caller().await?;
+                    format!("arn:{}:iam::{account}:role/{name}", self.partition().await?)
                 };
                 Ok(Role { arn, trusted_services: None })
             }

@@ -43,6 +43,8 @@ use profiles::Profiles;
 
 /// Maximum number of attempts of a request, enough for throttling.
 const ATTEMPTS: u32 = 8;
+/// Maximum wait between two attempts. All of them together take half a minute at most, so that an outage is noticed.
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// Timeout for credentials: a login may ask the user.
 const LOGIN_WITHIN: Duration = Duration::from_secs(300);
 
@@ -114,7 +116,7 @@ impl Aws {
         let http = connection::client(bundle.as_ref())?;
 
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(MAX_BACKOFF))
             .timeout_config(connection::timeouts())
             .identity_cache(IdentityCache::lazy().load_timeout(LOGIN_WITHIN).build())
             .profile_files(profiles.files())

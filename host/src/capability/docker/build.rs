@@ -85,9 +85,10 @@ impl Engine {
             false if context.secrets.files.is_empty() || !context.dockerfile.contains(MACHINE) => None,
             false => return Err(self.keeps_no_secret()),
         };
-        let logins = match context.secrets.logins && session.is_none() {
-            true => Some(logins::for_images_of(&context.dockerfile).await),
-            false => None,
+        let logins = if context.secrets.logins && session.is_none() {
+            Some(logins::for_images_of(&context.dockerfile).await)
+        } else {
+            None
         };
         // The library would open its own session for BuildKit, which provides no secrets.
         let options = options.version(BuilderVersion::BuilderV1);

@@ -292,9 +292,10 @@ fn no_base(why: &str, listener: Listener<'_>) -> Error {
     }
     let unreachable =
         ["dial tcp", "i/o timeout", "no such host", "connection refused", "TLS handshake", "x509:", "EOF"];
-    let reason = match () {
-        () if says(&unreachable) => "not found locally, and the registry is unreachable",
-        () => "not found in the registry, or private",
+    let reason = if says(&unreachable) {
+        "not found locally, and the registry is unreachable"
+    } else {
+        "not found in the registry, or private"
     };
     Error::new(Kind::NotFound, format!("cannot pull the base image: {reason}")).hint(
         "set --config.base_image=IMAGE to another image, or log in with `docker login` if it is private; -v shows the \

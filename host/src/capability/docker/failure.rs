@@ -18,13 +18,12 @@ pub(super) fn explain(operation: &str, error: Bollard) -> Error {
         error if is_lost(error) => Kind::Unavailable,
         _ => Kind::Failed,
     };
-    let failure = match text.contains("no space left on device") {
-        true => full(operation),
-        false => Error::new(kind, operation),
-    };
-    let failure = match () {
-        () if kind == Kind::Unavailable => failure.hint("check that Docker is running with `docker info`"),
-        () => failure,
+    let failure =
+        if text.contains("no space left on device") { full(operation) } else { Error::new(kind, operation) };
+    let failure = if kind == Kind::Unavailable {
+        failure.hint("check that Docker is running with `docker info`")
+    } else {
+        failure
     };
     failure.source(error)
 }

@@ -116,17 +116,13 @@ pub(in crate::capability) fn refusal(
             .hint(format!("ask the account's administrator for {missing} on this repository"))
             .source(error);
     }
-    let (kind, hint) = match () {
-        () if text.contains("does not exist") || text.contains("name unknown") => {
-            (Kind::NotFound, "check that the repository exists; it may have been deleted just now")
-        }
-        () if ["no basic auth", "denied", "unauthorized", "401", "403"]
-            .iter()
-            .any(|word| text.contains(word)) =>
-        {
-            (Kind::Denied, "check that the registry's credentials are valid and may push")
-        }
-        () => (Kind::Unavailable, "check that the registry can be reached, and try again"),
+    let (kind, hint) = if text.contains("does not exist") || text.contains("name unknown") {
+        (Kind::NotFound, "check that the repository exists; it may have been deleted just now")
+    } else if ["no basic auth", "denied", "unauthorized", "401", "403"].iter().any(|word| text.contains(word))
+    {
+        (Kind::Denied, "check that the registry's credentials are valid and may push")
+    } else {
+        (Kind::Unavailable, "check that the registry can be reached, and try again")
     };
     Error::new(kind, operation).hint(hint).source(error)
 }

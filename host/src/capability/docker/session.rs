@@ -133,12 +133,11 @@ fn tls(folder: &Path) -> Result<TlsConnector, Anything> {
     let config = ClientConfig::builder().with_root_certificates(roots);
     let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
     // Not every engine requires a client certificate.
-    let config = match certificate.exists() || key.exists() {
-        true => {
-            let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
-            config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key)?)?
-        }
-        false => config.with_no_client_auth(),
+    let config = if certificate.exists() || key.exists() {
+        let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
+        config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key)?)?
+    } else {
+        config.with_no_client_auth()
     };
     Ok(TlsConnector::from(Arc::new(config)))
 }

@@ -125,9 +125,10 @@ impl Reading<'_> {
         }
         let folders = context.folders.iter().map(|folder| format!("code/{folder}"));
         parts.extend(folders.filter(|folder| within(folder)).map(|folder| of(&["folder", &folder])));
-        match parts.is_empty() && path != "code" {
-            true => self.hashed.whole.clone(),
-            false => of(&parts.iter().map(String::as_str).collect::<Vec<_>>()),
+        if parts.is_empty() && path != "code" {
+            self.hashed.whole.clone()
+        } else {
+            of(&parts.iter().map(String::as_str).collect::<Vec<_>>())
         }
     }
 }

@@ -99,9 +99,10 @@ fn is_safe(url: &Url) -> bool {
 
 fn explain(address: &str, error: &reqwest::Error) -> Error {
     let cause = innermost(error);
-    let hint = match cause.contains("certificate") {
-        true => certificates::HINT,
-        false => "check the network and the address, and try again",
+    let hint = if cause.contains("certificate") {
+        certificates::HINT
+    } else {
+        "check the network and the address, and try again"
     };
     Error::new(Kind::Unavailable, format!("cannot download {address}")).hint(hint).source(cause)
 }

@@ -135,12 +135,12 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<()> 
     let count = kept.iter().filter(|kept| goes(kept)).count();
     let total = bytes(kept.iter().filter(|kept| goes(kept)).map(|kept| kept.bytes).sum());
     if count == 0 || arguments.dry_run {
-        let end = match () {
-            () if wants.is_empty() => {
-                "Nothing was removed. Select what to remove with --images, --jobs or --caches.".to_owned()
-            }
-            () if count == 0 => "Nothing to remove.".to_owned(),
-            () => format!("Would remove {count} of these, {total}."),
+        let end = if wants.is_empty() {
+            "Nothing was removed. Select what to remove with --images, --jobs or --caches.".to_owned()
+        } else if count == 0 {
+            "Nothing to remove.".to_owned()
+        } else {
+            format!("Would remove {count} of these, {total}.")
         };
         return tell(context, &kept, &end);
     }
@@ -217,15 +217,16 @@ fn jobs(record: &Record, arguments: &Arguments) -> Result<Vec<Kept>> {
     jobs.retain(|job| tags.is_empty() || tags.contains(&job.tag));
     let now = Timestamp::now();
     let kept = jobs.into_iter().map(|job| {
-        let created = job.created.parse().unwrap_or(now);
         let stays = job.finished.is_none();
         let folder = record.place(&job.name);
-        let note = match () {
-            () if stays => Some(format!("kept: {}", job.state)),
-            () if job::has_unfetched(&folder) => Some("with results that were not fetched".to_owned()),
-            () => None,
+        let note = if stays {
+            Some(format!("kept: {}", job.state))
+        } else if job::has_unfetched(&folder) {
+            Some("with results that were not fetched".to_owned())
+        } else {
+            None
         };
-        let age_seconds = now.duration_since(created).as_secs().try_into().unwrap_or(0);
+        let age_seconds = now.duration_since(job.created).as_secs().try_into().unwrap_or(0);
         Kept {
             kind: Kind::Job,
             name: job.name,

@@ -89,10 +89,8 @@ fn options(
 }
 
 fn argument(spec: OptionSpec) -> Arg {
-    let name = match spec.kind.is_named() {
-        true => format!("config.{}.", spec.key),
-        false => format!("config.{}", spec.key),
-    };
+    let name =
+        if spec.kind.is_named() { format!("config.{}.", spec.key) } else { format!("config.{}", spec.key) };
     let arg = Arg::new(name.clone()).long(name).help(spec.help).value_hint(ValueHint::Other);
     match spec.kind {
         _ if !spec.choices.is_empty() => arg.value_parser(PossibleValuesParser::new(spec.choices)),

@@ -44,9 +44,10 @@ pub(super) async fn look(context: &Context) -> Vec<Check> {
     if let Some(expiry) = expiry {
         what.push_str(&format!(", valid until {}", expiry.strftime("%Y-%m-%d %H:%M UTC")));
     }
-    let check = match soon {
-        true => Check::warning("aws", what, "renew them before a long run (`aws sso login`)"),
-        false => Check::ok("aws", what),
+    let check = if soon {
+        Check::warning("aws", what, "renew them before a long run (`aws sso login`)")
+    } else {
+        Check::ok("aws", what)
     };
     vec![check, region(context).await]
 }

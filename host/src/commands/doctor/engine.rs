@@ -19,17 +19,19 @@ pub(super) async fn look(context: &Context) -> Vec<Check> {
     };
     let what = format!("version {}, API {}, {}", about.version, about.api, about.platform);
     let mut checks = vec![Check::ok("docker", what)];
-    checks.push(match about.buildkit {
-        true => Check::ok("builder", "BuildKit"),
-        false => Check::warning(
+    checks.push(if about.buildkit {
+        Check::ok("builder", "BuildKit")
+    } else {
+        Check::warning(
             "builder",
             "no BuildKit",
             "use Docker Engine without DOCKER_BUILDKIT=0; Podman has no BuildKit",
-        ),
+        )
     });
-    checks.push(match about.gpus {
-        true => Check::ok("gpu", "NVIDIA GPUs available"),
-        false => Check::ok("gpu", "no GPUs; only GPU training on this machine needs them"),
+    checks.push(if about.gpus {
+        Check::ok("gpu", "NVIDIA GPUs available")
+    } else {
+        Check::ok("gpu", "no GPUs; only GPU training on this machine needs them")
     });
     if let Some(folder) = about.folder.as_deref().filter(|folder| Path::new(folder).exists()) {
         checks.extend(disk_space("docker-disk", folder));

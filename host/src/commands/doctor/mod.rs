@@ -34,14 +34,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Serialize)]
 struct Check {
     name: &'static str,
-    state: State,
+    state: Verdict,
     what: String,
     fix: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum Verdict {
     Ok,
     Warning,
     Problem,
@@ -49,15 +49,15 @@ enum State {
 
 impl Check {
     fn ok(name: &'static str, what: impl Into<String>) -> Self {
-        Self { name, state: State::Ok, what: what.into(), fix: None }
+        Self { name, state: Verdict::Ok, what: what.into(), fix: None }
     }
 
     fn warning(name: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { name, state: State::Warning, what: what.into(), fix: Some(fix.into()) }
+        Self { name, state: Verdict::Warning, what: what.into(), fix: Some(fix.into()) }
     }
 
     fn problem(name: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { name, state: State::Problem, what: what.into(), fix: Some(fix.into()) }
+        Self { name, state: Verdict::Problem, what: what.into(), fix: Some(fix.into()) }
     }
 
     fn of(name: &'static str, error: &Error) -> Self {
@@ -67,9 +67,9 @@ impl Check {
 
     fn line(&self) -> String {
         let state = match self.state {
-            State::Ok => "ok",
-            State::Warning => "warning",
-            State::Problem => "problem",
+            Verdict::Ok => "ok",
+            Verdict::Warning => "warning",
+            Verdict::Problem => "problem",
         };
         let fix = self.fix.as_ref().map(|fix| format!(" — {fix}")).unwrap_or_default();
         format!("{state:7}  {}: {}{fix}", self.name, self.what)
@@ -82,7 +82,7 @@ pub(super) async fn run(context: &Context, _arguments: &Arguments) -> Result<()>
     let checks: Vec<Check> = [engine, files, cloud].into_iter().flatten().collect();
     let lines: Vec<String> = checks.iter().map(|check| context.ui.folded(&check.line(), 9)).collect();
     context.ui.result(&lines.join("\n"), json!({ "checks": checks }));
-    match checks.iter().filter(|check| check.state == State::Problem).count() {
+    match checks.iter().filter(|check| check.state == Verdict::Problem).count() {
         0 => Ok(()),
         1 => Err(Error::failed("found a problem").hint("see the problem and its fix above")),
         many => {

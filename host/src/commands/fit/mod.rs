@@ -12,7 +12,7 @@ use crate::{
     config::Defaults,
     error::Result,
     job::{self, Context, Ending, Fetch, FetchManifest, JobHandle, Left, Record, Submission},
-    plugin::State,
+    plugin::JobState,
     ui::duration,
 };
 
@@ -157,13 +157,11 @@ async fn completed(
     after: &After<'_>,
 ) -> Result<()> {
     let name = &known.job.name;
-    let state = State::Completed.name();
+    let state = JobState::Completed.name();
     let details = record.get(name)?.map(|entry| entry.details).unwrap_or_default();
     let metrics = job::told_metrics(&details.metrics);
-    let measured = match metrics.is_empty() {
-        true => String::new(),
-        false => format!("\n{}", context.ui.metrics_table(&metrics)),
-    };
+    let measured =
+        if metrics.is_empty() { String::new() } else { format!("\n{}", context.ui.metrics_table(&metrics)) };
     let outcome = &details.outcome;
     let billed = outcome.billable_seconds.map_or_else(String::new, |seconds| {
         let cost =
@@ -198,9 +196,10 @@ async fn completed(
     data["folder"] = json!(folder);
     data["files"] = json!(fetched.brought.files);
     data["bytes"] = json!(fetched.brought.size);
-    let told = match fetched.brought.files.is_empty() {
-        false => super::fetch::told(folder, &fetched.brought),
-        true => what_next(name, Some(&details.left.unwrap_or_default())),
+    let told = if fetched.brought.files.is_empty() {
+        what_next(name, Some(&details.left.unwrap_or_default()))
+    } else {
+        super::fetch::told(folder, &fetched.brought)
     };
     context.ui.result(&format!("The job {name} completed.{measured}\n{told}"), data);
     Ok(())

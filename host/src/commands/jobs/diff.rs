@@ -29,9 +29,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         .iter()
         .map(|difference| [difference.what.clone(), shown(&difference.a), shown(&difference.b)])
         .collect();
-    let text = match rows.is_empty() {
-        true => format!("no known differences between {} and {}", a.name, b.name),
-        false => context.ui.table(["", &a.name, &b.name], &rows),
+    let text = if rows.is_empty() {
+        format!("no known differences between {} and {}", a.name, b.name)
+    } else {
+        context.ui.table(["", &a.name, &b.name], &rows)
     };
     context.ui.result(&text, json!({ "a": a.name, "b": b.name, "differences": differences }));
     Ok(())

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::{clean::amount, completions};
 use crate::{
     error::{Error, Result},
-    job::{self, Context, Entry, Order, Query, Record},
-    plugin::DriverKind,
+    job::{self, Context, Entry, Order, Query, Record, RecordedState},
+    plugin::{DriverKind, JobState},
     ui::duration,
 };
 
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
 
     /// Only jobs in these states, separated by commas
     #[arg(long, alias = "state", value_name = "STATE", value_delimiter = ',')]
-    status: Vec<State>,
+    status: Vec<StateFilter>,
 
     /// Only jobs of this train driver
     #[arg(
@@ -64,7 +64,7 @@ enum Command {
 
 /// A state, as in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum State {
+enum StateFilter {
     Submitting,
     Queued,
     Running,
@@ -72,6 +72,20 @@ enum State {
     Completed,
     Failed,
     Stopped,
+}
+
+impl StateFilter {
+    const fn recorded(self) -> RecordedState {
+        match self {
+            Self::Submitting => RecordedState::Submitting,
+            Self::Queued => RecordedState::Seen(JobState::Queued),
+            Self::Running => RecordedState::Seen(JobState::Running),
+            Self::Stopping => RecordedState::Seen(JobState::Stopping),
+            Self::Completed => RecordedState::Seen(JobState::Completed),
+            Self::Failed => RecordedState::Seen(JobState::Failed),
+            Self::Stopped => RecordedState::Seen(JobState::Stopped),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -140,7 +154,7 @@ impl Arguments {
     fn query(&self) -> Query<'_> {
         Query {
             tag: self.tag.as_deref().or(self.tag_option.as_deref()),
-            states: self.status.iter().map(|state| format!("{state:?}").to_lowercase()).collect(),
+            states: self.status.iter().map(|state| state.recorded()).collect(),
             driver: self.driver.as_deref(),
             since: self.since,
             unfinished: false,
@@ -163,10 +177,9 @@ impl Sort {
 }
 
 fn row(job: &Entry) -> [String; 5] {
-    let seconds = job.seconds().and_then(|seconds| seconds.try_into().ok()).unwrap_or(0);
-    let started = job.created.get(..16).unwrap_or(&job.created).replace('T', " ");
-    let time = duration(Duration::from_secs(seconds));
-    [job.name.clone(), job.driver.clone(), job.state.clone(), started, time]
+    let started = job.created.strftime("%Y-%m-%d %H:%M").to_string();
+    let time = duration(Duration::from_secs(job.seconds()));
+    [job.name.clone(), job.driver.clone(), job.state.to_string(), started, time]
 }
 
 fn data(job: &Entry) -> Value {

@@ -47,9 +47,10 @@ fn change(context: &Context, arguments: &Arguments, change: impl Fn(&mut Grants,
     let granted = context.plugins.store().regrant(&arguments.name, |granted| {
         arguments.grants.iter().for_each(|named| change(granted, named.clone()));
     })?;
-    let text = match granted.is_empty() {
-        true => format!("The plugin {} has no grants now.", arguments.name),
-        false => format!("The plugin {} may now use {granted}.", arguments.name),
+    let text = if granted.is_empty() {
+        format!("The plugin {} has no grants now.", arguments.name)
+    } else {
+        format!("The plugin {} may now use {granted}.", arguments.name)
     };
     context.ui.result(&text, json!({ "name": arguments.name, "granted": granted }));
     Ok(())

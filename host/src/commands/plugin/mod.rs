@@ -85,9 +85,10 @@ fn list(context: &Context) -> Result<()> {
             [plugin.name.clone(), version, signed, plugin.granted.to_string(), plugin.source.to_string()]
         })
         .collect();
-    let text = match rows.is_empty() {
-        true => "no plugins installed; `alekseylearn driver list` lists the shipped drivers".into(),
-        false => context.ui.table(["NAME", "VERSION", "SIGNED", "GRANTED", "FROM"], &rows),
+    let text = if rows.is_empty() {
+        "no plugins installed; `alekseylearn driver list` lists the shipped drivers".into()
+    } else {
+        context.ui.table(["NAME", "VERSION", "SIGNED", "GRANTED", "FROM"], &rows)
     };
     context.ui.result(&text, json!({ "plugins": told }));
     Ok(())

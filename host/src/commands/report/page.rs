@@ -69,17 +69,16 @@ pub(super) fn of(report: &Report) -> String {
 
 fn outcome(report: &Report) -> String {
     let entry = &report.entry;
-    let state = escaped(&entry.state);
-    let took = entry.seconds().and_then(|seconds| seconds.try_into().ok()).map(Duration::from_secs);
+    let state = entry.state.name();
     let mut facts = vec![
         ("artifact", format!("<code>{}</code>", escaped(&entry.artifact))),
         ("arguments", format!("<code>{}</code>", escaped(&typed(&entry.details.arguments)))),
         ("train driver", format!("{}{}", escaped(&entry.driver), nodes(report))),
-        ("submitted", moment(&entry.created)),
+        ("submitted", moment(entry.created)),
     ];
     facts.retain(|(name, _)| *name != "arguments" || !entry.details.arguments.is_empty());
-    facts.extend(entry.finished.as_ref().map(|finished| ("finished", moment(finished))));
-    facts.extend(took.map(|took| ("duration", duration(took))));
+    facts.extend(entry.finished.map(|finished| ("finished", moment(finished))));
+    facts.push(("duration", duration(Duration::from_secs(entry.seconds()))));
     let outcome = &report.outcome;
     let billed = outcome.billable_seconds.map(|seconds| duration(Duration::from_secs(seconds)));
     facts.extend(billed.map(|billed| ("billed", billed)));
@@ -101,9 +100,8 @@ fn outcome(report: &Report) -> String {
 }
 
 /// Formats an RFC 3339 time as `2026-01-31 12:00:00 UTC`.
-fn moment(time: &str) -> String {
-    let to_the_second = time.get(..19).unwrap_or(time).replace('T', " ");
-    format!("{} UTC", escaped(&to_the_second))
+fn moment(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 fn nodes(report: &Report) -> String {
@@ -173,9 +171,10 @@ fn plots(report: &Report) -> String {
             )
         })
         .collect();
-    match figures.is_empty() {
-        true => String::new(),
-        false => format!("<h2>Plots</h2>\n<div class=\"plots\">\n{}</div>\n", figures.concat()),
+    if figures.is_empty() {
+        String::new()
+    } else {
+        format!("<h2>Plots</h2>\n<div class=\"plots\">\n{}</div>\n", figures.concat())
     }
 }
 
@@ -195,10 +194,7 @@ fn parameters(report: &Report) -> String {
         options.map(|(key, value)| (escaped(key), format!("<code>{}</code>", escaped(value)))).collect();
     let secrets = entry.details.secrets.iter();
     rows.extend(secrets.map(|name| (escaped(name), "secret, not recorded".to_owned())));
-    match rows.is_empty() {
-        true => String::new(),
-        false => format!("<h2>Options</h2>\n{}", table(rows)),
-    }
+    if rows.is_empty() { String::new() } else { format!("<h2>Options</h2>\n{}", table(rows)) }
 }
 
 /// The packages installed in the image.

@@ -154,10 +154,11 @@ fn checked(name: &str, value: String) -> Result<String> {
 
 /// Checks a name. The error does not repeat it, because it may be a value that was typed by mistake.
 fn named(name: &str) -> Result<()> {
-    match is_name(name) {
-        true => Ok(()),
-        false => Err(Error::invalid("the name of a secret is not a valid variable name")
-            .hint("use letters, digits and underscores, as in --secret WANDB_API_KEY")),
+    if is_name(name) {
+        Ok(())
+    } else {
+        Err(Error::invalid("the name of a secret is not a valid variable name")
+            .hint("use letters, digits and underscores, as in --secret WANDB_API_KEY"))
     }
 }
 

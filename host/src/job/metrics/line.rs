@@ -326,12 +326,12 @@ fn named(line: &str, found: &regex::Captures<'_>, is_of_step: bool) -> Option<(S
 fn judged(name: &str, number: &str, is_of_step: bool) -> Option<(String, f64)> {
     let value: f64 = number.parse().ok()?;
     let is_fraction = number.contains(['.', 'e', 'E']) && value.is_finite();
-    let counts = match is_quality(name) {
+    let counts = if is_quality(name) {
         // An error code, as in `error: 404`, is not a metric.
-        true => {
-            is_fraction || !matches!(words(name).last().map(String::as_str), Some("error" | "err" | "return"))
-        }
-        false => is_of_step && is_fraction && may_be_one(name),
+
+        is_fraction || !matches!(words(name).last().map(String::as_str), Some("error" | "err" | "return"))
+    } else {
+        is_of_step && is_fraction && may_be_one(name)
     };
     counts.then(|| (name.to_owned(), value))
 }

@@ -118,39 +118,13 @@ impl Series {
     pub fn best(&self, name: &str) -> Option<f64> {
         let name = name.to_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
-        match () {
-            () if has(&[
-                "loss",
-                "err",
-                "perplexity",
-                "ppl",
-                "rmse",
-                "mse",
-                "mae",
-                "mape",
-                "wer",
-                "cer",
-                "deviance",
-            ]) =>
-            {
-                Some(self.min)
-            }
-            () if has(&[
-                "acc",
-                "f1",
-                "auc",
-                "precision",
-                "recall",
-                "r2",
-                "bleu",
-                "rouge",
-                "score",
-                "map",
-            ]) =>
-            {
-                Some(self.max)
-            }
-            () => None,
+        if has(&["loss", "err", "perplexity", "ppl", "rmse", "mse", "mae", "mape", "wer", "cer", "deviance"])
+        {
+            Some(self.min)
+        } else if has(&["acc", "f1", "auc", "precision", "recall", "r2", "bleu", "rouge", "score", "map"]) {
+            Some(self.max)
+        } else {
+            None
         }
     }
 }

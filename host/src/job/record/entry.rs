@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Row;
+use jiff::Timestamp;
+use rusqlite::{Error::FromSqlConversionFailure, Row, types::Type};
 use serde::{Deserialize, Serialize};
 
+use super::RecordedState;
 use crate::{
     config::{Assignment, Origin, Shown},
     job::{home::Home, left::Left, metrics::Series},
@@ -32,14 +34,14 @@ pub struct Entry {
     pub image: Option<String>,
     /// The driver's name for the job; `None` until the driver has answered.
     pub reference: Option<String>,
-    /// `submitting`, or the name of a state.
-    pub state: String,
+    /// Its state when it was last looked at.
+    pub state: RecordedState,
     /// Why the job failed.
     pub reason: Option<String>,
-    /// When the job was recorded, in RFC 3339 format.
-    pub created: String,
-    /// When the job was found to have ended, in RFC 3339 format.
-    pub finished: Option<String>,
+    /// When the job was recorded.
+    pub created: Timestamp,
+    /// When the job was found to have ended.
+    pub finished: Option<Timestamp>,
     /// The user knows the outcome: the run that submitted the job finished, or another command reported its end. As
     /// long as this is false, an equal run continues with the job.
     #[serde(skip)]
@@ -131,6 +133,13 @@ impl Details {
 }
 
 impl Entry {
+    /// Seconds from the job's submission to its end, or to now.
+    pub fn seconds(&self) -> u64 {
+        let end = self.finished.unwrap_or_else(Timestamp::now);
+        // The clock may have been set back.
+        u64::try_from(end.as_second() - self.created.as_second()).unwrap_or(0)
+    }
+
     /// Returns the options, as if they were on the command line.
     pub fn assignments(&self) -> Vec<Assignment> {
         let options = self.options.iter().cloned();
@@ -156,9 +165,14 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         reference: row.get(7)?,
         state: row.get(8)?,
         reason: row.get(9)?,
-        created: row.get(10)?,
-        finished: row.get(11)?,
+        created: time(10, row.get(10)?)?,
+        finished: row.get::<_, Option<String>>(11)?.map(|text| time(11, text)).transpose()?,
         told: row.get(12)?,
         details: serde_json::from_str(&details).unwrap_or_default(),
     })
+}
+
+/// A time in a column, in RFC 3339 format.
+fn time(column: usize, text: String) -> rusqlite::Result<Timestamp> {
+    text.parse().map_err(|error: jiff::Error| FromSqlConversionFailure(column, Type::Text, error.into()))
 }

@@ -4,6 +4,7 @@
 mod entry;
 mod opening;
 mod query;
+mod state;
 mod which;
 
 use std::{
@@ -18,6 +19,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 pub use entry::{Details, Entry, Outcome};
 use entry::{SELECT, entry};
 pub use query::{Order, Query};
+pub use state::RecordedState;
 use which::{Candidate, which};
 
 use super::{home::Home, kept_back, left::Left, metrics::Series};
@@ -25,7 +27,7 @@ use crate::{
     disk::{self, Folder},
     environment::Environment,
     error::{Context, Error, Kind, Result},
-    plugin::AUDIT,
+    plugin::{AUDIT, JobState},
 };
 
 /// Maximum jobs that are offered to a shell for completion.
@@ -34,9 +36,6 @@ const FILE: &str = "jobs.sqlite";
 
 /// Extension of the file beside a job's folder that marks all of its results as downloaded.
 pub(super) const FETCHED: &str = "fetched";
-
-/// The state of a job whose submission has not been answered.
-pub const SUBMITTING: &str = "submitting";
 
 /// A lock that the run of `fit` which owns a job holds as long as it runs.
 pub struct Claim(#[expect(dead_code, reason = "the lock ends with the file")] File);
@@ -134,7 +133,8 @@ impl Record {
                     ":name": entry.name, ":tag": entry.tag, ":artifact": entry.artifact, ":driver": entry.driver,
                     ":options": options, ":fingerprint": entry.fingerprint, ":image": entry.image,
                     ":reference": entry.reference, ":state": entry.state, ":reason": entry.reason,
-                    ":created": entry.created, ":finished": entry.finished, ":told": entry.told,
+                    ":created": entry.created.to_string(),
+                    ":finished": entry.finished.map(|time| time.to_string()), ":told": entry.told,
                     ":details": serde_json::to_string(&entry.details).unwrap_or_default(),
                 },
             )
@@ -146,11 +146,11 @@ impl Record {
     ///
     /// # Errors
     /// The disk is full.
-    pub fn submitted(&self, name: &str, reference: &str, state: &str) -> Result<()> {
+    pub fn submitted(&self, name: &str, reference: &str, state: JobState) -> Result<()> {
         self.connection
             .execute(
                 "UPDATE jobs SET reference = :reference, state = :state, reason = NULL, finished = NULL WHERE name = :name",
-                named_params! { ":name": name, ":reference": reference, ":state": state },
+                named_params! { ":name": name, ":reference": reference, ":state": state.name() },
             )
             .map_err(|error| self.failed("cannot record the submission", error))?;
         Ok(())
@@ -175,13 +175,13 @@ impl Record {
     ///
     /// # Errors
     /// The disk is full.
-    pub fn seen(&self, name: &str, state: &str, reason: Option<&str>, ended: bool) -> Result<()> {
+    pub fn seen(&self, name: &str, state: JobState, reason: Option<&str>, ended: bool) -> Result<()> {
         let finished = ended.then(|| Timestamp::now().to_string());
         self.connection
             .execute(
                 "UPDATE jobs SET state = :state, reason = :reason, finished = coalesce(finished, :finished)
                  WHERE name = :name AND finished IS NULL",
-                named_params! { ":name": name, ":state": state, ":reason": reason, ":finished": finished },
+                named_params! { ":name": name, ":state": state.name(), ":reason": reason, ":finished": finished },
             )
             .map_err(|error| self.failed("cannot record the job's state", error))?;
         Ok(())
@@ -407,9 +407,9 @@ mod tests {
             fingerprint: "f".into(),
             image: None,
             reference: None,
-            state: SUBMITTING.into(),
+            state: RecordedState::Submitting,
             reason: None,
-            created: created.into(),
+            created: created.parse().unwrap(),
             finished: None,
             told: false,
             details: Details::default(),
@@ -428,20 +428,20 @@ mod tests {
         record.add(&job("one", "t", "2026-01-01T00:00:00Z")).unwrap();
         record.add(&job("two", "t", "2026-01-02T00:00:00Z")).unwrap();
         // Another command may see the job before the program that submitted it has recorded the answer.
-        record.seen("two", "running", None, false).unwrap();
-        record.seen("two", "failed", Some("it is not there"), true).unwrap();
-        record.submitted("two", "ref", "queued").unwrap();
+        record.seen("two", JobState::Running, None, false).unwrap();
+        record.seen("two", JobState::Failed, Some("it is not there"), true).unwrap();
+        record.submitted("two", "ref", JobState::Queued).unwrap();
         let found = record.get("two").unwrap().unwrap();
-        assert_eq!((found.state.as_str(), found.reason, found.finished), ("queued", None, None));
+        assert_eq!((found.state.name(), found.reason, found.finished), ("queued", None, None));
         assert_eq!(untold(&record), ["two", "one"]);
         record.told("two").unwrap();
         assert_eq!(untold(&record), ["one"]);
-        record.seen("two", "failed", Some("why"), true).unwrap();
-        record.seen("two", "running", None, false).unwrap();
+        record.seen("two", JobState::Failed, Some("why"), true).unwrap();
+        record.seen("two", JobState::Running, None, false).unwrap();
         drop(record);
         let record = Record::open(&environment).unwrap();
         let found = record.find("t", folder.path()).unwrap();
-        assert_eq!((found.name.as_str(), found.state.as_str()), ("two", "failed"));
+        assert_eq!((found.name.as_str(), found.state.name()), ("two", "failed"));
         assert_eq!((found.reference.as_deref(), found.reason.as_deref()), (Some("ref"), Some("why")));
         assert_eq!(found.options, [("a".to_owned(), "b=c".to_owned())]);
         assert_eq!(record.all().unwrap().len(), 2);
@@ -461,7 +461,7 @@ mod tests {
         ] {
             record.add(&job(name, tag, created)).unwrap();
         }
-        record.seen("old", "failed", None, true).unwrap();
+        record.seen("old", JobState::Failed, None, true).unwrap();
         let outcome = Outcome { cost_usd: Some(1.5), ..Outcome::default() };
         record.went("other", &outcome).unwrap();
         let names = |query: Query<'_>| -> Vec<String> {
@@ -472,7 +472,13 @@ mod tests {
         assert_eq!(names(Query { limit: Some(1), ..all() }), ["new"]);
         assert_eq!(names(Query { tag: Some("t"), ..all() }), ["new", "old"]);
         assert_eq!(names(Query { unfinished: true, ..all() }), ["new", "other"]);
-        assert_eq!(names(Query { states: vec!["failed".into(), "x".into()], ..all() }), ["old"]);
+        assert_eq!(
+            names(Query {
+                states: vec![RecordedState::Seen(JobState::Failed), RecordedState::Seen(JobState::Stopped)],
+                ..all()
+            }),
+            ["old"]
+        );
         assert_eq!(names(Query { order: Order::Name, ..all() }), ["new", "old", "other"]);
         assert_eq!(names(Query { order: Order::Cost, ..all() }), ["other", "new", "old"]);
         assert_eq!(names(Query { order: Order::Time, ..all() })[1..], ["other", "new"]);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{ToSql, params_from_iter};
 
-use super::{Entry, READING, Record, SELECT, entry};
+use super::{Entry, READING, Record, RecordedState, SELECT, entry};
 use crate::error::Result;
 
 /// A filter and an order. By default all jobs, newest first.
@@ -12,7 +12,7 @@ pub struct Query<'a> {
     /// Only jobs with this tag.
     pub tag: Option<&'a str>,
     /// Only jobs in one of these states, unless empty.
-    pub states: Vec<String>,
+    pub states: Vec<RecordedState>,
     /// Only jobs of this train driver.
     pub driver: Option<&'a str>,
     /// Only jobs submitted since then.
@@ -76,15 +76,13 @@ impl Record {
         }
         if !query.states.is_empty() {
             conditions.push(format!("state IN ({})", vec!["?"; query.states.len()].join(", ")));
-            values.extend(query.states.iter().map(|state| Box::new(state.clone()) as Box<dyn ToSql>));
+            values.extend(query.states.iter().map(|state| Box::new(*state) as Box<dyn ToSql>));
         }
         if query.unfinished {
             conditions.push("finished IS NULL".into());
         }
-        let conditions = match conditions.is_empty() {
-            true => String::new(),
-            false => format!("WHERE {}", conditions.join(" AND ")),
-        };
+        let conditions =
+            if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
         let limit = query.limit.map_or_else(String::new, |limit| format!("LIMIT {limit}"));
         let sql =
             format!("{SELECT} {conditions} ORDER BY {}created DESC, rowid DESC {limit}", query.order.sql());

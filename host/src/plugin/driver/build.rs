@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use super::Driver;
+use super::{Driver, run::Training};
 use crate::{
     capability::{Image, docker::BuildContext, oci::Assembly},
     config::{Assignment, Chosen, OptionSpec},
     error::{Error, Kind, Result},
-    plugin::{authority::Scope, identity::Identity, run::Training},
+    plugin::{package::identity::Identity, policy::authority::Scope},
 };
 
 /// What a build driver would do.

@@ -1,6 +1,10 @@
 //! The drivers' interface for the rest of the program. Each call runs in its own store.
 
 mod build;
+pub(super) mod plugin;
+pub(super) mod report;
+pub(super) mod repository;
+pub(super) mod run;
 mod train;
 
 use std::{path::Path, sync::Arc};
@@ -10,28 +14,46 @@ use wasmtime::{Store, component::Resource};
 pub use build::{BuildDriver, Rehearsed};
 pub use train::{SecretWay, TrainDriver};
 
-use super::{
-    audit::Auditor,
-    authority::{Authority, Scope},
-    bindings::{
-        alekseylearn::driver::types, build_plugin::exports::alekseylearn::driver::build::Guest as BuildGuest,
-        train_plugin::exports::alekseylearn::driver::train::Guest as TrainGuest,
-    },
-    host_calls::from_driver,
-    job_folder::Writes,
-    limits::MAX_SHOWN,
-    plugins::{Origin, Plugin, Plugins},
-    run::{SharedTraining, Training},
-    state::State,
-};
 use crate::{
     config::{OptionSpec, check_specs},
     error::{Error, Kind, Result},
+    plugin::{
+        driver::{
+            plugin::{Origin, Plugin},
+            run::{SharedTraining, Training},
+        },
+        host_calls::from_driver,
+        policy::{
+            audit::{Audit, Auditor},
+            authority::{Authority, Scope},
+        },
+        sandbox::{
+            bindings::{
+                alekseylearn::driver::types,
+                build_plugin::exports::alekseylearn::driver::build::Guest as BuildGuest,
+                train_plugin::exports::alekseylearn::driver::train::Guest as TrainGuest,
+            },
+            job_folder::Writes,
+            limits::MAX_SHOWN,
+            runtime::Runtime,
+            state::CallState,
+        },
+        services::Services,
+    },
+    ui::Ui,
 };
+
+/// What all calls of drivers share.
+pub(super) struct CallContext {
+    pub(super) runtime: Runtime,
+    pub(super) services: Arc<Services>,
+    pub(super) ui: Arc<Ui>,
+    pub(super) audit: Arc<Audit>,
+}
 
 /// A plugin whose driver is called.
 pub(super) struct Driver<'a> {
-    pub(super) plugins: &'a Plugins,
+    pub(super) calls: &'a CallContext,
     pub(super) plugin: Arc<Plugin>,
 }
 
@@ -46,7 +68,7 @@ type Outcome<T> = wasmtime::Result<std::result::Result<T, types::Error>>;
 /// One driver call.
 struct Call<'a> {
     plugin: &'a Plugin,
-    store: Store<State>,
+    store: Store<CallState>,
 }
 
 impl Driver<'_> {
@@ -79,15 +101,15 @@ impl Driver<'_> {
 
     /// `job` is the folder that the driver sees as `/job`.
     fn call(&self, function: &'static str, scope: Scope, job: Option<&Path>) -> Result<Call<'_>> {
-        let (services, ui) = (self.plugins.services.clone(), self.plugins.ui.clone());
+        let (services, ui) = (self.calls.services.clone(), self.calls.ui.clone());
         let writes = Writes::new(self.plugin.written.clone());
-        let state = State::new(self.authority(function, scope), services, ui, job, writes)?;
-        Ok(Call { plugin: &self.plugin, store: self.plugins.runtime.store(state) })
+        let state = CallState::new(self.authority(function, scope), services, ui, job, writes)?;
+        Ok(Call { plugin: &self.plugin, store: self.calls.runtime.store(state) })
     }
 
     fn authority(&self, function: &'static str, scope: Scope) -> Authority {
         let auditor = scope.job.clone().map(|job| Auditor {
-            audit: self.plugins.audit.clone(),
+            audit: self.calls.audit.clone(),
             job,
             plugin: self.plugin.name.clone(),
             digest: self.plugin.digest(),
@@ -111,7 +133,7 @@ impl Driver<'_> {
 impl Call<'_> {
     async fn build<T>(
         &mut self,
-        call: impl AsyncFnOnce(&BuildGuest, &mut Store<State>) -> Outcome<T>,
+        call: impl AsyncFnOnce(&BuildGuest, &mut Store<CallState>) -> Outcome<T>,
     ) -> Result<T> {
         let outcome = async {
             let pre = self.plugin.loaded.build.as_ref().ok_or_else(|| no_such_driver("build"))?;
@@ -124,7 +146,7 @@ impl Call<'_> {
 
     async fn train<T>(
         &mut self,
-        call: impl AsyncFnOnce(&TrainGuest, &mut Store<State>) -> Outcome<T>,
+        call: impl AsyncFnOnce(&TrainGuest, &mut Store<CallState>) -> Outcome<T>,
     ) -> Result<T> {
         let outcome = async {
             let pre = self.plugin.loaded.train.as_ref().ok_or_else(|| no_such_driver("train"))?;

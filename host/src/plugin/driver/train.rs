@@ -3,23 +3,30 @@ use std::{path::Path, sync::Arc};
 use url::Url;
 use wasmtime::component::Resource;
 
-use super::{Call, Driver, scope_of};
+use super::{
+    Call, Driver,
+    report::{Archive, Artifact, Destination, Finding, Folder, JobStatus, Place},
+    repository::{Repository, registry_of},
+    run::{Job, SharedJob, SharedTraining, Training},
+    scope_of,
+};
 use crate::{
     capability::http::WebFile,
     config::{Assignment, Chosen, Location, OptionSpec},
     error::{Error, Kind, Result},
     plugin::{
-        authority::{Scope, Used},
-        bindings::alekseylearn::driver::types::{LogLine, LogPage},
-        grant::Capability,
         host_calls::{Asked, route},
-        identity::Identity,
-        limits::MAX_LINES,
-        origin::Origin,
-        report::{Archive, Artifact, Destination, Finding, Folder, JobStatus, Place},
-        repository::{Repository, registry_of},
-        run::{Job, SharedJob, SharedTraining, Training},
-        verb::Verb,
+        package::identity::Identity,
+        policy::{
+            authority::{Scope, Used},
+            grant::Capability,
+            origin::Origin,
+            verb::Verb,
+        },
+        sandbox::{
+            bindings::alekseylearn::driver::types::{LogLine, LogPage},
+            limits::MAX_LINES,
+        },
     },
 };
 
@@ -234,7 +241,7 @@ impl TrainDriver<'_> {
             let origin = origin.map_err(|problem| Error::new(Kind::Denied, problem))?;
             route(&authority, &origin, url, Asked::READ)
         };
-        WebFile::new(self.0.plugins.services.http.clone(), address.clone(), Arc::new(way))
+        WebFile::new(self.0.calls.services.http.clone(), address.clone(), Arc::new(way))
     }
 
     /// The names of jobs that have a model at a location and begin with a prefix.

@@ -13,15 +13,17 @@ use crate::{
     config::Location,
     error::{Error, Kind, Result},
     plugin::{
-        bindings::alekseylearn::driver::{aws_identity, cloudwatch_logs, ecr, s3},
-        run::{SharedJob, SharedTraining},
-        state::{State, show},
-        verb::Verb,
+        driver::run::{SharedJob, SharedTraining},
+        policy::verb::Verb,
+        sandbox::{
+            bindings::alekseylearn::driver::{aws_identity, cloudwatch_logs, ecr, s3},
+            state::{CallState, show},
+        },
     },
     project::{self, File},
 };
 
-impl aws_identity::Host for State {
+impl aws_identity::Host for CallState {
     async fn account(&mut self) -> Result<String> {
         self.allow(Verb::Identity)?;
         self.aws.account().await
@@ -46,7 +48,7 @@ impl aws_identity::Host for State {
     }
 }
 
-impl aws_identity::HostIamRole for State {
+impl aws_identity::HostIamRole for CallState {
     async fn arn(&mut self, this: Resource<Role>) -> wasmtime::Result<String> {
         Ok(self.get(&this)?.arn.clone())
     }
@@ -67,7 +69,7 @@ impl aws_identity::HostIamRole for State {
     }
 }
 
-impl ecr::Host for State {
+impl ecr::Host for CallState {
     async fn ensure_repository(&mut self, training: Resource<SharedTraining>) -> Result<String> {
         let name = self.get(&training)?.project.tag.clone();
         self.allow(Verb::Repository(&name))?;
@@ -93,7 +95,7 @@ impl ecr::Host for State {
     }
 }
 
-impl s3::Host for State {
+impl s3::Host for CallState {
     async fn object_size(&mut self, uri: String) -> Result<Option<u64>> {
         let place = place(&uri)?;
         self.allow(Verb::Location(&place))?;
@@ -132,7 +134,7 @@ impl s3::Host for State {
     }
 }
 
-impl State {
+impl CallState {
     /// The hash of a folder, and its files to upload.
     fn folder(&self, folder: &str) -> Result<(String, Vec<ToSend>)> {
         let path = Path::new(folder);
@@ -156,7 +158,7 @@ fn place(uri: &str) -> Result<Location> {
     Location::in_s3(uri).map_err(Error::invalid)
 }
 
-impl cloudwatch_logs::Host for State {
+impl cloudwatch_logs::Host for CallState {
     async fn streams(&mut self, job: Resource<SharedJob>, group: String) -> Result<Vec<String>> {
         let job = &self.get(&job)?.name;
         self.allow(Verb::Log { job, group: &group, stream: None })?;

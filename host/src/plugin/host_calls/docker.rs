@@ -17,13 +17,15 @@ use crate::{
     disk::{Folder, What, cannot_read},
     error::{Error, Kind, Result},
     plugin::{
-        bindings::alekseylearn::driver::{
-            docker as wit,
-            types::{LogLine, LogPage},
+        driver::run::{SharedJob, SharedTraining, Training},
+        policy::verb::Verb,
+        sandbox::{
+            bindings::alekseylearn::driver::{
+                docker as wit,
+                types::{LogLine, LogPage},
+            },
+            state::{CallState, show},
         },
-        run::{SharedJob, SharedTraining, Training},
-        state::{State, show},
-        verb::Verb,
     },
     project::{self, Recipe},
 };
@@ -35,7 +37,7 @@ const CERTIFICATES: &str = "/opt/alekseylearn/machine/certificates.pem";
 /// The longest time between SIGTERM and SIGKILL, in seconds. No service waits longer.
 const MAX_GRACE: u32 = 600;
 
-impl State {
+impl CallState {
     /// The name of a node's container, which contains the job's name.
     fn container_of(&self, job: &Resource<SharedJob>, node: &str) -> Result<String> {
         let job = self.get(job)?;
@@ -113,7 +115,7 @@ fn in_recipe(recipe: &Recipe, error: Error) -> Error {
     }
 }
 
-impl wit::Host for State {
+impl wit::Host for CallState {
     async fn buildkit(&mut self) -> Result<bool> {
         self.allow(Verb::Engine)?;
         Ok(self.services.docker().await?.buildkit())
@@ -215,7 +217,7 @@ impl wit::Host for State {
     }
 }
 
-impl wit::HostImage for State {
+impl wit::HostImage for CallState {
     async fn reference(&mut self, this: Resource<Image>) -> wasmtime::Result<String> {
         Ok(self.get(&this)?.reference().to_owned())
     }
@@ -230,7 +232,7 @@ impl wit::HostImage for State {
     }
 }
 
-impl wit::HostImageBuild for State {
+impl wit::HostImageBuild for CallState {
     async fn new(&mut self, training: Resource<SharedTraining>) -> wasmtime::Result<Resource<BuildContext>> {
         let training = self.get(&training)?;
         let mut context = BuildContext {
@@ -304,7 +306,7 @@ impl wit::HostImageBuild for State {
     }
 }
 
-impl wit::HostContainer for State {
+impl wit::HostContainer for CallState {
     async fn new(
         &mut self,
         training: Resource<SharedTraining>,
@@ -415,7 +417,7 @@ impl wit::HostContainer for State {
     }
 }
 
-impl wit::HostNodeState for State {
+impl wit::HostNodeState for CallState {
     async fn running(&mut self, this: Resource<ContainerState>) -> wasmtime::Result<bool> {
         Ok(self.get(&this)?.running)
     }

@@ -20,8 +20,9 @@ use crate::{
     capability::http::{CredentialSource, Failure, MAX_SILENCE, Outgoing, Route, Sending},
     error::{Error, Kind, Result},
     plugin::{
-        authority::Authority, bindings::alekseylearn::driver::credentials, origin::Origin,
-        services::Services, state::State, verb::Verb,
+        policy::{authority::Authority, origin::Origin, verb::Verb},
+        sandbox::{bindings::alekseylearn::driver::credentials, state::CallState},
+        services::Services,
     },
 };
 
@@ -127,10 +128,7 @@ async fn send(
     };
     let waits = |why: &str, wait: Duration| {
         let text = format!("{origin} {why}: retrying in {} s", wait.as_secs());
-        match wait >= WORTH_A_WORD {
-            true => services.say(&text),
-            false => services.tell(&text),
-        }
+        if wait >= WORTH_A_WORD { services.say(&text) } else { services.tell(&text) }
     };
     let patience = outgoing.patience.min(MAX_SILENCE);
     let sent = async {
@@ -226,7 +224,7 @@ async fn sending(method: &Method, headers: &HeaderMap, body: WasiBody) -> Result
     }
 }
 
-impl credentials::Host for State {
+impl credentials::Host for CallState {
     async fn user(&mut self, origin: String) -> Result<Option<String>, Error> {
         match self.credential_for(&origin)? {
             Some(source) => self.services.http.user(&source).await,
@@ -242,7 +240,7 @@ impl credentials::Host for State {
     }
 }
 
-impl State {
+impl CallState {
     fn credential_for(&self, origin: &str) -> Result<Option<CredentialSource>> {
         let origin: Origin = origin.parse().map_err(Error::invalid)?;
         self.allow(Verb::Credential(&origin))?;

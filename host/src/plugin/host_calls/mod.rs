@@ -14,18 +14,20 @@ pub(super) use http::{Asked, Requester, route};
 
 use std::time::Duration;
 
-use super::{
-    bindings::alekseylearn::driver::{progress, types},
-    state::State,
+use crate::{
+    error::{Error, Kind},
+    plugin::sandbox::{
+        bindings::alekseylearn::driver::{progress, types},
+        state::CallState,
+    },
 };
-use crate::error::{Error, Kind};
 
 /// The longest wait in one call.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 /// The size limit of a text or response, in bytes.
 const MAX_TEXT_LENGTH: usize = 1 << 20;
 
-impl types::Host for State {
+impl types::Host for CallState {
     fn convert_error(&mut self, error: Error) -> wasmtime::Result<types::Error> {
         let problem = types::Problem {
             message: error.chain(),
@@ -90,7 +92,7 @@ fn shorten(mut text: String) -> String {
     text
 }
 
-impl progress::Host for State {
+impl progress::Host for CallState {
     async fn stage(&mut self, name: String) -> wasmtime::Result<()> {
         self.limits.say()?;
         self.ui.stage(&shorten(name));

@@ -12,33 +12,36 @@ use crate::{
     },
     error::{Error, Kind, Result},
     plugin::{
-        bindings::alekseylearn::driver::oci as wit,
-        run::SharedTraining,
-        state::{State, show},
-        verb::Verb,
+        driver::run::SharedTraining,
+        policy::verb::Verb,
+        sandbox::{
+            bindings::alekseylearn::driver::oci as wit,
+            state::{CallState, show},
+        },
     },
 };
 
-impl wit::Host for State {}
+impl wit::Host for CallState {}
 
 /// Checks a path in the image, so that a layer has no path that leaves it.
 fn checked(path: &str) -> Result<&str> {
     let plain = |part: &str| !matches!(part, "" | "." | "..");
     let is_valid = path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(plain));
-    match is_valid && !path.contains(char::is_control) {
-        true => Ok(path),
-        false => Err(Error::new(Kind::Plugin, format!("`{path}` is not a path in an image"))),
+    if is_valid && !path.contains(char::is_control) {
+        Ok(path)
+    } else {
+        Err(Error::new(Kind::Plugin, format!("`{path}` is not a path in an image")))
     }
 }
 
-impl State {
+impl CallState {
     fn installation(&mut self, this: &Resource<Assembly>) -> Result<&mut Installation> {
         let installation = self.get_mut(this)?.installation.as_mut();
         installation.ok_or_else(|| Error::new(Kind::Plugin, "its image has no virtual environment"))
     }
 }
 
-impl wit::HostImageAssembly for State {
+impl wit::HostImageAssembly for CallState {
     async fn new(
         &mut self,
         training: Resource<SharedTraining>,

@@ -5,12 +5,15 @@ use wasmtime::{Result, component::Resource};
 use crate::{
     config::{AwsSetting, OptionSpec, OptionType, Value, is_scheme},
     error::{Error, Kind},
-    plugin::{bindings::alekseylearn::driver::options, run::OptionValues, state::State},
+    plugin::{
+        driver::run::OptionValues,
+        sandbox::{bindings::alekseylearn::driver::options, state::CallState},
+    },
 };
 
-impl options::Host for State {}
+impl options::Host for CallState {}
 
-impl State {
+impl CallState {
     fn spec(&mut self, kind: OptionType, key: String, help: String) -> Result<Resource<OptionSpec>> {
         self.hold(key.len() + help.len())?;
         Ok(self.push(OptionSpec::new(kind, key, help))?)
@@ -34,7 +37,7 @@ impl State {
     }
 }
 
-impl options::HostOptionSpec for State {
+impl options::HostOptionSpec for CallState {
     async fn text(&mut self, key: String, help: String) -> Result<Resource<OptionSpec>> {
         self.spec(OptionType::Text, key, help)
     }
@@ -131,7 +134,7 @@ impl options::HostOptionSpec for State {
     }
 }
 
-impl options::HostValues for State {
+impl options::HostValues for CallState {
     async fn text(&mut self, this: Resource<OptionValues>, key: String) -> Result<Option<String>> {
         Ok(match self.value(&this, &key, "text")? {
             Some(Value::Text(text)) => Some(text),
@@ -173,7 +176,7 @@ impl options::HostValues for State {
     }
 }
 
-impl State {
+impl CallState {
     /// A value, and a check that the driver reads it with the right function. A wrong key or kind would otherwise
     /// return nothing silently.
     fn value(&self, this: &Resource<OptionValues>, key: &str, reader: &str) -> Result<Option<Value>> {

@@ -8,19 +8,16 @@ use crate::{
     config::Location,
     error::{Error, Kind},
     plugin::{
-        bindings::alekseylearn::driver::report,
-        limits::MAX_SHOWN,
-        report::{
-            Archive, Artifact, ArtifactKind, Destination, Finding, Folder, JobStatus, Phase, Place,
-            State as JobState,
+        driver::report::{
+            Archive, Artifact, ArtifactKind, Destination, Finding, Folder, JobState, JobStatus, Phase, Place,
         },
-        state::State,
+        sandbox::{bindings::alekseylearn::driver::report, limits::MAX_SHOWN, state::CallState},
     },
 };
 
-impl report::Host for State {}
+impl report::Host for CallState {}
 
-impl report::HostDestination for State {
+impl report::HostDestination for CallState {
     async fn none(&mut self) -> Result<Resource<Destination>> {
         Ok(self.push(Destination::None)?)
     }
@@ -47,7 +44,7 @@ impl report::HostDestination for State {
     }
 }
 
-impl report::HostFinding for State {
+impl report::HostFinding for CallState {
     async fn problem(&mut self, message: String, fix: String) -> Result<Resource<Finding>> {
         self.hold(message.len() + fix.len())?;
         Ok(self.push(Finding::Problem { message, fix })?)
@@ -75,7 +72,7 @@ impl report::HostFinding for State {
     }
 }
 
-impl report::HostJobStatus for State {
+impl report::HostJobStatus for CallState {
     async fn new(&mut self, state: report::State) -> Result<Resource<JobStatus>> {
         let state = match state {
             report::State::Queued => JobState::Queued,
@@ -157,7 +154,7 @@ impl report::HostJobStatus for State {
     }
 }
 
-impl State {
+impl CallState {
     fn artifact(&mut self, kind: report::ArtifactKind, place: Place) -> Result<Resource<Artifact>> {
         let kind = match kind {
             report::ArtifactKind::Model => ArtifactKind::Model,
@@ -179,7 +176,7 @@ fn on_the_web(address: &str) -> Result<Url> {
     Ok(address.parse().map_err(wrong)?)
 }
 
-impl report::HostArtifact for State {
+impl report::HostArtifact for CallState {
     async fn job_file(&mut self, kind: report::ArtifactKind, path: String) -> Result<Resource<Artifact>> {
         self.hold(path.len())?;
         self.artifact(kind, Place::Archive(Archive::JobFile(in_job(path))))

@@ -15,10 +15,9 @@ use crate::{
     disk::{Folder, PRIVATE, cannot_read},
     error::{Error, Kind},
     plugin::{
-        bindings::alekseylearn::driver::run,
-        run::{OptionValues, SharedDependencies, SharedJob, SharedPython, SharedTraining},
-        state::State,
-        verb::Verb,
+        driver::run::{OptionValues, SharedDependencies, SharedJob, SharedPython, SharedTraining},
+        policy::verb::Verb,
+        sandbox::{bindings::alekseylearn::driver::run, state::CallState},
     },
     project::Start,
 };
@@ -26,7 +25,7 @@ use crate::{
 /// The size limit of a file that a guest reads, in bytes. It fits a notebook with pictures.
 const MAX_FILE_SIZE: u64 = 16 << 20;
 
-impl run::Host for State {}
+impl run::Host for CallState {}
 
 fn cannot_pack(error: io::Error) -> Error {
     Error::failed("cannot pack the project")
@@ -72,7 +71,7 @@ impl<W: Write> Write for Hashed<W> {
     }
 }
 
-impl run::HostTraining for State {
+impl run::HostTraining for CallState {
     async fn tag(&mut self, this: Resource<SharedTraining>) -> Result<String> {
         Ok(self.get(&this)?.project.tag.clone())
     }
@@ -199,7 +198,7 @@ impl run::HostTraining for State {
     }
 }
 
-impl run::HostDependencies for State {
+impl run::HostDependencies for CallState {
     async fn form(&mut self, this: Resource<SharedDependencies>) -> Result<String> {
         Ok(self.get(&this)?.form.name().to_owned())
     }
@@ -250,7 +249,7 @@ impl run::HostDependencies for State {
     }
 }
 
-impl run::HostPython for State {
+impl run::HostPython for CallState {
     async fn versions(&mut self, this: Resource<SharedPython>) -> Result<Vec<String>> {
         Ok(self.get(&this)?.versions.clone())
     }
@@ -265,7 +264,7 @@ impl run::HostPython for State {
     }
 }
 
-impl run::HostJob for State {
+impl run::HostJob for CallState {
     async fn name(&mut self, this: Resource<SharedJob>) -> Result<String> {
         Ok(self.get(&this)?.name.clone())
     }

@@ -10,17 +10,16 @@ use crate::{
     config::Value as Allowed,
     error::{Error, Kind, Result},
     plugin::{
-        bindings::alekseylearn::driver::sagemaker,
-        run::{SharedJob, SharedTraining},
-        state::State,
-        verb::Verb,
+        driver::run::{SharedJob, SharedTraining},
+        policy::verb::Verb,
+        sandbox::{bindings::alekseylearn::driver::sagemaker, state::CallState},
     },
 };
 
 /// The option that allows secrets in the request, where others of the account can read them.
 const IN_REQUEST: &str = "secrets_in_request";
 
-impl sagemaker::Host for State {
+impl sagemaker::Host for CallState {
     async fn describe(&mut self, job: Resource<SharedJob>) -> Result<Resource<TrainingJob>> {
         let job = self.get(&job)?;
         self.allow(Verb::TrainingJob(&job.name))?;
@@ -40,7 +39,7 @@ impl sagemaker::Host for State {
     }
 }
 
-impl sagemaker::HostTrainingJobRequest for State {
+impl sagemaker::HostTrainingJobRequest for CallState {
     async fn new(
         &mut self,
         training: Resource<SharedTraining>,
@@ -83,7 +82,7 @@ impl sagemaker::HostTrainingJobRequest for State {
     }
 }
 
-impl sagemaker::HostTrainingJob for State {
+impl sagemaker::HostTrainingJob for CallState {
     async fn arn(&mut self, this: Resource<TrainingJob>) -> wasmtime::Result<String> {
         Ok(self.get(&this)?.arn.clone())
     }

@@ -4,28 +4,30 @@ mod added;
 mod addresses;
 mod brings;
 mod conda;
+mod gather;
 mod lists;
 mod lock;
 mod locked;
 mod pyproject;
+mod read;
 mod requirements;
 mod script;
 mod setup;
+mod text;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 pub(super) use added::complete;
+use gather::Gathered;
 pub(super) use pyproject::python as requires_python;
+use read::{Reading, Said};
+use text::{decoded, name_from, plain, text};
+pub(super) use text::{is_list, toml};
 
-use super::{
-    Choice, contents, files,
-    indexes::{Written, decoded as any_text, holds_password, take_out, take_out_of, written_in},
-    rules,
-};
+use super::{files, indexes::Written};
 use crate::{
     disk,
     error::{Error, Kind, Result},
@@ -258,349 +260,9 @@ impl Dependencies {
     }
 }
 
-/// What is needed to read a dependency file.
-#[derive(Clone, Copy)]
-struct Reading<'a> {
-    root: &'a Path,
-    /// The folder that relative paths in it start from.
-    anchor: &'a Path,
-    wanted: &'a Wanted,
-}
-
-/// What a dependency file declares.
-struct Said {
-    form: Form,
-    main: String,
-    python: Option<String>,
-    notes: Vec<String>,
-    extras: Vec<String>,
-    groups: Vec<String>,
-}
-
-impl Said {
-    fn new(form: Form, main: String, python: Option<String>) -> Self {
-        Self { form, main, python, notes: Vec::new(), extras: Vec::new(), groups: Vec::new() }
-    }
-}
-
-impl Reading<'_> {
-    /// Reads a file; `None` if it declares nothing.
-    fn read(self, path: &Path, member: Option<&str>) -> Result<Option<(Dependencies, Vec<String>)>> {
-        let mut gathered = Gathered::new(self.anchor, name_from(self.root, path));
-        let main = gathered.inside(path)?;
-        let said = match lists::kind(path) {
-            lists::Kind::UvLock => {
-                let python = lock::uv(&mut gathered, path, member)?;
-                let mut said = Said::new(Form::UvLock, main, python);
-                let project = path.with_file_name("pyproject.toml");
-                pyproject::choose(&mut said, &toml(&project)?, self.wanted)?;
-                Some(said)
-            }
-            lists::Kind::PoetryLock => {
-                let python = lock::poetry(&mut gathered, path)?;
-                let mut said = Said::new(Form::Poetry, main, python);
-                let project = path.with_file_name("pyproject.toml");
-                pyproject::choose(&mut said, &toml(&project)?, self.wanted)?;
-                Some(said)
-            }
-            lists::Kind::Pyproject => pyproject::read(&mut gathered, path, main, self.wanted)?,
-            lists::Kind::Conda => Some(match conda::is_python_env(path)? {
-                true => conda::python_env(&mut gathered, path, &main)?,
-                false => conda::read(&mut gathered, path, &main)?,
-            }),
-            lists::Kind::Pylock => {
-                gathered.add(path)?;
-                locked::pylock(&mut gathered, path)?;
-                Some(Said::new(Form::Requirements, main, None))
-            }
-            lists::Kind::PdmLock => Some(locked::pdm(&mut gathered, path, &main)?),
-            lists::Kind::PipfileLock => Some(locked::pipfile_lock(&mut gathered, path, &main)?),
-            lists::Kind::Pipfile => Some(locked::pipfile(&mut gathered, path, &main)?),
-            lists::Kind::Pixi => conda::pixi(&mut gathered, path, &main)?,
-            lists::Kind::MlProject => match conda::mlproject(path)? {
-                Some(named) => return self.read(&named, None),
-                None => None,
-            },
-            lists::Kind::PythonEnv => Some(conda::python_env(&mut gathered, path, &main)?),
-            lists::Kind::SetupCfg => setup::cfg(&mut gathered, path, &main)?,
-            lists::Kind::SetupPy => setup::py(&mut gathered, path, main)?,
-            lists::Kind::Requirements => {
-                requirements::read(&mut gathered, path)?;
-                Some(Said::new(Form::Requirements, main, None))
-            }
-            lists::Kind::Unknown => {
-                return Err(
-                    Error::invalid(format!("{} is not a dependency file", path.display())).hint(lists::KINDS)
-                );
-            }
-        };
-        said.map(|said| self.finish(gathered, said, member)).transpose()
-    }
-
-    /// Reads the header of a script.
-    fn header(self, path: &Path, header: &script::Header) -> Result<(Dependencies, Vec<String>)> {
-        let mut gathered = Gathered::new(self.anchor, name_from(self.root, path));
-        let main = gathered.inside(path)?;
-        let said = script::read(&mut gathered, path, &main, header)?;
-        self.finish(gathered, said, None)
-    }
-
-    fn finish(
-        self,
-        mut gathered: Gathered<'_>,
-        said: Said,
-        member: Option<&str>,
-    ) -> Result<(Dependencies, Vec<String>)> {
-        let Self { root, anchor, wanted } = self;
-        let is_project = matches!(said.form, Form::UvLock | Form::Pyproject | Form::Poetry);
-        if !is_project
-            && said.groups.is_empty()
-            && let Some(name) = wanted.extras.first().or(wanted.groups.first())
-        {
-            return Err(Error::invalid(format!("{} has no extra or group `{name}`", gathered.names))
-                .hint("use --extra and --group only with a pyproject.toml"));
-        }
-        let addresses = gathered.take_out_logins()?;
-        let origin = gathered.names;
-        let python = said.python.map(|version| (version, origin.clone()));
-        let mut main = said.main;
-        let mut files = gathered.files;
-        let has_code = gathered.has_code;
-        // A list alone gets the same name in whatever folder it is, and so makes the same layer.
-        if files.len() == 1
-            && let Some(content) = files.remove(&main)
-        {
-            main = main.rsplit('/').next().unwrap_or_default().to_owned();
-            let content = match content {
-                Content::File(file) => Content::File(files::File { path: main.clone(), ..file }),
-                text => text,
-            };
-            files.insert(main.clone(), content);
-        }
-        let mut form = said.form;
-        if form == Form::Requirements && files.values().all(Content::lists_nothing) {
-            files.clear();
-            form = Form::None;
-        }
-        let place = anchor.strip_prefix(root).ok().and_then(Path::to_str).filter(|_| has_code);
-        let dependencies = Dependencies {
-            origin,
-            form,
-            main,
-            files,
-            anchor: anchor.to_owned(),
-            place: place.map(str::to_owned),
-            member: member.map(str::to_owned),
-            extras: said.extras,
-            groups: said.groups,
-            added: Vec::new(),
-            imported: BTreeMap::new(),
-            as_of: wanted.as_of.clone(),
-            addresses,
-            python,
-            provided: gathered.provided,
-        };
-        Ok((dependencies, said.notes))
-    }
-}
-
-/// Collects the files that an installation reads.
-struct Gathered<'a> {
-    anchor: &'a Path,
-    files: BTreeMap<String, Content>,
-    /// The name of the file that refers to them, for messages.
-    names: String,
-    /// Whether a whole folder is among them: the source of a package.
-    has_code: bool,
-    /// Names of the packages that they provide.
-    provided: BTreeSet<String>,
-}
-
-impl<'a> Gathered<'a> {
-    fn new(anchor: &'a Path, names: String) -> Self {
-        Self { anchor, files: BTreeMap::new(), names, has_code: false, provided: BTreeSet::new() }
-    }
-}
-
-impl Gathered<'_> {
-    /// Adds a requirements file that was made from the user's file. Returns its name.
-    fn write(&mut self, main: &str, lines: &[String]) -> String {
-        let name = format!("{main}.requirements.txt");
-        let text = lines.iter().map(|line| format!("{line}\n")).collect();
-        self.files.insert(name.clone(), Content::Text(text));
-        name
-    }
-
-    /// Remembers a package that is installed.
-    fn provides(&mut self, requirement: &str) {
-        self.provided.extend(requirements::name_of(requirement));
-    }
-
-    /// Returns a path relative to the anchor.
-    fn inside(&self, path: &Path) -> Result<String> {
-        let path = plain(path);
-        let inside = path.strip_prefix(self.anchor).ok().and_then(Path::to_str);
-        inside.map(str::to_owned).ok_or_else(|| {
-            Error::invalid(format!(
-                "{} refers to {}, which the build cannot read",
-                self.names,
-                path.display()
-            ))
-            .hint(format!("move it into {}, and change the path", self.anchor.display()))
-        })
-    }
-
-    /// Whether a link leads out of the anchor: its target may be anything, even a secret.
-    fn leads_out(&self, path: &Path) -> bool {
-        let root = self.anchor.canonicalize();
-        !root.is_ok_and(|root| path.canonicalize().is_ok_and(|path| path.starts_with(root)))
-    }
-
-    fn not_here(&self, inside: &str) -> Error {
-        let problem = "which is not a file in this folder, or a link that leads out of it";
-        Error::invalid(format!("{} refers to {inside}, {problem}", self.names)).hint(format!(
-            "put the file itself into {}, or choose another dependency file with --env-file",
-            self.anchor.display()
-        ))
-    }
-
-    /// Adds a file, or all files of a folder that may be sent.
-    fn add(&mut self, path: &Path) -> Result<()> {
-        let inside = self.inside(path)?;
-        if path.is_dir() && self.leads_out(path) {
-            return Err(self.not_here(&inside));
-        }
-        if path.is_dir() {
-            self.has_code = true;
-            for file in files::list(&plain(path), &[], &Choice::default())?.files {
-                let name =
-                    if inside.is_empty() { file.path.clone() } else { format!("{inside}/{}", file.path) };
-                self.files.insert(name.clone(), Content::File(files::File { path: name, ..file }));
-            }
-            return Ok(());
-        }
-        let missing = || {
-            Error::invalid(format!("{} refers to {inside}, which does not exist", self.names))
-                .hint(format!("paths in it are relative to {}", self.anchor.display()))
-        };
-        let source = path.canonicalize().map_err(|error| missing().source(error))?;
-        let data = source.metadata().map_err(|error| files::unreadable(path, error))?;
-        if self.leads_out(path) || !data.is_file() {
-            return Err(self.not_here(&inside));
-        }
-        let size = data.len();
-        let file =
-            files::File { path: inside.clone(), source, size, executable: false, link: None, cleaned: None };
-        self.files.insert(inside, Content::File(file));
-        Ok(())
-    }
-
-    /// Removes the logins from all files, since an image would keep them. A list may refer to files of any name.
-    fn take_out_logins(&mut self) -> Result<Vec<Written>> {
-        let mut all = Vec::new();
-        for (name, content) in &mut self.files {
-            let mut note = |text: &str| {
-                all.extend(addresses::of(text).iter().flat_map(|used| written_in(used, name)));
-            };
-            match content {
-                Content::Text(text) => {
-                    note(text);
-                    *text = take_out(text);
-                }
-                Content::File(file) if !contents::is_code(&file.path) => {
-                    let Some(bytes) = rules::text_of(&file.source, MAX_SIZE) else { continue };
-                    // Only the addresses of lists are used to log in.
-                    if is_list(&file.path) {
-                        note(&any_text(&bytes));
-                    }
-                    if let Some(clean) = take_out_of(&bytes) {
-                        (file.size, file.cleaned) = (clean.len() as u64, Some(clean));
-                    }
-                    if holds_password(file.cleaned.as_ref().unwrap_or(&bytes)) {
-                        return Err(Error::invalid(format!("cannot remove the password from {name}"))
-                            .hint("save it as UTF-8, or put the login into ~/.netrc"));
-                    }
-                }
-                Content::File(_) => {}
-            }
-        }
-        Ok(all)
-    }
-
-    fn add_if_there(&mut self, path: &Path) -> Result<()> {
-        if path.is_file() { self.add(path) } else { Ok(()) }
-    }
-}
-
-/// Whether a file of this name may list packages and URLs.
-pub(super) fn is_list(path: &str) -> bool {
-    let kinds = ["txt", "in", "toml", "lock", "cfg", "yml", "yaml"];
-    Path::new(path).extension().is_none_or(|kind| kinds.iter().any(|known| kind == *known))
-}
-
-/// Reads the text of a dependency file.
-fn text(path: &Path) -> Result<String> {
-    let cannot_read = |error| files::unreadable(path, error);
-    if fs::metadata(path).map_err(cannot_read)?.len() > MAX_SIZE {
-        return Err(Error::invalid(format!("{} is too large to be a dependency file", path.display()))
-            .hint("choose another one with --env-file"));
-    }
-    decoded(disk::read(path, MAX_SIZE).map_err(cannot_read)?).ok_or_else(|| {
-        Error::invalid(format!("{} is neither UTF-8 nor UTF-16", path.display())).hint("save it as UTF-8")
-    })
-}
-
-/// Decodes text as pip does: UTF-8, or what a byte order mark says.
-fn decoded(bytes: Vec<u8>) -> Option<String> {
-    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> =
-            bytes.chunks(2).map(|pair| unit([pair[0], pair.get(1).copied().unwrap_or(0)])).collect();
-        String::from_utf16(&units).ok()
-    };
-    match bytes.as_slice() {
-        [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
-        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
-        _ => String::from_utf8(bytes).ok(),
-    }
-}
-
-pub(super) fn toml(path: &Path) -> Result<toml::Table> {
-    text(path)?.parse().map_err(|error: toml::de::Error| {
-        Error::invalid(format!("{} is not valid TOML", path.display())).hint("fix its syntax").source(error)
-    })
-}
-
-/// Removes `.` and `..` without resolving links.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            other => plain.push(other),
-        }
-    }
-    plain
-}
-
-/// Formats a path relative to a folder.
-fn name_from(folder: &Path, path: &Path) -> String {
-    let mut up = String::new();
-    for ancestor in folder.ancestors() {
-        if let Ok(inside) = path.strip_prefix(ancestor) {
-            return format!("{up}{}", inside.display());
-        }
-        up.push_str("../");
-    }
-    path.display().to_string()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{fs, os::unix::fs::symlink};
 
     use super::*;
 

@@ -93,9 +93,10 @@ pub(super) fn choose(said: &mut Said, file: &Table, wanted: &Wanted) -> Result<(
     for (option, asked, there) in [("extra", &wanted.extras, &extras), ("group", &wanted.groups, &groups)] {
         if let Some(name) = asked.iter().find(|name| !there.iter().any(|known| normal(known) == normal(name)))
         {
-            let hint = match there.is_empty() {
-                true => format!("it has none: remove --{option}"),
-                false => format!("it has {}", there.join(", ")),
+            let hint = if there.is_empty() {
+                format!("it has none: remove --{option}")
+            } else {
+                format!("it has {}", there.join(", "))
             };
             return Err(Error::invalid(format!("pyproject.toml has no {option} `{name}`")).hint(hint));
         }

@@ -191,10 +191,7 @@ pub(super) fn logical_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut current = String::new();
     for line in text.trim_start_matches('\u{feff}').lines() {
-        let line = match line.trim_start().starts_with('#') {
-            true => "",
-            false => without_comment(line).trim(),
-        };
+        let line = if line.trim_start().starts_with('#') { "" } else { without_comment(line).trim() };
         match line.strip_suffix('\\') {
             Some(start) => {
                 current.push_str(start);

@@ -60,14 +60,15 @@ fn arguments(text: &str) -> Option<Arguments> {
         let name: String = value.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         let is_name = value[name.len()..].trim_start().starts_with([',', ')']) && !name.is_empty();
         // The list can be a variable that was assigned before.
-        match is_name {
-            true => texts(text.lines().enumerate().find_map(|(number, line)| {
+        if is_name {
+            texts(text.lines().enumerate().find_map(|(number, line)| {
                 let rest = line.strip_prefix(name.as_str())?.trim_start().strip_prefix('=')?;
                 let start = text.lines().take(number).map(|line| line.len() + 1).sum::<usize>() + line.len()
                     - rest.len();
                 text.get(start..)
-            })?),
-            false => texts(value),
+            })?)
+        } else {
+            texts(value)
         }
     });
     // `**settings` may contain a list.

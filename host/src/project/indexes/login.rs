@@ -165,9 +165,12 @@ enum Encoding {
 impl Encoding {
     fn read(bytes: &[u8]) -> (String, Self) {
         let utf16 = |bytes: &[u8], little: bool, mark: bool| {
-            let units = bytes.chunks_exact(2).map(|pair| match little {
-                true => u16::from_le_bytes([pair[0], pair[1]]),
-                false => u16::from_be_bytes([pair[0], pair[1]]),
+            let units = bytes.chunks_exact(2).map(|pair| {
+                if little {
+                    u16::from_le_bytes([pair[0], pair[1]])
+                } else {
+                    u16::from_be_bytes([pair[0], pair[1]])
+                }
             });
             let text: Option<String> = char::decode_utf16(units).map(Result::ok).collect();
             text.filter(|_| bytes.len().is_multiple_of(2)).map(|text| (text, Self::Utf16 { little, mark }))

@@ -100,9 +100,10 @@ impl Indexes {
         }
         for (name, url) in names {
             for login in of_name(environment, &name, &url) {
-                match own.hosts.contains(&login.host) {
-                    true => all.add(login)?,
-                    false => all.asked.push(Asked::Named(login)),
+                if own.hosts.contains(&login.host) {
+                    all.add(login)?
+                } else {
+                    all.asked.push(Asked::Named(login))
                 }
             }
         }
@@ -167,9 +168,8 @@ impl Indexes {
 
     /// Returns the secrets, which no message may show.
     pub fn secret_words(&self) -> Vec<String> {
-        let secret = |login: &Login| match login.password.is_empty() {
-            true => login.user.clone(),
-            false => login.password.clone(),
+        let secret = |login: &Login| {
+            if login.password.is_empty() { login.user.clone() } else { login.password.clone() }
         };
         // To hide a shorter one would make messages unreadable.
         self.logins.values().map(secret).filter(|word| word.len() > 3).collect()
@@ -189,11 +189,10 @@ impl Indexes {
                     self.unreachable.push(clean.clone());
                 }
                 hosts.insert(written.host.clone());
-                match own.addresses.contains(address) {
-                    true => {
-                        written.login(&Environment::variable)?.map(|login| self.add(login)).transpose()?
-                    }
-                    false => Some(self.add_foreign(&written)?),
+                if own.addresses.contains(address) {
+                    written.login(&Environment::variable)?.map(|login| self.add(login)).transpose()?
+                } else {
+                    Some(self.add_foreign(&written)?)
                 };
             }
             Ok(Some(clean))
@@ -223,12 +222,11 @@ impl Indexes {
 
     /// Adds the login of a URL in the project's files. A login with variables of the user is only requested.
     fn add_foreign(&mut self, written: &Written) -> Result<()> {
-        match written.variables().is_empty() {
-            true => written.login(&|_| None)?.map_or(Ok(()), |login| self.add(login)),
-            false => {
-                self.asked.push(Asked::Written(written.clone()));
-                Ok(())
-            }
+        if written.variables().is_empty() {
+            written.login(&|_| None)?.map_or(Ok(()), |login| self.add(login))
+        } else {
+            self.asked.push(Asked::Written(written.clone()));
+            Ok(())
         }
     }
 

@@ -72,10 +72,7 @@ impl Patterns {
                 None => (false, text),
             };
             if text.is_empty() {
-                match exception {
-                    true => return Err(wrong("is an exception without a pattern")),
-                    false => continue,
-                }
+                if exception { return Err(wrong("is an exception without a pattern")) } else { continue }
             }
             let text = cleaned(text);
             // Docker removes the slash together with the sign before it, and then finds nothing after the sign.
@@ -107,10 +104,7 @@ impl Patterns {
             let inherited = parent.get(at).copied().unwrap_or_default();
             // As in Docker, a pattern that cannot change the outcome does not count as a match.
             let counts = pattern.exception == kept.is_some();
-            let asked = match pattern.exception {
-                true => counts || pattern.names(),
-                false => counts || named,
-            };
+            let asked = if pattern.exception { counts || pattern.names() } else { counts || named };
             let itself = asked && pattern.matches(path);
             if itself {
                 named = pattern.exception && pattern.names();

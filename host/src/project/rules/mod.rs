@@ -187,9 +187,12 @@ impl Rules {
             (false, _) => self.never(path, bytes, is_folder, included, said.tracked),
         };
         let tracked_file = said.tracked && !is_folder;
-        let reason = reason.or_else(|| match included || tracked_file || by_name && said.kept.is_none() {
-            true => None,
-            false => said.kept.or_else(|| around_it.cloned()),
+        let reason = reason.or_else(|| {
+            if included || tracked_file || by_name && said.kept.is_none() {
+                None
+            } else {
+                said.kept.or_else(|| around_it.cloned())
+            }
         });
         let looked_into = match &reason {
             None => true,

@@ -187,9 +187,12 @@ pub(super) struct Never {
 impl Never {
     pub(super) fn new() -> Self {
         // A pattern with a slash would otherwise match only from the root.
-        let anywhere = |pattern: &&str| match pattern.trim_end_matches('/').contains('/') {
-            true => format!("**/{pattern}"),
-            false => (*pattern).to_owned(),
+        let anywhere = |pattern: &&str| {
+            if pattern.trim_end_matches('/').contains('/') {
+                format!("**/{pattern}")
+            } else {
+                (*pattern).to_owned()
+            }
         };
         let list = |patterns: &[&str]| {
             Lines::of(patterns.iter().map(anywhere).collect::<Vec<_>>().iter().map(String::as_str))

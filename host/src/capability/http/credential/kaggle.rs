@@ -8,7 +8,7 @@ use jiff::{Span, Timestamp};
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
-use super::{Credential, header, kept::Exchange, read};
+use super::{Credential, cache::Exchange, header, read};
 use crate::{
     environment::Environment,
     error::{Error, Kind, Result},
@@ -52,9 +52,10 @@ pub(super) async fn find(exchange: &Exchange, refused: Option<&HeaderValue>) -> 
 async fn access_token() -> Result<Option<(String, String)>> {
     if let Some(value) = Environment::variable("KAGGLE_API_TOKEN") {
         // A token, or the path of a file with one.
-        let token = match Path::new(&value).exists() {
-            true => text(Path::new(&value), "the file in KAGGLE_API_TOKEN").await?,
-            false => Some(value.trim().to_owned()),
+        let token = if Path::new(&value).exists() {
+            text(Path::new(&value), "the file in KAGGLE_API_TOKEN").await?
+        } else {
+            Some(value.trim().to_owned())
         };
         return Ok(token.map(|token| (token, "KAGGLE_API_TOKEN".to_owned())));
     }

@@ -1,9 +1,9 @@
 //! Finds credentials by the name of their source. A secret is read only when a request needs it, and used for nothing
 //! else.
 
+mod cache;
 mod google;
 mod kaggle;
-mod kept;
 
 use std::{
     fmt,
@@ -15,8 +15,8 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
-pub(super) use kept::Credentials;
-use kept::Exchange;
+pub(super) use cache::Credentials;
+use cache::Exchange;
 
 use crate::{
     capability::docker::Login,

@@ -13,7 +13,7 @@ use url::Url;
 use super::{HINT, SCOPE, troubled};
 use crate::{
     capability::http::{
-        credential::{from_home, kept::Exchange, read},
+        credential::{cache::Exchange, from_home, read},
         is_safe,
     },
     error::{Error, Kind, Result},
@@ -116,9 +116,10 @@ impl Asked<'_> {
 
     /// Checks an address that gets a secret.
     fn safe(&self, name: &str, address: &str) -> Result<()> {
-        match address.parse::<Url>().is_ok_and(|address| is_safe(&address)) {
-            true => Ok(()),
-            false => Err(self.wrong(&format!("have a `{name}` that is not an https:// address"))),
+        if address.parse::<Url>().is_ok_and(|address| is_safe(&address)) {
+            Ok(())
+        } else {
+            Err(self.wrong(&format!("have a `{name}` that is not an https:// address")))
         }
     }
 
