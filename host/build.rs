@@ -14,10 +14,11 @@ use sha2::{Digest, Sha256};
 
 fn main() {
     let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
-    for (file, variable) in
-        [("shipped.rs", "ALEKSEYLEARN_SHIPPED_PLUGINS"), ("bundled.rs", "ALEKSEYLEARN_INSTALLABLE_PLUGINS")]
-    {
-        fs::write(Path::new(&out).join(file), list(&components(variable)))
+    for (file, variable, packaged) in [
+        ("shipped.rs", "ALEKSEYLEARN_SHIPPED_PLUGINS", "drivers/shipped"),
+        ("bundled.rs", "ALEKSEYLEARN_INSTALLABLE_PLUGINS", "drivers/installable"),
+    ] {
+        fs::write(Path::new(&out).join(file), list(&components(variable, packaged)))
             .expect("OUT_DIR can be written to");
     }
 }
@@ -39,11 +40,16 @@ fn list(components: &[PathBuf]) -> String {
     list
 }
 
-/// The components in the folder that a variable names.
-fn components(variable: &str) -> Vec<PathBuf> {
+/// The components in the folder that a variable names: in a clone, .cargo/config.toml sets it. Without it, those that
+/// travel in the published crate.
+fn components(variable: &str, packaged: &str) -> Vec<PathBuf> {
     println!("cargo::rerun-if-env-changed={variable}");
-    let Some(folder) = env::var_os(variable) else { return Vec::new() };
-    println!("cargo::rerun-if-changed={}", Path::new(&folder).display());
+    let own = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let folder = match env::var_os(variable).filter(|folder| !folder.is_empty()) {
+        Some(folder) => PathBuf::from(folder),
+        None => Path::new(&own).join(packaged),
+    };
+    println!("cargo::rerun-if-changed={}", folder.display());
     // A missing folder is a program without drivers, which says so when one is asked for.
     let entries = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut components: Vec<PathBuf> =

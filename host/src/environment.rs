@@ -283,6 +283,48 @@ impl Environment {
         env::current_exe().context(|| "cannot find the program's own file".into())
     }
 
+    /// The path of a program on the user's `PATH`; `None` if there is none.
+    pub fn program_on_path(name: &str) -> Option<PathBuf> {
+        use std::os::unix::fs::PermissionsExt;
+        let is_program = |path: &PathBuf| {
+            path.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+        };
+        let folders = env::var_os("PATH")?;
+        env::split_paths(&folders)
+            .filter(|folder| folder.is_absolute())
+            .map(|folder| folder.join(name))
+            .find(is_program)
+    }
+
+    /// The variables that a training without a container gets: those that say where programs, files and networks are, but
+    /// no credentials.
+    pub fn of_processes() -> Vec<(OsString, OsString)> {
+        const NAMES: [&str; 17] = [
+            "PATH",
+            "HOME",
+            "USER",
+            "LOGNAME",
+            "SHELL",
+            "LANG",
+            "LANGUAGE",
+            "TZ",
+            "TMPDIR",
+            "LD_LIBRARY_PATH",
+            "CUDA_VISIBLE_DEVICES",
+            "XDG_CACHE_HOME",
+            "XDG_CONFIG_HOME",
+            "XDG_DATA_HOME",
+            "SSL_CERT_FILE",
+            "REQUESTS_CA_BUNDLE",
+            "CURL_CA_BUNDLE",
+        ];
+        let is_passed = |name: &str| {
+            let of_a_kind = ["LC_", "PIP_", "UV_"].iter().any(|prefix| name.starts_with(prefix));
+            NAMES.contains(&name) || of_a_kind || name.to_ascii_lowercase().ends_with("_proxy")
+        };
+        env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_passed)).collect()
+    }
+
     /// The value of a variable. The user may name one as the source of a credential, which is read only when needed.
     pub fn variable(name: &str) -> Option<String> {
         text(name)

@@ -221,6 +221,19 @@ impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for std::result::Re
     }
 }
 
+/// Describes why a text is not valid TOML, by line and column: the line itself, and a value in it, may be a secret.
+pub fn toml_problem(text: &str, error: &toml::de::Error) -> String {
+    let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let message = error.message();
+    let message = match (message.find("string \""), message.rfind('"')) {
+        (Some(start), Some(end)) => format!("{}a string{}", &message[..start], &message[end + 1..]),
+        _ => message.to_owned(),
+    };
+    format!("line {line}, column {column}: {}", message.lines().next().unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,5 +256,25 @@ mod tests {
             Error::failed("it says: disk full").source(error).chain(),
             "it says: disk full: cannot write the record"
         );
+    }
+
+    #[test]
+    fn a_problem_in_toml_shows_no_value() {
+        #[derive(serde::Deserialize)]
+        struct Form {
+            #[expect(dead_code, reason = "only its type counts")]
+            a: bool,
+        }
+        for (text, at, says) in [
+            ("a = hunter2\n", "line 1, column 5: ", ""),
+            ("\na = \"hunter2\"\n", "line 2, column 5: ", "invalid type: a string, expected a boolean"),
+            ("url = \"https://me:hunter2@a.example\" x\n", "line 1, column 38: ", ""),
+            ("a = 'hunter2", "line 1, column ", ""),
+        ] {
+            let error = toml::from_str::<Form>(text).err().unwrap();
+            let problem = toml_problem(text, &error);
+            assert!(problem.starts_with(at) && problem.contains(says), "{problem}");
+            assert!(!problem.contains("hunter2"), "{problem}");
+        }
     }
 }

@@ -20,7 +20,6 @@ mod interrupt;
 mod job;
 mod panic;
 mod plugin;
-#[allow(clippy::disallowed_methods, reason = "it is being moved to `disk`")]
 mod project;
 mod shell;
 mod ui;

@@ -4,7 +4,7 @@
 #![allow(missing_docs, reason = "generated, with the contract's comments if there are any")]
 
 wit_bindgen::generate!({
-    path: "../wit",
+    path: "wit",
     world: "capabilities",
 });
 
@@ -12,7 +12,7 @@ wit_bindgen::generate!({
 macro_rules! exports {
     ($world:tt, $macro:tt, $module:tt) => {
         wit_bindgen::generate!({
-            path: "../wit",
+            path: "wit",
             world: $world,
             pub_export_macro: true,
             export_macro_name: $macro,
@@ -26,6 +26,7 @@ macro_rules! exports {
                 "alekseylearn:driver/credentials@0.1.1": crate::bindings::alekseylearn::driver::credentials,
                 "alekseylearn:driver/docker@0.1.1": crate::bindings::alekseylearn::driver::docker,
                 "alekseylearn:driver/oci@0.1.1": crate::bindings::alekseylearn::driver::oci,
+                "alekseylearn:driver/process@0.1.1": crate::bindings::alekseylearn::driver::process,
                 "alekseylearn:driver/aws-identity@0.1.1": crate::bindings::alekseylearn::driver::aws_identity,
                 "alekseylearn:driver/ecr@0.1.1": crate::bindings::alekseylearn::driver::ecr,
                 "alekseylearn:driver/s3@0.1.1": crate::bindings::alekseylearn::driver::s3,

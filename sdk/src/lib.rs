@@ -37,7 +37,7 @@ pub use bindings::alekseylearn::driver::report::{
 pub use bindings::alekseylearn::driver::run::{Dependencies, Job, Python, Training};
 pub use bindings::alekseylearn::driver::types::{Error, LogLine, LogPage, Problem};
 pub use bindings::alekseylearn::driver::{
-    aws_identity, cloudwatch_logs, credentials, docker, ecr, oci, progress, s3, sagemaker,
+    aws_identity, cloudwatch_logs, credentials, docker, ecr, oci, process, progress, s3, sagemaker,
 };
 pub use bindings::build_plugin::exports::alekseylearn::driver::build;
 pub use bindings::train_plugin::exports::alekseylearn::driver::train;

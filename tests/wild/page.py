@@ -7,8 +7,8 @@ HEAD = """\
 
 How many public repositories does `alekseylearn fit` train at the first try? Each repository here was found by
 searching for the layouts that people use. Its README's command was run in a plain container (the baseline) and then
-given to `fit` as it stands. [tests/wild](../tests/wild/README.md) has the list, the rules and the script that
-measures it.
+given to `fit` as it stands. `tests/wild/README.md` has the list, the rules and the script that measures
+it.
 """
 
 

@@ -1,4 +1,5 @@
-//! `deny`: checks licences, duplicate versions and sources of all dependencies by the rules of deny.toml.
+//! `deny`: checks licences, duplicate versions and sources of all dependencies by the rules of deny.toml. `advisories`
+//! checks for known vulnerabilities.
 
 use std::process::Command;
 
@@ -16,4 +17,11 @@ pub fn run_chore() -> Result<()> {
     deny.args(["--workspace", "--all-features", "check", "licenses", "bans", "sources"]).current_dir(root());
     run(&mut deny)
         .context("a dependency breaks the rules of deny.toml; allow it there with a reason, or remove it")
+}
+
+/// Runs `advisories`.
+pub fn advisories() -> Result<()> {
+    let mut deny = Command::new(CARGO_DENY.ensure()?);
+    run(deny.args(["--workspace", "--all-features", "check", "advisories"]).current_dir(root()))
+        .context("a dependency has a known vulnerability; update it, or ignore it in deny.toml with a reason")
 }

@@ -6,10 +6,12 @@
 mod apt;
 mod base_image;
 mod bench;
+mod crates;
 mod daemon;
 mod deny;
 mod dist;
 mod dockerd;
+mod docs;
 mod fuzz;
 mod guests;
 mod install;
@@ -17,11 +19,13 @@ mod plugins;
 mod process;
 mod python_guests;
 mod quickstart;
+mod release;
 mod rig;
 mod test;
 mod tools;
 mod wasm_target;
 mod wheel;
+mod workflows;
 mod workspace;
 
 use std::process::ExitCode;
@@ -33,7 +37,7 @@ Usage: cargo xtask COMMAND
 
 Use it
   quickstart        build everything and train examples/digits on this machine
-  dist              build the program to distribute, target/dist/alekseylearn
+  dist              build the program to distribute, target/dist/alekseylearn, and an archive of it
   wheel             build the Python package with the program in it to target/wheels, and try it
   rig up | down     start or stop the rig (a registry, S3, SageMaker); `eval \"$(cargo xtask rig up)\"`
 
@@ -43,6 +47,13 @@ Check it
   contract          check that plugins built for a released contract still work with wit/
   bench [PART…]     compare speed and memory with similar tools, and write docs/figures
   deny              check licences, duplicate versions and sources of the dependencies
+  workflows         check the workflows and issue templates in .github
+  advisories        check the dependencies for known vulnerabilities; needs a network
+  docs [--check]    write the parts of docs/reference that are made from the program
+  book              render docs/ to target/book
+  crates            package the published crates, and compile each from its package
+  release VERSION --dry-run [--wheel] [--program FILE]
+                    make and check all files of a release, in target/release-VERSION
 
 Build the parts
   wasm-target       install wasm32-wasip2 for rustc if it is missing
@@ -78,13 +89,19 @@ fn contract() -> Result<()> {
 fn dispatch(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["quickstart"] => quickstart::run_chore(),
-        ["dist"] => dist::run_chore(),
+        ["dist", arguments @ ..] => dist::run_chore(arguments),
         ["wheel"] => wheel::run_chore(),
         ["rig", "up"] => rig::up(),
         ["rig", "down"] => rig::down(),
         ["test", filters @ ..] => test::run_chore(filters),
         ["fuzz", arguments @ ..] => fuzz::run_chore(arguments),
         ["deny"] => deny::run_chore(),
+        ["workflows"] => workflows::run_chore(),
+        ["advisories"] => deny::advisories(),
+        ["docs", arguments @ ..] => docs::run_chore(arguments),
+        ["book"] => docs::book(),
+        ["crates"] => crates::run_chore(),
+        ["release", arguments @ ..] => release::run_chore(arguments),
         ["contract"] => contract(),
         ["bench", parts @ ..] => bench::run_chore(parts),
         ["wasm-target"] => wasm_target::ensure(),

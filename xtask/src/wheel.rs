@@ -40,6 +40,12 @@ assert any(file.stem == "model" and file.stat().st_size for file in files), file
 "#;
 
 pub fn run_chore() -> Result<()> {
+    println!("{}", make()?.display());
+    Ok(())
+}
+
+/// Builds the wheel and tries it, and returns its path.
+pub fn make() -> Result<PathBuf> {
     let _lock = lock("wheel")?;
     plugins::build()?;
     let python = tools::python(&[REQUIREMENTS], None)?;
@@ -54,8 +60,7 @@ pub fn run_chore() -> Result<()> {
     fs::create_dir_all(&folder)?;
     let place = folder.join(built.file_name().unwrap_or_default());
     fs::copy(&built, &place)?;
-    println!("{}", place.display());
-    Ok(())
+    Ok(place)
 }
 
 /// By pyproject.toml, into an empty folder.

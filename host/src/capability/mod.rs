@@ -9,6 +9,7 @@ mod image;
 mod logins;
 pub mod oci;
 mod packages;
+pub mod process;
 mod proxy;
 mod stream;
 pub mod transfer;

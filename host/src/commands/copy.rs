@@ -34,14 +34,14 @@ Example:
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let from = folder(context, &arguments.from)?;
     let to = folder(context, &arguments.to)?;
-    let recipe = Recipe::read(&from)?.ok_or_else(|| {
+    let recipe = Recipe::read(&from, &|_| true)?.ok_or_else(|| {
         let place = arguments.from.display();
         Error::new(Kind::NotFound, format!("{place} has no Dockerfile of its own"))
             .hint(format!("run `alekseylearn init PATH` for an artifact in {place} to write one"))
     })?;
     let recipe = Recipe { folder: to.join(RECIPE_FOLDER), ..recipe };
     let written = job::write_recipe(&recipe, arguments.overwrite)?;
-    job::trust_own_dockerfile(context, &to)?;
+    job::trust_own_dockerfile(context, &to, Some(&from))?;
     let text = format!("`fit` now builds with {}.", recipe.dockerfile_path().display());
     context.ui.result(&text, json!({ "files": written }));
     Ok(())

@@ -4,10 +4,12 @@ mod check;
 mod clean;
 mod completions;
 mod copy;
+mod demo;
 mod doctor;
 mod driver;
 mod fetch;
 mod fit;
+mod generate;
 mod init;
 mod jobs;
 mod logs;
@@ -99,6 +101,7 @@ enum Command {
     Stop(stop::Arguments),
     Report(report::Arguments),
     Reproduce(reproduce::Arguments),
+    Demo(demo::Arguments),
     Init(init::Arguments),
     Copy(copy::Arguments),
     Doctor(doctor::Arguments),
@@ -110,6 +113,8 @@ enum Command {
     Trust(trust::Arguments),
     Completions(completions::Arguments),
     Schema(schema::Arguments),
+    #[command(hide = true)]
+    Generate(generate::Arguments),
 }
 
 impl Arguments {
@@ -164,6 +169,7 @@ impl Command {
             Self::Stop(arguments) => stop::run(context, &arguments).await,
             Self::Report(arguments) => report::run(context, &arguments).await,
             Self::Reproduce(arguments) => reproduce::run(context, arguments).await,
+            Self::Demo(arguments) => demo::run(context, &arguments).await,
             Self::Init(arguments) => init::run(context, arguments).await,
             Self::Copy(arguments) => copy::run(context, &arguments),
             Self::Doctor(arguments) => doctor::run(context, &arguments).await,
@@ -173,6 +179,7 @@ impl Command {
             Self::Trust(arguments) => trust::run(context, &arguments),
             Self::Completions(arguments) => completions::run(context, &arguments),
             Self::Schema(arguments) => schema::run(context, &arguments),
+            Self::Generate(arguments) => generate::run(context, &arguments),
         }
     }
 }
@@ -280,6 +287,84 @@ mod tests {
             rest = after;
         }
         format!("{text}{rest}")
+    }
+
+    /// Every command that the documentation or the help shows exists, with its arguments and options.
+    #[test]
+    fn every_command_in_the_documentation_is_valid() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut texts = vec![("help".to_owned(), examples(&Arguments::command()))];
+        let mut folders = vec![root.join("docs")];
+        let mut pages = vec![root.join("README.md"), root.join("CONTRIBUTING.md"), root.join("SECURITY.md")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                match entry.path() {
+                    path if path.is_dir() => folders.push(path),
+                    path if path.extension().is_some_and(|extension| extension == "md") => pages.push(path),
+                    _ => {}
+                }
+            }
+        }
+        texts.extend(
+            pages.iter().map(|page| (page.display().to_string(), std::fs::read_to_string(page).unwrap())),
+        );
+        let (mut found, mut wrong) = (0, Vec::new());
+        for (page, text) in texts {
+            for line in command_lines(&text) {
+                found += 1;
+                let error = Arguments::read(words(&line).into_iter().map(OsString::from).collect()).err();
+                if let Some(error) = error.filter(|error| {
+                    !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
+                }) {
+                    wrong.push(format!("{page}: `{line}`: {error}"));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(found > 150, "found only {found}");
+    }
+
+    /// The text after the options, of a command and all below it.
+    fn examples(command: &clap::Command) -> String {
+        let own = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+        let below: Vec<String> = command.get_subcommands().map(examples).collect();
+        format!("{own}\n{}\n", below.join("\n"))
+    }
+
+    /// The lines of a text that are commands of this program, in full: those in blocks of code, and in the examples of
+    /// the help.
+    fn command_lines(text: &str) -> Vec<String> {
+        let text = text.split("\\\n").map(str::trim_start).collect::<String>();
+        let mut in_block = false;
+        let lines = text.lines().filter(|line| {
+            in_block ^= line.trim_start().starts_with("```");
+            in_block || line.starts_with("  ")
+        });
+        let commands = lines.map(|line| line.trim_start().trim_start_matches("$ "));
+        // `...` stands for more options, and `<` for what a usage line leaves open.
+        let is_command =
+            |line: &&str| line.starts_with("alekseylearn ") && !line.contains(" ... ") && !line.contains('<');
+        commands.filter(is_command).map(str::to_owned).collect()
+    }
+
+    /// The words of a command line, as a shell splits it, up to a comment, a pipe or a redirection.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        let (mut word, mut quote) = (None::<String>, None);
+        for c in line.chars().chain([' ']) {
+            match (c, quote) {
+                (c, Some(open)) if c == open => quote = None,
+                (c, Some(_)) => word.get_or_insert_default().push(c),
+                ('\'' | '"', None) => {
+                    quote = Some(c);
+                    word.get_or_insert_default();
+                }
+                ('#' | '|' | '>', None) if word.is_none() => break,
+                (' ', None) => words.extend(word.take()),
+                (c, None) => word.get_or_insert_default().push(c),
+            }
+        }
+        words
     }
 
     #[test]

@@ -68,7 +68,11 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     };
     let reproduced = job::reproduce(context, &record, &entry, again);
     let submission = super::interruptible(reproduced, "run the same command again to resume").await?;
-    let after =
-        After { detach: arguments.detach, fetch: arguments.fetch.as_deref(), overwrite: arguments.overwrite };
+    let after = After {
+        detach: arguments.detach,
+        fetch: arguments.fetch.as_deref(),
+        overwrite: arguments.overwrite,
+        ran: &[],
+    };
     see_through(context, &record, &submission, &after).await
 }

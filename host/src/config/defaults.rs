@@ -15,8 +15,8 @@ use super::{Assignment, OptionSpec, OptionType, Origin, driver_name};
 use crate::{
     disk,
     environment::Environment,
-    error::{Error, Result},
-    project::Wanted,
+    error::{Error, Result, toml_problem},
+    project::{Wanted, names_a_secret},
 };
 
 /// The name of the file.
@@ -309,6 +309,8 @@ impl Defaults {
             claims.extend(named.map(|driver| format!("{kind} driver: {driver}")));
         }
         claims.extend(fit.secrets.iter().map(|name| format!("secret: {name}, from your environment")));
+        let secret = fit.include.iter().filter(|pattern| names_a_secret(pattern));
+        claims.extend(secret.map(|pattern| format!("send to the job: {pattern}, a secret by its name")));
         for (kind, sections) in [("build", build), ("train", train)] {
             for (driver, section) in sections.iter().filter(|(driver, _)| takes(kind, driver)) {
                 for (key, value) in
@@ -318,7 +320,9 @@ impl Defaults {
                 }
             }
         }
-        Some((file.path.parent()?, claims))
+        // One line each: a longer one could look like several.
+        let claims = claims.into_iter().map(|claim| claim.replace('\r', "\\r").replace('\n', "\\n"));
+        Some((file.path.parent()?, claims.collect()))
     }
 
     /// Minisign public keys, by the user's names for them.
@@ -435,7 +439,7 @@ impl Content {
         let mut content: Self = toml::from_str(text).map_err(|error| {
             let line = line_of(text, error.span().map_or(0, |span| span.start));
             Error::invalid(format!("{}:{line} is not valid", path.display()))
-                .details(error.to_string())
+                .details(toml_problem(text, &error))
                 .hint("the allowed sections are [fit], [build.NAME], [train.NAME] and [plugins]")
         })?;
         content.fit.train_driver = content.fit.train_driver.map(|name| driver_name(&name).to_owned());

@@ -16,7 +16,7 @@ mod values;
 pub use arguments::{Assignment, FLAG, Origin, spell_out};
 pub use aws::{AwsSetting, AwsSettings};
 pub use defaults::Defaults;
-pub use driver_name::driver_name;
+pub use driver_name::{NO_IMAGE, driver_name, without_image};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
 pub use location::{Location, S3, is_scheme};

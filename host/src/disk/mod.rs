@@ -15,7 +15,7 @@ use std::{fs::File, io, path::Path};
 pub use folder::{Facts, Folder, What};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
-pub use owner::{is_private, read_own};
+pub use owner::{is_private, read_own, require_own};
 pub use partial::Partial;
 pub use read::{at_most, cannot_read, open, optional, read, text};
 

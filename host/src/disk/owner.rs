@@ -32,7 +32,15 @@ pub fn read_own(path: &Path, most: u64, allow: Option<&str>) -> Result<Option<Ve
         }
         file => file.map_err(unreadable)?,
     };
-    let data = file.metadata().map_err(unreadable)?;
+    require_own(path, &file.metadata().map_err(unreadable)?, allow)?;
+    at_most(file, most).map(Some).map_err(unreadable)
+}
+
+/// Checks the owner and the mode of a file that controls the program, as [`read_own`] does.
+///
+/// # Errors
+/// The file belongs to another user, or is writable by everybody.
+pub fn require_own(path: &Path, data: &Metadata, allow: Option<&str>) -> Result<()> {
     let (shown, owner) = (path.display(), data.uid());
     if let Some(allow) = allow
         && owner != geteuid().as_raw()
@@ -46,7 +54,7 @@ pub fn read_own(path: &Path, most: u64, allow: Option<&str>) -> Result<Option<Ve
         let chmod = format!("check its content, then run `chmod o-w {}`", quote(&shown.to_string()));
         return Err(Error::new(Kind::Denied, message).hint(chmod));
     }
-    at_most(file, most).map(Some).map_err(unreadable)
+    Ok(())
 }
 
 #[cfg(test)]

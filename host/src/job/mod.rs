@@ -44,12 +44,12 @@ pub use follow::{Ended, Ending, follow, goes_on, look, print_logs, wait_for_end}
 pub use left::{Left, left};
 pub use metrics::told as told_metrics;
 pub use plan::{ImagePlan, InEngine, Plan, Push, init, plan};
-pub use recipe::write as write_recipe;
+pub use recipe::{in_the_way, write as write_recipe, write_files};
 pub use record::{Claim, Details, Entry, Order, Outcome, Query, Record, RecordedState};
 pub use report::{Report, report};
 pub use reproduce::{Again, reproduce};
 pub use submit::Submission;
-pub use task::Fit;
+pub use task::{DEFAULT_DRIVER, Fit};
 pub use told::{Told, flag};
 pub use trust::{claims_of_folder, trust_own_dockerfile};
 

@@ -267,6 +267,6 @@ pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<P
     let runner = build.extra.into_iter().filter(|(path, _)| path.starts_with(RUNNER));
     let recipe = Recipe { folder, dockerfile: build.dockerfile, files: runner.collect() };
     let written = write_recipe(&recipe, overwrite)?;
-    trust_own_dockerfile(context, &root)?;
+    trust_own_dockerfile(context, &root, None)?;
     Ok(written)
 }

@@ -1,5 +1,5 @@
 //! Writes a project's own Dockerfile and runner. Files are written into a user's project only by `init` and `copy`,
-//! and only on request.
+//! and only on request. `demo` writes a project of its own.
 
 use std::{
     io::{self, Write},
@@ -25,25 +25,39 @@ pub fn write(recipe: &Recipe, overwrite: bool) -> Result<Vec<PathBuf>> {
         recipe.files.iter().map(|(path, content)| (inside(recipe.folder.join(path)), content.as_slice()));
     let dockerfile = (inside(recipe.dockerfile_path()), recipe.dockerfile.as_bytes());
     let files: Vec<(PathBuf, &[u8])> = files.chain([dockerfile]).collect();
-    let in_the_way = |(path, content): &&(PathBuf, &[u8])| match root.read(path, content.len() as u64) {
-        Ok(there) => there != *content,
-        Err(_) => root.holds(path),
-    };
-    if !overwrite && let Some((path, _)) = files.iter().find(in_the_way) {
-        let path = project.join(path);
+    if !overwrite && let Some(path) = in_the_way(&root, &files) {
         return Err(Error::new(
             Kind::Conflict,
             format!("{} already exists with other content", path.display()),
         )
         .hint("nothing was written; use --overwrite to replace it"));
     }
-    for (path, content) in &files {
-        write_whole(&root, path, content).map_err(|error| {
+    write_files(&root, &files)
+}
+
+/// The first file that exists with other content, if any.
+pub fn in_the_way(root: &Folder, files: &[(PathBuf, &[u8])]) -> Option<PathBuf> {
+    let differs = |(path, content): &&(PathBuf, &[u8])| match root.read(path, content.len() as u64) {
+        Ok(there) => there != *content,
+        Err(_) => root.holds(path),
+    };
+    files.iter().find(differs).map(|(path, _)| root.path().join(path))
+}
+
+/// Writes files below a folder. Returns their paths.
+///
+/// # Errors
+/// A folder in between is a link, or the disk is full.
+pub fn write_files(root: &Folder, files: &[(PathBuf, &[u8])]) -> Result<Vec<PathBuf>> {
+    for (path, content) in files {
+        write_whole(root, path, content).map_err(|error| {
             let hint = "check that its folder is writable, and not a link";
-            Error::failed(format!("cannot write {}", project.join(path).display())).hint(hint).source(error)
+            Error::failed(format!("cannot write {}", root.path().join(path).display()))
+                .hint(hint)
+                .source(error)
         })?;
     }
-    Ok(files.into_iter().map(|(path, _)| project.join(path)).collect())
+    Ok(files.iter().map(|(path, _)| root.path().join(path)).collect())
 }
 
 fn write_whole(root: &Folder, path: &Path, content: &[u8]) -> io::Result<()> {

@@ -59,7 +59,7 @@ pub(super) fn require_shipped(builder: &BuildDriver<'_>, secrets: &SecretValues)
 
 /// Warns about values that the record keeps in clear text.
 pub(super) fn warn_of_options(context: &Context, options: &Values) {
-    for (key, _) in options.given().iter().filter(|(key, _)| is_secret_option(key)) {
+    for (key, _) in options.given().iter().filter(|(key, value)| is_secret_option(key, value)) {
         let name = key.rsplit('.').next().unwrap_or(key);
         context.ui.warning(&format!(
             "--config.{key} looks like a secret, but the job's record keeps its value; `--secret {name}` records the name only"

@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     capability::{certificates, docker::BuildContext},
-    config::{AskedSecrets, Assignment, Defaults, Designated, Origin, SecretValues, Values, validate},
+    config::{
+        AskedSecrets, Assignment, Defaults, Designated, NO_IMAGE, Origin, SecretValues, Values, validate,
+        without_image,
+    },
     environment::CertificateBundle,
     error::{Error, Kind, Result},
     plugin::{BuildDriver, Identity, LOCK_FILE, TrainDriver, Training, read_lock},
@@ -25,7 +28,7 @@ use crate::{
 };
 
 /// The driver if neither the command line nor a file names one.
-pub(super) const DEFAULT_DRIVER: &str = "local";
+pub const DEFAULT_DRIVER: &str = "local";
 /// The build driver that needs no Docker engine.
 const DAEMONLESS: &str = "daemonless";
 /// How long to wait for the Docker engine before the build driver is chosen.
@@ -84,8 +87,15 @@ pub(super) async fn open<'a>(context: &'a Context, fit: &Fit) -> Result<Resolved
         Some(name) => name.clone(),
         None => default.unwrap_or(DEFAULT_DRIVER).to_owned(),
     };
-    let build_driver = name(&fit.build_driver, defaults.build_driver());
-    let train_driver = name(&fit.train_driver, defaults.train_driver());
+    let mut build_driver = name(&fit.build_driver, defaults.build_driver());
+    let mut train_driver = name(&fit.train_driver, defaults.train_driver());
+    if build_driver == NO_IMAGE {
+        let without = without_image(&train_driver).ok_or_else(|| {
+            Error::invalid(format!("the train driver {train_driver} needs an image"))
+                .hint("leave out --build-driver none")
+        })?;
+        (build_driver, train_driver) = (DEFAULT_DRIVER.to_owned(), without.to_owned());
+    }
     let packages = &context.environment.packages;
     let indexes = Indexes::read(packages, &project.folders, project.dependencies.as_ref())?;
     let asks = Asks {

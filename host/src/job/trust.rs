@@ -60,8 +60,7 @@ fn project_claims(project: &Project) -> BTreeSet<String> {
 }
 
 fn dockerfile_claim(recipe: &Recipe) -> String {
-    let bases: Vec<&str> = recipe.base_images().collect();
-    format!("its own Dockerfile, from {}", bases.join(", "))
+    format!("its own Dockerfile, from {}", recipe.images().join(", "))
 }
 
 /// Returns all that the files of a folder ask for, for any driver: `alekseylearn trust` trusts it as a whole.
@@ -71,18 +70,25 @@ fn dockerfile_claim(recipe: &Recipe) -> String {
 pub fn claims_of_folder(context: &Context, folder: &Path) -> Result<BTreeSet<String>> {
     let defaults = Defaults::of_project(folder)?;
     let mut claims = defaults.claims(|_, _| true).map(|(_, claims)| claims).unwrap_or_default();
-    claims.extend(Recipe::read(folder)?.iter().map(dockerfile_claim));
+    claims.extend(Recipe::read(folder, &|_| false)?.iter().map(dockerfile_claim));
     claims.extend(login_claims(&context.environment.packages, folder));
     Ok(claims)
 }
 
-/// Trusts the Dockerfile that this program wrote on the user's request.
+/// Trusts the Dockerfile that this program wrote on the user's request. If it is a copy, it is trusted only if the folder
+/// `copied_from` is trusted with the same one.
 ///
 /// # Errors
 /// It cannot be read, or the answer cannot be stored.
-pub fn trust_own_dockerfile(context: &Context, folder: &Path) -> Result<()> {
-    let claims: BTreeSet<String> = Recipe::read(folder)?.iter().map(dockerfile_claim).collect();
-    Trust::read(&context.environment)?.confirm(folder, claims)
+pub fn trust_own_dockerfile(context: &Context, folder: &Path, copied_from: Option<&Path>) -> Result<()> {
+    let claims: BTreeSet<String> = Recipe::read(folder, &|_| false)?.iter().map(dockerfile_claim).collect();
+    let mut trust = Trust::read(&context.environment)?;
+    let original = copied_from.and_then(|folder| folder.canonicalize().ok());
+    if copied_from.is_some() && !original.is_some_and(|folder| trust.unconfirmed(&folder, &claims).is_empty())
+    {
+        return Ok(());
+    }
+    trust.confirm(folder, claims)
 }
 
 fn confirm(context: &Context, folder: &Path, claims: BTreeSet<String>, given: bool) -> Result<()> {

@@ -82,6 +82,16 @@ impl Services {
         Environment::private_folder(&cache).is_ok().then(|| known_hashes(&cache, folder))
     }
 
+    /// The folder of the virtual environments that trainings without a container share.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub fn environments(&self) -> Result<PathBuf> {
+        let folder = self.cache.join("environments");
+        Environment::private_folder(&folder)?;
+        Ok(folder)
+    }
+
     /// The Docker engine.
     ///
     /// # Errors

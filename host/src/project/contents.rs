@@ -52,18 +52,15 @@ pub(super) fn look(file: &File) -> Found {
     // A file that cannot be read is an error when it is sent.
     let Some(bytes) = rules::text_of(&file.source, MAX_SIZE) else { return Found::Nothing };
     let is_code = is_code(&file.path);
-    if let Some(what) = secret(&bytes, is_code) {
+    let has_password = bytes.contains(&b'@') && holds_password(&bytes);
+    let is_cleaned = !is_code && (has_password || super::dependencies::is_list(&file.path));
+    let clean = if is_cleaned { take_out_of(&bytes) } else { None };
+    // A token in a URL is removed, and so is not found here.
+    if let Some(what) = secret(clean.as_ref().unwrap_or(&bytes), is_code) {
         return Found::Stays(Reason::Holds(what));
     }
-    let is_list = super::dependencies::is_list(&file.path);
-    let has_password = bytes.contains(&b'@') && holds_password(&bytes);
-    if !has_password && !is_list {
-        return Found::Nothing;
-    }
-    if is_code {
-        return Found::InCode;
-    }
-    match take_out_of(&bytes) {
+    match clean {
+        _ if has_password && is_code => Found::InCode,
         None if !has_password => Found::Nothing,
         Some(clean) if !holds_password(&clean) => Found::Cleaned(clean),
         _ => Found::Stays(Reason::Login),
@@ -71,7 +68,7 @@ pub(super) fn look(file: &File) -> Found {
 }
 
 /// Whether the file is source code, by its name.
-pub(super) fn is_code(path: &str) -> bool {
+pub(in crate::project) fn is_code(path: &str) -> bool {
     let extension = Path::new(path).extension().map(|extension| extension.to_ascii_lowercase());
     extension.is_some_and(|extension| CODE.iter().any(|code| extension == *code))
 }
@@ -85,28 +82,53 @@ fn is_report(path: &Path) -> bool {
         && start.windows(PAGE_MARK.len()).any(|part| part == PAGE_MARK)
 }
 
+/// The patterns of secrets that count in code, too.
+const IN_ANY_FILE: &[(&str, &str)] = &[
+    // With a part of the key itself: many programs have only the line.
+    (
+        r"(?s-u)-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----.{0,400}?[A-Za-z0-9+/=]{40}",
+        "a private key",
+    ),
+    (r"(?-u)PuTTY-User-Key-File-[0-9]", "a private key"),
+];
+/// The patterns of other secrets: code may only name such settings. The formats of tokens are those that their services
+/// publish for scanners.
+const IN_OTHER_FILES: &[(&str, &str)] = &[
+    (r#"(?-u)"refresh_token"\s*:\s*"[^"]{16}"#, "the credentials of a Google account"),
+    (r#"(?-u)"(?:installed|web)"\s*:\s*\{[^{}]*"client_secret"\s*:"#, "an OAuth client secret"),
+    (r#"(?i-u)aws_?secret_?access_?key["']?\s*[=:]\s*["']?[A-Za-z0-9/+]{40}"#, "an AWS secret key"),
+    (r"(?-u)Secret access key\r?\n[^\r\n]*A[KS]IA[A-Z0-9]{16},", "an AWS secret key"),
+    (r#"(?-u)\{\s*"username"\s*:[^{}]*"key"\s*:\s*"[0-9a-f]{32}""#, "a Kaggle key"),
+    (r#"(?-u)"auths"\s*:\s*\{[^}]*"(?:auth|identitytoken)"\s*:\s*"[^"]{8}"#, "a login to an image registry"),
+    (
+        r"(?m-u)^\s*machine\s+\S+\s+(?:login\s+\S+\s+)?password\s+[A-Za-z0-9_+/=-]{12}",
+        "a login in the form of .netrc",
+    ),
+    (r"(?-u)\bAccountKey=[A-Za-z0-9+/]{64}", "an Azure storage key"),
+    (r"(?-u)\bgh[pousr]_[A-Za-z0-9]{36}\b|\bgithub_pat_[A-Za-z0-9_]{60}", "a GitHub token"),
+    (r"(?-u)\bglpat-[A-Za-z0-9_-]{20}", "a GitLab token"),
+    (r"(?-u)\bhf_[A-Za-z0-9]{34}\b", "a Hugging Face token"),
+    (r"(?-u)\bxox[abeoprs]-[0-9A-Za-z]{8,}-[0-9A-Za-z-]{16}", "a Slack token"),
+    (r"(?-u)\bpypi-AgE[A-Za-z0-9_-]{50}", "a PyPI token"),
+    (r"(?-u)\bnpm_[A-Za-z0-9]{36}\b", "an npm token"),
+    (r"(?-u)\bsk-[A-Za-z0-9_-]{8,}T3BlbkFJ[A-Za-z0-9_-]{8}", "an OpenAI key"),
+    (r"(?-u)\bsk-ant-[a-z0-9]+-[A-Za-z0-9_-]{80}", "an Anthropic key"),
+    (r"(?-u)\bAIza[A-Za-z0-9_-]{35}", "a Google API key"),
+    (r"(?-u)\bdapi[0-9a-f]{32}\b", "a Databricks token"),
+    (r"(?-u)\b[rs]k_live_[A-Za-z0-9]{24}", "a Stripe key"),
+    (r"(?-u)\bdop_v1_[0-9a-f]{64}\b", "a DigitalOcean token"),
+];
+
 /// Returns the kind of secret in a file, if there is one.
 fn secret(bytes: &[u8], is_code: bool) -> Option<&'static str> {
-    /// Number of patterns that apply to code, too: the others match settings that code only names.
-    const IN_CODE: usize = 2;
-    static ALL: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
-        [
-            // With a part of the key itself: many programs have only the line.
-            (
-                r"(?s-u)-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----.{0,400}?[A-Za-z0-9+/=]{40}",
-                "a private key",
-            ),
-            (r"(?-u)PuTTY-User-Key-File-[0-9]", "a private key"),
-            (r#"(?-u)"refresh_token"\s*:\s*"[^"]{16}"#, "the credentials of a Google account"),
-            (r#"(?-u)"(?:installed|web)"\s*:\s*\{[^{}]*"client_secret"\s*:"#, "an OAuth client secret"),
-            (r#"(?i-u)aws_secret_access_key["']?\s*[=:]\s*["']?[A-Za-z0-9/+]{40}"#, "an AWS secret key"),
-        ]
-        .map(|(pattern, what)| (Regex::new(pattern).expect("a pattern of ours"), what))
+    static ALL: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+        let patterns = IN_ANY_FILE.iter().chain(IN_OTHER_FILES);
+        patterns.map(|(pattern, what)| (Regex::new(pattern).expect("a pattern of ours"), *what)).collect()
     });
-    let kinds = if is_code { &ALL[..IN_CODE] } else { &ALL[..] };
+    let kinds = if is_code { &ALL[..IN_ANY_FILE.len()] } else { &ALL[..] };
     let found = |bytes: &[u8]| kinds.iter().find(|(regex, _)| regex.is_match(bytes)).map(|(_, what)| *what);
     if bytes.contains(&0) {
-        // UTF-16: without the zeros, its ASCII text remains.
+        // UTF-16 or UTF-32: without the zeros, its ASCII text remains.
         found(&bytes.iter().copied().filter(|byte| *byte != 0).collect::<Vec<_>>())
     } else {
         found(bytes)
@@ -157,6 +179,44 @@ mod tests {
             ["PEM = '-----BEGIN PRIVATE KEY-----'", "refresh_token", "aws_secret_access_key = os.environ"]
         {
             assert_eq!(found_in("a.py", harmless.as_bytes()), Found::Nothing, "{harmless}");
+        }
+        let utf32: Vec<u8> =
+            "\u{feff}".chars().chain(lines.chars()).flat_map(|c| u32::from(c).to_le_bytes()).collect();
+        assert_eq!(found_in("deploy.txt", &utf32), holds("a private key"));
+    }
+
+    /// The samples are put together here, so that no scanner takes this file for one with secrets.
+    #[test]
+    fn a_token_is_found_by_its_form() {
+        let (a, hex) = ("aB3".repeat(40), "0a".repeat(40));
+        for (text, what) in [
+            (format!("{{\"username\":\"me\",\"key\":\"{}\"}}", &hex[..32]), "a Kaggle key"),
+            (
+                format!("{{\"auths\": {{\"r\": {{\"auth\": \"{}\"}}}}}}", &a[..20]),
+                "a login to an image registry",
+            ),
+            (
+                format!("machine a.example\n  login me\n  password {}\n", &a[..20]),
+                "a login in the form of .netrc",
+            ),
+            (format!("DefaultEndpointsProtocol=https;AccountKey={}", &a[..86]), "an Azure storage key"),
+            (format!("token: ghp_{}", &a[..36]), "a GitHub token"),
+            (format!("HF_TOKEN=hf_{}", &a[..34]), "a Hugging Face token"),
+            (format!("OPENAI=sk-proj-{}T3BlbkFJ{}", &a[..20], &a[..20]), "an OpenAI key"),
+            (format!("key: AIza{}", &a[..35]), "a Google API key"),
+            (
+                format!("User,Access key ID,Secret access key\nme,AKIA{},{}", "A".repeat(16), &a[..40]),
+                "an AWS secret key",
+            ),
+        ] {
+            assert_eq!(found_in("notes.txt", text.as_bytes()), Found::Stays(Reason::Holds(what)), "{text}");
+        }
+        for harmless in [
+            "machine learning password",
+            "machine a.example login me password <your password>",
+            "hf_hub_download",
+        ] {
+            assert_eq!(found_in("notes.txt", harmless.as_bytes()), Found::Nothing, "{harmless}");
         }
     }
 

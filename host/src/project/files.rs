@@ -10,7 +10,7 @@ use std::{
 use super::{
     contents::{self, Found},
     left::Left,
-    rules::{Choice, Inside, Reason, Rules},
+    rules::{self, Choice, Inside, Reason, Rules},
 };
 use crate::{
     disk::Folder,
@@ -69,7 +69,7 @@ pub(super) struct Listing {
     /// Code with a password, which is sent unchanged.
     pub(super) in_code: Vec<String>,
     /// Files that the user includes by name, whatever they contain.
-    chosen: BTreeSet<String>,
+    pub(super) chosen: BTreeSet<String>,
     /// Folders with files that this program wrote.
     own: BTreeSet<PathBuf>,
     /// Number of excluded files that have been counted.
@@ -87,6 +87,18 @@ pub(super) fn list(folder: &Path, keep: &[&str], choice: &Choice) -> Result<List
     listing.keep(folder, keep.iter())?;
     listing.finish();
     Ok(listing)
+}
+
+/// Returns why a file is not sent even if another one needs it: it is a secret by its name, by its content, or because the
+/// run says so.
+pub(super) fn secret_of(file: &File, choice: &Choice) -> Option<Reason> {
+    if let Some(reason) = rules::secret_by_name(&file.path, &file.source, choice) {
+        return Some(reason);
+    }
+    match contents::look(file) {
+        Found::Stays(reason @ Reason::Holds(_)) => Some(reason),
+        _ => None,
+    }
 }
 
 /// Lists the files of `folder` without its ignore files, except secrets and clutter.
@@ -391,8 +403,15 @@ mod tests {
             (".aws/credentials", ""),
             ("a/b.py", ""),
             (".hidden.cfg", ""),
+            ("hf_token.txt", ""),
+            ("access_token.py", ""),
+            ("credentials/__init__.py", ""),
+            ("keys/credentials/aws", ""),
         ];
-        assert_eq!(listed(&files, &[]), [".hidden.cfg", "a/b.py", "train.py"]);
+        assert_eq!(
+            listed(&files, &[]),
+            [".hidden.cfg", "a/b.py", "access_token.py", "credentials/__init__.py", "train.py"]
+        );
     }
 
     #[test]

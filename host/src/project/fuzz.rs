@@ -27,8 +27,8 @@ fn notebook(bytes: &[u8]) {
     }
 }
 
-/// Files one after the other, each after a line with its name; `NAME -> TARGET` is a link.
-const PROJECTS: [&str; 8] = [
+/// Files one after the other, each after a line with its name; `NAME -> TARGET` is a link, and `NAME -> |` a pipe.
+const PROJECTS: [&str; 10] = [
     "=== train.py\nimport numpy as np, sklearn.linear_model\nfrom . import x\n=== requirements.txt\n-r more.txt\n\
      --find-links wheels\n-e ./lib[extra]\na @ file:wheels/a.whl ; python_version > '3'\n=== more.txt\nsix==1 \\\n \
      --hash=sha256:1 # end\n=== lib/setup.py\n\n=== wheels/a.whl\nx",
@@ -47,6 +47,10 @@ const PROJECTS: [&str; 8] = [
     "=== train.py\n\n=== requirements.txt\n./link.whl\n=== link.whl -> ../secret\n=== out -> ..\n=== in -> sub\n=== sub/x\n1\n",
     "=== train.ipynb\n{\"nbformat\": 4, \"cells\": [{\"cell_type\": \"code\", \"source\": [\"import pandas\\n\", \"%pip\"]}]}\n\
      === pandas.py\n",
+    "=== train.py\n\n=== requirements.txt\n-r list -> |\n-c ../secret\n-r .env\n./dev\n=== list -> |\n=== dev -> /dev/zero\n\
+     === .env\nA=1\n=== .gitignore -> |\n=== .git/config -> /dev/zero\n=== .git/info/exclude -> ../../../secret\n",
+    "=== train.py -> ../secret\n=== train.ipynb -> |\n=== uv.lock -> /dev/zero\n=== pyproject.toml -> |\n=== sub -> ..\n\
+     === .python-version -> ../secret\n=== environment.yml\nx: &a [b]\ndependencies: [*a, *a]\n=== .dockerignore\n!.env\n",
 ];
 
 fn project(bytes: &[u8]) {
@@ -77,7 +81,7 @@ fn project(bytes: &[u8]) {
     }
 }
 
-/// Creates a file or a link; impossible names are skipped.
+/// Creates a file, a link or, with `-> |`, a pipe; impossible names are skipped.
 fn make(folder: &Path, name: &str, content: &str) {
     let (name, target) = name.split_once(" -> ").map_or((name, None), |(name, target)| (name, Some(target)));
     if name.len() > 100 || name.contains('\0') || !is_plain(name) {
@@ -92,6 +96,8 @@ fn make(folder: &Path, name: &str, content: &str) {
         return;
     }
     let _ = match target {
+        Some("|") => rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .map_err(Into::into),
         Some(target) => symlink(target, &path),
         None if path.is_symlink() => return,
         None => fs::write(&path, content),
@@ -117,6 +123,8 @@ fn hold(project: &Project, folder: &Path, allowed: &[&str]) {
         assert!(found.form == Form::None || found.files.contains_key(&found.main), "{found:?}");
         for (path, content) in &found.files {
             assert!(is_plain(path), "{path}");
+            let named = path.split('/').any(|part| allowed.contains(&part));
+            assert!(named || *path == found.main || !is_secret(path), "{path} is a secret");
             if let Content::File(file) = content {
                 assert!(file.source.starts_with(folder), "{path} is {}", file.source.display());
             }

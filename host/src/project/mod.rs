@@ -42,14 +42,14 @@ pub use files::{File, blobs_of, data};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::FUZZ;
 use imports::Own;
-pub use indexes::Indexes;
+pub use indexes::{Indexes, holds_password};
 pub use left::Left;
 use notebook::Notebook;
 use package::Package;
 pub use python::Python;
 pub use recipe::{RECIPE_FOLDER, RUNNER, Recipe};
 use root::Place;
-pub use rules::{Choice, Reason};
+pub use rules::{Choice, Reason, names_a_secret};
 use start::Found;
 pub use start::{Named, Start};
 pub use tag::{artifact_of_tag, tag_of};
@@ -200,14 +200,16 @@ impl Project {
             .first()
             .filter(|_| start != Start::Notebook && start != Start::Shell)
             .map(|text| (artifact.as_path(), text.as_str()));
-        let search = dependencies::Search { root: &root, folders: &folders, script };
+        let search = dependencies::Search { root: &root, folders: &folders, script, choice: asked.choice };
         let mut found = dependencies::of(&search, asked.wanted)?;
         let origin = found.dependencies.iter().filter(|found| found.anchor.starts_with(&root));
         let keep: Vec<&str> = origin.map(|found| found.origin.as_str()).chain([inside]).collect();
-        let recipe = Recipe::read(folder)?;
-        let files::Listing { mut files, folders: empty_folders, in_code, left, .. } =
-            files::list(&root, &keep, asked.choice)?;
         let own = inside.strip_suffix(name).unwrap_or_default().trim_end_matches('/');
+        let files::Listing { mut files, folders: empty_folders, in_code, left, chosen, .. } =
+            files::list(&root, &keep, asked.choice)?;
+        let recipe = Recipe::read(folder, &|file| {
+            Path::new(own).join(RECIPE_FOLDER).join(file).to_str().is_some_and(|path| chosen.contains(path))
+        })?;
         if recipe.is_some() {
             let recipe = Path::new(own).join(RECIPE_FOLDER);
             files.retain(|file| !Path::new(&file.path).starts_with(&recipe));
@@ -227,7 +229,7 @@ impl Project {
             artifact: inside.to_owned(),
             workdir,
             start,
-            tag: tag_of_artifact(folder, name)?,
+            tag: tag_of_artifact(folder, name),
             python: python::of(&folders, dependencies.as_ref(), &mut notes)?,
             package: Package::read(&root, &folders),
             told,
@@ -282,14 +284,15 @@ impl Project {
 /// cannot be read request none: the run that needs them fails.
 pub fn login_claims(environment: &PackageEnvironment, folder: &Path) -> BTreeSet<String> {
     let folders = [folder.to_owned()];
-    let search = dependencies::Search { root: folder, folders: &folders, script: None };
+    let choice = Choice::default();
+    let search = dependencies::Search { root: folder, folders: &folders, script: None, choice: &choice };
     let found = dependencies::of(&search, &Wanted::default()).unwrap_or_default();
     let indexes = Indexes::read(environment, &folders, found.dependencies.as_ref());
     indexes.map(|indexes| indexes.claims()).unwrap_or_default()
 }
 
 /// Returns the tag. A package has its own name, not that of the file that starts it.
-fn tag_of_artifact(folder: &Path, name: &str) -> Result<String> {
+fn tag_of_artifact(folder: &Path, name: &str) -> String {
     match (folder.parent(), folder.file_name().and_then(|name| name.to_str())) {
         (Some(above), Some(package)) if name == "__main__.py" => tag_of(above, package),
         _ => tag_of(folder, name),

@@ -202,7 +202,10 @@ impl Notebook {
                 .as_ref()
                 .is_some_and(|language| language == "python2" || language.starts_with("python 2"))
         };
-        let language = if is_python2(&of_code) { of_code } else { of_kernel.or(of_code) };
+        // Some editors write a fixed version beside the kernel that they start.
+        let kernel = metadata.and_then(|metadata| metadata.kernelspec.get());
+        let is_python3 = kernel.and_then(|kernel| kernel.name.get()).is_some_and(|name| name == "python3");
+        let language = if is_python2(&of_code) && !is_python3 { of_code } else { of_kernel.or(of_code) };
         language.map(|language| language.to_lowercase())
     }
 
@@ -266,6 +269,10 @@ mod tests {
         ] {
             assert_eq!(read(&text).unwrap(), ["a"], "{text}");
         }
+        // PyCharm writes a fixed version beside the kernel.
+        let pycharm = r#"{"nbformat": 4, "metadata": {"kernelspec": {"name": "python3", "language": "python"},
+            "language_info": {"name": "python", "version": "2.7.6"}}, "cells": []}"#;
+        assert!(read(pycharm).unwrap().is_empty());
         let old = r#"{"nbformat": 4, "metadata": {"language_info": {"name": "python", "version": 2.7}}, "cells": []}"#;
         assert!(read(old).unwrap_err().message().contains("Python 2"));
     }

@@ -1,6 +1,6 @@
 //! Finds the Python version that a project requires.
 
-use std::path::PathBuf;
+use std::{io::ErrorKind, path::PathBuf};
 
 use super::dependencies::{self, Dependencies};
 use crate::{
@@ -38,11 +38,22 @@ pub(super) fn of(
     let by_environment = declared.clone().filter(|(_, file)| is_whole(file) && !file.ends_with("setup.py"));
     let mut pinned = || {
         folders.iter().find_map(|folder| {
-            let text = disk::text(&folder.join(".python-version"), MAX_SIZE).ok()?;
+            let text = match disk::text(&folder.join(".python-version"), MAX_SIZE) {
+                Ok(text) => text,
+                Err(error) if [ErrorKind::NotFound, ErrorKind::IsADirectory].contains(&error.kind()) => {
+                    return None;
+                }
+                Err(error) => {
+                    notes.push(format!(".python-version is not used: {error}"));
+                    return None;
+                }
+            };
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             let lines: Vec<&str> = lines.collect();
             let Some(pin) = lines.iter().find_map(|line| pin(line)) else {
-                let said = lines.join(", ");
+                // The file may be a link to a secret.
+                let is_shown = |line: &&str| line.len() < 40 && !line.contains([' ', '=', ':', '/']);
+                let said = lines.first().filter(|line| is_shown(line)).unwrap_or(&"something");
                 notes.push(format!(
                     ".python-version has {said}, which is not used: not a version of CPython 3; \
                      to use it, choose an image that has it with --config.base_image=IMAGE"
@@ -152,7 +163,8 @@ mod tests {
             fs::write(root.join(name), text).unwrap();
         }
         let folders = [root.clone()];
-        let search = dependencies::Search { root: &root, folders: &folders, script: None };
+        let choice = Default::default();
+        let search = dependencies::Search { root: &root, folders: &folders, script: None, choice: &choice };
         let found = dependencies::of(&search, &dependencies::Wanted::default())?;
         let python = of(&folders, found.dependencies.as_ref(), &mut Vec::new())?;
         Ok(python.map(|python| (python.versions, python.origin)))

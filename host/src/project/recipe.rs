@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::files;
+use super::{
+    contents::{self, Found},
+    files,
+};
 use crate::{
     disk,
     error::{Error, Result},
@@ -34,11 +37,12 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Reads the recipe of a project; `None` if it has no Dockerfile of its own.
+    /// Reads the recipe of a project; `None` if it has no Dockerfile of its own. Files with secrets are left out unless
+    /// `is_chosen` says that the user includes them by name, and passwords in URLs are removed, except in the Dockerfile.
     ///
     /// # Errors
     /// It cannot be read, or is too large.
-    pub fn read(project: &Path) -> Result<Option<Self>> {
+    pub fn read(project: &Path, is_chosen: &dyn Fn(&str) -> bool) -> Result<Option<Self>> {
         let folder = project.join(RECIPE_FOLDER);
         if !folder.join(DOCKERFILE).is_file() {
             return Ok(None);
@@ -50,6 +54,13 @@ impl Recipe {
             let mut content = Vec::new();
             let source = disk::open(&file.source).map_err(cannot_read)?;
             source.take(room + 1).read_to_end(&mut content).map_err(cannot_read)?;
+            if file.path != DOCKERFILE && !is_chosen(&file.path) {
+                match contents::look(&file) {
+                    Found::Stays(_) => continue,
+                    Found::Cleaned(clean) => content = clean,
+                    Found::Nothing | Found::InCode => {}
+                }
+            }
             room = room.checked_sub(content.len() as u64).ok_or_else(|| {
                 Error::invalid(format!("{} is larger than 16 MiB", folder.display()))
                     .hint("move data out of it: it is only for the Dockerfile and its files")
@@ -72,11 +83,48 @@ impl Recipe {
         self.folder.join(DOCKERFILE)
     }
 
-    /// Returns the images that its stages start from, as written.
-    pub fn base_images(&self) -> impl Iterator<Item = &str> {
-        let is_from = |line: &&str| line.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("FROM "));
-        let lines = self.dockerfile.lines().map(str::trim).filter(is_from);
-        lines.filter_map(|line| line.split_whitespace().skip(1).find(|word| !word.starts_with("--")))
+    /// Returns the images that its build uses, as written: those that its stages start from, those that files are copied
+    /// from, and the one that reads the Dockerfile.
+    pub fn images(&self) -> Vec<&str> {
+        let mut images = Vec::new();
+        for line in self.dockerfile.lines().map_while(|line| line.trim().strip_prefix('#')) {
+            let setting = line.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("syntax"));
+            images.extend(setting.map(|(_, image)| image.trim()));
+        }
+        for words in self.instructions() {
+            let Some((first, others)) = words.split_first() else { continue };
+            if first.eq_ignore_ascii_case("FROM") {
+                images.extend(others.iter().find(|word| !word.starts_with("--")));
+            } else {
+                let options = others.iter().take_while(|word| word.starts_with("--"));
+                let parts = options.flat_map(|word| word.trim_start_matches('-').split(','));
+                images
+                    .extend(parts.filter_map(|part| part.trim_start_matches("mount=").strip_prefix("from=")));
+            }
+        }
+        images.dedup();
+        images
+    }
+
+    /// Returns the words of each instruction, which may have several lines.
+    fn instructions(&self) -> Vec<Vec<&str>> {
+        let mut all = Vec::new();
+        let mut is_open = false;
+        for line in self.dockerfile.lines().map(str::trim) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            // A directive can make ` the sign that continues a line.
+            let text = line.strip_suffix(['\\', '`']);
+            if !is_open {
+                all.push(Vec::new());
+            }
+            if let Some(words) = all.last_mut() {
+                words.extend(text.unwrap_or(line).split_whitespace());
+            }
+            is_open = text.is_some();
+        }
+        all
     }
 
     /// Returns the line of the instruction that a builder's message names, counted from 1.
@@ -125,31 +173,58 @@ mod tests {
         folder
     }
 
+    fn read(project: &Path) -> Result<Option<Recipe>> {
+        Recipe::read(project, &|_| false)
+    }
+
     #[test]
     fn a_recipe_is_a_dockerfile_and_what_lies_beside_it() {
         let folder = project(&[("alekseylearn/runner/a.py", "1")]);
-        assert_eq!(Recipe::read(folder.path()).unwrap(), None, "without a Dockerfile it means nothing");
+        assert_eq!(read(folder.path()).unwrap(), None, "without a Dockerfile it means nothing");
         let folder = project(&[
             ("alekseylearn/Dockerfile", "FROM x"),
             ("alekseylearn/runner/a.py", "1"),
             ("alekseylearn/.env", "SECRET=1"),
         ]);
-        let recipe = Recipe::read(folder.path()).unwrap().unwrap();
+        let recipe = read(folder.path()).unwrap().unwrap();
         assert_eq!(recipe.dockerfile, "FROM x");
         assert_eq!(recipe.files.keys().collect::<Vec<_>>(), ["runner/a.py"]);
         let folder = project(&[("alekseylearn/Dockerfile", ""), ("alekseylearn/code/a.py", "1")]);
-        assert!(Recipe::read(folder.path()).unwrap_err().message().contains("has a folder `code`"));
+        assert!(read(folder.path()).unwrap_err().message().contains("has a folder `code`"));
     }
 
     #[test]
-    fn base_images_are_those_of_all_stages() {
+    fn all_images_of_a_build_are_found() {
         let recipe = Recipe {
             folder: "/x".into(),
-            dockerfile: "FROM python:3.11-slim AS dependencies\nRUN x\n from --platform=linux/amd64 base\n"
+            dockerfile: "# syntax = front/end:1\nFROM python:3.11-slim AS dependencies\nRUN x\n \
+                         from --platform=linux/amd64 base\nFROM\ttabbed\nFROM \\\n # why\n continued\n\
+                         COPY --chown=1 --from=files/of /a /b\nRUN --mount=type=bind,from=mounted,target=/x y --from=no\n"
                 .into(),
             files: BTreeMap::new(),
         };
-        assert_eq!(recipe.base_images().collect::<Vec<_>>(), ["python:3.11-slim", "base"]);
+        assert_eq!(
+            recipe.images(),
+            ["front/end:1", "python:3.11-slim", "base", "tabbed", "continued", "files/of", "mounted"]
+        );
+    }
+
+    #[test]
+    fn secrets_beside_a_dockerfile_stay() {
+        let key = format!("-----BEGIN PRIVATE {}-----\n{}\n", "KEY", "M".repeat(64));
+        let folder = project(&[
+            ("alekseylearn/Dockerfile", "FROM x\n# https://me:hunter2@a.example\n"),
+            ("alekseylearn/deploy", &key),
+            ("alekseylearn/list.txt", "https://me:hunter2@a.example/simple\n"),
+        ]);
+        let recipe = read(folder.path()).unwrap().unwrap();
+        assert_eq!(
+            recipe.files,
+            BTreeMap::from([("list.txt".into(), b"https://a.example/simple\n".to_vec())])
+        );
+        assert!(recipe.dockerfile.contains("hunter2"), "it is run as it is written");
+        let chosen = Recipe::read(folder.path(), &|file| file == "deploy").unwrap().unwrap();
+        assert_eq!(chosen.files["deploy"], key.as_bytes());
     }
 
     #[test]

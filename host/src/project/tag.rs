@@ -2,25 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use sha2::{Digest, Sha256};
+
+/// Digits of the hash in a tag.
+const HASH_LENGTH: usize = 8;
 
 /// Returns the tag of an artifact, reduced to what every registry accepts: lower-case letters, digits, and single `.`,
-/// `_` or `-` between them.
-///
-/// # Errors
-/// The artifact's name has no such character.
-pub fn tag_of(folder: &Path, artifact: &str) -> Result<String> {
+/// `_` or `-` between them. A name without any of them, such as one in another script, is replaced by its hash.
+pub fn tag_of(folder: &Path, artifact: &str) -> String {
     let folder_name = folder.file_name().map_or_else(Default::default, |name| name.to_string_lossy());
     let stem = Path::new(artifact).file_stem().map_or_else(Default::default, |stem| stem.to_string_lossy());
-    let stem = clean(&stem);
-    if stem.is_empty() {
-        return Err(Error::invalid(format!(
-            "cannot name an image after `{artifact}`: it has no letter or digit"
-        ))
-        .hint("rename it, for example to train.py"));
+    let mut name = clean(&stem);
+    if name.is_empty() {
+        name = format!("artifact-{}", &hex::encode(Sha256::digest(stem.as_bytes()))[..HASH_LENGTH]);
     }
     let folder = clean(&folder_name);
-    Ok(if folder.is_empty() { stem } else { format!("{folder}/{stem}") })
+    if folder.is_empty() { name } else { format!("{folder}/{name}") }
 }
 
 /// Returns the artifact that has the tag in the current project, whether or not it has any job.
@@ -33,7 +30,7 @@ pub fn artifact_of_tag(tag: &str, current: &Path) -> Option<PathBuf> {
     let names = ["py", "ipynb", "sh"].map(|end| format!("{stem}.{end}"));
     let mut paths = folders.flat_map(|folder| names.clone().map(|name| folder.join(name)));
     paths.find(|path| {
-        let of_path = || tag_of(path.parent()?, path.file_name()?.to_str()?).ok();
+        let of_path = || Some(tag_of(path.parent()?, path.file_name()?.to_str()?));
         path.is_file() && of_path().is_some_and(|found| found == tag)
     })
 }
@@ -57,12 +54,13 @@ mod tests {
 
     #[test]
     fn a_tag_is_the_folder_and_the_artifact() {
-        let tag = |folder: &str, name: &str| tag_of(Path::new(folder), name).unwrap();
+        let tag = |folder: &str, name: &str| tag_of(Path::new(folder), name);
         assert_eq!(tag("/x/foo", "model.py"), "foo/model");
         assert_eq!(tag("/x/My Models", "Train_v2.ipynb"), "my-models/train_v2");
         assert_eq!(tag("/x/__a__b", "a--b.c.py"), "a_b/a-b.c");
         assert_eq!(tag("/", "model.py"), "model");
         assert_eq!(tag("/x/模型", "model.py"), "model");
-        assert!(tag_of(Path::new("/x"), "模型.py").is_err());
+        assert_eq!(tag("/x", "模型.py"), "x/artifact-c98e118e");
+        assert_ne!(tag("/x", "模型.py"), tag("/x", "训练.py"));
     }
 }

@@ -214,6 +214,10 @@ impl Voice for Human {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+
+    fn stand_still(&mut self) {
+        self.settle();
+    }
 }
 
 impl Drop for Human {

@@ -117,6 +117,9 @@ trait Voice: Send {
     fn say(&mut self, event: &Event<'_>);
 
     fn flush(&mut self) -> io::Result<()>;
+
+    /// Removes a moving line, which would be drawn over a question.
+    fn stand_still(&mut self) {}
 }
 
 struct Silence;
@@ -263,6 +266,7 @@ impl Ui {
             return Ok(None);
         }
         let failed = || "cannot read the answer".to_owned();
+        self.voice.lock().unwrap_or_else(PoisonError::into_inner).stand_still();
         write!(io::stderr(), "{} ", text::result(question)).context(failed)?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).context(failed)?;

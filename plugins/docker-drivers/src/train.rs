@@ -203,7 +203,11 @@ fn collect(job: &Job, nodes: &[Node]) -> Result<Outcome, Error> {
     progress::stage("Collecting the model");
     let there: Vec<String> =
         nodes.iter().filter(|node| node.state.is_some()).map(|node| node.name.clone()).collect();
-    docker::collect(job, &there, "/opt/ml/model", MODEL)?;
+    if !docker::collect(job, &there, "/opt/ml/model", MODEL)? {
+        // Seldom, a busy engine does not find what is there. The containers are removed next, so it is asked again.
+        require_volumes(job, nodes)?;
+        docker::collect(job, &there, "/opt/ml/model", MODEL)?;
+    }
     docker::collect(job, &there, "/opt/ml/output/data", OUTPUT)?;
     docker::collect(job, &there, "/opt/ml/checkpoints", CHECKPOINTS)?;
     for node in &there {
@@ -232,6 +236,20 @@ fn collect(job: &Job, nodes: &[Node]) -> Result<Outcome, Error> {
     outcome.write()?;
     outcome.release(job)?;
     Ok(outcome)
+}
+
+/// Checks that the engine finds `/opt/ml` of the nodes that succeeded, by a file that each has there from its start.
+fn require_volumes(job: &Job, nodes: &[Node]) -> Result<(), Error> {
+    for node in nodes.iter().filter(|node| node.exit_code() == Some(0)) {
+        if docker::read(job, &node.name, "/opt/ml/input/config/hyperparameters.json")?.is_none() {
+            return Err(Error::unavailable(format!(
+                "the Docker engine cannot read /opt/ml of {}",
+                node.name
+            ))
+            .hint("run the command again; the container is kept"));
+        }
+    }
+    Ok(())
 }
 
 /// Why a node failed.

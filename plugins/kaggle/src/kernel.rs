@@ -215,7 +215,7 @@ pub(crate) fn findings(training: &Training) -> Vec<Finding> {
                 &format!("the packages in {file} will not be installed: the session has no internet access"),
                 "set --config.internet=true if Kaggle's image lacks any of them",
             ));
-        } else if !source::FORMS.contains(&dependencies.form().as_str()) {
+        } else if !runner::FORMS.contains(&dependencies.form().as_str()) {
             findings.push(Finding::problem(
                 &format!("this driver cannot install from {file}"),
                 "list the dependencies in a requirements.txt, and pass it with --env-file",

@@ -28,9 +28,6 @@ pub(crate) fn text(training: &Training, folder: &Folder) -> Result<String, Error
     if training.is_notebook() { notebook(training, &job) } else { Ok(script(&job, "train")) }
 }
 
-/// Forms of dependency files that `start.py` can install from.
-pub(crate) const FORMS: [&str; 5] = ["none", "requirements", "pyproject", "uv-lock", "poetry"];
-
 /// The dependencies to install; `None` if the session has no internet access.
 fn dependencies(training: &Training) -> Option<Value> {
     let found = training.dependencies().filter(|_| training.options().boolean("internet") == Some(true))?;
@@ -95,7 +92,7 @@ fn script(job: &Map<String, Value>, step: &str) -> String {
     let name = job["name"].as_str().unwrap_or_default().to_owned();
     // A JSON string is also a Python literal.
     let literal = Value::String(Value::Object(job).to_string()).to_string();
-    format!("# {}\nimport json\nJOB = json.loads({literal})\n{START}", mark(&name))
+    format!("# {}\nimport json\nJOB = json.loads({literal})\n{}\n{START}", mark(&name), runner::INSTALL)
 }
 
 fn notebook(training: &Training, job: &Map<String, Value>) -> Result<String, Error> {

@@ -5,7 +5,6 @@ import base64
 import contextlib
 import hashlib
 import importlib
-import importlib.util
 import io
 import json
 import os
@@ -27,8 +26,6 @@ INPUT = Path("/kaggle/input")
 BEFORE = HOME / "before.json"
 # Kaggle has changed the place of datasets below /kaggle/input before.
 DEEPEST_MOUNT = 5
-PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-QUIET = ["--no-cache", "--quiet", "--python", sys.executable]
 # Set once the results are where Kaggle keeps them.
 KEPT = "ALEKSEYLEARN_KEPT"
 
@@ -51,7 +48,8 @@ def bring():
     os.environ.update(JOB["told"])
     os.environ.update(JOB["environment"])
     if JOB["dependencies"] is not None:
-        install(**JOB["dependencies"])
+        install(sys.executable, HOME, JOB, **JOB["dependencies"])
+        importlib.invalidate_caches()
     # As in an image, the project's modules are on the import path, after the installed packages.
     package = HOME / "package"
     for path, text in JOB["package"].items():
@@ -75,77 +73,6 @@ def folder():
                 end("{} is damaged: its checksum does not match".format(path))
             return content
     end("the project's dataset is not attached: found no {1} below {0}".format(INPUT, name))
-
-
-def install(form, file, place, member, extras, groups, added, imported, as_of):
-    """Install the dependencies into the Python that runs this."""
-    inside, place = place, HOME / "dependencies"
-    if inside is not None:
-        # The project's own packages are installed from their place in the project.
-        shutil.copytree(place, CODE / inside, dirs_exist_ok=True)
-        place = CODE / inside
-
-    def run(command, what, folder=HOME):
-        code = subprocess.call(command, cwd=str(folder))
-        if code != 0:
-            end("cannot install {}: see the output above".format(what), code)
-
-    def uv():
-        path = HOME / "uv" / "bin" / "uv"
-        if not path.exists():
-            run(PIP + ["--target", str(HOME / "uv"), JOB["uv"]], JOB["uv"])
-        return str(path)
-
-    def packages(arguments, what, folder=HOME):
-        if as_of is None and (form == "none" or form == "requirements" and not file.endswith(".toml")):
-            run(PIP + arguments, what, folder)
-        else:
-            # pip cannot read the other forms.
-            start = [uv(), "pip", "install"] + QUIET + ["--break-system-packages"]
-            run(start + (["--exclude-newer", as_of] if as_of is not None else []) + arguments, what, folder)
-
-    if form != "none":
-        print("alekseylearn: installing {}".format(file), flush=True)
-        folder, listed = (place / file).parent, file
-        arguments = []
-        if form in ("uv-lock", "poetry"):
-            listed = str(HOME / "locked-requirements.txt")
-        if form == "uv-lock":
-            export = ["--frozen", "--no-default-groups", "--no-emit-project", "--output-file", listed]
-            export += [word for name in extras for word in ("--extra", name)]
-            export += [word for name in groups for word in ("--group", name)]
-            if member is not None:
-                export += ["--package", member]
-            run([uv(), "export"] + QUIET + export, file, folder)
-        if form == "poetry":
-            os.environ["POETRY_VIRTUALENVS_CREATE"] = "false"
-            tool, plugin = JOB["poetry"]
-            poetry = [uv(), "tool", "run"] + QUIET + ["--from", tool, "--with", plugin, "poetry", "--no-interaction"]
-            if not file.endswith(".lock"):
-                run(poetry + ["lock"], file, folder)
-            export = ["--only", ",".join(["main"] + groups), "--output", listed]
-            export += [word for name in extras for word in ("--extras", name)]
-            run(poetry + ["export"] + export, file, folder)
-        if form == "pyproject":
-            arguments += [word for name in extras for word in ("--extra", name)]
-            arguments += [word for name in groups for word in ("--group", "{}:{}".format(file, name))]
-        packages(arguments + ["--requirement", listed], file, place)
-    if added:
-        print("alekseylearn: installing {}".format(", ".join(added)), flush=True)
-        packages(added, ", ".join(added))
-    importlib.invalidate_caches()
-    missing = sorted({requirement for module, requirement in imported if not is_there(module)})
-    if missing:
-        print("alekseylearn: installing imported packages: {}".format(", ".join(missing)), flush=True)
-        packages(missing, ", ".join(missing))
-
-
-def is_there(module):
-    try:
-        return importlib.util.find_spec(module) is not None
-    except Exception:
-        # A package above it is missing or broken.
-        return False
 
 
 def train():

@@ -33,6 +33,14 @@ fn handed_over(text: String) -> String {
     text
 }
 
+/// Forms of dependency files that `install` of [`INSTALL`] can install from.
+pub const FORMS: [&str; 5] = ["none", "requirements", "pyproject", "uv-lock", "poetry"];
+/// The packages that run a notebook.
+pub const NOTEBOOK_REQUIREMENTS: &[&str] = &["papermill", "ipykernel"];
+
+/// A part of Python scripts that install dependencies where no image is built: the function `install`.
+pub const INSTALL: &str = include_str!("../install.py");
+
 /// The runner's files: names and contents.
 pub const FILES: &[(&str, &str)] = &[
     ("__main__.py", include_str!("../__main__.py")),

@@ -53,7 +53,8 @@ fn the_drivers_are_listed_with_what_they_may() {
             ("build", "local-gpu"),
             ("train", "local"),
             ("train", "local-gpu"),
-            ("train", "sagemaker")
+            ("train", "sagemaker"),
+            ("train", "venv")
         ]
     );
     assert_eq!(drivers[0]["granted"], serde_json::json!(["oci"]));

@@ -4,6 +4,7 @@ mod bad_days;
 mod distributed;
 mod engines;
 mod podman;
+mod venv;
 mod watching;
 
 use std::{

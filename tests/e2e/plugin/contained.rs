@@ -175,6 +175,14 @@ fn what_everybody_can_write_is_refused_and_the_hint_works_in_every_shell() {
     fs::set_permissions(&list, fs::Permissions::from_mode(0o666)).unwrap();
     let run = sandbox.run(&["plugin", "list"]).failure(3).one_error();
     run.says("can be written by every user of this machine").says("chmod o-w");
+    // The record says which image a job had, and where its results are.
+    sandbox.run(&["jobs"]).success();
+    let record = sandbox.data().join("jobs.sqlite");
+    fs::set_permissions(&record, fs::Permissions::from_mode(0o666)).unwrap();
+    for command in [&["jobs"][..], &["status", "x"], &["fetch", "out", "x"]] {
+        let run = sandbox.run(command).failure(3).one_error();
+        run.says("can be written by every user of this machine");
+    }
 }
 
 /// What a project has under the names of files that the program reads is no trap.

@@ -1,6 +1,9 @@
 //! A plugin is its source, its signer and its name: nothing else gets its grants, its jobs, or the user's authority.
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read, Write},
+};
 
 use alekseylearn_tests::{Handmade, Sandbox, Service, Site, guests, guests_or_skip};
 use serde_json::{Value, json};
@@ -438,12 +441,32 @@ fn an_index_is_held_to_its_files_and_to_its_own_side_of_the_network() {
     let other = Service::new();
     write("0.1.0", &format!("{}/driver.wasm", other.address()));
     add().failure(3).one_error().says("which is on this machine or in your own network");
+    // Neither does a redirect lead there.
+    let (address, redirects) = redirecting(&format!("{}/driver.wasm", other.address()));
+    let run = sandbox.run(&["plugin", "install", &address, "--yes"]).failure(7);
+    run.one_error().says("it redirects to another server on this machine or in your own network");
+    redirects.join().unwrap();
     assert_eq!(other.asked().len(), 0);
     assert_eq!(installed(&sandbox), json!([]));
     // One entry that cannot be read leaves the others.
     write("0.1.0", "driver.wasm");
     add().success().says("skipped 1 invalid release of driver");
     assert_eq!(installed(&sandbox)[0]["version"], "0.1.0");
+}
+
+/// The address of a server that answers one request with a redirect.
+fn redirecting(to: &str) -> (String, std::thread::JoinHandle<()>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/driver.wasm", listener.local_addr().unwrap());
+    let answer =
+        format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let server = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let _ = client.read(&mut request).unwrap();
+        client.write_all(answer.as_bytes()).unwrap();
+    });
+    (address, server)
 }
 
 /// The same component with another custom section, which counts for more than the one that it has.

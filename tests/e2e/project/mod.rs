@@ -7,3 +7,4 @@ mod indexes;
 mod layouts;
 mod logins;
 pub(crate) mod projects;
+mod strangers;

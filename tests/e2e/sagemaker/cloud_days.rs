@@ -276,6 +276,9 @@ fn a_proxy_that_is_dead_is_named_at_once() {
     let refused = sandbox.run(&[&["fit", "train.py", "--train-driver", "sagemaker"], &options[..]].concat());
     let refused = refused.failure(7).one_error().says("cannot connect through the proxy 127.0.0.1:9");
     assert!(!refused.stderr.contains("SECRET"), "{}", refused.stderr);
+    sandbox.unset("HTTPS_PROXY").set("ALL_PROXY", "socks5h://127.0.0.1:9");
+    let refused = sandbox.run(&[&["fit", "train.py", "--train-driver", "sagemaker"], &options[..]].concat());
+    refused.failure(7).one_error().says("requests to AWS cannot use SOCKS");
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
 
@@ -298,7 +301,7 @@ fn profiles_are_read_as_awss_own_tools_read_them() {
         ".aws/config",
         &format!(
             "[profile \"two words\"]\n{keys}[profile process]\ncredential_process = sh {}\n[profile mfa]\n\
-             role_arn = arn:aws:iam::1:role/r\nmfa_serial = arn:aws:iam::1:mfa/me\nsource_profile = two words\n\
+             role_arn = arn:aws:iam::123456789012:role/r\nmfa_serial = arn:aws:iam::1:mfa/me\nsource_profile = two words\n\
              [profile bundle]\n{keys}ca_bundle = /nonexistent.pem\n",
             process.display()
         ),
@@ -318,6 +321,22 @@ fn profiles_are_read_as_awss_own_tools_read_them() {
     refused("twowords", 3, &["no AWS profile `twowords`", "bundle, mfa, process, two words"]);
     refused("mfa", 3, &["needs an MFA code"]);
     refused("bundle", 2, &["`ca_bundle` of the AWS profile bundle"]);
+    // A person on a terminal is asked for it.
+    sandbox.set("TERM", "xterm");
+    let arguments: Vec<String> =
+        fit(&rig, "python:3.11-slim", &["train.py", "--dry-run", "--config.profile=mfa"]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut terminal = sandbox.on_terminal(200, &arguments);
+    let question = "MFA code for arn:aws:iam::1:mfa/me:";
+    terminal.wait_for(question);
+    // In this time, a moving line would be drawn over the question.
+    std::thread::sleep(Duration::from_millis(500));
+    terminal.type_in("123456\n");
+    assert_eq!(terminal.end(), Some(0), "{}", terminal.raw());
+    let raw = terminal.raw();
+    let (before, after) = raw.split_once(question).unwrap();
+    assert!(before.ends_with(['\n', '\r', 'K']) && after.starts_with(" 123456"), "{raw:?}");
+    assert_eq!(rig.calls("AssumeRole").len(), 1, "one code for one run");
     sandbox.write_home(".aws/credentials", "[default]\nSECRET\n");
     let run = dry_run(&sandbox, &rig, &["--config.profile=mfa"]).failure(2);
     assert!(

@@ -74,6 +74,7 @@ impl<'a> Comparison<'a> {
             [
                 self.ours(&jobs.big, &["--no-extract"]),
                 self.boto3("boto3", "boto3_fetch.py", &big, &[]),
+                self.s5cmd(&big),
                 self.aws("`aws s3 cp`", &big, &[]),
             ],
         )?);
@@ -85,6 +86,7 @@ impl<'a> Comparison<'a> {
             [
                 self.ours(&jobs.objects, &[]),
                 self.boto3("boto3 in ten threads", "boto3_fetch_all.py", &objects, &[]),
+                self.s5cmd(&format!("{objects}*")),
                 self.aws("`aws s3 cp --recursive`", &objects, &["--recursive"]),
             ],
         )?;
@@ -126,6 +128,13 @@ impl<'a> Comparison<'a> {
         self.contender(name, copy)
     }
 
+    fn s5cmd<'b>(&'b self, key: &str) -> Contender<'b> {
+        let from = self.address(key);
+        self.contender("`s5cmd cp`", move || {
+            self.place.installed("s5cmd", &["--log", "error", "cp", &from, "out/"])
+        })
+    }
+
     fn address(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.bucket)
     }
@@ -138,16 +147,29 @@ impl<'a> Comparison<'a> {
         })
     }
 
-    fn compare(&self, what: &str, rounds: usize, contenders: [Contender<'_>; 3]) -> Result<Section> {
+    /// Compares the program with boto3, which is the second contender, and the others.
+    fn compare<const N: usize>(
+        &self,
+        what: &str,
+        rounds: usize,
+        contenders: [Contender<'_>; N],
+    ) -> Result<Section> {
         let title = format!("{what}, from {}", self.s3.name);
         say(format_args!("measuring: {title}"));
         let figures = side_by_side(rounds, &self.place.home, contenders)?;
-        let [ours, boto3, aws] = &figures;
-        let (times, memory) = (ours.times_of(boto3), ours.memory);
-        Ok(Section::new(title)
-            .aim(format!("{times:.2} times boto3's time"), "at most 1", times <= 1.0)
+        let (ours, others) = figures.split_first().context("there are contenders")?;
+        let memory = ours.memory;
+        let mut section = Section::new(title);
+        for other in others {
+            let times = ours.times_of(other);
+            section = section.aim(
+                format!("{times:.2} times the time of {}", other.name),
+                "at most 1",
+                times <= 1.0,
+            );
+        }
+        Ok(section
             .aim(format!("`fetch` holds {}", mebibytes(memory)), "at most 64 MiB", memory <= MAX_MEMORY)
-            .note(format!("{:.2} times the time of {}", ours.times_of(aws), aws.name))
             .table(&figures))
     }
 }

@@ -131,8 +131,12 @@ fn why(error: &ConnectorError, address: &str) -> Option<Error> {
         })
     };
     (text.contains("connect timeout") || is_connecting()).then(|| {
+        let hint = match cause.contains("unsupported scheme socks") {
+            true => "set HTTPS_PROXY to an HTTP proxy, or add amazonaws.com to NO_PROXY: requests to AWS cannot use SOCKS",
+            false => proxy::HINT,
+        };
         Error::new(Kind::Unavailable, format!("cannot connect through the proxy {proxy}"))
-            .hint(proxy::HINT)
+            .hint(hint)
             .source(cause)
     })
 }

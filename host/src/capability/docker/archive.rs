@@ -17,7 +17,7 @@ use super::{Engine, explain, failure};
 use crate::{
     capability::stream::blocking,
     disk::{Folder, PRIVATE, Partial},
-    error::{Context, Error, Result},
+    error::{Context, Error, Kind, Result},
 };
 
 /// Maximum number of bytes that `read` returns.
@@ -93,7 +93,11 @@ impl Engine {
         let mut stream = Box::pin(self.docker.download_from_container(name, Some(options)));
         match stream.next().await {
             Some(Ok(first)) => Ok(Some(futures_util::stream::iter([Ok(first)]).chain(stream))),
-            None => Ok(None),
+            None => Err(Error::new(
+                Kind::Unavailable,
+                format!("the Docker engine sent nothing of {path} of the container {name}"),
+            )
+            .hint("run the command again; the container is kept")),
             Some(Err(error)) if failure::is_not_found(&error) => match self.container(name).await? {
                 Some(_) => Ok(None),
                 None => Err(failure::no_container(name)),

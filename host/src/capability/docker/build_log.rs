@@ -286,9 +286,16 @@ pub(super) fn other_architecture() -> Error {
 fn no_base(why: &str, listener: Listener<'_>) -> Error {
     why.lines().for_each(|line| listener(Progress::Line(line)));
     let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    // The builder says: `… source metadata for docker.io/library/NAME: …`.
+    let image = why.split_once(" metadata for ").and_then(|(_, rest)| rest.split(": ").next());
+    let image = image.map(|image| image.trim_start_matches("docker.io/").trim_start_matches("library/"));
+    let image = image.map_or_else(String::new, |image| format!(" {image}"));
     if says(&["401", "403", "nauthorized", "authorization failed", "no basic auth"]) {
-        return Error::new(Kind::Denied, "cannot pull the base image: its registry denied access")
-            .hint("log in with `docker login REGISTRY`, or set --config.base_image=IMAGE to another image");
+        return Error::new(
+            Kind::Denied,
+            format!("cannot pull the base image{image}: its registry denied access"),
+        )
+        .hint("log in with `docker login REGISTRY`, or set --config.base_image=IMAGE to another image");
     }
     let unreachable =
         ["dial tcp", "i/o timeout", "no such host", "connection refused", "TLS handshake", "x509:", "EOF"];
@@ -297,7 +304,7 @@ fn no_base(why: &str, listener: Listener<'_>) -> Error {
     } else {
         "not found in the registry, or private"
     };
-    Error::new(Kind::NotFound, format!("cannot pull the base image: {reason}")).hint(
+    Error::new(Kind::NotFound, format!("cannot pull the base image{image}: {reason}")).hint(
         "set --config.base_image=IMAGE to another image, or log in with `docker login` if it is private; -v shows the \
          engine's output",
     )

@@ -24,11 +24,12 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 const SILENT_FOR: Duration = Duration::from_secs(60);
 const MAX_REDIRECTS: usize = 5;
 
-/// Downloads at most `limit` bytes. Other machines are only contacted with HTTPS, also after a redirect.
+/// Downloads at most `limit` bytes. Other machines are only contacted with HTTPS, also after a redirect. A redirect to an
+/// address that `is_near` this machine or in the user's own networks must lead to the same server.
 ///
 /// # Errors
 /// The address is not valid, the server does not respond or refuses, or the content is too large.
-pub async fn get(address: &str, limit: usize) -> Result<Vec<u8>> {
+pub async fn get(address: &str, limit: usize, is_near: fn(&Url) -> bool) -> Result<Vec<u8>> {
     let no_address =
         || Error::invalid(format!("`{address}` is not an address")).hint("use an address such as https://…");
     let url: Url = address.parse().map_err(|_| no_address())?;
@@ -39,7 +40,7 @@ pub async fn get(address: &str, limit: usize) -> Result<Vec<u8>> {
         .hint("use https://"));
     }
     let failed = |error: reqwest::Error| explain(address, &error);
-    let mut answer = client()?.get(url).send().await.map_err(failed)?;
+    let mut answer = client(is_near)?.get(url).send().await.map_err(failed)?;
     let status = answer.status();
     if !status.is_success() {
         let kind = match status.as_u16() {
@@ -63,17 +64,17 @@ pub async fn get(address: &str, limit: usize) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-fn client() -> Result<Client> {
-    let policy = Policy::custom(|attempt| {
+fn client(is_near: fn(&Url) -> bool) -> Result<Client> {
+    let policy = Policy::custom(move |attempt| {
         if attempt.previous().len() > MAX_REDIRECTS {
             return attempt.error("it redirects too many times");
         }
-        let is_here = |url: &Url| url.scheme() == "http";
+        let server = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
         match attempt.url() {
             url if !is_safe(url) => attempt.error("it redirects to an address without TLS"),
-            // A server elsewhere must not reach programs on this machine.
-            url if is_here(url) && !attempt.previous().first().is_some_and(is_here) => {
-                attempt.error("it redirects to this machine")
+            // A server must not reach other programs on this machine, or other machines near it.
+            url if is_near(url) && attempt.previous().first().map(server) != Some(server(url)) => {
+                attempt.error("it redirects to another server on this machine or in your own network")
             }
             _ => attempt.follow(),
         }

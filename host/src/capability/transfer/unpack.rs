@@ -138,12 +138,21 @@ impl Unpack {
                 tree.make_below(&path)?;
                 continue;
             }
+            // Notes about the archive itself.
+            if kind == EntryType::XGlobalHeader {
+                continue;
+            }
             let shown = path.display().to_string();
             if !seen.insert(path.clone()) {
                 return Err(Problem::Hostile(format!("it has {shown} twice")));
             }
-            if kind == EntryType::Fifo {
-                unpacked.left_out.push(format!("{shown} (a pipe)"));
+            let special = match kind {
+                EntryType::Fifo => Some("a pipe"),
+                EntryType::Block | EntryType::Char => Some("a device"),
+                _ => None,
+            };
+            if let Some(special) = special {
+                unpacked.left_out.push(format!("{shown} ({special})"));
                 continue;
             }
             unpacked.size = unpacked.size.saturating_add(entry.size());
@@ -162,7 +171,11 @@ impl Unpack {
                 EntryType::Symlink => {
                     links.push((path.clone(), entry.link_name()?.unwrap_or_default().into_owned()))
                 }
-                EntryType::Link => copy_of(&entry, tree, &target)?,
+                EntryType::Link => {
+                    let copied = copy_of(&entry, tree, &target, limit.saturating_sub(size))?;
+                    size = size.saturating_add(copied);
+                    unpacked.size = unpacked.size.saturating_add(copied);
+                }
                 other => {
                     return Err(Problem::Hostile(format!("{shown} is not a file or folder ({other:?})")));
                 }
@@ -289,8 +302,8 @@ fn leads_inside(tree: &Folder, path: &Path) -> bool {
     true
 }
 
-/// Unpacks a hard link to a file of the same archive as a copy.
-fn copy_of<R: Read>(entry: &Entry<'_, R>, tree: &Folder, target: &At) -> Result<(), Problem> {
+/// Unpacks a hard link to a file of the same archive as a copy of at most `most` bytes. Returns its size.
+fn copy_of<R: Read>(entry: &Entry<'_, R>, tree: &Folder, target: &At, most: u64) -> Result<u64, Problem> {
     let name = entry.link_name()?.unwrap_or_default();
     let original = tree.open_file(&name);
     let Ok(mut original) = original else {
@@ -299,10 +312,19 @@ fn copy_of<R: Read>(entry: &Entry<'_, R>, tree: &Folder, target: &At) -> Result<
             name.display()
         )));
     };
+    let data = original.metadata()?;
+    if data.len() > most {
+        return Err(Problem::Hostile(
+            "its links copy more than a model has, like a decompression bomb".into(),
+        ));
+    }
+    if data.len() >= WORTH_ASKING {
+        disk_space::make_sure_of(data.len(), tree)?;
+    }
     let mut copy = target.folder.create(&target.name, PRIVATE)?;
     io::copy(&mut original, &mut copy)?;
-    copy.set_permissions(original.metadata()?.permissions())?;
-    Ok(())
+    copy.set_permissions(data.permissions())?;
+    Ok(data.len())
 }
 
 #[cfg(test)]
@@ -397,7 +419,6 @@ mod tests {
             vec![HardLink("h", "/etc/passwd")],
             vec![HardLink("h", "../model.tar.gz")],
             vec![Symlink("s", "x"), HardLink("h", "s")],
-            vec![Device("d")],
             vec![File("a", b"1"), File("./a", b"2")],
             vec![File(".alekseylearn-job/archive", b"x")],
         ] {
@@ -424,6 +445,7 @@ mod tests {
             Symlink("after", "dangling"),
             Symlink("loop", "loop"),
             Pipe("pipe"),
+            Device("device"),
         ];
         let mut bytes = Vec::new();
         MultiGzDecoder::new(archive(&items).as_slice()).read_to_end(&mut bytes).unwrap();
@@ -448,7 +470,8 @@ mod tests {
         left_out.sort();
         let links = ["a/l", "after", "dangling", "l", "loop", "up", "x"];
         let mut all: Vec<String> = links.map(|link| format!("{link} ({LEADS_OUT})")).into();
-        all.extend(["pipe (a pipe)".to_owned(), "caf\u{fffd} (its name is not UTF-8)".to_owned()]);
+        all.extend(["pipe (a pipe)".to_owned(), "device (a device)".to_owned()]);
+        all.extend(["caf\u{fffd} (its name is not UTF-8)".to_owned()]);
         all.sort();
         assert_eq!(left_out, all);
         let out = root.path().join("out");
@@ -498,15 +521,23 @@ mod tests {
         let tree = Folder::make(&root.path().join("tree")).unwrap();
         let unpack = Unpack { name: "model.tar.gz".into(), tree, beside: None };
         let files: Vec<String> = (0..64).map(|number| number.to_string()).collect();
-        let items: Vec<_> = files.iter().map(|name| File(name, &[0; 100_000])).collect();
-        let bytes = archive(&items);
-        let error = unpack.within(1 << 20, bytes.as_slice()).unwrap_err();
-        assert!(error.message().contains("it unpacks to more than 1048576 bytes"), "{error}");
-        let written: u64 = fs::read_dir(unpack.tree.path())
-            .unwrap()
-            .map(|file| file.unwrap().metadata().unwrap().len())
-            .sum();
-        assert!(written <= 1 << 20, "{written}");
+        let of_files = files.iter().map(|name| File(name, &[0; 100_000])).collect();
+        // A link is unpacked as a copy.
+        let mut of_links = vec![File("whole", &[0; 100_000])];
+        of_links.extend(files.iter().map(|name| HardLink(name, "whole")));
+        for (items, says) in [
+            (of_files, "it unpacks to more than 1048576 bytes"),
+            (of_links, "its links copy more than a model has"),
+        ] {
+            unpack.tree.clear().unwrap();
+            let error = unpack.within(1 << 20, archive(&items).as_slice()).unwrap_err();
+            assert!(error.message().contains(says), "{error}");
+            let written: u64 = fs::read_dir(unpack.tree.path())
+                .unwrap()
+                .map(|file| file.unwrap().metadata().unwrap().len())
+                .sum();
+            assert!(written <= 1 << 20, "{written}");
+        }
         // Small archives are limited by size, large ones by the ratio.
         assert_eq!(most_of(1 << 10), BOMB_SIZE);
         assert_eq!(most_of(BOMB_SIZE), BOMB_SIZE * BOMB_RATIO);

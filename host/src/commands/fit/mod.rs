@@ -63,6 +63,11 @@ Examples:
 `alekseylearn driver show NAME` lists a driver's options.";
 
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
+    train(context, arguments, &[]).await
+}
+
+/// Trains. If another command runs this one, `ran` shows the user what it ran.
+pub(super) async fn train(context: &Context, arguments: Arguments, ran: &[String]) -> Result<()> {
     let fit = arguments.training.asked(arguments.overwrite, arguments.dry_run);
     if arguments.dry_run {
         return dry_run::run(context, &fit).await;
@@ -78,7 +83,8 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<()> {
     // The record already holds a request under way: an equal run requests the same job.
     let hint = "run the same command again to resume; what was built is kept";
     let submission = super::interruptible(job::fit(context, &record, &fit), hint).await?;
-    let after = After { detach: arguments.detach, fetch: fetch.as_deref(), overwrite: arguments.overwrite };
+    let after =
+        After { detach: arguments.detach, fetch: fetch.as_deref(), overwrite: arguments.overwrite, ran };
     see_through(context, &record, &submission, &after).await
 }
 
@@ -104,6 +110,8 @@ pub(super) struct After<'a> {
     pub(super) fetch: Option<&'a Path>,
     /// Replace existing files there.
     pub(super) overwrite: bool,
+    /// The commands that another command ran for the user, to show with the result.
+    pub(super) ran: &'a [String],
 }
 
 /// Follows a submitted job to its end, and reports the outcome.
@@ -201,7 +209,14 @@ async fn completed(
     } else {
         super::fetch::told(folder, &fetched.brought)
     };
-    context.ui.result(&format!("The job {name} completed.{measured}\n{told}"), data);
+    let ran = match after.ran {
+        [] => String::new(),
+        commands => {
+            data["ran"] = json!(commands);
+            format!("\nChange the script, and train it again:\n  {}", commands.join("\n  "))
+        }
+    };
+    context.ui.result(&format!("The job {name} completed.{measured}\n{told}{ran}"), data);
     Ok(())
 }
 

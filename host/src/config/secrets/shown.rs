@@ -5,13 +5,17 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::mask::{MASKED, Mask};
+use crate::project::holds_password;
 
 /// Names of secret variables contain one of these.
-const SIGNS: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL"];
+const SIGNS: [&str; 7] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL"];
+/// Words of such names. In others they are only parts of a word: `BYPASS`, `AUTHOR`.
+const WORDS: [&str; 7] = ["PASS", "PWD", "PW", "AUTH", "PAT", "DSN", "SAS"];
 
-/// Whether an option sets a variable that is secret by its name: `environment.API_KEY`, `request.Environment.API_KEY`.
-pub fn is_secret_option(key: &str) -> bool {
-    variable_of(key).is_some_and(is_secret_name)
+/// Whether an option sets a variable that is secret by its name, `environment.API_KEY` or `request.Environment.API_KEY`, or
+/// by the password of a URL in its value.
+pub fn is_secret_option(key: &str, value: &str) -> bool {
+    variable_of(key).is_some_and(|name| is_secret_name(name) || holds_password(value.as_bytes()))
 }
 
 /// Returns the variable that an option sets.
@@ -23,7 +27,7 @@ fn variable_of(key: &str) -> Option<&str> {
 
 fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    SIGNS.iter().any(|sign| name.contains(sign))
+    SIGNS.iter().any(|sign| name.contains(sign)) || name.split('_').any(|word| WORDS.contains(&word))
 }
 
 /// Options with masked values.
@@ -38,7 +42,7 @@ impl<'a> Shown<'a> {
 
     /// Returns a value, masked if its option is secret.
     pub fn value(key: &str, value: &'a str) -> &'a str {
-        if is_secret_option(key) && !value.is_empty() { MASKED } else { value }
+        if is_secret_option(key, value) && !value.is_empty() { MASKED } else { value }
     }
 
     /// Serializes options in a derived [`Serialize`].
@@ -49,7 +53,7 @@ impl<'a> Shown<'a> {
 
 /// Masks such values in a request, before it is shown.
 pub fn mask_request(request: &mut Value, given: &[(String, String)]) {
-    let secret = given.iter().filter(|(key, value)| is_secret_option(key) && !value.is_empty());
+    let secret = given.iter().filter(|(key, value)| is_secret_option(key, value) && !value.is_empty());
     let secret: Vec<(&str, &str)> =
         secret.filter_map(|(key, value)| Some((variable_of(key)?, value.as_str()))).collect();
     if !secret.is_empty() {
@@ -90,12 +94,28 @@ mod tests {
 
     #[test]
     fn a_secret_is_known_by_the_name_of_its_variable() {
-        for key in ["environment.WANDB_API_KEY", "environment.db_password", "request.Environment.HF_TOKEN"] {
-            assert!(is_secret_option(key), "{key}");
+        for key in [
+            "environment.WANDB_API_KEY",
+            "environment.db_password",
+            "environment.DB_PASS",
+            "environment.MYSQL_PWD",
+            "request.Environment.HF_TOKEN",
+        ] {
+            assert!(is_secret_option(key, "x"), "{key}");
         }
-        for key in ["environment.EPOCHS", "hyperparameters.token", "role_name", "environment", "tags.KEY"] {
-            assert!(!is_secret_option(key), "{key}");
+        for key in [
+            "environment.EPOCHS",
+            "environment.AUTHOR",
+            "environment.BYPASS_CACHE",
+            "hyperparameters.token",
+            "role_name",
+            "environment",
+            "tags.KEY",
+        ] {
+            assert!(!is_secret_option(key, "x"), "{key}");
         }
+        assert!(is_secret_option("environment.DATABASE_URL", "postgres://me:hunter2@db/x"));
+        assert!(!is_secret_option("environment.DATABASE_URL", "postgres://db/x"));
         let options =
             [("environment.A_KEY".to_owned(), "x".to_owned()), ("environment.B".to_owned(), "y".to_owned())];
         assert_eq!(Shown(&options).iter().map(|(_, value)| value).collect::<Vec<_>>(), ["***", "y"]);

@@ -8,7 +8,10 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::error::{Error, Kind, Result};
+use crate::{
+    disk,
+    error::{Error, Kind, Result},
+};
 
 /// Version of the tables, increased with every change.
 const VERSION: i64 = 4;
@@ -43,8 +46,18 @@ const TABLES_4: &str = "
     CREATE INDEX jobs_that_run ON jobs (created) WHERE finished IS NULL;
     PRAGMA user_version = 4;";
 
+/// Checks that nobody else can have written the record: `status`, `fetch` and `reproduce` follow it.
+fn require_own(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Ok(data) => disk::require_own(path, &data, Some("make your user its owner, or move it away")),
+        // A missing one is created, and another problem is an error when it is opened.
+        Err(_) => Ok(()),
+    }
+}
+
 /// Opens or creates the file, and brings its tables up to date.
 pub(super) fn open(path: &Path) -> Result<Connection> {
+    require_own(path)?;
     let begun = Instant::now();
     let (connection, version) = loop {
         match prepare(path) {
@@ -67,6 +80,7 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
 
 /// Opens an existing file as it is, without waiting.
 pub(super) fn glance(path: &Path) -> Result<Connection> {
+    require_own(path)?;
     let open = || {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.busy_timeout(PAUSE)?;

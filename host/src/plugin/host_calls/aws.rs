@@ -148,7 +148,7 @@ impl CallState {
         let hashed = content.hashed()?;
         let to_send = |file: File| {
             let sha256 = hashed.of(&file.path).unwrap_or_default();
-            ToSend { name: file.path, source: file.source, size: file.size, sha256 }
+            ToSend { file, sha256 }
         };
         Ok((hashed.whole.clone(), content.files.into_iter().map(to_send).collect()))
     }

@@ -6,6 +6,7 @@ mod docker;
 mod http;
 mod oci;
 mod options;
+mod process;
 mod report;
 mod run;
 mod sagemaker;

@@ -9,11 +9,11 @@ use wasmtime::{Engine, component::types::ComponentItem};
 
 /// The types that a component defines, in order: whether each is an instance with functions.
 #[derive(Default)]
-pub(in crate::plugin) struct Types(Vec<bool>);
+pub(crate) struct Types(Vec<bool>);
 
 impl Types {
     /// Takes the types of a section.
-    pub(in crate::plugin) fn take(&mut self, payload: &Payload<'_>) -> Result<(), BinaryReaderError> {
+    pub(crate) fn take(&mut self, payload: &Payload<'_>) -> Result<(), BinaryReaderError> {
         match payload {
             Payload::ComponentTypeSection(types) => {
                 for kind in types.clone() {
@@ -44,7 +44,7 @@ impl Types {
     }
 
     /// Takes an import. Returns whether the component can call something of it.
-    pub(in crate::plugin) fn import(&mut self, kind: ComponentTypeRef) -> bool {
+    pub(crate) fn import(&mut self, kind: ComponentTypeRef) -> bool {
         match kind {
             ComponentTypeRef::Instance(index) => self.0.get(index as usize).copied().unwrap_or(true),
             ComponentTypeRef::Type(_) => {
@@ -61,7 +61,7 @@ fn is_function(part: &InstanceTypeDeclaration<'_>) -> bool {
 }
 
 /// The same of a compiled component.
-pub(in crate::plugin) fn has_functions(engine: &Engine, import: &ComponentItem) -> bool {
+pub(crate) fn has_functions(engine: &Engine, import: &ComponentItem) -> bool {
     match import {
         ComponentItem::ComponentInstance(instance) => {
             instance.exports(engine).any(|(_, export)| matches!(export.ty, ComponentItem::ComponentFunc(_)))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{identity::Identity, signature::key_of, source::Source, store::Installed};
 use crate::{
     disk::{self, SHARED},
-    error::{Context, Error, Kind, Result},
+    error::{Context, Error, Kind, Result, toml_problem},
     plugin::policy::grant::Grants,
 };
 
@@ -93,7 +93,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<Locked>> {
     let content: Content = toml::from_str(text).map_err(|error| {
         Error::invalid(format!("{} is not a valid lock file", path.display()))
             .hint("restore it from version control")
-            .source(error)
+            .source(toml_problem(text, &error))
     })?;
     if content.form > FORM {
         return Err(Error::new(

@@ -15,8 +15,8 @@ pub(crate) const SHIPPED: &[Inside] = include!(concat!(env!("OUT_DIR"), "/shippe
 const BUNDLED: &[Inside] = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 
 /// The names of the project's own drivers, including those that are not in this build.
-pub(crate) const RESERVED: [&str; 7] =
-    ["local", "local-gpu", "daemonless", "sagemaker", "kaggle", "ml-engine", "vertex-ai"];
+pub(crate) const RESERVED: [&str; 8] =
+    ["local", "local-gpu", "daemonless", "venv", "sagemaker", "kaggle", "ml-engine", "vertex-ai"];
 
 /// The shipped plugin of that name.
 pub(crate) fn shipped(name: &str) -> Option<&'static Inside> {

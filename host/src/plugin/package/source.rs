@@ -185,7 +185,7 @@ impl Source {
                 Ok(Obtained { name: stem(path), ..Obtained::of(wasm, signature) })
             }
             Self::Address(address) => {
-                let wasm = http::get(address, MAX_BYTES).await?;
+                let wasm = http::get(address, MAX_BYTES, is_near).await?;
                 let (file, query) = address.split_at(address.find(['?', '#']).unwrap_or(address.len()));
                 let signature = signature_at(&format!("{file}{SIGNATURE}{query}")).await?;
                 Ok(Obtained { name: stem(Path::new(file)), ..Obtained::of(wasm, signature) })
@@ -336,12 +336,12 @@ impl Index {
 }
 
 async fn get(place: &str, limit: usize) -> Result<Vec<u8>> {
-    if place.contains("://") { http::get(place, limit).await } else { read(Path::new(place), limit) }
+    if place.contains("://") { http::get(place, limit, is_near).await } else { read(Path::new(place), limit) }
 }
 
 /// The signature at an address; `None` if there is none.
 async fn signature_at(address: &str) -> Result<Option<String>> {
-    match http::get(address, MAX_SIGNATURE_BYTES).await {
+    match http::get(address, MAX_SIGNATURE_BYTES, is_near).await {
         Ok(text) => Ok(Some(as_text(text))),
         // Object stores report a missing file as forbidden if listing is not allowed.
         Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Denied) => Ok(None),

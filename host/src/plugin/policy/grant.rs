@@ -17,6 +17,8 @@ pub enum Capability {
     Docker,
     /// Assemble images without an engine.
     Oci,
+    /// Start processes on this machine: for shipped drivers alone.
+    Process,
     /// Read the AWS account, look up roles.
     AwsIdentity,
     /// Create image repositories.
@@ -35,6 +37,7 @@ impl Capability {
         match self {
             Self::Docker => "docker",
             Self::Oci => "oci",
+            Self::Process => "process",
             Self::AwsIdentity => "aws-identity",
             Self::Ecr => "ecr",
             Self::S3 => "s3",
@@ -44,9 +47,10 @@ impl Capability {
     }
 
     /// All capabilities.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Docker,
         Self::Oci,
+        Self::Process,
         Self::AwsIdentity,
         Self::Ecr,
         Self::S3,
@@ -69,6 +73,9 @@ impl Capability {
             Self::Oci => {
                 "put any file into the image that is trained, on top of any base image that needs no login, also one in your \
                  own network; the name of that image could carry the project's data to any registry"
+            }
+            Self::Process => {
+                "nothing: only drivers that ship with alekseylearn may start processes on this machine"
             }
             Self::AwsIdentity => "read your AWS account ID and region, and look up the role that you name",
             Self::Ecr => "create the training's image repository in your AWS account",

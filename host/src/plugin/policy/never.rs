@@ -1,6 +1,6 @@
 //! The `never-grant` setting: `[plugins] never-grant = ["docker", "env:*"]`.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use super::{
     grant::{Capability, Grant},
@@ -19,18 +19,28 @@ const FORMS: [&str; 7] = ["env:", "file:", "https://", "http://", "private:", "g
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NeverGranted {
     /// Capabilities, credential sources and origins; `*` matches any text.
-    rules: Vec<String>,
+    rules: Vec<Rule>,
+    /// The user's home folder, for paths that begin with `~`.
+    home: PathBuf,
     /// The file that sets them.
     file: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rule {
+    written: String,
+    /// The same in the one spelling of grants.
+    plain: String,
 }
 
 impl NeverGranted {
     pub(crate) fn read(environment: &Environment) -> Result<Self> {
         let defaults = Defaults::read(environment)?;
-        Self::of(defaults.never_granted().map(str::to_owned).collect(), Defaults::users_file(environment))
+        let rules = defaults.never_granted().map(str::to_owned).collect();
+        Self::of(rules, Defaults::users_file(environment), environment.packages.home.clone())
     }
 
-    fn of(rules: Vec<String>, file: PathBuf) -> Result<Self> {
+    fn of(rules: Vec<String>, file: PathBuf, home: PathBuf) -> Result<Self> {
         let is_rule = |rule: &String| {
             rule == "*"
                 || Capability::of_interface(rule).is_some()
@@ -45,7 +55,8 @@ impl NeverGranted {
                 "use a capability such as docker, a credential such as env:*, or an origin such as https://*",
             ));
         }
-        Ok(Self { rules, file })
+        let rule = |written: String| Rule { plain: plain_rule(&written, &home), written };
+        Ok(Self { rules: rules.into_iter().map(rule).collect(), file, home })
     }
 
     /// The rule that forbids a grant; `None` if no rule does.
@@ -53,18 +64,21 @@ impl NeverGranted {
         let mut names = vec![grant.to_string()];
         if let Grant::Requests(requests) = grant {
             names.push(requests.origins.to_string());
-            names.extend(requests.credential.as_ref().map(ToString::to_string));
+            names.extend(
+                requests.credential.as_ref().map(|source| plain_path(&source.to_string(), &self.home)),
+            );
             if requests.private {
                 names.push(format!("private:{}", requests.origins));
             }
         }
-        self.rules.iter().map(String::as_str).find(|rule| names.iter().any(|name| matches(rule, name)))
+        let rule = self.rules.iter().find(|rule| names.iter().any(|name| matches(&rule.plain, name)))?;
+        Some(&rule.written)
     }
 
     /// The rule that forbids requests to an origin by any grant; `None` if no rule does.
     pub(crate) fn rule_for(&self, origin: &Origin) -> Option<&str> {
         let name = origin.to_string();
-        self.rules.iter().map(String::as_str).find(|rule| matches(rule, &name))
+        self.rules.iter().find(|rule| matches(&rule.plain, &name)).map(|rule| rule.written.as_str())
     }
 
     /// The error for a grant that a rule forbids.
@@ -72,6 +86,41 @@ impl NeverGranted {
         Error::new(Kind::Denied, format!("{grant} is never granted"))
             .hint(format!("to allow it, remove `{rule}` from never-grant in {}", self.file.display()))
     }
+}
+
+/// Spells a rule as grants are spelled: origins in lower case and without their usual port, paths without `~` and `..`.
+fn plain_rule(written: &str, home: &Path) -> String {
+    if !written.contains('*')
+        && let Ok(grant) = written.parse::<Grant>()
+    {
+        return grant.to_string();
+    }
+    let origin = written.strip_prefix("private:").unwrap_or(written);
+    if !origin.starts_with("https://") && !origin.starts_with("http://") {
+        return plain_path(written, home);
+    }
+    let plain = written.to_ascii_lowercase();
+    let plain = plain.trim_end_matches('/');
+    let port = if origin.starts_with("https://") { ":443" } else { ":80" };
+    plain.strip_suffix(port).unwrap_or(plain).to_owned()
+}
+
+/// Spells the path of `file:PATH` in full; another text stays as it is.
+fn plain_path(written: &str, home: &Path) -> String {
+    let Some(path) = written.strip_prefix("file:") else { return written.to_owned() };
+    let path = match path.strip_prefix("~/") {
+        Some(inside) => home.join(inside),
+        None => PathBuf::from(path),
+    };
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    format!("file:{}", plain.display())
 }
 
 /// Whether a name matches a rule, in which `*` matches any text.
@@ -92,7 +141,8 @@ mod tests {
     use super::*;
 
     fn never(rules: &[&str]) -> Result<NeverGranted> {
-        NeverGranted::of(rules.iter().map(|rule| (*rule).to_owned()).collect(), "/user.toml".into())
+        let rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
+        NeverGranted::of(rules, "/user.toml".into(), "/home/me".into())
     }
 
     #[test]
@@ -111,6 +161,10 @@ mod tests {
             ("https://*.example", "https://b.a.example"),
             ("private:*", "private:https://a.example"),
             ("http://*", "http://127.0.0.1:80"),
+            ("https://A.Example:443/", "https://a.example"),
+            ("https://*.Example", "https://b.example=env:TOKEN"),
+            ("file:~/.ssh/*", "https://a.example=file:/home/me/.ssh/id"),
+            ("file:/home/me/.ssh/*", "https://a.example=file:~/x/../.ssh/id"),
         ] {
             assert!(forbids(rule, grant), "{rule} {grant}");
         }

@@ -20,6 +20,10 @@ pub enum Verb<'a> {
     BuildFile(&'a str),
     /// Run, read, stop or remove a container of this job.
     Container(&'a str),
+    /// Start, query or stop the process of a job on this machine.
+    Process(&'a str),
+    /// Let the process read a folder of this machine.
+    ProcessInput(&'a str),
     /// Read or write a file in the job's folder, by its relative path.
     JobFile(&'a str),
     /// Read the AWS account and region.
@@ -101,6 +105,8 @@ impl Verb<'_> {
             Self::BuildFile(path) => ("docker build file", path.to_owned()),
             Self::Container(job) => ("docker container", job.to_owned()),
             Self::Mount(folder) => ("docker input", folder.to_owned()),
+            Self::Process(job) => ("process", job.to_owned()),
+            Self::ProcessInput(folder) => ("process input", folder.to_owned()),
             Self::JobFile(path) => ("job file", path.to_owned()),
             Self::Identity => ("identity", String::new()),
             Self::Role(name) => ("role", name.to_owned()),
@@ -132,13 +138,16 @@ impl Verb<'_> {
             Self::Assembly(name) => format!("assemble the image {name}"),
             Self::BuildFile(path) => format!("add the file `{path}` to a build"),
             Self::Container(job) => format!("use the containers of the job {job}"),
+            Self::Process(job) => format!("use the process of the job {job}"),
             Self::JobFile(path) => format!("access `{path}`, outside the job's folder"),
             Self::Identity => "read your AWS identity".into(),
             Self::Role(name) => format!("use the role {name}"),
             Self::Repository(name) => format!("use the repository {name}"),
             Self::Push { address, .. } => format!("push the image to {address}"),
             Self::Location(place) => format!("access {place}"),
-            Self::Mount(folder) | Self::Hash(folder) => format!("read the folder {folder}"),
+            Self::Mount(folder) | Self::Hash(folder) | Self::ProcessInput(folder) => {
+                format!("read the folder {folder}")
+            }
             Self::Send { folder, place } => format!("upload the folder {folder} to {place}"),
             Self::Bucket(bucket) => format!("access the bucket {bucket}"),
             Self::TrainingJob(job) => format!("access the job {job}"),

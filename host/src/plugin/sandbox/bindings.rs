@@ -2,7 +2,7 @@
 //! [`crate::error::Error`].
 
 wasmtime::component::bindgen!({
-    path: "../wit",
+    path: "wit",
     world: "capabilities",
     imports: { default: async | trappable },
     with: {
@@ -33,7 +33,7 @@ wasmtime::component::bindgen!({
 /// A plugin with a build driver.
 pub mod build_plugin {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "wit",
         world: "build-plugin",
         imports: { default: async | trappable },
         exports: { default: async },
@@ -44,7 +44,7 @@ pub mod build_plugin {
 /// A plugin with a train driver.
 pub mod train_plugin {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "wit",
         world: "train-plugin",
         imports: { default: async | trappable },
         exports: { default: async },

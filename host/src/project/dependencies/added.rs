@@ -7,7 +7,10 @@ use super::{Content, Dependencies, Form, Found, MAX_SIZE, Wanted, brings, decode
 use crate::{
     disk,
     error::{Error, Result},
-    project::imports::Needed,
+    project::{
+        imports::Needed,
+        indexes::{take_out, written_in},
+    },
 };
 
 /// Parts of names that distinguish packages with the same modules.
@@ -31,7 +34,8 @@ pub(in crate::project) fn complete(
             .hint("convert it to Python 3: `python3.12 -m lib2to3 -w FILE` does most of it"));
     }
     for requirement in &wanted.with {
-        if requirements::name_of(requirement).is_none() && !requirement.contains("://") {
+        let is_option = requirement.trim_start().starts_with('-') || requirement.contains(['\n', '\r']);
+        if is_option || requirements::name_of(requirement).is_none() && !requirement.contains("://") {
             return Err(Error::invalid(format!("`{requirement}` is not a package"))
                 .hint("give --with a requirement such as tqdm or `tqdm>=4`"));
         }
@@ -80,7 +84,10 @@ pub(in crate::project) fn complete(
         found.dependencies = Some(Dependencies::none(root, wanted));
     }
     if let Some(dependencies) = &mut found.dependencies {
-        dependencies.added.clone_from(&wanted.with);
+        // As for the lines of a list, the build gets logins separately.
+        let addresses = wanted.with.iter().flat_map(|line| written_in(line, "--with"));
+        dependencies.addresses.extend(addresses);
+        dependencies.added = wanted.with.iter().map(|line| take_out(line)).collect();
         dependencies.imported = imported;
     }
     Ok(())
@@ -148,5 +155,35 @@ impl Dependencies {
     fn is_lock(&self) -> bool {
         let name = self.origin.rsplit('/').next().unwrap_or_default();
         name.ends_with(".lock") || name.starts_with("pylock.")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn completed(with: &[&str]) -> Result<Dependencies> {
+        let mut found = Found::default();
+        let with = with.iter().map(|line| (*line).to_owned()).collect();
+        let wanted = Wanted { with, ..Wanted::default() };
+        complete(&mut found, Path::new("/project"), Needed::default(), &wanted)?;
+        Ok(found.dependencies.expect("something is wanted"))
+    }
+
+    #[test]
+    fn a_login_of_an_added_package_is_not_in_the_list() {
+        let found = completed(&["six", "a @ https://me:hunter2@a.example/a.whl"]).unwrap();
+        assert_eq!(found.added, ["six", "a @ https://a.example/a.whl"]);
+        let logins = found.addresses.iter().filter_map(|written| written.login(&|_| None).unwrap());
+        assert_eq!(logins.map(|login| login.password).collect::<Vec<_>>(), ["hunter2"]);
+    }
+
+    #[test]
+    fn an_added_package_is_one_line_and_no_option() {
+        for wrong in
+            ["", "-r x", "--extra-index-url https://a.example", "six\n-i https://a.example", " -i a://b"]
+        {
+            assert!(completed(&[wrong]).unwrap_err().message().contains("is not a package"), "{wrong}");
+        }
     }
 }

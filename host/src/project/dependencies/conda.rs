@@ -11,6 +11,7 @@ use std::{
 };
 
 use saphyr::{LoadableYamlNode, Yaml};
+use saphyr_parser::{Event, Parser};
 use toml::Value;
 
 use super::{Form, Gathered, Said, requirements, text, toml};
@@ -128,8 +129,8 @@ pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Resu
         Error::invalid(format!("{} {problem}", path.display()))
             .hint("an environment file has a list `dependencies`: export one with `conda env export --from-history`")
     };
-    let documents =
-        Yaml::load_from_str(&text(path)?).map_err(|error| wrong("is not valid YAML").source(error))?;
+    let text = text(path)?;
+    let documents = documents(&text).map_err(|error| wrong("is not valid YAML").source(error))?;
     let Some(environment) = documents.first().filter(|document| document.is_mapping()) else {
         return Err(wrong("is not an environment file"));
     };
@@ -145,6 +146,29 @@ pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Resu
         }
     }
     environment.finish(gathered, path, main)
+}
+
+/// Parses YAML. The loader has no limit of depth, and copies a text for each alias.
+fn documents(text: &str) -> Result<Vec<Yaml<'_>>, String> {
+    const MAX_LENGTH: usize = 1 << 20;
+    const MAX_DEPTH: usize = 50;
+    const MAX_ALIASES: usize = 100;
+    if text.len() > MAX_LENGTH {
+        return Err("it is larger than 1 MiB".to_owned());
+    }
+    let (mut depth, mut aliases) = (0, 0);
+    for event in Parser::new_from_str(text) {
+        match event.map_err(|error| error.to_string())?.0 {
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth -= 1,
+            Event::Alias(_) => aliases += 1,
+            _ => {}
+        }
+        if depth > MAX_DEPTH || aliases > MAX_ALIASES {
+            return Err("it is nested too deeply, or has too many aliases".to_owned());
+        }
+    }
+    Yaml::load_from_str(text).map_err(|error| error.to_string())
 }
 
 /// Reads a `pixi.toml`; `None` if it lists nothing.
@@ -180,7 +204,8 @@ pub(super) fn pixi(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Resu
 
 /// Returns the environment file that an MLflow project names.
 pub(super) fn mlproject(path: &Path) -> Result<Option<PathBuf>> {
-    let documents = Yaml::load_from_str(&text(path)?).map_err(|error| {
+    let text = text(path)?;
+    let documents = documents(&text).map_err(|error| {
         Error::invalid(format!("{} is not valid YAML", path.display())).hint("fix its syntax").source(error)
     })?;
     let project = documents.first().filter(|document| document.is_mapping());
@@ -192,7 +217,8 @@ pub(super) fn mlproject(path: &Path) -> Result<Option<PathBuf>> {
 
 /// Whether the file is a `python_env.yaml` of MLflow under another name: conda's files do not have these keys.
 pub(super) fn is_python_env(path: &Path) -> Result<bool> {
-    let documents = Yaml::load_from_str(&text(path)?).unwrap_or_default();
+    let text = text(path)?;
+    let documents = documents(&text).unwrap_or_default();
     let file = documents.first().filter(|document| document.is_mapping());
     Ok(file.is_some_and(|file| {
         ["python", "build_dependencies"].iter().any(|key| file.as_mapping_get(key).is_some())
@@ -201,7 +227,8 @@ pub(super) fn is_python_env(path: &Path) -> Result<bool> {
 
 /// Reads a `python_env.yaml` of MLflow: the Python version, and lines for pip.
 pub(super) fn python_env(gathered: &mut Gathered<'_>, path: &Path, main: &str) -> Result<Said> {
-    let documents = Yaml::load_from_str(&text(path)?).map_err(|error| {
+    let text = text(path)?;
+    let documents = documents(&text).map_err(|error| {
         Error::invalid(format!("{} is not valid YAML", path.display())).hint("fix its syntax").source(error)
     })?;
     let mut environment = Environment::default();

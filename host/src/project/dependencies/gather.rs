@@ -25,11 +25,16 @@ pub(super) struct Gathered<'a> {
     pub(super) has_code: bool,
     /// Names of the packages that they provide.
     pub(super) provided: BTreeSet<String>,
+    /// Number of requirements files that were read.
+    pub(super) lists: usize,
+    /// The run's own rules about what is sent.
+    pub(super) choice: &'a Choice,
 }
 
 impl<'a> Gathered<'a> {
-    pub(super) fn new(anchor: &'a Path, names: String) -> Self {
-        Self { anchor, files: BTreeMap::new(), names, has_code: false, provided: BTreeSet::new() }
+    pub(super) fn new(anchor: &'a Path, names: String, choice: &'a Choice) -> Self {
+        let (files, provided) = (BTreeMap::new(), BTreeSet::new());
+        Self { anchor, files, names, has_code: false, provided, lists: 0, choice }
     }
 }
 
@@ -83,13 +88,21 @@ impl Gathered<'_> {
         }
         if path.is_dir() {
             self.has_code = true;
-            for file in files::list(&plain(path), &[], &Choice::default())?.files {
+            let choice = Choice { include: Vec::new(), ..self.choice.clone() };
+            for file in files::list(&plain(path), &[], &choice)?.files {
                 let name =
                     if inside.is_empty() { file.path.clone() } else { format!("{inside}/{}", file.path) };
                 self.files.insert(name.clone(), Content::File(files::File { path: name, ..file }));
             }
             return Ok(());
         }
+        let file = self.require(path, &inside)?;
+        self.files.insert(inside, Content::File(file));
+        Ok(())
+    }
+
+    /// Returns a file in the folder, unless it must not be sent.
+    pub(super) fn require(&self, path: &Path, inside: &str) -> Result<files::File> {
         let missing = || {
             Error::invalid(format!("{} refers to {inside}, which does not exist", self.names))
                 .hint(format!("paths in it are relative to {}", self.anchor.display()))
@@ -97,13 +110,17 @@ impl Gathered<'_> {
         let source = path.canonicalize().map_err(|error| missing().source(error))?;
         let data = source.metadata().map_err(|error| files::unreadable(path, error))?;
         if self.leads_out(path) || !data.is_file() {
-            return Err(self.not_here(&inside));
+            return Err(self.not_here(inside));
         }
-        let size = data.len();
-        let file =
-            files::File { path: inside.clone(), source, size, executable: false, link: None, cleaned: None };
-        self.files.insert(inside, Content::File(file));
-        Ok(())
+        let (path, size) = (inside.to_owned(), data.len());
+        let file = files::File { path, source, size, executable: false, link: None, cleaned: None };
+        match files::secret_of(&file, self.choice) {
+            None => Ok(file),
+            Some(reason) => {
+                Err(Error::invalid(format!("{} needs {inside}, which is not sent, by {reason}", self.names))
+                    .hint("put what the installation needs into another file, or choose one with --env-file"))
+            }
+        }
     }
 
     /// Removes the logins from all files, since an image would keep them. A list may refer to files of any name.

@@ -60,7 +60,8 @@ pub(super) const KINDS: &str = "a dependency file is a requirements.txt, uv.lock
 /// Returns the dependency files of a folder, in order of precedence.
 pub(super) fn in_folder(folder: &Path) -> Vec<PathBuf> {
     let all = ORDER.iter().map(|name| folder.join(name));
-    all.filter(|path| path.is_file()).collect()
+    // What is there but is not a file, such as a pipe or a link to nothing, is an error when it is read.
+    all.filter(|path| path.symlink_metadata().is_ok() && !path.is_dir()).collect()
 }
 
 /// Returns the locks in a folder that only their own tools can install from.

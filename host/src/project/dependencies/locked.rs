@@ -168,7 +168,8 @@ mod tests {
         let folder = folder.path().canonicalize().unwrap();
         let path = folder.join(name);
         fs::write(&path, content).unwrap();
-        let mut gathered = Gathered::new(&folder, name.to_owned());
+        let choice = Default::default();
+        let mut gathered = Gathered::new(&folder, name.to_owned(), &choice);
         let said = match name {
             "pdm.lock" => pdm(&mut gathered, &path, name),
             "Pipfile" => pipfile(&mut gathered, &path, name),

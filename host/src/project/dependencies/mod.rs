@@ -27,7 +27,7 @@ use read::{Reading, Said};
 use text::{decoded, name_from, plain, text};
 pub(super) use text::{is_list, toml};
 
-use super::{files, indexes::Written};
+use super::{Choice, files, indexes::Written};
 use crate::{
     disk,
     error::{Error, Kind, Result},
@@ -35,6 +35,8 @@ use crate::{
 
 /// Maximum size of a dependency file in bytes.
 const MAX_SIZE: u64 = 16 << 20;
+/// Maximum number of lists that refer to each other.
+const MAX_LISTS: usize = 100;
 
 /// How dependencies are declared, which determines the installer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +163,8 @@ pub(super) struct Search<'a> {
     pub(super) folders: &'a [PathBuf],
     /// The training artifact, if it is a script, and its text.
     pub(super) script: Option<(&'a Path, &'a str)>,
+    /// The run's own rules about what is sent.
+    pub(super) choice: &'a Choice,
 }
 
 /// Finds the dependencies of a project: in the file that the user names, or else in the script's own header, or else in
@@ -169,7 +173,7 @@ pub(super) struct Search<'a> {
 /// # Errors
 /// The file cannot be read, or refers to files that the build cannot read.
 pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
-    let root = search.root;
+    let Search { root, choice, .. } = *search;
     if let Some(given) = &wanted.env_file {
         let path = given.canonicalize().map_err(|error| {
             Error::new(Kind::NotFound, format!("cannot read the dependency file {}", given.display()))
@@ -177,7 +181,7 @@ pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
                 .source(error)
         })?;
         let anchor = if path.starts_with(root) { root } else { path.parent().unwrap_or(root) };
-        let read = Reading { root, anchor, wanted }.read(&path, None)?;
+        let read = Reading { root, anchor, wanted, choice }.read(&path, None)?;
         let (dependencies, notes) = read.ok_or_else(|| {
             Error::invalid(format!("{} declares no dependencies", given.display())).hint(lists::KINDS)
         })?;
@@ -189,7 +193,7 @@ pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
         && let Some(header) = script::header(text)
     {
         let anchor = path.parent().unwrap_or(root);
-        let (dependencies, notes) = Reading { root, anchor, wanted }.header(path, &header)?;
+        let (dependencies, notes) = Reading { root, anchor, wanted, choice }.header(path, &header)?;
         found.dependencies = Some(dependencies);
         found.notes.extend(notes);
     }
@@ -209,9 +213,9 @@ pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
             let workspace =
                 is_project.then(|| lock::workspace_of(anchor, &search.folders[number + 1..])).flatten();
             found.take(match &workspace {
-                Some((workspace, member)) => Reading { root, anchor: workspace, wanted }
+                Some((workspace, member)) => Reading { root, anchor: workspace, wanted, choice }
                     .read(&workspace.join("uv.lock"), Some(member))?,
-                None => Reading { root, anchor, wanted }.read(&path, None)?,
+                None => Reading { root, anchor, wanted, choice }.read(&path, None)?,
             });
         }
         if found.dependencies.is_some() {
@@ -227,7 +231,7 @@ pub(super) fn of(search: &Search<'_>, wanted: &Wanted) -> Result<Found> {
         if found.dependencies.is_some() {
             others.push(name_from(root, &path));
         } else {
-            found.take(Reading { root, anchor, wanted }.read(&path, None)?);
+            found.take(Reading { root, anchor, wanted, choice }.read(&path, None)?);
         }
     }
     let used = found.dependencies.as_ref();
@@ -266,6 +270,74 @@ mod tests {
 
     use super::*;
 
+    fn read(folder: &Path, choice: &Choice) -> Result<BTreeMap<String, Content>> {
+        let folders = &[folder.to_owned()];
+        let found = of(&Search { root: folder, folders, script: None, choice }, &Wanted::default())?;
+        Ok(found.dependencies.map(|found| found.files).unwrap_or_default())
+    }
+
+    /// A list must not be a way around the rules for secrets.
+    #[test]
+    fn a_list_that_needs_a_secret_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().canonicalize().unwrap();
+        for name in [".env", "keys/id_rsa", ".ssh/config", "token.txt", "pkg/mine", "pkg/setup.py"] {
+            fs::create_dir_all(folder.join(name).parent().unwrap()).unwrap();
+            fs::write(folder.join(name), "six\n").unwrap();
+        }
+        let key = format!("# -----BEGIN PRIVATE {}-----\n{}", "KEY", "M".repeat(64));
+        fs::write(folder.join("constraints.txt"), key).unwrap();
+        let secrets = ["token.txt", "pkg/mine"].map(|name| folder.join(name));
+        let choice = Choice { secrets: secrets.into(), ..Choice::default() };
+        for (text, reason) in [
+            ("-r .env", "the list of secrets (.env)"),
+            ("-c ./keys/../.env", "the list of secrets (.env)"),
+            ("./keys/id_rsa", "the list of secrets (*_rsa)"),
+            ("-r .ssh/config", "the list of secrets (.ssh)"),
+            ("-r token.txt", "named by --secret"),
+            ("-c constraints.txt", "its content (a private key)"),
+        ] {
+            fs::write(folder.join("requirements.txt"), format!("{text}\n")).unwrap();
+            let error = read(&folder, &choice).unwrap_err();
+            assert!(error.message().contains(reason), "{error}");
+        }
+        fs::write(folder.join("requirements.txt"), "-e ./pkg\n").unwrap();
+        let files = read(&folder, &choice).unwrap();
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["pkg/setup.py", "requirements.txt"]);
+    }
+
+    #[test]
+    fn a_dependency_file_that_leads_out_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().canonicalize().unwrap().join("project");
+        fs::create_dir(&folder).unwrap();
+        for (name, text) in [
+            ("requirements.txt", "six"),
+            ("environment.yml", "dependencies: [six]"),
+            ("pyproject.toml", "[project]\nname = 'x'"),
+            ("Pipfile", "[packages]\nsix = '*'"),
+            ("setup.cfg", "[options]\ninstall_requires = six"),
+        ] {
+            fs::write(root.path().join("outside"), text).unwrap();
+            symlink("../outside", folder.join(name)).unwrap();
+            let error = read(&folder, &Choice::default()).unwrap_err();
+            assert!(error.message().contains("a link that leads out"), "{name}: {error}");
+            fs::remove_file(folder.join(name)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_chain_of_lists_ends() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().canonicalize().unwrap();
+        for number in 0..MAX_LISTS + 1 {
+            fs::write(folder.join(format!("{number}.txt")), format!("-r {}.txt\n", number + 1)).unwrap();
+        }
+        fs::rename(folder.join("0.txt"), folder.join("requirements.txt")).unwrap();
+        let error = read(&folder, &Choice::default()).unwrap_err();
+        assert!(error.message().contains("more than 100 lists"), "{error}");
+    }
+
     /// Otherwise, somebody else's project could send any file of the user.
     #[test]
     fn needed_files_must_be_in_the_folder_itself() {
@@ -287,7 +359,10 @@ mod tests {
         ] {
             fs::write(folder.join("requirements.txt"), text).unwrap();
             let folders = std::slice::from_ref(&folder);
-            match of(&Search { root: &folder, folders, script: None }, &Wanted::default()) {
+            match of(
+                &Search { root: &folder, folders, script: None, choice: &Choice::default() },
+                &Wanted::default(),
+            ) {
                 Ok(found) => {
                     let files = found.dependencies.unwrap().files;
                     assert!(well && files.contains_key("inside.txt"), "{text}");

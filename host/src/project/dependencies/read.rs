@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    project::files,
+    project::{Choice, files},
 };
 
 /// What is needed to read a dependency file.
@@ -18,6 +18,7 @@ pub(super) struct Reading<'a> {
     /// The folder that relative paths in it start from.
     pub(super) anchor: &'a Path,
     pub(super) wanted: &'a Wanted,
+    pub(super) choice: &'a Choice,
 }
 
 /// What a dependency file declares.
@@ -43,8 +44,9 @@ impl Reading<'_> {
         path: &Path,
         member: Option<&str>,
     ) -> Result<Option<(Dependencies, Vec<String>)>> {
-        let mut gathered = Gathered::new(self.anchor, name_from(self.root, path));
+        let mut gathered = Gathered::new(self.anchor, name_from(self.root, path), self.choice);
         let main = gathered.inside(path)?;
+        gathered.require(path, &main)?;
         let said = match lists::kind(path) {
             lists::Kind::UvLock => {
                 let python = lock::uv(&mut gathered, path, member)?;
@@ -97,7 +99,7 @@ impl Reading<'_> {
 
     /// Reads the header of a script.
     pub(super) fn header(self, path: &Path, header: &script::Header) -> Result<(Dependencies, Vec<String>)> {
-        let mut gathered = Gathered::new(self.anchor, name_from(self.root, path));
+        let mut gathered = Gathered::new(self.anchor, name_from(self.root, path), self.choice);
         let main = gathered.inside(path)?;
         let said = script::read(&mut gathered, path, &main, header)?;
         self.finish(gathered, said, None)
@@ -109,7 +111,7 @@ impl Reading<'_> {
         said: Said,
         member: Option<&str>,
     ) -> Result<(Dependencies, Vec<String>)> {
-        let Self { root, anchor, wanted } = self;
+        let Self { root, anchor, wanted, .. } = self;
         let is_project = matches!(said.form, Form::UvLock | Form::Pyproject | Form::Poetry);
         if !is_project
             && said.groups.is_empty()

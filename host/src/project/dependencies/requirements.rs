@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Content, Gathered, text};
+use super::{Content, Gathered, MAX_LISTS, text};
 use crate::{
     disk,
     error::{Error, Result},
@@ -11,6 +11,11 @@ use crate::{
 /// Adds the file, and those that it refers to.
 pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path) -> Result<()> {
     gathered.add(path)?;
+    gathered.lists += 1;
+    if gathered.lists > MAX_LISTS {
+        return Err(Error::invalid(format!("{} refers to more than {MAX_LISTS} lists", gathered.names))
+            .hint("join them into one file"));
+    }
     let mut text = text(path)?;
     if path.extension().is_some_and(|kind| kind == "lock") {
         // Rye's locks list the project itself, which is sent as code and is not installed.

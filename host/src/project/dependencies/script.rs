@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::{Form, Gathered, Said, requirements};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, toml_problem};
 
 /// The lines between `# /// script` and `# ///`.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,10 +27,10 @@ pub(super) fn header(script: &str) -> Option<Header> {
 
 /// Makes a requirements file from the header.
 pub(super) fn read(gathered: &mut Gathered<'_>, path: &Path, main: &str, header: &Header) -> Result<Said> {
-    let table: Table = header.0.parse().map_err(|error: toml::de::Error| {
+    let table: Table = header.0.parse().map_err(|error| {
         Error::invalid(format!("the `# /// script` header of {} is not valid TOML", path.display()))
             .hint("fix the lines between `# /// script` and `# ///`")
-            .source(error)
+            .source(toml_problem(&header.0, &error))
     })?;
     let lines: Vec<String> = strings(table.get("dependencies"));
     requirements::take(gathered, path, &lines.join("\n"))?;

@@ -8,7 +8,7 @@ use std::{
 use super::MAX_SIZE;
 use crate::{
     disk,
-    error::{Error, Result},
+    error::{Error, Result, toml_problem},
     project::files,
 };
 
@@ -46,8 +46,11 @@ pub(super) fn decoded(bytes: Vec<u8>) -> Option<String> {
 }
 
 pub(in crate::project) fn toml(path: &Path) -> Result<toml::Table> {
-    text(path)?.parse().map_err(|error: toml::de::Error| {
-        Error::invalid(format!("{} is not valid TOML", path.display())).hint("fix its syntax").source(error)
+    let text = text(path)?;
+    text.parse().map_err(|error| {
+        Error::invalid(format!("{} is not valid TOML", path.display()))
+            .hint("fix its syntax")
+            .source(toml_problem(&text, &error))
     })
 }
 

@@ -138,6 +138,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("mpl_toolkits.basemap", "basemap"),
     ("nvidia_smi", "nvidia-ml-py3"),
     ("osgeo", "gdal"),
+    ("pylab", "matplotlib"),
     // setuptools 82 removed it.
     ("pkg_resources", "setuptools<81"),
     ("pl_bolts", "lightning-bolts"),

@@ -1,8 +1,9 @@
 //! Removes logins from URLs such as `https://user:password@host/` in files and settings.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, sync::LazyLock};
 
 use percent_encoding::percent_decode_str;
+use regex::Regex;
 
 use crate::error::{Error, Result};
 
@@ -112,7 +113,7 @@ pub(in crate::project) fn decoded(bytes: &[u8]) -> String {
 }
 
 /// Whether the file has a password in a URL, also in UTF-16 without a mark, and in any other encoding based on ASCII.
-pub(in crate::project) fn holds_password(bytes: &[u8]) -> bool {
+pub fn holds_password(bytes: &[u8]) -> bool {
     let letters = bytes.iter().filter(|byte| **byte != 0);
     let text: String = letters.map(|byte| char::from(*byte)).collect();
     let password =
@@ -120,14 +121,19 @@ pub(in crate::project) fn holds_password(bytes: &[u8]) -> bool {
     addresses(&text).any(|found| found.login.is_some_and(password))
 }
 
-/// Whether the text is a placeholder for a password.
+/// Whether the text is a placeholder for a password: a usual word, or a variable of a shell, a template or a format.
 fn stands_for_one(password: &str) -> bool {
-    const WORDS: &[&str] = &["password", "passwd", "pass", "pwd", "pw", "secret", "token", "api_key", "..."];
-    let known = WORDS.iter().any(|word| password.eq_ignore_ascii_case(word));
-    password.is_empty()
-        || known
-        || password.starts_with(['$', '{', '<', '%', '*', '[', '('])
-        || password.ends_with('}')
+    static FORM: LazyLock<Regex> = LazyLock::new(|| {
+        let forms = [
+            r"\$?(?i:password|passwd|pass|pwd|pw|secret|token|api_?key)",
+            r"\.{3}|\*+|x{3,}",
+            r"\$?\{.*\}|.*\$\{.*\}|\$\(.*\)|\$[0-9_A-Z]+",
+            r"%\(.*\)s|%s|%[0-9_A-Z]+%",
+            r"\[.*\]|\(.*\)",
+        ];
+        Regex::new(&format!("^(?:{})$", forms.join("|"))).expect("a pattern of ours")
+    });
+    password.is_empty() || FORM.is_match(password)
 }
 
 /// A URL, `scheme://login@host` or `scheme://host`.
@@ -140,8 +146,11 @@ struct Address<'a> {
 }
 
 fn addresses(text: &str) -> impl Iterator<Item = Address<'_>> {
-    text.match_indices("://").filter_map(|(at, mark)| {
-        let (before, rest) = (&text[..at], &text[at + mark.len()..]);
+    // JSON may escape slashes.
+    static MARK: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r":(?://|\\/\\/)").expect("a pattern of ours"));
+    MARK.find_iter(text).filter_map(|mark| {
+        let (before, rest) = (&text[..mark.start()], &text[mark.end()..]);
         if !before.ends_with(|c: char| c.is_ascii_alphanumeric()) {
             return None;
         }
@@ -150,8 +159,12 @@ fn addresses(text: &str) -> impl Iterator<Item = Address<'_>> {
             Some((login, host)) => (Some(login), host),
             None => (None, authority),
         };
-        let is_web = before.ends_with("http") || before.ends_with("https");
-        Some(Address { is_web, start: at + mark.len(), login, host })
+        let ends = |scheme: &str| {
+            let start = before.len().checked_sub(scheme.len()).and_then(|start| before.get(start..));
+            start.is_some_and(|end| end.eq_ignore_ascii_case(scheme))
+        };
+        let is_web = ends("http") || ends("https");
+        Some(Address { is_web, start: mark.end(), login, host })
     })
 }
 
@@ -204,9 +217,28 @@ impl Encoding {
     }
 }
 
+/// Returns the length of a URL's login, host and port. A password may have characters that end a URL in a text, such as
+/// those of `https://me:a,b@host` and of a list `https://a.example,https://b.example`.
 fn end_of_authority(text: &str) -> usize {
-    let ends = |c: char| c.is_whitespace() || "/\\?#\"'`,;<>)]".contains(c);
-    text.find(ends).unwrap_or(text.len())
+    let ends = |c: char| c.is_whitespace() || "/\\?#\"".contains(c);
+    let may_end = |c: char| "',;)]<>`".contains(c);
+    let mut length = text.find(ends).unwrap_or(text.len());
+    // A list may continue a line within a password.
+    while let Some(line_end) = ["\\\n", "\\\r\n"].iter().find(|end| text[length..].starts_with(**end)) {
+        length += line_end.len();
+        length += text[length..].find(ends).unwrap_or(text.len() - length);
+    }
+    let whole = &text[..length];
+    let short = whole.find(may_end).unwrap_or(whole.len());
+    let Some(at) = whole.rfind('@').filter(|at| *at > short) else { return short };
+    let is_login = match whole[..short].split_once(':') {
+        Some((_, port)) => port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()),
+        None => false,
+    };
+    match is_login {
+        true => whole[at..].find(may_end).map_or(whole.len(), |length| at + length),
+        false => short,
+    }
 }
 
 fn host_of(authority: &str) -> String {
@@ -306,10 +338,39 @@ mod tests {
         let mut odd = utf16(text, "\u{feff}", u16::to_le_bytes);
         odd.push(b'x');
         assert!(holds_password(&odd));
-        for harmless in
-            ["f'https://{user}:{password}@{host}'", "https://a.example/x:y@z", "a://b@c", "http://x:$P@y"]
-        {
+        for harmless in [
+            "f'https://{user}:{password}@{host}'",
+            "https://a.example/x:y@z",
+            "a://b@c",
+            "http://x:$P@y",
+            "http://x:${P}@y",
+            "http://x:%(p)s@y",
+            "http://x:***@y",
+            "http://a.example:8080,me@b.example",
+            "[a](http://a.example),me@b.example",
+        ] {
             assert!(!holds_password(harmless.as_bytes()), "{harmless}");
+        }
+    }
+
+    #[test]
+    fn a_password_may_have_any_character() {
+        for (text, clean) in [
+            ("https://me:a,b@h.example/simple", "https://h.example/simple"),
+            ("https://me:a;b)c]d@h.example", "https://h.example"),
+            ("https://me:it's@h.example", "https://h.example"),
+            ("https://me:$ecret@h.example", "https://h.example"),
+            ("https://me:%40bc@h.example", "https://h.example"),
+            ("https://me:(half@h.example", "https://h.example"),
+            ("https://me:half}@h.example", "https://h.example"),
+            ("HTTPS://me:hunter2@h.example", "HTTPS://h.example"),
+            (r"https:\/\/me:hunter2@h.example\/simple", r"https:\/\/h.example\/simple"),
+            ("https://me:a<b@h.example", "https://h.example"),
+            ("https://me:hun\\\nter2@h.example", "https://h.example"),
+            ("https://a:1@b.example,https://c:2@d.example/", "https://b.example,https://d.example/"),
+        ] {
+            assert!(holds_password(text.as_bytes()), "{text}");
+            assert_eq!(take_out(text), clean);
         }
     }
 }

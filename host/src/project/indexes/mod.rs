@@ -15,8 +15,9 @@ use std::{
 
 use toml::Value;
 
+pub use login::holds_password;
 pub(in crate::project) use login::{Login, Written};
-pub(super) use login::{decoded, holds_password, take_out, take_out_of, written_in};
+pub(super) use login::{decoded, take_out, take_out_of, written_in};
 pub(in crate::project) use pip::section_of;
 
 use super::{Content, Dependencies, Form, dependencies::is_list};

@@ -37,7 +37,9 @@ impl Place {
         };
         let project = self.path("project");
         let folders = [project.clone()];
-        let search = dependencies::Search { root: &project, folders: &folders, script: None };
+        let choice = Default::default();
+        let search =
+            dependencies::Search { root: &project, folders: &folders, script: None, choice: &choice };
         let found = dependencies::of(&search, &Wanted::default()).unwrap();
         Indexes::read(&environment, &folders, found.dependencies.as_ref()).unwrap()
     }

@@ -8,7 +8,7 @@ use super::{MAX_SIZE, Settings};
 use crate::{
     disk,
     environment::PackageEnvironment,
-    error::{Error, Result},
+    error::{Error, Result, toml_problem},
 };
 
 /// Reads the settings. `nearby` are the folders whose own files apply as well, the nearest first.
@@ -59,10 +59,10 @@ pub(super) fn read(environment: &PackageEnvironment, nearby: &[&Path]) -> Result
 fn table(path: &Path) -> Result<Option<Table>> {
     let Some(bytes) = disk::optional(path, MAX_SIZE)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&bytes);
-    let table: Table = text.parse().map_err(|error: toml::de::Error| {
-        // Without the line, which may hold a password.
-        Error::invalid(format!("{} is not valid TOML: {}", path.display(), error.message()))
+    let table: Table = text.parse().map_err(|error| {
+        Error::invalid(format!("{} is not valid TOML", path.display()))
             .hint("fix its syntax")
+            .source(toml_problem(&text, &error))
     })?;
     if !path.ends_with("pyproject.toml") {
         return Ok(Some(table));

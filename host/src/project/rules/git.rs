@@ -17,8 +17,11 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Maximum size of an index in bytes; it has about a hundred for each tracked file.
-const MAX_INDEX_SIZE: u64 = 1 << 30;
+/// Maximum size of an index in bytes; it has about a hundred for each tracked file. The paths in it have no more, although
+/// version 4 of the format stores only how each differs from the one before.
+const MAX_INDEX_SIZE: u64 = 1 << 29;
+/// Maximum number of configuration files that are read for one setting. Each of them can include others.
+const MAX_CONFIGS: usize = 100;
 
 /// The repository that a folder belongs to.
 struct Repository {
@@ -181,7 +184,7 @@ fn git_folder(root: &Path) -> Result<Option<PathBuf>> {
 
 /// Returns the paths of the index, sorted.
 fn tracked(place: &Path, common: &Path) -> Result<Vec<Vec<u8>>> {
-    let format = setting(&common.join("config"), "extensions.objectformat", 0)?;
+    let format = setting(&common.join("config"), "extensions.objectformat", &mut Vec::new())?;
     let hash = if format.is_some_and(|(format, _)| format == "sha256") { 32 } else { 20 };
     let path = place.join("index");
     let Some(bytes) = disk::optional(&path, MAX_INDEX_SIZE)? else { return Ok(Vec::new()) };
@@ -219,6 +222,7 @@ impl Index {
         }
         let mut at = 12;
         let mut paths: Vec<Vec<u8>> = Vec::new();
+        let mut room = usize::try_from(MAX_INDEX_SIZE).ok()?;
         for _ in 0..number(8)? {
             let start = at;
             at += FACTS + hash;
@@ -235,6 +239,7 @@ impl Index {
             };
             let length = bytes.get(at..)?.iter().position(|byte| *byte == 0)?;
             path.extend_from_slice(&bytes[at..at + length]);
+            room = room.checked_sub(path.len() + size_of::<Vec<u8>>())?;
             at += length + 1;
             if version < 4 {
                 at = start + (at - start).next_multiple_of(8);
@@ -270,26 +275,30 @@ fn variable_number(bytes: &[u8], at: &mut usize) -> Option<usize> {
 fn users_list(common: &Path) -> Result<Option<PathBuf>> {
     let surroundings = GitEnvironment::read();
     for path in [common.join("config")].iter().chain(&surroundings.configs) {
-        if let Some((value, stands_in)) = setting(path, "core.excludesfile", 0)? {
+        if let Some((value, stands_in)) = setting(path, "core.excludesfile", &mut Vec::new())? {
             return Ok((!value.is_empty()).then(|| surroundings.resolve(&value, &stands_in)));
         }
     }
     Ok(Some(surroundings.ignore))
 }
 
-/// Returns the value of a key in a configuration, and the file that has it: this may be an included one.
-fn setting(path: &Path, key: &str, depth: usize) -> Result<Option<(String, PathBuf)>> {
-    /// Maximum depth of includes, which git has, too.
-    const DEEPEST: usize = 10;
+/// Returns the value of a key in a configuration, and the file that has it: this may be an included one. `seen` are the
+/// files that were read before: to read one again would find nothing more, and may never end.
+fn setting(path: &Path, key: &str, seen: &mut Vec<PathBuf>) -> Result<Option<(String, PathBuf)>> {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if seen.contains(&real) || seen.len() == MAX_CONFIGS {
+        return Ok(None);
+    }
+    seen.push(real);
     let Some(bytes) = read(path)? else { return Ok(None) };
     let settings = settings(&String::from_utf8_lossy(&bytes));
     for (name, value) in settings.into_iter().rev() {
         if name == key {
             return Ok(Some((value, path.to_owned())));
         }
-        if name == "include.path" && depth < DEEPEST {
+        if name == "include.path" {
             let included = GitEnvironment::read().resolve(&value, path);
-            if let Some(found) = setting(&included, key, depth + 1)? {
+            if let Some(found) = setting(&included, key, seen)? {
                 return Ok(Some(found));
             }
         }
@@ -385,6 +394,28 @@ mod tests {
         for odd in ["[core", "[a]\n=", "\\", "[a]\nb = \"x", "=", "[a]b=\\"] {
             settings(odd);
         }
+    }
+
+    #[test]
+    fn files_that_include_each_other_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("a"), "[include]\npath = a\npath = b\n".repeat(50)).unwrap();
+        std::fs::write(at("b"), "[include]\npath = a\npath = c\n".repeat(50)).unwrap();
+        std::fs::write(at("c"), "[core]\nexcludesFile = mine\n").unwrap();
+        let found = setting(&at("a"), "core.excludesfile", &mut Vec::new()).unwrap();
+        assert_eq!(found, Some(("mine".to_owned(), at("c"))));
+        assert_eq!(setting(&at("a"), "core.other", &mut Vec::new()).unwrap(), None);
+    }
+
+    /// Each path of version 4 can be a little longer than the one before: a few bytes become gigabytes.
+    #[test]
+    fn an_index_that_grows_without_a_bound_is_refused() {
+        let mut bytes = [&b"DIRC\0\0\0\x04"[..], &6_000_u32.to_be_bytes()].concat();
+        for _ in 0..6_000 {
+            bytes.extend([&[1; 60][..], &[0, 0, 0], &[b'x'; 50], &[0]].concat());
+        }
+        assert!(Index::read(&bytes, 20).is_none());
     }
 
     #[test]

@@ -27,6 +27,8 @@ use crate::{
 const MAX_SIZE: u64 = 4 << 20;
 /// Files of this program, which the training does not need.
 const OWN: [&str; 2] = ["alekseylearn.toml", "alekseylearn.lock"];
+/// Stands for a pattern, for files with secrets of the run.
+const BY_THE_RUN: &str = "named by --secret";
 /// The beginning of names that an interrupted fetch leaves.
 const STAGING: &str = ".alekseylearn-";
 
@@ -180,7 +182,7 @@ impl Rules {
         let is_secret = self.secrets.contains(path);
         let by_name = by_name && !is_secret;
         let reason = match (by_name, around_it) {
-            _ if is_secret => Some(Reason::Secret("named by --secret".to_owned())),
+            _ if is_secret => Some(Reason::Secret(BY_THE_RUN.to_owned())),
             (true, _) => None,
             // Something in a folder of secrets is only included by its own name.
             (false, Some(Reason::Secret(_))) => around_it.cloned(),
@@ -221,7 +223,8 @@ impl Rules {
         included: bool,
         tracked: bool,
     ) -> Option<Reason> {
-        if let Some(pattern) = self.never.secret(inside, is_folder) {
+        let secret = self.never.secret(inside, is_folder);
+        if let Some(pattern) = secret.filter(|pattern| !never::is_code(pattern, path, is_folder)) {
             let is_public = pattern == never::BY_CONTENT && super::contents::is_public(path);
             return (is_folder || !is_public).then_some(Reason::Secret(pattern));
         }
@@ -291,6 +294,31 @@ impl Rules {
     }
 }
 
+/// Returns why a file stays as a secret, by its name or that of a folder above it, or because the run says so.
+pub(super) fn secret_by_name(name: &str, path: &Path, choice: &Choice) -> Option<Reason> {
+    if choice.secrets.contains(path) {
+        return Some(Reason::Secret(BY_THE_RUN.to_owned()));
+    }
+    let never = never::Never::new();
+    let all = Path::new(name).ancestors().filter(|part| !part.as_os_str().is_empty());
+    let mut patterns = all.enumerate().filter_map(|(number, part)| {
+        let pattern = never.secret(part.as_os_str().as_bytes(), number > 0)?;
+        let is_public = number == 0 && pattern == never::BY_CONTENT && super::contents::is_public(path);
+        let is_code = number == 0 && never::is_code(&pattern, path, false);
+        (!is_public && !is_code).then_some(pattern)
+    });
+    patterns.next().map(Reason::Secret)
+}
+
+/// Whether a pattern names a file or folder that is a secret by its name.
+pub fn names_a_secret(pattern: &str) -> bool {
+    let never = never::Never::new();
+    let name = pattern.trim_matches('/');
+    let parts = Path::new(name).ancestors().filter(|part| !part.as_os_str().is_empty());
+    let mut parts = parts.map(|part| part.as_os_str().as_bytes());
+    parts.any(|part| never.secret(part, true).or_else(|| never.secret(part, false)).is_some())
+}
+
 /// The decision of the ignore files.
 #[derive(Default)]
 struct Said {
@@ -342,10 +370,16 @@ pub(super) fn text_of(path: &Path, most: u64) -> Option<Vec<u8>> {
     (bytes.len() as u64 <= most).then_some(bytes)
 }
 
-/// Whether the bytes are not text: text has no zeros, except in UTF-16, where every other byte of ASCII is one.
+/// Whether the bytes are not text: text has hardly any zeros, except in UTF-16 and UTF-32, where at least every other
+/// byte of ASCII is one.
 fn is_binary(start: &[u8]) -> bool {
+    /// A few zeros do not make a text unreadable for the tools that a password is for.
+    const FEW: usize = 3;
+    if start.starts_with(&[0xff, 0xfe, 0, 0]) || start.starts_with(&[0, 0, 0xfe, 0xff]) {
+        return false;
+    }
     let zeros = start.iter().filter(|byte| **byte == 0).count();
     let at_odd = start.iter().skip(1).step_by(2).filter(|byte| **byte == 0).count();
     let one_sided = at_odd == 0 || at_odd == zeros;
-    zeros > 0 && !(one_sided && zeros > start.len() / 8)
+    zeros > FEW && !(one_sided && zeros > start.len() / 8)
 }

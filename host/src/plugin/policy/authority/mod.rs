@@ -125,6 +125,10 @@ impl Authority {
             Verb::Assembly(name) => (Capability::Oci, is(&scope.tag, name)),
             Verb::BuildFile(path) => (Capability::Docker, is_addable(path)),
             Verb::Container(job) => (Capability::Docker, is(&scope.job, job)),
+            Verb::Process(job) => (Capability::Process, self.shipped && is(&scope.job, job)),
+            Verb::ProcessInput(folder) => {
+                (Capability::Process, self.shipped && is_one_of(&scope.folders, folder))
+            }
             // Needs no grant: the job's folder belongs to the plugin.
             Verb::JobFile(path) => return self.within(verb, is_inside(path)),
             Verb::Identity => (Capability::AwsIdentity, true),
@@ -242,7 +246,7 @@ impl Authority {
 /// record the request.
 fn acts(verb: Verb<'_>) -> bool {
     match verb {
-        Verb::Container(_) | Verb::TrainingJob(_) | Verb::Send { .. } => true,
+        Verb::Container(_) | Verb::Process(_) | Verb::TrainingJob(_) | Verb::Send { .. } => true,
         Verb::Request { method, .. } => !ASKING_METHODS.contains(&method),
         _ => false,
     }

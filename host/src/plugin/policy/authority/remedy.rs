@@ -94,7 +94,7 @@ impl Authority {
                 }
                 _ => "no grant allows this: check how this machine resolves the name".into(),
             },
-            Verb::Mount(_) | Verb::Hash(_) | Verb::Send { .. } => {
+            Verb::Mount(_) | Verb::Hash(_) | Verb::ProcessInput(_) | Verb::Send { .. } => {
                 "it may read only folders that you name as inputs, and upload them only to locations that you name"
                     .into()
             }
@@ -104,6 +104,7 @@ impl Authority {
             | Verb::Image(_)
             | Verb::Assembly(_)
             | Verb::Container(_)
+            | Verb::Process(_)
             | Verb::Identity
             | Verb::Repository(_)
             | Verb::TrainingJob(_)

@@ -2,8 +2,9 @@ use std::sync::LazyLock;
 
 use super::{scope::words, *};
 
-const GRANTED: [&str; 13] = [
+const GRANTED: [&str; 14] = [
     "docker",
+    "process",
     "aws-identity",
     "ecr",
     "s3",
@@ -413,4 +414,18 @@ fn a_name_that_leads_into_a_private_network_is_denied_unless_that_was_granted() 
     assert!(
         decide("https://evil.example", "93.184.216.34").unwrap_err().message().contains("was not granted")
     );
+}
+
+#[test]
+fn only_a_shipped_driver_starts_processes_on_this_machine() {
+    let (stranger, shipped) = (authority(), Authority { shipped: true, ..authority() });
+    for (verb, of_this_run) in [
+        (Verb::Process("models-train-1"), true),
+        (Verb::Process("other-1"), false),
+        (Verb::ProcessInput("/data/train"), true),
+        (Verb::ProcessInput("/etc"), false),
+    ] {
+        assert_eq!(stranger.decide(verb).unwrap_err().kind(), Kind::Denied, "{verb:?}");
+        assert_eq!(shipped.decide(verb).is_ok(), of_this_run, "{verb:?}");
+    }
 }
