@@ -114,12 +114,13 @@ fn disk_note(folder: &Path) -> Option<Finding> {
     let there = folder.ancestors().find(|folder| folder.exists())?;
     let free = free_space(there)?;
     let shown = folder.display();
-    Some(match free < SPARE {
-        true => Finding::Warning {
+    Some(if free < SPARE {
+        Finding::Warning {
             message: format!("the disk of {shown} has {} free, but layers are made there", bytes(free)),
             fix: "free some disk space, or set XDG_CACHE_HOME to a folder on another disk".into(),
-        },
-        false => Finding::Note(format!("the disk of {shown} has {} free", bytes(free))),
+        }
+    } else {
+        Finding::Note(format!("the disk of {shown} has {} free", bytes(free)))
     })
 }
 

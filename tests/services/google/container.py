@@ -105,11 +105,12 @@ def _create(
 ) -> Any:
     container = replica.spec["containerSpec"]
     # The variables with which the container finds the test's services instead of Google's.
-    leads = {name: value for name, value in surroundings.items() if name != "certificates"}
+    leads = {name: value for name, value in surroundings.items() if name not in ("certificates", "token")}
     networking: dict[str, Any] = {"network_mode": "host"}
     if network is not None:
         endpoint = client.api.create_endpoint_config(aliases=[replica.host])
         networking = {"network": network.name, "networking_config": {network.name: endpoint}}
+    _pull(client, container["imageUri"], surroundings["token"])
     created = client.containers.create(
         container["imageUri"],
         container.get("args", []),
@@ -119,6 +120,14 @@ def _create(
     )
     created.put_archive("/tmp", _tar("certificates.pem", Path(surroundings["certificates"]).read_bytes()))
     return created
+
+
+def _pull(client: Any, image: str, token: str) -> None:
+    """Pull an image unless the engine built it."""
+    try:
+        client.images.get(image)
+    except docker.errors.ImageNotFound:
+        client.images.pull(image, auth_config={"username": "oauth2accesstoken", "password": token})
 
 
 def _variables(job: Any, replica: _Replica, replicas: list[_Replica]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from .vertex import Vertex
 TOKENS = "oauth2.googleapis.com"
 REGISTRY = "artifactregistry.googleapis.com"
 LOGGING = "logging.googleapis.com"
+_AGENT_TOKEN = "ya29.agent-secret"
 REGIONS = ("us-central1", "europe-west4")
 
 
@@ -30,7 +31,10 @@ class Google:
 
     def lead(self, proxy: str, certificates: Path) -> None:
         """Set the variables that make a container use these services."""
+        # Vertex AI's own agent pulls images.
+        self._accounts.tokens[_AGENT_TOKEN] = "vertex-ai"
         self._vertex.surroundings = {
+            "token": _AGENT_TOKEN,
             "HTTPS_PROXY": proxy,
             "certificates": str(certificates),
             "GCE_METADATA_HOST": self._accounts.metadata(),

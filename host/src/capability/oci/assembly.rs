@@ -261,10 +261,8 @@ impl Assembly {
             python,
             platform: &self.context.platform,
         };
-        let found = match request.is_empty() {
-            true => None,
-            false => Some(request.install(store.folder(), listener).await?),
-        };
+        let found =
+            if request.is_empty() { None } else { Some(request.install(store.folder(), listener).await?) };
         listener(Progress::Step("Packing the dependencies"));
         let (to, python, venv) = (store.clone(), python.clone(), installation.path.clone());
         let packages = blocking(move || -> io::Result<Packages> {

@@ -137,10 +137,8 @@ impl Base {
 }
 
 async fn open(environment: &Environment, image: &Reference, name: &str) -> Result<Registry> {
-    let login = match environment.logins {
-        true => Login::stored_for(image.resolve_registry()).await,
-        false => Login::none(),
-    };
+    let login =
+        if environment.logins { Login::stored_for(image.resolve_registry()).await } else { Login::none() };
     Registry::open_as(image, format!("the base image {name}"), login, Deed::Download).await
 }
 

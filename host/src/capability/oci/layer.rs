@@ -43,9 +43,10 @@ impl LayerWriter {
         header.set_size(size);
         let mut content = Counting { content: content.take(size), read: 0 };
         self.tar.append_data(&mut header, relative(path), &mut content)?;
-        match content.read == size {
-            true => Ok(()),
-            false => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read")),
+        if content.read == size {
+            Ok(())
+        } else {
+            Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read"))
         }
     }
 

@@ -160,10 +160,12 @@ impl Push<'_> {
                 let pushed = client.push_blob_stream(to, stream, digest, Some(part.size)).await;
                 if let Err(error) = pushed {
                     let layer = self.image.made.layers.iter().find(|layer| layer.digest == digest);
-                    return match layer.is_some_and(|layer| self.image.store.is_undamaged(layer)) {
-                        true => Err(self.target.explain(error)),
-                        false => Err(self.image.damaged(digest)),
-                    };
+                    let is_undamaged = layer.is_some_and(|layer| self.image.store.is_undamaged(layer));
+                    return Err(if is_undamaged {
+                        self.target.explain(error)
+                    } else {
+                        self.image.damaged(digest)
+                    });
                 }
             }
             From::Base => {

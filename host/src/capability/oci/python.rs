@@ -120,10 +120,7 @@ impl Files {
     fn add(&mut self, layer: impl Read) -> io::Result<()> {
         let mut layer = BufReader::with_capacity(1 << 16, layer);
         let is_gzip = layer.fill_buf()?.starts_with(&[0x1f, 0x8b]);
-        let layer: &mut dyn Read = match is_gzip {
-            true => &mut MultiGzDecoder::new(&mut layer),
-            false => &mut layer,
-        };
+        let layer: &mut dyn Read = if is_gzip { &mut MultiGzDecoder::new(&mut layer) } else { &mut layer };
         let mut archive = tar::Archive::new(&mut *layer);
         for entry in archive.entries()? {
             let entry = entry?;

@@ -149,9 +149,10 @@ impl Request<'_> {
         }
         let site = work.path(SITE);
         let freeze = ["pip", "freeze", "--quiet", "--path"].map(str::to_owned);
-        let list = match work.folder().holds(Path::new(SITE)) {
-            true => run.run(self, &[&freeze[..], &[site]].concat(), &|_| {}).await?,
-            false => String::new(),
+        let list = if work.folder().holds(Path::new(SITE)) {
+            run.run(self, &[&freeze[..], &[site]].concat(), &|_| {}).await?
+        } else {
+            String::new()
         };
         work.folder().make_below(Path::new(SITE)).map_err(|error| cannot_write(&work, error))?;
         Ok(Installed { work, list: list.lines().map(str::to_owned).collect() })
