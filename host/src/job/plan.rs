@@ -262,7 +262,7 @@ pub async fn init(context: &Context, fit: &Fit, overwrite: bool) -> Result<Vec<P
             Kind::Unsupported,
             format!("the driver {} uses no Dockerfile", builder.name()),
         )
-        .hint("choose one that does: `alekseylearn init --build-driver local`"));
+        .hint("choose one that does: `alekseylearn init PATH --build-driver local`"));
     };
     let runner = build.extra.into_iter().filter(|(path, _)| path.starts_with(RUNNER));
     let recipe = Recipe { folder, dockerfile: build.dockerfile, files: runner.collect() };

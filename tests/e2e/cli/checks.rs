@@ -155,7 +155,7 @@ fn what_the_account_does_not_tell_is_no_problem() {
     rig.clear_faults();
     // An image is to be built, and nothing builds.
     sandbox.set("DOCKER_HOST", "unix:///nowhere/docker.sock");
-    let data = check(&sandbox, &rig, &base, &["--json"]).failure(2).data();
+    let data = check(&sandbox, &rig, &base, &["--json", "--build-driver", "local"]).failure(2).data();
     assert!(said(&data, "problem").contains("cannot connect to the Docker engine"), "{data}");
 }
 
