@@ -119,9 +119,10 @@ fn what_is_kept_back_is_one_line_and_its_rule_is_named_when_it_is_missed() {
         .failure(10)
         .says("elsewhere: links out of the project are not followed")
         .says("`--config.input.elsewhere=FOLDER`");
-    // In the defaults, too.
+    // In the defaults, too, if the user trusts the project with that.
     sandbox.write("alekseylearn.toml", "[fit]\ninclude = ['*.pem', 'certs/rds-ca.pem']\n");
-    fit("certs/rds-ca.pem", &[]).success();
+    fit("certs/rds-ca.pem", &[]).failure(3).one_error().says("send to the job: certs/rds-ca.pem");
+    fit("certs/rds-ca.pem", &["--trust"]).success();
 }
 
 #[test]
