@@ -283,7 +283,7 @@ impl Environment {
         env::current_exe().context(|| "cannot find the program's own file".into())
     }
 
-    /// The path of a program on the user's `PATH`; `None` if there is none.
+    /// The path of a program on the user's `PATH`; `None` if no folder on it has the program.
     pub fn program_on_path(name: &str) -> Option<PathBuf> {
         use std::os::unix::fs::PermissionsExt;
         let is_program = |path: &PathBuf| {

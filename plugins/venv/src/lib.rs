@@ -160,7 +160,7 @@ fn start(training: &Training) -> Result<Value, Error> {
     }))
 }
 
-/// The dependencies to install; `null` if there are none.
+/// The dependencies to install; `null` if the project needs no packages.
 fn dependencies(training: &Training) -> Result<Value, Error> {
     let notebook = training.is_notebook().then_some(runner::NOTEBOOK_REQUIREMENTS);
     let notebook = notebook.into_iter().flatten().map(|&name| name.to_owned());
